@@ -1,0 +1,93 @@
+"""Runs, steps, artifacts and workers in the admin: to look at, and to stop."""
+
+from typing import cast
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from runs_app.models import ArtifactVersion, PipelineRun, RunEvent, StepAttempt, StepRun, Worker
+from runs_app.services import stop_run
+from zenweb.accounts.models import User
+from zenweb.accounts.read_only_admin import ReadOnlyAdmin, ReadOnlyInline
+from zenweb.exceptions import ZenWebError
+
+
+class StepRunInline(ReadOnlyInline):
+    model = StepRun
+    fields = ("index", "name", "status", "status_reason", "attempt", "start_time", "end_time")
+    readonly_fields = fields
+
+
+class RunEventInline(ReadOnlyInline):
+    model = RunEvent
+    fields = ("created", "sentence")
+    readonly_fields = fields
+    show_change_link = False
+
+
+@admin.register(PipelineRun)
+class PipelineRunAdmin(ReadOnlyAdmin):
+    list_display = ("name", "status", "pipeline", "template", "user", "channel", "created", "end_time")
+    list_filter = ("status", "channel", "stack", "pipeline", "template")
+    search_fields = ("name", "id", "pipeline__name", "template__name")
+    list_select_related = ("pipeline", "template", "user")
+    date_hierarchy = "created"
+    show_full_result_count = False
+    inlines = (StepRunInline, RunEventInline)
+    actions = ("stop",)
+
+    def has_stop_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("runs_app.change_pipelinerun")
+
+    @admin.action(description="Stop the selected runs", permissions=["stop"])
+    def stop(self, request: HttpRequest, queryset: QuerySet[PipelineRun]) -> None:
+        runs = queryset.unfinished()
+        for run in runs:
+            try:
+                stop_run(actor=cast(User, request.user), run=run)
+            except ZenWebError as error:
+                self.message_user(request, f"{run.name}: {error}", messages.ERROR)
+        self.message_user(request, f"Asked {len(runs)} run(s) to stop.")
+
+
+class StepAttemptInline(ReadOnlyInline):
+    model = StepAttempt
+    fields = ("number", "status", "worker", "reason", "start_time", "end_time")
+    readonly_fields = fields
+
+
+@admin.register(StepRun)
+class StepRunAdmin(ReadOnlyAdmin):
+    list_display = ("name", "run", "status", "attempt", "queue", "start_time", "end_time")
+    list_filter = ("status", "queue")
+    search_fields = ("name", "run__name", "id")
+    list_select_related = ("run",)
+    show_full_result_count = False
+    inlines = (StepAttemptInline,)
+
+
+@admin.register(ArtifactVersion)
+class ArtifactVersionAdmin(ReadOnlyAdmin):
+    list_display = ("artifact", "version", "type", "data_type", "created")
+    list_filter = ("type",)
+    search_fields = ("artifact__name", "id")
+    list_select_related = ("artifact",)
+    show_full_result_count = False
+
+
+@admin.register(Worker)
+class WorkerAdmin(ReadOnlyAdmin):
+    list_display = (
+        "name",
+        "hostname",
+        "pid",
+        "queues",
+        "slots",
+        "is_alive",
+        "beat",
+        "last_seen",
+        "ended_reason",
+    )
+    list_filter = ("is_alive",)
+    search_fields = ("name", "hostname")

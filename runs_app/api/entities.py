@@ -1,0 +1,128 @@
+"""How what was run looks on the wire."""
+
+from runs_app.models import ArtifactVersion, PipelineRun, StepOutput, StepRun
+from templates_app.api.entities import build_reference, pipeline_reference, stack_reference, tag_entity
+from zenweb.api.envelope import Json, entity, owned, user_entity, wire_time
+
+STEP_CONFIGURATION_KEYS = ("enable_cache", "retry", "settings", "extra")
+
+
+def describe_run(run: PipelineRun, hydrate: bool) -> Json:
+    body = {
+        **owned(run),
+        "status": run.status,
+        "status_reason": run.status_reason or None,
+        "stack": stack_reference(run.stack),
+        "pipeline": pipeline_reference(run.pipeline),
+        "build": build_reference(run.deployment),
+        "schedule": None,
+        "code_reference": None,
+        "deployment_id": str(run.deployment_id),
+        "trigger_execution": None,
+        "model_version_id": None,
+        "in_progress": not run.is_finished,
+        "index": run.index,
+        "url": run.get_absolute_url(),
+    }
+    resources = {
+        "user": user_entity(run.user),
+        "model_version": None,
+        "tags": [tag_entity(run, tag) for tag in run.tags],
+        "logs": None,
+        "log_collection": [],
+    }
+    metadata = _run_metadata(run) if hydrate else None
+    return entity(run, name=run.name, body=body, metadata=metadata, resources=resources)
+
+
+def _run_metadata(run: PipelineRun) -> Json:
+    return {
+        "run_metadata": {},
+        "config": {
+            "enable_cache": run.configuration.get("enable_cache"),
+            "enable_artifact_metadata": None,
+            "enable_artifact_visualization": None,
+            "enable_step_logs": None,
+            "enable_pipeline_logs": None,
+            "settings": run.configuration.get("settings") or {},
+            "tags": run.tags,
+            "extra": run.configuration.get("extra") or {},
+            "failure_hook_source": None,
+            "success_hook_source": None,
+            "model": None,
+            "parameters": run.deployment.spec.get("parameters") or None,
+            "retry": run.configuration.get("retry"),
+            "substitutions": run.configuration.get("substitutions") or {},
+            "name": run.pipeline.name,
+        },
+        "start_time": wire_time(run.start_time or run.created),
+        "end_time": wire_time(run.end_time),
+        "client_environment": {},
+        "orchestrator_environment": {},
+        "orchestrator_run_id": None,
+        "code_path": None,
+        "template_id": str(run.template_id) if run.template_id else None,
+        "is_templatable": run.stack.is_remote,
+        "enable_heartbeat": False,
+        "parameters": run.parameters,
+        "warnings": run.warnings,
+    }
+
+
+def describe_step(step: StepRun, hydrate: bool) -> Json:
+    body = {
+        **owned(step.run),
+        "status": step.status,
+        "status_reason": step.status_reason or None,
+        "version": step.attempt,
+        "is_retriable": step.status == "retrying",
+        "start_time": wire_time(step.start_time),
+        "end_time": wire_time(step.end_time),
+        "duration": step.duration.total_seconds() if step.duration else None,
+        "attempt": step.attempt,
+        "pipeline_run_id": str(step.run_id),
+        "substitutions": {},
+    }
+    metadata = {"config": _step_config(step), "exception_info": step.exception} if hydrate else None
+    resources = {"outputs": {output.name: [describe_output(output)] for output in step.outputs.all()}}
+    return entity(step, name=step.name, body=body, metadata=metadata, resources=resources)
+
+
+def _step_config(step: StepRun) -> Json:
+    settings = {key: step.settings.get(key) for key in STEP_CONFIGURATION_KEYS}
+    return {"name": step.name, "parameters": step.parameters, **settings}
+
+
+def describe_output(output: StepOutput) -> Json:
+    return describe_artifact_version(output.artifact_version, False)
+
+
+def describe_artifact_version(version: ArtifactVersion, hydrate: bool) -> Json:
+    artifact = version.artifact
+    body = {
+        **owned(version),
+        "artifact": entity(artifact, name=artifact.name, body=owned(artifact)),
+        "version": str(version.version),
+        "uri": version.uri,
+        "type": version.type,
+        "materializer": source(version.materializer),
+        "data_type": source(version.data_type),
+        "save_type": "step_output",
+        "artifact_store_id": None,
+        "preview": version.preview,
+    }
+    metadata = {"visualizations": [], "run_metadata": version.metadata} if hydrate else None
+    step = version.producer_step
+    resources = {
+        "user": user_entity(version.user),
+        "tags": [],
+        "producer_step_run_id": str(step.id) if step else None,
+        "producer_pipeline_run_id": str(step.run_id) if step else None,
+    }
+    return entity(version, name=None, body=body, metadata=metadata, resources=resources if hydrate else None)
+
+
+def source(path: str) -> Json:
+    module, _, attribute = path.rpartition(".")
+    kind = "builtin" if module == "builtins" else "internal" if module.startswith("zenweb.") else "unknown"
+    return {"module": module, "attribute": attribute, "type": kind}

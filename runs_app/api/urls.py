@@ -1,0 +1,24 @@
+"""/api/v1/…: what was run, and running it."""
+
+from django.urls import path
+
+from runs_app.api import views
+
+urlpatterns = [
+    path("run_templates/<str:name_or_id>/runs", views.TemplateRuns.as_view()),
+    path("pipeline_deployments/<str:deployment_id>/runs", views.DeploymentRuns.as_view()),
+    path("runs", views.RunList.as_view()),
+    path("runs/<str:name_or_id>", views.RunDetail.as_view()),
+    path("runs/<str:name_or_id>/status", views.RunStatus.as_view()),
+    path("runs/<str:name_or_id>/stop", views.RunStop.as_view()),
+    path("runs/<str:name_or_id>/lease", views.LocalLease.as_view()),
+    path("runs/<str:name_or_id>/logs", views.RunLogs.as_view()),
+    path("runs/<str:name_or_id>/steps", views.RunSteps.as_view()),
+    path("runs/<str:name_or_id>/steps/<str:step_name>/start", views.LocalStepStart.as_view()),
+    path("runs/<str:name_or_id>/steps/<str:step_name>/end", views.LocalStepEnd.as_view()),
+    path("steps", views.StepList.as_view()),
+    path("steps/<str:step_id>", views.StepDetail.as_view()),
+    path("steps/<str:step_id>/logs", views.StepLogs.as_view()),
+    path("artifact_versions", views.ArtifactVersionList.as_view()),
+    path("artifact_versions/<str:version_id>", views.ArtifactVersionDetail.as_view()),
+]

@@ -1,0 +1,341 @@
+"""REST for launching, following, stopping and reporting runs."""
+
+import json
+import uuid
+from dataclasses import asdict
+from typing import Any, cast
+
+from django.db.models import Prefetch, QuerySet
+from django.http import StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from pydantic import Field
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from runs_app.api.entities import describe_artifact_version, describe_run, describe_step
+from runs_app.assignments import assignment_for
+from runs_app.logs import Follower, read_log, read_run_log
+from runs_app.models import ArtifactVersion, PipelineRun, StepOutput, StepRun
+from runs_app.recording import StepOutcome
+from runs_app.services import (
+    Launch,
+    Trigger,
+    end_local_step,
+    launch_run,
+    renew_lease,
+    seconds_until_retry,
+    start_local_step,
+    stop_run,
+)
+from templates_app.api.views import (
+    SORT_TIMES,
+    TIMES,
+    Body,
+    acting_user,
+    find_deployment,
+    in_project,
+    read_body,
+)
+from templates_app.models import RunTemplate
+from zenweb.api.listing import Column, Listing, by_name_or_id, find, parse_time, wants_hydration
+from zenweb.api.parsing import AnyTypeJSONParser
+from zenweb.enums import ExecutionStatus, TriggerChannel
+from zenweb.exceptions import FieldError, ValidationFailed
+from zenweb.execution.protocol import StepException, StoredArtifact
+
+CHANNELS = {"sdk": TriggerChannel.SDK, "cli": TriggerChannel.CLI}
+
+RUNS = Listing(
+    columns={
+        "id": Column("pk", uuid.UUID),
+        "name": Column("name"),
+        **TIMES,
+        "status": Column("status"),
+        "pipeline_id": Column("pipeline_id", uuid.UUID),
+        "pipeline": Column("pipeline", by_name_or_id("pipeline")),
+        "template_id": Column("template_id", uuid.UUID),
+        "deployment_id": Column("deployment_id", uuid.UUID),
+        "stack_id": Column("stack_id", uuid.UUID),
+        "stack": Column("stack", by_name_or_id("stack")),
+        "user": Column("user", by_name_or_id("user")),
+        "start_time": Column("start_time", parse_time),
+        "end_time": Column("end_time", parse_time),
+    },
+    sortable={
+        **SORT_TIMES,
+        "name": "name",
+        "status": "status",
+        "start_time": "start_time",
+        "end_time": "end_time",
+    },
+    describe=describe_run,
+)
+STEPS = Listing(
+    columns={
+        "id": Column("pk", uuid.UUID),
+        "name": Column("name"),
+        "status": Column("status"),
+        "pipeline_run_id": Column("run_id", uuid.UUID),
+    },
+    sortable={**SORT_TIMES, "name": "name", "index": "index"},
+    describe=describe_step,
+    default_sort="index",
+)
+ARTIFACT_VERSIONS = Listing(
+    columns={
+        "id": Column("pk", uuid.UUID),
+        **TIMES,
+        "name": Column("artifact__name"),
+        "artifact": Column("artifact", by_name_or_id("artifact")),
+        "version": Column("version", int),
+    },
+    sortable={**SORT_TIMES, "version": "version"},
+    describe=describe_artifact_version,
+    default_sort="desc:created",
+)
+
+
+class OutputBody(Body):
+    name: str
+    uri: str
+    materializer: str
+    data_type: str
+    type: str
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    preview: dict[str, str] | None = None
+
+
+class ExceptionBody(Body):
+    type: str
+    message: str
+    traceback: str = ""
+
+
+class StepEndBody(Body):
+    attempt: int
+    status: str
+    outputs: list[OutputBody] = Field(default_factory=list)
+    exception: ExceptionBody | None = None
+    log: str = ""
+
+    def outcome(self) -> StepOutcome:
+        fields = ("uri", "materializer", "data_type", "type", "metadata", "preview")
+        return StepOutcome(
+            outputs={
+                output.name: StoredArtifact(**{field: getattr(output, field) for field in fields})
+                for output in self.outputs
+            },
+            exception=self._exception(),
+            was_stopped=self.status == ExecutionStatus.STOPPED,
+            log_tail=self.log.replace("\x00", "\N{REPLACEMENT CHARACTER}"),
+        )
+
+    def _exception(self) -> StepException | None:
+        if self.status not in {ExecutionStatus.COMPLETED, ExecutionStatus.FAILED, ExecutionStatus.STOPPED}:
+            raise ValidationFailed([FieldError("/status", "A step ends completed, failed or stopped.")])
+        if self.status != ExecutionStatus.FAILED:
+            return None
+        given = self.exception or ExceptionBody(type="Error", message="The step failed.")
+        return StepException(**given.model_dump())
+
+
+class TemplateRuns(APIView):
+    """Run a template: JSON in, whatever the header calls it."""
+
+    parser_classes = (AnyTypeJSONParser,)
+
+    def post(self, request: Request, name_or_id: str) -> Response:
+        template = find_template_to_run(request, name_or_id)
+        launch = launch_run(
+            deployment=template.deployment,
+            version=template.version,
+            configuration=request.data,
+            trigger=trigger_of(request),
+        )
+        return answer_launch(request, launch)
+
+
+class DeploymentRuns(APIView):
+    """Run a deployment as it is: what calling a pipeline does."""
+
+    parser_classes = (AnyTypeJSONParser,)
+
+    def post(self, request: Request, deployment_id: str) -> Response:
+        launch = launch_run(
+            deployment=find_deployment(request, deployment_id),
+            configuration=request.data,
+            trigger=trigger_of(request),
+        )
+        return answer_launch(request, launch)
+
+
+class RunList(APIView):
+    def get(self, request: Request) -> Response:
+        return RUNS.answer(in_project(visible_runs(request), request), request.query_params)
+
+
+class RunDetail(APIView):
+    def get(self, request: Request, name_or_id: str) -> Response:
+        run = find_run(request, name_or_id)
+        return Response(describe_run(run, wants_hydration(request.query_params, default=True)))
+
+
+class RunStatus(APIView):
+    def get(self, request: Request, name_or_id: str) -> Response:
+        return Response(find_run(request, name_or_id).status)
+
+
+class RunStop(APIView):
+    def post(self, request: Request, name_or_id: str) -> Response:
+        stop_run(actor=acting_user(request), run=find_run(request, name_or_id))
+        return Response(None)
+
+
+class RunSteps(APIView):
+    def get(self, request: Request, name_or_id: str) -> Response:
+        run = find_run(request, name_or_id)
+        return STEPS.answer(visible_steps(request).filter(run=run), request.query_params)
+
+
+class StepList(APIView):
+    def get(self, request: Request) -> Response:
+        return STEPS.answer(visible_steps(request), request.query_params)
+
+
+class StepDetail(APIView):
+    def get(self, request: Request, step_id: str) -> Response:
+        return Response(
+            describe_step(find_step(request, step_id), wants_hydration(request.query_params, default=True))
+        )
+
+
+class StepLogs(APIView):
+    """The log of a step; with `follow=true` as it comes, until the step has ended."""
+
+    def get(self, request: Request, step_id: str) -> HttpResponseBase:
+        step = find_step(request, step_id)
+        if wants_to_follow(request):
+            return stream_log(Follower(step.run_id, step.pk))
+        return Response(read_log(step))
+
+
+class RunLogs(APIView):
+    """The logs of a run's steps; with `follow=true` as they come, until the run has ended."""
+
+    def get(self, request: Request, name_or_id: str) -> HttpResponseBase:
+        run = find_run(request, name_or_id)
+        if wants_to_follow(request):
+            return stream_log(Follower(run.pk))
+        return Response(read_run_log(run))
+
+
+class LocalStepStart(APIView):
+    def post(self, request: Request, name_or_id: str, step_name: str) -> Response:
+        attempt = start_local_step(
+            actor=acting_user(request), run=find_run(request, name_or_id), step_name=step_name
+        )
+        return Response(assignment_for(attempt).model_dump(mode="json"))
+
+
+class LocalStepEnd(APIView):
+    def post(self, request: Request, name_or_id: str, step_name: str) -> Response:
+        body = read_body(StepEndBody, request)
+        recorded = end_local_step(
+            actor=acting_user(request),
+            run=find_run(request, name_or_id),
+            step_name=step_name,
+            number=body.attempt,
+            outcome=body.outcome(),
+        )
+        return Response(
+            {
+                "recorded": recorded,
+                "retry_after": seconds_until_retry(find_run(request, name_or_id), step_name),
+            }
+        )
+
+
+class LocalLease(APIView):
+    def post(self, request: Request, name_or_id: str) -> Response:
+        goes_on = renew_lease(actor=acting_user(request), run=find_run(request, name_or_id))
+        return Response({"goes_on": goes_on})
+
+
+class ArtifactVersionList(APIView):
+    def get(self, request: Request) -> Response:
+        return ARTIFACT_VERSIONS.answer(
+            in_project(visible_artifact_versions(request), request), request.query_params
+        )
+
+
+class ArtifactVersionDetail(APIView):
+    def get(self, request: Request, version_id: str) -> Response:
+        version = find(visible_artifact_versions(request), version_id, "artifact version", None)
+        return Response(describe_artifact_version(version, True))
+
+
+def wants_to_follow(request: Request) -> bool:
+    return request.query_params.get("follow", "").lower() == "true"
+
+
+def stream_log(follower: Follower) -> HttpResponseBase:
+    """A JSON object per line and piece. Empty lines show that the connection lives, and find out whether it does."""
+    lines = ("\n" if piece is None else f"{json.dumps(asdict(piece))}\n" for piece in follower.follow())
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingHttpResponse(lines, content_type="application/x-ndjson", headers=headers)
+
+
+def trigger_of(request: Request) -> Trigger:
+    """Who asks and how; a client that names its channel is believed, for it only tells a story."""
+    return Trigger(
+        actor=acting_user(request),
+        channel=CHANNELS.get(request.headers.get("X-ZenWeb-Channel", ""), TriggerChannel.REST),
+        route=f"POST {request.path}"[:300],
+        idempotency_key=request.headers.get("Idempotency-Key", "")[:255],
+    )
+
+
+def answer_launch(request: Request, launch: Launch) -> Response:
+    """The run as it was accepted (a worker may have taken it since); asked for again, as it stands."""
+    headers = {"Idempotent-Replayed": "true"} if launch.is_replay else None
+    run = visible_runs(request).get(pk=launch.run.pk) if launch.is_replay else launch.run
+    answer = describe_run(run, True) | {"warnings": run.warnings}
+    return Response(answer, headers=headers)
+
+
+def find_template_to_run(request: Request, name_or_id: str) -> RunTemplate:
+    """The template with what a launch needs of it, in one query."""
+    templates = RunTemplate.objects.visible_to(request.user).with_relations()
+    template = cast(RunTemplate, find(templates, name_or_id, "run template"))
+    template.version.template = template
+    return template
+
+
+def visible_runs(request: Request) -> QuerySet[Any]:
+    return PipelineRun.objects.visible_to(request.user).select_related(
+        "project", "user", "pipeline", "stack", "deployment__stack", "template"
+    )
+
+
+def visible_steps(request: Request) -> QuerySet[Any]:
+    outputs = StepOutput.objects.select_related(
+        "artifact_version__artifact", "artifact_version__producer_step"
+    )
+    return (
+        StepRun.objects.filter(run__in=PipelineRun.objects.visible_to(request.user))
+        .select_related("run")
+        .prefetch_related(Prefetch("outputs", queryset=outputs))
+    )
+
+
+def visible_artifact_versions(request: Request) -> QuerySet[Any]:
+    return ArtifactVersion.objects.visible_to(request.user).with_relations()
+
+
+def find_run(request: Request, name_or_id: str) -> PipelineRun:
+    return cast(PipelineRun, find(visible_runs(request), name_or_id, "run"))
+
+
+def find_step(request: Request, step_id: str) -> StepRun:
+    return cast(StepRun, find(visible_steps(request), step_id, "step run", None))

@@ -1,0 +1,34 @@
+"""What the process that runs an attempt is told."""
+
+from runs_app import statements
+from runs_app.models import PipelineRun, StepAttempt
+from runs_app.plans import plan_of
+from zenweb.config.spec import InputSpec
+from zenweb.execution.protocol import Assignment, InputArtifact
+
+
+def assignment_for(attempt: StepAttempt) -> Assignment:
+    """Everything needed to run the attempt, read from its run's deployment and the outputs of earlier steps."""
+    step, run = attempt.step, attempt.step.run
+    plan = plan_of(run.deployment_id)
+    spec = plan.step(step.index)
+    return Assignment(
+        run_id=run.id,
+        run_name=run.name,
+        pipeline_name=plan.spec.name,
+        step_run_id=step.id,
+        step_name=step.name,
+        attempt=attempt.number,
+        source=spec.source,
+        parameters=step.parameters,
+        inputs=_inputs(run, spec.inputs),
+        outputs=spec.outputs,
+        artifact_uri=attempt.artifact_uri,
+    )
+
+
+def _inputs(run: PipelineRun, wanted: dict[str, InputSpec]) -> dict[str, InputArtifact]:
+    if not wanted:
+        return {}
+    given = statements.outputs_of(run.pk, sorted({source.step for source in wanted.values()}))
+    return {parameter: given[source.step, source.output] for parameter, source in wanted.items()}

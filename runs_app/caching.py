@@ -1,0 +1,64 @@
+"""Which steps need not run, because they ran before: same code, parameters and inputs, in the same place.
+
+Asked once per step, by recording.py when nothing is left to wait for. What completed feeds the cache, nothing else.
+"""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterable, Sequence
+
+from runs_app import statements
+from runs_app.models import PipelineRun
+from runs_app.plans import Plan, plan_of
+from runs_app.statements import ReadyStep
+
+KEY_VERSION = 1
+Versions = dict[tuple[str, str], uuid.UUID]
+"""Artifact versions by the step that gave them out and the output's name."""
+
+
+def find_reusable(
+    run: PipelineRun, ready: Sequence[ReadyStep], known: Versions
+) -> dict[uuid.UUID, dict[str, uuid.UUID]]:
+    """The outputs of those of the ready steps that need not run; `known` is what the caller knows of their inputs.
+
+    Artifacts of a stack without a store of its own are on its callers' machines, where others may not find them:
+    steps of such stacks always run.
+    """
+    asked = [step for step in ready if step.settings.get("enable_cache", True)]
+    if not asked or not run.stack.is_remote:
+        return {}
+    plan = plan_of(run.deployment_id)
+    known = known | _missing_inputs(run, plan, asked, known)
+    earlier = statements.remember_cache_keys({step.id: cache_key(run, plan, step, known) for step in asked})
+    if not earlier:
+        return {}
+    given = statements.versions_of(list(set(earlier.values())))
+    wanted = {step.id: {output.name for output in plan.step(step.index).outputs} for step in asked}
+    # An artifact may have been deleted since: then the step runs again.
+    return {step: given[source] for step, source in earlier.items() if given[source].keys() == wanted[step]}
+
+
+def cache_key(run: PipelineRun, plan: Plan, step: ReadyStep, known: Versions) -> str:
+    """A hash of all that decides what the step gives out, and where that is kept."""
+    spec = plan.step(step.index)
+    decisive = {
+        "version": KEY_VERSION,
+        "project": str(run.project_id),
+        "store": run.stack.artifact_store_uri,
+        "source": spec.source,
+        "code": spec.code_hash,
+        "parameters": step.parameters,
+        "inputs": {name: str(known[source.step, source.output]) for name, source in spec.inputs.items()},
+        "outputs": [[output.name, output.artifact_name, output.type] for output in spec.outputs],
+    }
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+def _missing_inputs(run: PipelineRun, plan: Plan, steps: Iterable[ReadyStep], known: Versions) -> Versions:
+    sources = [source for step in steps for source in plan.step(step.index).inputs.values()]
+    missing = {source.step for source in sources if (source.step, source.output) not in known}
+    if not missing:
+        return {}
+    return {source: found.id for source, found in statements.outputs_of(run.pk, sorted(missing)).items()}

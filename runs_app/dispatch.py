@@ -1,0 +1,73 @@
+"""Rings the doorbell of workers: "queue Q has a ready step". Losing a ring costs time, never a run."""
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Iterable
+
+from django.conf import settings
+from kombu import Connection
+from kombu.exceptions import KombuError
+from kombu.pools import producers
+from redis.exceptions import RedisError
+
+from zenweb.celery import app
+
+logger = logging.getLogger(__name__)
+
+RUN_READY_STEPS = "runs_app.tasks.run_ready_steps"
+WARM_UP = "runs_app.tasks.warm_up"
+# More rings than this at once tell the workers nothing new: each goes on claiming while there is work.
+MOST_RINGS = 32
+# What kombu, its pool of connections and the transport raise when the broker is away, slow or busy.
+PUBLISH_ERRORS = (KombuError, RedisError, OSError)
+
+
+class Doorbell:
+    """Publishes wake-ups. Never raises, and waits at most a socket's time-out once per pause."""
+
+    def __init__(self) -> None:
+        self._connection: Connection | None = None
+        self._silent_until = 0.0
+        self._lock = threading.Lock()
+
+    def ring(self, task: str, argument: str, queues: Iterable[str]) -> bool:
+        """One message on each queue named (as often as it is named); False when the broker could not be told."""
+        if time.monotonic() < self._silent_until:
+            return False
+        try:
+            with producers[self._connect()].acquire(block=True, timeout=0.3) as producer:
+                for queue in list(queues)[:MOST_RINGS]:
+                    app.send_task(task, args=[argument or queue], queue=queue, producer=producer, retry=False)
+        except PUBLISH_ERRORS as error:
+            self._pause(error)
+            return False
+        return True
+
+    def _connect(self) -> Connection:
+        with self._lock:
+            if self._connection is None:
+                self._connection = Connection(
+                    settings.CELERY_BROKER_URL,
+                    transport_options=settings.PUBLISH_OPTIONS,
+                    connect_timeout=0.3,
+                )
+            return self._connection
+
+    def _pause(self, error: Exception) -> None:
+        self._silent_until = time.monotonic() + settings.PUBLISH_PAUSE.total_seconds()
+        logger.warning("The broker does not answer (%s); workers will find ready steps by themselves.", error)
+
+
+_doorbell = Doorbell()
+
+
+def wake_workers(queues: Iterable[str]) -> bool:
+    """Tell the workers of these queues, once per ready step, that there is something to claim."""
+    return _doorbell.ring(RUN_READY_STEPS, "", queues)
+
+
+def warm_up(deployment_id: uuid.UUID, queue: str) -> bool:
+    """Tell a worker that a run of this deployment may come soon, so that it imports the code ahead."""
+    return _doorbell.ring(WARM_UP, str(deployment_id), [queue])

@@ -1,0 +1,43 @@
+"""What every step asks for again and again and what never changes: read and parsed once."""
+
+import uuid
+from dataclasses import dataclass
+from functools import lru_cache
+
+from runs_app.models import PipelineRun
+from templates_app.models import PipelineDeployment
+from zenweb.config.spec import PipelineSpec, StepSpec
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A deployment's spec and the hash of its code."""
+
+    spec: PipelineSpec
+    code_sha256: str
+    code_archive_id: uuid.UUID
+
+    def step(self, index: int) -> StepSpec:
+        return self.spec.steps[index]
+
+    def artifact_name(self, index: int, output: str) -> str:
+        return next(spec.artifact_name for spec in self.step(index).outputs if spec.name == output)
+
+
+@lru_cache(maxsize=128)
+def plan_of(deployment_id: uuid.UUID) -> Plan:
+    found = PipelineDeployment.objects.values("spec", "code_archive_id", "code_archive__sha256").get(
+        pk=deployment_id
+    )
+    spec = PipelineSpec.model_validate(found["spec"])
+    return Plan(spec, found["code_archive__sha256"], found["code_archive_id"])
+
+
+@lru_cache(maxsize=1024)
+def run_of(run_id: uuid.UUID) -> PipelineRun:
+    """A run with its stack, for what does not change while it lasts: name, owner, deployment, store. Not its status."""
+    queryset = PipelineRun.objects.select_related("stack")
+    run: PipelineRun = queryset.defer("configuration", "resolved_configuration", "warnings", "tags").get(
+        pk=run_id
+    )
+    return run

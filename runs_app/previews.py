@@ -1,0 +1,143 @@
+"""Reading the small files that steps leave beside artifacts for the pages. Nothing is ever loaded or unpickled here."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import SuspiciousFileOperation
+
+from runs_app.models import ArtifactVersion
+from zenweb.artifacts import store
+from zenweb.enums import PreviewKind
+from zenweb.exceptions import ZenWebError
+
+SIZE_LIMIT = 5 * 1024 * 1024
+INLINE_LIMIT = 256 * 1024
+IMAGE_TYPES = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".gif": "image/gif",
+    ".webp": "image/webp",
+}
+TEXT_TYPE = "text/plain; charset=utf-8"
+# Shown in a frame of its own: no scripts, no forms, no requests to anywhere.
+CONTENT_POLICY = "; ".join(
+    [
+        "sandbox",
+        "default-src 'none'",
+        "style-src 'unsafe-inline'",
+        "img-src data:",
+        "font-src data:",
+        "frame-ancestors 'self'",
+    ]
+)
+
+
+@dataclass(frozen=True)
+class ShownPreview:
+    """What a page shows of one artifact: `kind` says which of the other fields is set."""
+
+    kind: str
+    text: str = ""
+    metrics: dict[str, Any] = field(default_factory=dict)
+    table: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_wide(self) -> bool:
+        return self.kind in {"table", "html", "text"}
+
+
+def show_preview(version: ArtifactVersion) -> ShownPreview:
+    """The preview in a form that a template can lay out; never raises for what is missing or damaged."""
+    kind = (version.preview or {}).get("kind")
+    in_words = str(version.metadata.get("string_representation", ""))
+    if kind is None:
+        return ShownPreview("line", text=in_words)
+    try:
+        uri = preview_uri(version)
+        if kind in {PreviewKind.IMAGE, PreviewKind.HTML}:
+            return ShownPreview(kind)
+        return _lay_out(kind, _read_for_page(uri).decode(errors="replace"))
+    except (ZenWebError, SuspiciousFileOperation) as error:
+        return ShownPreview("line", text=in_words or str(error))
+
+
+def preview_uri(version: ArtifactVersion) -> str:
+    """Where the preview lies. Addresses come from step processes and callers, so it raises SuspiciousFileOperation
+    where one leads out of the artifact store, be it by its name, by dots or by a link."""
+    name = (version.preview or {}).get("file")
+    if not isinstance(name, str) or name != Path(name).name or name in {"", ".", ".."}:
+        raise SuspiciousFileOperation("The name of the preview is not a plain file name.")
+    uri, root = store.join(version.uri, name), _store_of(version)
+    if not root:
+        raise SuspiciousFileOperation(
+            "The value is kept where the run was executed and cannot be shown here."
+        )
+    if not _is_within(uri.removeprefix("file://"), root.removeprefix("file://")):
+        raise SuspiciousFileOperation("The preview lies outside of the artifact store.")
+    return uri
+
+
+def read_preview(version: ArtifactVersion) -> bytes:
+    """The preview's bytes. Raises ZenWebError where there is none."""
+    with store.open(preview_uri(version)) as file:
+        return file.read(SIZE_LIMIT)
+
+
+def content_type(version: ArtifactVersion) -> str:
+    """A type that browsers do no more with than show: everything but images and (sandboxed) pages is plain text."""
+    preview = version.preview or {}
+    if preview.get("kind") == PreviewKind.IMAGE:
+        return IMAGE_TYPES.get(Path(str(preview.get("file"))).suffix.lower(), TEXT_TYPE)
+    return "text/html; charset=utf-8" if preview.get("kind") == PreviewKind.HTML else TEXT_TYPE
+
+
+def _store_of(version: ArtifactVersion) -> str:
+    step = version.producer_step
+    return step.run.stack.artifact_store_uri if step else ""
+
+
+def _is_within(uri: str, root: str) -> bool:
+    if uri.startswith("/"):
+        return Path(uri).resolve().is_relative_to(Path(root).resolve())
+    return uri.startswith(root.rstrip("/") + "/") and ".." not in uri.split("/")
+
+
+@lru_cache(maxsize=256)
+def _read_for_page(uri: str) -> bytes:
+    """Kept in memory, since an artifact version never changes and a live page asks every second."""
+    with store.open(uri) as file:
+        return file.read(INLINE_LIMIT)
+
+
+def _lay_out(kind: str, text: str) -> ShownPreview:
+    if kind not in {PreviewKind.JSON, PreviewKind.TABLE}:
+        return ShownPreview("text", text=text)
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return ShownPreview("text", text=text)
+    if kind == PreviewKind.TABLE and isinstance(value, Mapping):
+        return ShownPreview("table", table={**value, "columns": _columns(value)})
+    if isinstance(value, Mapping) and value and all(_is_plain(part) for part in value.values()):
+        return ShownPreview("metrics", metrics=dict(value))
+    if _is_plain(value):
+        return ShownPreview("line", text=value if isinstance(value, str) else json.dumps(value))
+    return ShownPreview("text", text=json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _columns(table: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Names with what decides their alignment: whether the first row has a number there."""
+    first: list[Any] = next(iter(table.get("rows", [])), [])
+    numbers = [isinstance(cell, int | float) and not isinstance(cell, bool) for cell in first]
+    names = table.get("columns", [])
+    return [{"name": name, "is_number": flag} for name, flag in zip_longest(names, numbers[: len(names)])]
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, str | int | float)

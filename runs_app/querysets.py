@@ -1,0 +1,84 @@
+"""How what was run is read."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+from django.db import models
+
+from templates_app.querysets import VisibleQuerySet
+from zenweb.enums import OPEN_STATUSES, ExecutionStatus
+
+
+class PipelineRunQuerySet(VisibleQuerySet):
+    def unfinished(self) -> Self:
+        return self.filter(status__in=OPEN_STATUSES)
+
+    def overdue(self, now: datetime) -> list[Any]:
+        """Runs that go on for longer than they may; few have a limit at all."""
+        limited = self.unfinished().filter(
+            timeout__isnull=False,
+            end_time__isnull=True,
+            start_time__isnull=False,
+            stop_requested_at__isnull=True,
+        )
+        return [run for run in limited if run.start_time + timedelta(seconds=run.timeout) < now]
+
+    def search(self, text: str) -> Self:
+        return self.filter(models.Q(name__icontains=text) | models.Q(pipeline__name__icontains=text))
+
+    def with_relations(self) -> Self:
+        """All that a list shows, in one query; the configurations stay where they are."""
+        return self.select_related("project", "user", "pipeline", "stack", "template").defer(
+            "configuration", "resolved_configuration"
+        )
+
+    def for_page(self) -> Self:
+        """One run with its configuration and all that its page says about it."""
+        return self.select_related(
+            "user", "pipeline", "stack", "template", "template_version", "deployment"
+        ).defer("deployment__spec", "deployment__config_template")
+
+
+class StepRunQuerySet(VisibleQuerySet):
+    def unfinished(self) -> Self:
+        return self.filter(status__in=OPEN_STATUSES)
+
+    def ready(self, now: datetime) -> Self:
+        """Waiting for a worker, in the order in which workers take them."""
+        return self.filter(ready_at__lte=now).order_by("-priority", "ready_at", "index")
+
+    def with_what_an_attempt_needs(self) -> Self:
+        """The run and its stack without the run's configuration, which grows with the number of its steps."""
+        return self.select_related("run__stack").defer(
+            "run__configuration", "run__resolved_configuration", "run__warnings", "run__tags"
+        )
+
+    def held_by(self, worker_id: object) -> Self:
+        return self.filter(
+            worker_id=worker_id, status__in=[ExecutionStatus.RUNNING, ExecutionStatus.STOPPING]
+        )
+
+    def for_page(self) -> Self:
+        """Steps with their attempts and outputs, in three queries however many there are."""
+        outputs = self.model._meta.get_field("outputs").related_model.objects.select_related(
+            "artifact_version__artifact", "artifact_version__producer_step__run__stack"
+        )
+        return self.select_related("worker").prefetch_related(
+            "attempts__worker", models.Prefetch("outputs", queryset=outputs)
+        )
+
+
+class ArtifactVersionQuerySet(VisibleQuerySet):
+    def with_relations(self) -> Self:
+        return self.select_related("artifact", "project", "user", "producer_step__run")
+
+
+class WorkerQuerySet(models.QuerySet["Worker"]):  # type: ignore[name-defined]
+    def alive(self) -> Self:
+        return self.filter(is_alive=True)
+
+    def serving(self, queues: Iterable[str]) -> Self:
+        wanted = set(queues)
+        serving = [worker.pk for worker in self.alive() if wanted & set(worker.queues)]
+        return self.filter(pk__in=serving)

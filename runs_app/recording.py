@@ -1,0 +1,525 @@
+"""The only writer of what runs and steps are doing.
+
+Every change is a conditional UPDATE, so two workers cannot both win.
+"""
+
+import uuid
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from runs_app import caching, statements
+from runs_app.caching import Versions
+from runs_app.dispatch import wake_workers
+from runs_app.models import LogChunk, PipelineRun, RunEvent, StepAttempt, StepRun, Worker
+from runs_app.plans import plan_of, run_of
+from runs_app.statements import ReadyStep
+from zenweb.config.spec import YEAR
+from zenweb.enums import OPEN_STATUSES, ExecutionMode, ExecutionStatus
+from zenweb.execution.protocol import StepException, StoredArtifact
+
+LOG_TAIL = 8_000
+ALIVE = [ExecutionStatus.RUNNING, ExecutionStatus.STOPPING]
+CACHED_REASON = "It ran before with the same code, parameters and inputs: these are its outputs from then."
+MOST_NAMES = 10
+MOST_DELAY = timedelta(days=1)  # of a retry, however its backoff multiplies it
+
+
+@dataclass(frozen=True)
+class StepOutcome:
+    """How one attempt ended: with outputs, or with what went wrong."""
+
+    outputs: dict[str, StoredArtifact] = field(default_factory=dict)
+    exception: StepException | None = None
+    was_stopped: bool = False
+    log_uri: str = ""
+    log_tail: str = ""
+    was_shown_live: bool = False
+    started_at: datetime | None = None
+    """When the user's first line ran; until then the attempt only waited for its code to be imported."""
+
+    @property
+    def status(self) -> ExecutionStatus:
+        if self.was_stopped:
+            return ExecutionStatus.STOPPED
+        return ExecutionStatus.FAILED if self.exception else ExecutionStatus.COMPLETED
+
+
+# -- claiming ---------------------------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def claim_ready_step(worker: Worker, queue: str) -> StepAttempt | None:
+    """Take the most urgent ready step of a queue for this worker: the one place where a step is claimed.
+
+    A worker that was declared dead gets none. Holding a step, this waits for no run: whoever holds a run's row may
+    wait for its steps.
+    """
+    now = timezone.now()
+    claimed = statements.claim_step(worker_id=worker.pk, queue=queue, now=now)
+    if claimed is None:
+        return None
+    run = run_of(claimed.run_id)
+    step = StepRun(
+        id=claimed.id,
+        run=run,
+        index=claimed.index,
+        name=claimed.name,
+        attempt=claimed.attempt,
+        parameters=claimed.parameters,
+        settings=claimed.settings,
+        downstream=claimed.downstream,
+        failures=claimed.failures,
+        worker_deaths=claimed.worker_deaths,
+        queue=claimed.queue,
+        status=ExecutionStatus.RUNNING,
+        worker=worker,
+        start_time=now,
+    )
+    attempt = StepAttempt(
+        step=step, number=step.attempt, worker=worker, start_time=now, artifact_uri=_attempt_uri(step)
+    )
+    statements.start_attempt(
+        attempt_id=attempt.id,
+        step_id=step.id,
+        number=attempt.number,
+        worker_id=worker.pk,
+        now=now,
+        artifact_uri=attempt.artifact_uri,
+    )
+    return attempt
+
+
+@transaction.atomic
+def start_local_attempt(step: StepRun) -> StepAttempt | None:
+    """The process that called the pipeline starts a step of it; None when it was started before."""
+    now = timezone.now()
+    statements.lock_run(step.run_id)
+    unstarted = StepRun.objects.filter(pk=step.pk, attempt=step.attempt, status__in=OPEN_STATUSES)
+    if not unstarted.update(
+        attempt=F("attempt") + 1, status=ExecutionStatus.RUNNING, start_time=now, updated=now
+    ):
+        return None
+    step.attempt += 1
+    note_that_it_runs(step)
+    return StepAttempt.objects.create(
+        step=step, number=step.attempt, start_time=now, artifact_uri=_attempt_uri(step)
+    )
+
+
+def note_that_it_runs(step: StepRun) -> None:
+    """A run runs from its first step on. After the claim, in a transaction of its own (see there)."""
+    if not plan_of(step.run.deployment_id).step(step.index).upstream:
+        PipelineRun.objects.filter(pk=step.run_id, status=ExecutionStatus.INITIALIZING).update(
+            status=ExecutionStatus.RUNNING,
+            start_time=step.start_time or timezone.now(),
+            updated=timezone.now(),
+        )
+
+
+def _attempt_uri(step: StepRun) -> str:
+    """A folder of the attempt's own; relative where the stack leaves the store to whoever executes."""
+    store = step.run.stack.artifact_store_uri.rstrip("/")
+    return "/".join(part for part in (store, str(step.run_id), step.name, str(step.attempt)) if part)
+
+
+# -- while it runs ----------------------------------------------------------------------------------------------------
+
+
+def append_log(attempt: StepAttempt, text: str) -> None:
+    LogChunk.objects.create(attempt=attempt, text=text)
+
+
+def attempts_to_stop(worker: Worker) -> list[Any]:
+    """Attempts of this worker that shall end: their run was asked to stop, or fails fast."""
+    held = StepRun.objects.held_by(worker.pk).filter(
+        Q(status=ExecutionStatus.STOPPING) | Q(run__stop_requested_at__isnull=False)
+    )
+    return list(StepAttempt.objects.filter(step__in=held, status__in=ALIVE).values_list("id", flat=True))
+
+
+# -- the end of an attempt --------------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def record_end(attempt: StepAttempt, outcome: StepOutcome) -> bool:
+    """Record how an attempt ended and let the graph advance: the one place where either happens.
+
+    False when the attempt no longer holds its step (it was given to another worker): nothing is written then.
+    """
+    now = timezone.now()
+    step = attempt.step
+    is_stopping = statements.lock_run(step.run_id)
+    if outcome.exception and _may_retry(step) and not is_stopping and not _has_given_up(step.run):
+        is_recorded = _retry(step, outcome.exception, now)
+    else:
+        is_recorded = _end(step, outcome, now)
+    if is_recorded:
+        _close_attempt(attempt, outcome, now)
+        if outcome.status is not ExecutionStatus.COMPLETED:
+            _close_if_over(step.run_id, now)
+    return is_recorded
+
+
+def _close_attempt(attempt: StepAttempt, outcome: StepOutcome, now: datetime) -> None:
+    statements.end_attempt(
+        attempt_id=attempt.id,
+        status=outcome.status,
+        reason=outcome.exception.message[:2000] if outcome.exception else "",
+        started_at=outcome.started_at,
+        log_uri=outcome.log_uri,
+        log_tail=outcome.log_tail[-LOG_TAIL:],
+        now=now,
+    )
+    if outcome.was_shown_live:
+        LogChunk.objects.filter(attempt=attempt).delete()
+
+
+def _end(step: StepRun, outcome: StepOutcome, now: datetime) -> bool:
+    """End the step for good, if its attempt still holds it, and let the steps after it go, or close them."""
+    exception = outcome.exception
+    if not statements.end_step(
+        step_id=step.id,
+        attempt=step.attempt,
+        status=outcome.status,
+        reason=_reason(outcome)[:2000],
+        exception=exception.model_dump(exclude={"version"}) if exception else None,
+        started_at=outcome.started_at,
+        now=now,
+    ):
+        return False
+    if outcome.status is ExecutionStatus.COMPLETED:
+        _advance(step, _keep_outputs(step, outcome.outputs, now), now)
+    else:
+        _close_what_waits_for(step, now)
+        if outcome.status is ExecutionStatus.FAILED:
+            _give_up(step, now)
+    return True
+
+
+def _reason(outcome: StepOutcome) -> str:
+    if outcome.was_stopped:
+        return "It was stopped."
+    return f"{outcome.exception.type}: {outcome.exception.message}" if outcome.exception else ""
+
+
+def _keep_outputs(step: StepRun, outputs: dict[str, StoredArtifact], now: datetime) -> Versions:
+    plan = plan_of(step.run.deployment_id)
+    # In the order of the artifacts' names: two steps that make the same ones never wait for each other in a circle.
+    named = sorted((plan.artifact_name(step.index, name), name) for name in outputs)
+    return {
+        (step.name, name): statements.add_output(
+            project_id=step.run.project_id,
+            user_id=step.run.user_id,
+            step_id=step.id,
+            name=name,
+            artifact_name=artifact_name,
+            stored=outputs[name],
+            now=now,
+        )
+        for artifact_name, name in named
+    }
+
+
+def _advance(step: StepRun, known: Versions, now: datetime) -> None:
+    """Let go of the steps that waited for this one: the one place where the graph moves on."""
+    ready, is_any_open = statements.release_downstream(run_id=step.run_id, indexes=step.downstream, now=now)
+    offer(step.run, ready, known, now, kept_by_this_worker=step.queue)
+    # Only a step that nothing waits for (any more: it may have been closed) can be the last one.
+    if not is_any_open:
+        _close_if_over(step.run_id, now)
+
+
+def offer(
+    run: PipelineRun,
+    ready: Sequence[ReadyStep],
+    known: Versions,
+    now: datetime,
+    kept_by_this_worker: str | None = None,
+) -> None:
+    """Steps wait for nothing any more: those that ran before are over, and so on with what follows.
+
+    The one place where a step is taken from the cache; workers get the rest. `known` are artifact versions of this
+    run, to save asking.
+    """
+    queues, cached = list[str](), list[str]()
+    while ready:
+        reused = caching.find_reusable(run, ready, known)
+        queues += [step.queue for step in ready if step.id not in reused]
+        ended = [step for step in ready if step.id in reused]
+        cached += [step.name for step in ended]
+        known = known | {
+            (step.name, name): version for step in ended for name, version in reused[step.id].items()
+        }
+        ready = _end_as_cached(run, ended, reused, now) if ended else []
+    if cached:
+        _note_cached(run, cached, now)
+        _close_if_over(run.pk, now)
+    _wake_for(run, queues, kept_by_this_worker)
+
+
+def _end_as_cached(
+    run: PipelineRun,
+    steps: Sequence[ReadyStep],
+    outputs: dict[uuid.UUID, dict[str, uuid.UUID]],
+    now: datetime,
+) -> list[ReadyStep]:
+    """End these steps with outputs from before; the steps that are ready now."""
+    statements.end_as_cached(outputs, reason=CACHED_REASON, now=now)
+    indexes = [index for step in steps for index in step.downstream]
+    return statements.release_downstream(run_id=run.pk, indexes=indexes, now=now)[0]
+
+
+def _note_cached(run: PipelineRun, names: Sequence[str], now: datetime) -> None:
+    PipelineRun.objects.filter(pk=run.pk, status=ExecutionStatus.INITIALIZING).update(
+        status=ExecutionStatus.RUNNING, start_time=now, updated=now
+    )
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    named = ", ".join(names[:MOST_NAMES])
+    RunEvent.objects.create(run=run, sentence=f"Taken from the cache: {named}{more}.")
+
+
+def _wake_for(run: PipelineRun, queues: list[str], kept_by_this_worker: str | None = None) -> None:
+    """Wake workers for these steps; the worker that ended a step takes the first of its queue itself."""
+    if kept_by_this_worker in queues:
+        queues.remove(kept_by_this_worker)
+    if queues and run.lease_until is None:
+        transaction.on_commit(partial(wake_workers, queues), robust=True)
+
+
+def _may_retry(step: StepRun) -> bool:
+    retry = step.settings.get("retry") or {}
+    return step.failures < int(retry.get("max_retries", 0))
+
+
+def _retry(step: StepRun, exception: StepException, now: datetime) -> bool:
+    retry = step.settings["retry"]
+    seconds = int(retry.get("delay") or 0) * int(retry.get("backoff") or 1) ** step.failures
+    delay = min(MOST_DELAY, timedelta(seconds=min(seconds, YEAR)))
+    allowed = int(retry["max_retries"]) + 1
+    reason = f"Attempt {step.attempt} failed ({exception.message}); {step.failures + 2} of {allowed} follows."
+    held = StepRun.objects.filter(pk=step.pk, attempt=step.attempt, status__in=ALIVE)
+    return bool(
+        held.update(
+            status=ExecutionStatus.RETRYING,
+            status_reason=reason[:2000],
+            failures=F("failures") + 1,
+            exception=exception.model_dump(exclude={"version"}),
+            worker=None,
+            ready_at=now + delay,
+            updated=now,
+        )
+    )
+
+
+def _close_what_waits_for(step: StepRun, now: datetime) -> None:
+    """Steps that can never start now are closed with the reason; steps that do not depend on this one go on."""
+    graph = dict(StepRun.objects.filter(run_id=step.run_id).values_list("index", "downstream"))
+    unreachable: set[int] = set()
+    following = deque(step.downstream)
+    while following:
+        if (index := following.popleft()) not in unreachable:
+            unreachable.add(index)
+            following.extend(graph[index])
+    if unreachable:
+        _close_unstarted(
+            StepRun.objects.filter(run_id=step.run_id, index__in=unreachable),
+            f"It was not started, because step {step.name} did not complete.",
+            now,
+        )
+
+
+def _give_up(failed: StepRun, now: datetime) -> None:
+    """A run that stops at its first failure starts nothing any more; one that fails fast ends what runs as well."""
+    mode = failed.run.execution_mode
+    if mode == ExecutionMode.CONTINUE_ON_FAILURE:
+        return
+    steps = StepRun.objects.filter(run_id=failed.run_id)
+    _close_unstarted(
+        steps, f"It was not started: step {failed.name} failed, and the run stops at the first failure.", now
+    )
+    if mode == ExecutionMode.FAIL_FAST:
+        steps.filter(status=ExecutionStatus.RUNNING).update(status=ExecutionStatus.STOPPING, updated=now)
+
+
+def _has_given_up(run: PipelineRun) -> bool:
+    """Whether a step failed in a run that stops at the first failure."""
+    return (
+        run.execution_mode != ExecutionMode.CONTINUE_ON_FAILURE
+        and StepRun.objects.filter(run_id=run.pk, status=ExecutionStatus.FAILED).exists()
+    )
+
+
+def _close_unstarted(steps: Any, reason: str, now: datetime) -> None:
+    steps.filter(status__in=OPEN_STATUSES).exclude(status__in=ALIVE).update(
+        status=ExecutionStatus.STOPPED, status_reason=reason, ready_at=None, end_time=now, updated=now
+    )
+
+
+def _close_if_over(run_id: uuid.UUID, now: datetime) -> None:
+    """A run has ended only when no step is open: the one place where a run ends."""
+    if StepRun.objects.filter(run_id=run_id, status__in=OPEN_STATUSES).exists():
+        return
+    run = PipelineRun.objects.only("stop_requested_at", "has_timed_out", "timeout").get(pk=run_id)
+    status, reason = _final_word(run)
+    ended = PipelineRun.objects.filter(pk=run.pk, status__in=OPEN_STATUSES).update(
+        status=status,
+        status_reason=reason,
+        start_time=Coalesce(F("start_time"), F("created")),
+        end_time=now,
+        updated=now,
+        lease_until=None,
+    )
+    if ended:
+        RunEvent.objects.create(run=run, sentence=f"The run ended: {status.value}.")
+
+
+def end_empty_run(run: PipelineRun) -> None:
+    """A pipeline without steps has nothing to wait for."""
+    _close_if_over(run.pk, timezone.now())
+
+
+def _final_word(run: PipelineRun) -> tuple[ExecutionStatus, str]:
+    if run.has_timed_out:
+        return ExecutionStatus.FAILED, _overdue(run)
+    if run.stop_requested_at is not None:
+        return ExecutionStatus.STOPPED, "It was stopped on request."
+    if failed := StepRun.objects.filter(run=run, status=ExecutionStatus.FAILED).order_by("end_time").first():
+        return ExecutionStatus.FAILED, f"Step {failed.name} failed: {failed.status_reason}"[:2000]
+    return ExecutionStatus.COMPLETED, ""
+
+
+def _overdue(run: PipelineRun) -> str:
+    return f"The run took longer than its limit of {run.timeout:g} s."
+
+
+# -- stopping ---------------------------------------------------------------------------------------------------------
+
+
+def request_stop(run: PipelineRun, by: str) -> None:
+    """Close what has not started, and have workers end what runs."""
+    _ask_to_stop(run, f"{by} asked to stop the run.", "It was not started, because the run was stopped.")
+
+
+def time_out(run: PipelineRun) -> None:
+    """Stop a run whose time is up; it ends as failed."""
+    _ask_to_stop(run, _overdue(run), "It was not started, because the run's time was up.", has_timed_out=True)
+
+
+@transaction.atomic
+def _ask_to_stop(run: PipelineRun, sentence: str, unstarted: str, has_timed_out: bool = False) -> None:
+    now = timezone.now()
+    locked = (
+        PipelineRun.objects.select_for_update(of=("self",), no_key=True)
+        .only("status", "stop_requested_at")
+        .get(pk=run.pk)
+    )
+    if locked.is_finished or locked.stop_requested_at is not None:
+        return
+    PipelineRun.objects.filter(pk=run.pk).update(
+        stop_requested_at=now,
+        status=ExecutionStatus.STOPPING,
+        status_reason=sentence,
+        has_timed_out=has_timed_out,
+        updated=now,
+    )
+    RunEvent.objects.create(run=run, sentence=sentence)
+    steps = StepRun.objects.filter(run=run)
+    _close_unstarted(steps, unstarted, now)
+    steps.filter(status=ExecutionStatus.RUNNING).update(status=ExecutionStatus.STOPPING, updated=now)
+    _close_if_over(run.pk, now)
+
+
+# -- the dead ---------------------------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def bury_worker(worker: Worker, reason: str, most_deaths: int | None, beat: int | None = None) -> bool:
+    """Declare a worker dead and give its steps to others: the one place where the dead are dealt with.
+
+    With `beat`, only if the worker's counter still stands there: one that moved on is alive. `most_deaths` is how
+    often a step may lose its worker before it fails; None where the worker ends as planned, which is nobody's fault.
+    """
+    alive = Worker.objects.filter(pk=worker.pk, is_alive=True)
+    if beat is not None:
+        alive = alive.filter(beat=beat)
+    if not alive.update(is_alive=False, ended_reason=reason, updated=timezone.now()):
+        return False
+    for attempt in _open_attempts(worker):
+        give_back(attempt, f"worker {worker.name} {reason}", most_deaths)
+    return True
+
+
+def _open_attempts(worker: Worker) -> Sequence[StepAttempt]:
+    held = StepRun.objects.held_by(worker.pk)
+    return list(
+        StepAttempt.objects.filter(step__in=held, worker=worker, status__in=ALIVE, number=F("step__attempt"))
+        .select_related("step__run")
+        .order_by("step__run_id")
+    )
+
+
+@transaction.atomic
+def give_back(attempt: StepAttempt, reason: str, most_deaths: int | None) -> bool:
+    """An attempt lost with its worker is no failure of the step; too many of them are. False when it had ended."""
+    now = timezone.now()
+    step = attempt.step
+    is_stopping = statements.lock_run(step.run_id) or _has_given_up(step.run)
+    deaths = step.worker_deaths + (0 if most_deaths is None else 1)
+    held = StepRun.objects.filter(pk=step.pk, attempt=attempt.number, status__in=ALIVE)
+    if not held.update(worker_deaths=deaths):
+        return False  # it ended while this was being decided
+    StepAttempt.objects.filter(pk=attempt.pk).update(
+        status=ExecutionStatus.RETRIED, reason=reason[:2000], end_time=now, updated=now
+    )
+    if is_stopping:
+        _end(step, StepOutcome(was_stopped=True), now)
+    elif most_deaths is not None and deaths >= most_deaths:
+        message = f"Its worker died {deaths} times while it ran."
+        _end(
+            step, StepOutcome(exception=StepException(type="WorkerDied", message=message, traceback="")), now
+        )
+    else:
+        held.update(
+            status=ExecutionStatus.RETRYING,
+            status_reason=f"{reason}; attempt {step.attempt + 1} follows"[:2000],
+            worker=None,
+            ready_at=now,
+            updated=now,
+        )
+        _wake_for(step.run, [step.queue])
+    _close_if_over(step.run_id, now)
+    return True
+
+
+@transaction.atomic
+def fail_lapsed_run(run: PipelineRun) -> None:
+    """End a run of the local stack whose caller has gone silent."""
+    now = timezone.now()
+    locked = (
+        PipelineRun.objects.select_for_update(of=("self",), no_key=True)
+        .only("status", "lease_until")
+        .get(pk=run.pk)
+    )
+    if locked.is_finished or locked.lease_until is None or locked.lease_until > now:
+        return
+    reason = "The process that ran it stopped reporting."
+    lost = StepException(type="CallerLost", message=reason, traceback="")
+    for step in StepRun.objects.filter(run=run, status__in=ALIVE):
+        StepAttempt.objects.filter(step=step, status__in=ALIVE).update(
+            status=ExecutionStatus.FAILED, reason=reason, end_time=now, updated=now
+        )
+        _end(step, StepOutcome(exception=lost), now)
+    _close_unstarted(StepRun.objects.filter(run=run), f"It was not started. {reason}", now)
+    PipelineRun.objects.filter(pk=run.pk).update(
+        status=ExecutionStatus.FAILED, status_reason=reason, end_time=now, updated=now, lease_until=None
+    )
+    RunEvent.objects.create(run=run, sentence=reason)

@@ -1,0 +1,190 @@
+"""A run's configuration: cleaned, checked by the one validator, and resolved to what will really run."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from templates_app.models import PipelineDeployment
+from templates_app.schema_validation import MAX_DEPTH, depth_of, find_errors
+from zenweb.config.spec import PipelineSpec, StepSpec
+from zenweb.config.suggestions import did_you_mean
+from zenweb.enums import ExecutionMode
+from zenweb.exceptions import FieldError, ValidationFailed
+
+Configuration = dict[str, Any]
+
+# Inside these, null and {} are values of the user's; everywhere else they mean "not set".
+USER_VALUES = frozenset({"parameters", "extra", "settings", "substitutions", "environment"})
+# What a run acts on. Every other known key is stored and answered with a warning.
+RUN_WIDE = ("enable_cache", "retry", "queue", "priority")
+STEP_SETTINGS = (*RUN_WIDE, "timeout")
+EFFECTIVE_RUN_KEYS = frozenset(
+    {"run_name", "steps", "tags", "extra", "substitutions", "timeout", "execution_mode", *RUN_WIDE}
+)
+EFFECTIVE_STEP_KEYS = frozenset({"parameters", "extra", *STEP_SETTINGS})
+REFUSALS = {
+    "build": "A template always runs the code it was made from: `build` cannot be changed when it is run.",
+    "schedule": "A run starts at once: `schedule` cannot be part of its configuration.",
+    "parameters": (
+        "The pipeline's own parameters were fixed when this template was made. "
+        "Set the parameters of its steps, or make the template again with other values."
+    ),
+}
+
+
+@dataclass(frozen=True)
+class ResolvedStep:
+    """One step as it will run."""
+
+    spec: StepSpec
+    parameters: dict[str, Any]
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ResolvedConfiguration:
+    """All that a run needs to know, decided once at launch."""
+
+    run_name: str
+    steps: list[ResolvedStep]
+    tags: list[str]
+    timeout: float | None = None
+    execution_mode: ExecutionMode = ExecutionMode.CONTINUE_ON_FAILURE
+    warnings: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        steps = {step.spec.name: {"parameters": step.parameters, **step.settings} for step in self.steps}
+        limit = {"timeout": self.timeout} if self.timeout is not None else {}
+        return {
+            "run_name": self.run_name,
+            "steps": steps,
+            "tags": self.tags,
+            "execution_mode": self.execution_mode.value,
+            **limit,
+        }
+
+
+def validate(config_schema: dict[str, Any], configuration: Any) -> list[FieldError]:
+    """Everything wrong with a run configuration. What is not set counts as left out."""
+    if configuration is not None and not isinstance(configuration, dict):
+        return [FieldError("", "A run configuration is an object with named values.")]
+    if depth_of(configuration) > MAX_DEPTH:
+        return [FieldError("", f"This is nested more than {MAX_DEPTH} levels deep.")]
+    empty = list(_unknown_though_empty(config_schema, configuration or {}))
+    cleaned = without_unset(configuration or {})
+    refused = empty + [
+        FieldError(f"/{key}", sentence) for key, sentence in REFUSALS.items() if key in cleaned
+    ]
+    cleaned = {key: value for key, value in cleaned.items() if key not in REFUSALS}
+    return refused + find_errors(config_schema, _with_every_step(config_schema, cleaned))
+
+
+def resolve(deployment: PipelineDeployment, configuration: Any, now: datetime) -> ResolvedConfiguration:
+    """Check a configuration and lay it over the deployment's defaults; raises ValidationFailed with every error."""
+    if errors := validate(deployment.config_schema, configuration):
+        raise ValidationFailed(errors)
+    cleaned = without_unset(configuration or {})
+    spec = PipelineSpec.model_validate(deployment.spec)
+    given = cleaned.get("steps", {})
+    return ResolvedConfiguration(
+        run_name=_run_name(spec, deployment.config_template, cleaned, now),
+        steps=[_resolve_step(spec, step, given.get(step.name, {}), cleaned) for step in spec.steps],
+        tags=list(dict.fromkeys([*spec.tags, *cleaned.get("tags", [])])),
+        timeout=cleaned.get("timeout", spec.timeout),
+        execution_mode=ExecutionMode(
+            cleaned.get("execution_mode") or spec.execution_mode or ExecutionMode.CONTINUE_ON_FAILURE
+        ),
+        warnings=_warnings(cleaned),
+    )
+
+
+def without_unset(configuration: Configuration) -> Configuration:
+    """The configuration without the keys that ZenML's clients send as null or {} when they mean nothing."""
+    cleaned = {key: _without_unset(key, value) for key, value in configuration.items()}
+    return {key: value for key, value in cleaned.items() if value is not None and value != {}}
+
+
+def _without_unset(key: str, value: Any) -> Any:
+    if key == "steps" and isinstance(value, dict):
+        # Steps are names, not keys: one that does not exist is told even when nothing is set for it.
+        return {name: {} if step is None else _without_unset(name, step) for name, step in value.items()}
+    return without_unset(value) if isinstance(value, dict) and key not in USER_VALUES else value
+
+
+def _unknown_though_empty(
+    config_schema: dict[str, Any], configuration: Configuration
+) -> Iterator[FieldError]:
+    """Misspelt keys that would otherwise go unseen, because nothing is set for them."""
+    keys = config_schema["properties"]
+    places = [("", configuration, keys)]
+    steps = configuration.get("steps")
+    if isinstance(steps, dict):
+        known = keys["steps"]["properties"]
+        places += [
+            (f"/steps/{name}", steps[name], known[name]["properties"])
+            for name in steps
+            if name in known and isinstance(steps[name], dict)
+        ]
+    for pointer, given, known_keys in places:
+        for name, value in given.items():
+            if name not in known_keys and (value is None or value == {}):
+                yield FieldError(
+                    f"{pointer}/{name}", f"There is no {name!r} here.{did_you_mean(name, known_keys)}"
+                )
+
+
+def _with_every_step(config_schema: dict[str, Any], configuration: Configuration) -> Configuration:
+    """Name every step, so that a required parameter is missed even where its step is not mentioned."""
+    known = config_schema["properties"]["steps"]["properties"]
+    given = configuration.get("steps", {})
+    if not isinstance(given, dict):
+        return configuration
+    steps = {name: _with_parameters(step) for name, step in given.items()}
+    return {**configuration, "steps": {name: {"parameters": {}} for name in known} | steps}
+
+
+def _with_parameters(step: Any) -> Any:
+    return {"parameters": {}, **step} if isinstance(step, dict) else step
+
+
+def _resolve_step(
+    pipeline: PipelineSpec, spec: StepSpec, given: Configuration, run: Configuration
+) -> ResolvedStep:
+    """What is said for this step of this run goes first, then for the run, in the step's code, in the pipeline's."""
+    layers = [
+        {"enable_cache": pipeline.enable_cache},
+        spec.settings.model_dump(mode="json"),
+        {key: run.get(key) for key in RUN_WIDE},
+        {key: given.get(key) for key in STEP_SETTINGS},
+    ]
+    settings = {key: value for layer in layers for key, value in layer.items() if value is not None}
+    return ResolvedStep(spec, {**spec.parameters, **given.get("parameters", {})}, settings)
+
+
+def _run_name(spec: PipelineSpec, template: Configuration, given: Configuration, now: datetime) -> str:
+    pattern = given.get("run_name") or template.get("run_name") or f"{spec.name}-{{date}}-{{time}}"
+    values = {
+        "date": now.strftime("%Y_%m_%d"),
+        "time": now.strftime("%H_%M_%S_%f"),
+        **given.get("substitutions", {}),
+    }
+    for name, value in values.items():
+        pattern = pattern.replace(f"{{{name}}}", str(value))
+    if len(pattern) > 255:
+        raise ValidationFailed([FieldError("/run_name", "A run's name has at most 255 characters.")])
+    return str(pattern)
+
+
+def _warnings(configuration: Configuration) -> list[str]:
+    found = [f"/{key}" for key in configuration if key not in EFFECTIVE_RUN_KEYS]
+    found += [
+        f"/steps/{name}/{key}"
+        for name, step in configuration.get("steps", {}).items()
+        for key in step
+        if key not in EFFECTIVE_STEP_KEYS
+    ]
+    return [f"{pointer}: accepted, no effect" for pointer in found]
+
+
+Validator = Callable[[dict[str, Any], Any], list[FieldError]]

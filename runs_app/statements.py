@@ -1,0 +1,361 @@
+"""The statements that every step of every run goes through, as SQL.
+
+Building them anew from the ORM costs several times what they take to run (docs/decisions/0005). Only recording.py,
+caching.py and assignments.py use them; whatever happens less often than once per step stays with the ORM.
+"""
+
+import json
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from django.db import connection
+
+from zenweb.enums import ExecutionStatus
+from zenweb.execution.protocol import InputArtifact, StoredArtifact
+
+# The worker first: whoever declares it dead waits for this claim and finds it, or this claim finds the worker dead.
+CLAIM = """
+    UPDATE runs_app_steprun
+    SET attempt = attempt + 1, ready_at = NULL, worker_id = %s, status = 'running', status_reason = '',
+        start_time = %s, updated = %s
+    WHERE id = (
+        SELECT id FROM runs_app_steprun
+        WHERE ready_at <= %s AND queue = %s
+        ORDER BY priority DESC, ready_at, "index"
+        LIMIT 1 {step_lock}
+    ) AND EXISTS (SELECT 1 FROM runs_app_worker WHERE id = %s AND is_alive {worker_lock})
+    RETURNING id, run_id, "index", name, attempt, CAST(parameters AS TEXT), CAST(settings AS TEXT),
+        CAST(downstream AS TEXT), failures, worker_deaths, queue
+"""
+START_ATTEMPT = """
+    INSERT INTO runs_app_stepattempt (id, created, updated, step_id, number, worker_id, status, reason,
+        start_time, artifact_uri, log_uri, log_tail)
+    VALUES (%s, %s, %s, %s, %s, %s, 'running', '', %s, %s, '', '')
+"""
+RUN_FOR_END = "SELECT stop_requested_at FROM runs_app_pipelinerun WHERE id = %s {lock}"
+END_STEP = """
+    UPDATE runs_app_steprun
+    SET status = %s, status_reason = %s, start_time = COALESCE(%s, start_time), end_time = %s, updated = %s,
+        ready_at = NULL, worker_id = NULL, failures = failures + %s, exception = %s
+    WHERE id = %s AND attempt = %s AND status IN ('running', 'stopping')
+"""
+END_ATTEMPT = """
+    UPDATE runs_app_stepattempt
+    SET status = %s, reason = %s, start_time = COALESCE(%s, start_time), end_time = %s, updated = %s,
+        log_uri = %s, log_tail = %s
+    WHERE id = %s
+"""
+NEXT_VERSION = """
+    INSERT INTO runs_app_artifact (id, created, updated, project_id, user_id, name, version_count)
+    VALUES (%s, %s, %s, %s, %s, %s, 1)
+    ON CONFLICT (project_id, name) DO UPDATE SET version_count = runs_app_artifact.version_count + 1
+    RETURNING id, version_count
+"""
+ADD_VERSION = """
+    INSERT INTO runs_app_artifactversion (id, created, updated, project_id, user_id, artifact_id, version, uri, type,
+        materializer, data_type, metadata, preview, producer_step_id)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+"""
+ADD_OUTPUT = "INSERT INTO runs_app_stepoutput (step_id, name, artifact_version_id) VALUES (%s, %s, %s)"
+RELEASE = """
+    UPDATE runs_app_steprun
+    SET waits_for = waits_for - %s, ready_at = CASE WHEN waits_for = %s THEN %s ELSE ready_at END, updated = %s
+    WHERE run_id = %s AND "index" IN ({places}) AND status NOT IN {finished}
+    RETURNING waits_for, id, "index", name, queue, CAST(parameters AS TEXT), CAST(settings AS TEXT),
+        CAST(downstream AS TEXT)
+"""
+# Notes the keys and finds what completed with the same ones. The condition is the one of the index, word for word.
+REMEMBER_KEYS = """
+    UPDATE runs_app_steprun
+    SET cache_key = given.column2
+    FROM (VALUES {places}) AS given
+    WHERE runs_app_steprun.id = given.column1
+    RETURNING runs_app_steprun.id, (
+        SELECT earlier.id FROM runs_app_steprun earlier
+        WHERE earlier.cache_key = runs_app_steprun.cache_key
+            AND earlier.cache_key > '' AND earlier.status = 'completed'
+        ORDER BY earlier.end_time DESC
+        LIMIT 1
+    )
+"""
+VERSIONS_OF = "SELECT step_id, name, artifact_version_id FROM runs_app_stepoutput WHERE step_id IN ({places})"
+END_CACHED = """
+    UPDATE runs_app_steprun
+    SET status = 'cached', status_reason = %s, start_time = %s, end_time = %s, updated = %s, ready_at = NULL
+    WHERE id IN ({places})
+"""
+OUTPUTS_OF = """
+    SELECT step.name, output.name, version.id, artifact.name, version.version, version.uri, version.materializer,
+        version.data_type, version.type
+    FROM runs_app_stepoutput output
+    JOIN runs_app_steprun step ON step.id = output.step_id
+    JOIN runs_app_artifactversion version ON version.id = output.artifact_version_id
+    JOIN runs_app_artifact artifact ON artifact.id = version.artifact_id
+    WHERE step.run_id = %s AND step.name IN ({places})
+"""
+FINISHED = "('completed', 'failed', 'cached', 'retried', 'stopped')"
+MOST_PLACES = 500  # well below what any database allows in one statement
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ClaimedStep:
+    """The row of a step that was just claimed."""
+
+    id: uuid.UUID
+    run_id: uuid.UUID
+    index: int
+    name: str
+    attempt: int
+    parameters: Any
+    settings: Any
+    downstream: Any
+    failures: int
+    worker_deaths: int
+    queue: str
+
+
+@dataclass(frozen=True)
+class ReadyStep:
+    """A step that waits for no other any more."""
+
+    id: uuid.UUID
+    index: int
+    name: str
+    queue: str
+    parameters: Any
+    settings: Any
+    downstream: Any
+
+
+def claim_step(*, worker_id: uuid.UUID, queue: str, now: datetime) -> ClaimedStep | None:
+    statement = CLAIM.format(step_lock=_lock("UPDATE SKIP LOCKED"), worker_lock=_lock("SHARE"))
+    worker, moment = _key(worker_id), _time(now)
+    rows = _execute(statement, worker, moment, moment, moment, queue, worker)
+    if not rows:
+        return None
+    step_id, run_id, index, name, attempt, parameters, settings, downstream, failures, deaths, queue = rows[0]
+    return ClaimedStep(
+        *(_uuid(step_id), _uuid(run_id), index, name, attempt),
+        *(json.loads(parameters), json.loads(settings), json.loads(downstream)),
+        *(failures, deaths, queue),
+    )
+
+
+def start_attempt(
+    *,
+    attempt_id: uuid.UUID,
+    step_id: uuid.UUID,
+    number: int,
+    worker_id: uuid.UUID,
+    now: datetime,
+    artifact_uri: str,
+) -> None:
+    moment = _time(now)
+    ids = (_key(step_id), number, _key(worker_id))
+    _execute(START_ATTEMPT, _key(attempt_id), moment, moment, *ids, moment, artifact_uri)
+
+
+def lock_run(run_id: uuid.UUID) -> bool:
+    """Hold the run's row, so that the last two of its steps see each other end; whether it was asked to stop."""
+    # NO KEY: rows that refer to the run may be added by others meanwhile.
+    statement = RUN_FOR_END.format(lock=_lock("NO KEY UPDATE"))
+    return _execute(statement, _key(run_id))[0][0] is not None
+
+
+def end_step(
+    *,
+    step_id: uuid.UUID,
+    attempt: int,
+    status: ExecutionStatus,
+    reason: str,
+    exception: dict[str, Any] | None,
+    started_at: datetime | None,
+    now: datetime,
+) -> bool:
+    """False when the step is no longer held by this attempt."""
+    moment = _time(now)
+    changed = (
+        status.value,
+        reason,
+        _time(started_at),
+        moment,
+        moment,
+        1 if exception else 0,
+        _json(exception),
+    )
+    return _execute_counting(END_STEP, *changed, _key(step_id), attempt) == 1
+
+
+def end_attempt(
+    *,
+    attempt_id: uuid.UUID,
+    status: ExecutionStatus,
+    reason: str,
+    started_at: datetime | None,
+    log_uri: str,
+    log_tail: str,
+    now: datetime,
+) -> None:
+    moment = _time(now)
+    changed = (status.value, reason, _time(started_at), moment, moment, log_uri, log_tail)
+    _execute(END_ATTEMPT, *changed, _key(attempt_id))
+
+
+def add_output(
+    *,
+    project_id: uuid.UUID,
+    user_id: uuid.UUID | None,
+    step_id: uuid.UUID,
+    name: str,
+    artifact_name: str,
+    stored: StoredArtifact,
+    now: datetime,
+) -> uuid.UUID:
+    """A new version of the artifact, given out by the step under the output's name."""
+    moment, owner = _time(now), (_key(project_id), _key(user_id))
+    artifact_id, number = _execute(NEXT_VERSION, _key(uuid.uuid4()), moment, moment, *owner, artifact_name)[0]
+    version = uuid.uuid4()
+    version_id = _key(version)
+    kind = (stored.uri, stored.type, stored.materializer, stored.data_type)
+    documents = (_json(stored.metadata), _json(stored.preview))
+    _execute(
+        ADD_VERSION, version_id, moment, moment, *owner, artifact_id, number, *kind, *documents, _key(step_id)
+    )
+    _execute(ADD_OUTPUT, _key(step_id), name, version_id)
+    return version
+
+
+def release_downstream(
+    *, run_id: uuid.UUID, indexes: Sequence[int], now: datetime
+) -> tuple[list[ReadyStep], bool]:
+    """One thing less to wait for, as often as a step's index is given.
+
+    Returns the steps that are ready now, and whether any of these steps is open at all: they may have been closed.
+    """
+    moment, ready, is_any_open = _time(now), list[ReadyStep](), False
+    for count, some in _by_count(indexes):
+        for part in _parts(some):
+            statement = RELEASE.format(places=_places(part), finished=FINISHED)
+            rows = _execute(statement, count, count, moment, moment, _key(run_id), *part)
+            ready += [_ready_step(*row) for waits_for, *row in rows if waits_for == 0]
+            is_any_open = is_any_open or bool(rows)
+    return ready, is_any_open
+
+
+def _by_count(indexes: Sequence[int]) -> list[tuple[int, list[int]]]:
+    by_count: dict[int, list[int]] = {}
+    for index, count in Counter(indexes).items():
+        by_count.setdefault(count, []).append(index)
+    return list(by_count.items())
+
+
+def _ready_step(
+    step_id: Any, index: int, name: str, queue: str, parameters: str, settings: str, downstream: str
+) -> ReadyStep:
+    documents = (json.loads(document) for document in (parameters, settings, downstream))
+    return ReadyStep(_uuid(step_id), index, name, queue, *documents)
+
+
+def remember_cache_keys(keys: Mapping[uuid.UUID, str]) -> dict[uuid.UUID, uuid.UUID]:
+    """Note the keys of these steps; for each that was completed before, which step did that last."""
+    found: dict[uuid.UUID, uuid.UUID] = {}
+    for part in _parts(list(keys.items())):
+        statement = REMEMBER_KEYS.format(places=", ".join(["(%s, %s)"] * len(part)))
+        rows = _execute(statement, *(place for step, key in part for place in (_key(step), key)))
+        found |= {_uuid(step): _uuid(earlier) for step, earlier in rows if earlier is not None}
+    return found
+
+
+def versions_of(steps: Sequence[uuid.UUID]) -> dict[uuid.UUID, dict[str, uuid.UUID]]:
+    """The artifact versions that these steps gave out, by the outputs' names."""
+    found: dict[uuid.UUID, dict[str, uuid.UUID]] = {step: {} for step in steps}
+    for part in _parts(steps):
+        rows = _execute(VERSIONS_OF.format(places=_places(part)), *map(_key, part))
+        for step, name, version in rows:
+            found[_uuid(step)][name] = _uuid(version)
+    return found
+
+
+def end_as_cached(
+    outputs: Mapping[uuid.UUID, Mapping[str, uuid.UUID]], *, reason: str, now: datetime
+) -> None:
+    """These steps give out what others made and are over."""
+    moment = _time(now)
+    rows = [
+        (_key(step), name, _key(version))
+        for step, named in outputs.items()
+        for name, version in named.items()
+    ]
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.executemany(ADD_OUTPUT, rows)
+    for part in _parts(list(outputs)):
+        _execute(END_CACHED.format(places=_places(part)), reason, moment, moment, moment, *map(_key, part))
+
+
+def outputs_of(run_id: uuid.UUID, step_names: Sequence[str]) -> dict[tuple[str, str], InputArtifact]:
+    """What these steps of a run gave out, by step and output name."""
+    statement = OUTPUTS_OF.format(places=_places(step_names))
+    return {
+        (step, output): InputArtifact(
+            id=_uuid(version_id),
+            name=name,
+            artifact_version=str(number),
+            uri=uri,
+            materializer=materializer,
+            data_type=data_type,
+            type=kind,
+        )
+        for step, output, version_id, name, number, uri, materializer, data_type, kind in _execute(
+            statement, _key(run_id), *step_names
+        )
+    }
+
+
+def _execute(statement: str, *parameters: Any) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return cursor.fetchall() if cursor.description else []
+
+
+def _execute_counting(statement: str, *parameters: Any) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return int(cursor.rowcount)
+
+
+def _lock(strength: str) -> str:
+    """Nothing where a transaction that writes holds the whole database."""
+    return f"FOR {strength}" if connection.features.has_select_for_update else ""
+
+
+def _places(values: Sequence[Any]) -> str:
+    return ", ".join(["%s"] * len(values))
+
+
+def _parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(values), MOST_PLACES):
+        yield values[start : start + MOST_PLACES]
+
+
+def _key(value: uuid.UUID | None) -> Any:
+    if value is None:
+        return None
+    return value if connection.features.has_native_uuid_field else value.hex
+
+
+def _uuid(value: Any) -> uuid.UUID:
+    return value if isinstance(value, uuid.UUID) else uuid.UUID(value)
+
+
+def _time(value: datetime | None) -> Any:
+    return connection.ops.adapt_datetimefield_value(value)
+
+
+def _json(value: Any) -> Any:
+    return None if value is None else json.dumps(value)

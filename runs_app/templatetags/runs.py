@@ -1,0 +1,138 @@
+"""How runs are put into words and signs: status, duration, moment, previews."""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import template
+from django.template.defaultfilters import date as format_date
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
+
+from runs_app.forms import STATUS_WORDS
+from runs_app.models import ArtifactVersion, Execution, PipelineRun, StepAttempt, StepOutput
+from runs_app.previews import show_preview
+from templates_app.templatetags.zenweb_icons import icon
+from zenweb.enums import ExecutionStatus, TriggerChannel
+
+register = template.Library()
+
+STATUS_ICONS = {
+    ExecutionStatus.INITIALIZING: "hourglass-split",
+    ExecutionStatus.RUNNING: "arrow-repeat",
+    ExecutionStatus.COMPLETED: "check-circle",
+    ExecutionStatus.FAILED: "x-circle",
+    ExecutionStatus.CACHED: "lightning-charge",
+    ExecutionStatus.RETRYING: "arrow-repeat",
+    ExecutionStatus.RETRIED: "arrow-repeat",
+    ExecutionStatus.STOPPING: "hourglass-split",
+    ExecutionStatus.STOPPED: "stop-circle",
+}
+MOVING = {ExecutionStatus.RUNNING, ExecutionStatus.RETRYING}
+
+
+@register.simple_tag
+def status_chip(execution: Execution | StepAttempt) -> SafeString:
+    """The status of a run, step or attempt as a word with its sign."""
+    status = ExecutionStatus(execution.status)
+    word = STATUS_WORDS[status]
+    if status is ExecutionStatus.STOPPED and execution.start_time is None:
+        word = "Not started"
+    return format_html(
+        '<span class="chip is-{}">{}{}</span>',
+        status.value,
+        icon(STATUS_ICONS[status], "spin" if status in MOVING else ""),
+        word,
+    )
+
+
+@register.filter
+def duration(value: timedelta | None) -> str:
+    """0.35 s, 12 s, 3 min 5 s, 2 h 10 min."""
+    if value is None:
+        return ""
+    seconds = max(value.total_seconds(), 0.0)
+    if seconds < 10:
+        return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, whole = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {whole} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
+
+
+@register.filter
+def moment(value: datetime | None) -> SafeString:
+    """How long ago, with the exact time for those who point at it."""
+    if value is None:
+        return SafeString("")
+    local = timezone.localtime(value)
+    exact = f"{format_date(local, 'j F Y, H:i:s')} {local.tzname()}"
+    is_recent = timezone.now() - value < timedelta(minutes=1)
+    words = "just now" if is_recent else f"{timesince(value, depth=1)} ago"
+    return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(), exact, words)
+
+
+@register.filter
+def clock(value: datetime) -> SafeString:
+    """The time of day to the second."""
+    local = timezone.localtime(value)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        local.isoformat(),
+        format_date(local, "j F Y, H:i:s"),
+        format_date(local, "H:i:s"),
+    )
+
+
+@register.simple_tag
+def channel(run: PipelineRun) -> str:
+    """Through which door a run came, in words."""
+    return TriggerChannel(run.channel).words
+
+
+@register.filter
+def output_title(output: StepOutput) -> str:
+    """The output's own name, or its step's where it has none."""
+    return humanised(output.step.name if output.name == "output" else output.name)
+
+
+@register.filter
+def preview(version: ArtifactVersion) -> Any:
+    return show_preview(version)
+
+
+@register.filter
+def figure(value: Any) -> str:
+    """A value of a metric or cell: numbers to six digits, the rest as it is."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+@register.filter
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+@register.filter
+def setting(value: Any) -> str:
+    """A parameter's value, short and in words where there are some."""
+    if value is None or isinstance(value, bool):
+        return {None: "not set", True: "yes", False: "no"}[value]
+    if isinstance(value, list) and value and all(isinstance(entry, str | int | float) for entry in value):
+        return ", ".join(str(entry) for entry in value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+@register.filter
+def humanised(name: str) -> str:
+    words = name.replace("_", " ").strip()
+    return words[:1].upper() + words[1:]

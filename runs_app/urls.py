@@ -1,0 +1,16 @@
+"""Addresses of the pages about runs."""
+
+from django.urls import path
+
+from runs_app import views
+
+urlpatterns = [
+    path(
+        "templates/<uuid:template_id>/", views.run_template, name="run-template"
+    ),  # /templates/<id>/?from=<run>
+    path("runs/", views.list_runs, name="run-list"),  # /runs/?q=&status=&template=
+    path("runs/<uuid:run_id>/", views.show_run, name="run"),
+    path("runs/<uuid:run_id>/stop", views.stop, name="run-stop"),
+    path("steps/<uuid:step_id>/log", views.show_log, name="step-log"),
+    path("artifacts/<uuid:artifact_version_id>/preview", views.show_preview, name="artifact-preview"),
+]

@@ -1,0 +1,169 @@
+"""Pages about what was run, and the page of a template: running it makes a run."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import SuspiciousFileOperation
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from runs_app import previews
+from runs_app.dispatch import warm_up
+from runs_app.forms import LaunchForm, RunFilterForm
+from runs_app.ledger import ledger_of
+from runs_app.logs import read_log
+from runs_app.models import ArtifactVersion, PipelineRun, StepRun
+from runs_app.services import Launch, Trigger, launch_run, stop_run
+from templates_app.models import RunTemplate
+from templates_app.schema_forms.schemas import read_steps
+from templates_app.views import is_refinement
+from zenweb.enums import TriggerChannel
+from zenweb.exceptions import DoesNotExist, ValidationFailed, ZenWebError
+
+PAGE_SIZE = 25
+RECENT = 5
+LEDGER = 200
+STOP_POLLING = 286  # htmx's own status
+HIDDEN = "••••••"
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def run_template(request: HttpRequest, template_id: UUID) -> HttpResponse:
+    templates = RunTemplate.objects.visible_to(request.user)
+    template = get_object_or_404(templates.for_page(), pk=template_id)
+    is_sent = request.method == "POST"
+    form = LaunchForm(
+        template.version,
+        request.POST if is_sent else None,
+        configuration=_starting_values(request, template),
+    )
+    if is_sent and form.is_valid() and (launch := _launch(request, template, form)):
+        if launch.is_replay:
+            messages.info(request, "This form had already started this run, so it was not started again.")
+        return redirect(launch.run)
+    if template.version.deployment.stack.is_remote:
+        warm_up(template.version.deployment_id, template.version.deployment.stack.queue)
+    recent = PipelineRun.objects.visible_to(request.user).filter(template=template).with_relations()[:RECENT]
+    context = {"template": template, "form": form, "recent": recent}
+    return render(request, "runs_app/run_template.html", context, status=422 if is_sent else 200)
+
+
+@login_required
+@require_safe
+def list_runs(request: HttpRequest) -> HttpResponse:
+    form = RunFilterForm(request.GET, RunTemplate.objects.visible_to(request.user).order_by("name"))
+    runs = form.apply(PipelineRun.objects.visible_to(request.user).with_relations())
+    page = Paginator(runs, PAGE_SIZE).get_page(request.GET.get("page"))
+    context = {"form": form, "page": page, "is_live": any(not run.is_finished for run in page)}
+    name = "_runs.html" if is_refinement(request) else "run_list.html"
+    return render(request, f"runs_app/{name}", context)
+
+
+@login_required
+@require_safe
+def show_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
+    run = _find_run(request, run_id)
+    steps = list(run.steps.for_page())
+    context = {
+        "run": run,
+        "steps": steps,
+        # What came last is what the run was for.
+        "outputs": [output for step in reversed(steps) for output in step.outputs.all()],
+        "values": list(_values(run)),
+        "ledger": reversed(ledger_of(run, LEDGER)),
+    }
+    if not is_refinement(request):
+        return render(request, "runs_app/run.html", context)
+    return render(request, "runs_app/_run.html", context, status=STOP_POLLING if run.is_finished else 200)
+
+
+@login_required
+@require_POST
+def stop(request: HttpRequest, run_id: UUID) -> HttpResponse:
+    run = _find_run(request, run_id)
+    stop_run(actor=request.user, run=run)
+    return redirect(run)
+
+
+@login_required
+@require_safe
+def show_log(request: HttpRequest, step_id: UUID) -> HttpResponse:
+    """All that a step's newest attempt printed, as plain text."""
+    step = get_object_or_404(
+        StepRun.objects.filter(run__in=PipelineRun.objects.visible_to(request.user)), pk=step_id
+    )
+    return _inert(HttpResponse(read_log(step), content_type=previews.TEXT_TYPE))
+
+
+@login_required
+@require_safe
+def show_preview(request: HttpRequest, artifact_version_id: UUID) -> HttpResponse:
+    versions = ArtifactVersion.objects.visible_to(request.user).select_related("producer_step__run__stack")
+    version = get_object_or_404(versions.filter(preview__isnull=False), pk=artifact_version_id)
+    try:
+        data = previews.read_preview(version)
+    except (DoesNotExist, SuspiciousFileOperation) as error:
+        raise Http404 from error
+    response = _inert(HttpResponse(data, content_type=previews.content_type(version)))
+    response["Cache-Control"] = "private, max-age=86400, immutable"
+    return response
+
+
+def _find_run(request: HttpRequest, run_id: UUID) -> PipelineRun:
+    return get_object_or_404(PipelineRun.objects.visible_to(request.user).for_page(), pk=run_id)
+
+
+def _values(run: PipelineRun) -> Iterator[tuple[str, list[tuple[str, Any]]]]:
+    """What the run ran with, under the words of its form: titles of steps, each with titles and values."""
+    for step in read_steps(run.deployment.config_schema):
+        given = run.parameters.get(step.name, {})
+        if shown := [
+            (parameter.title, HIDDEN if parameter.is_secret else given[parameter.name])
+            for parameter in step.parameters
+            if parameter.name in given
+        ]:
+            yield step.title, shown
+
+
+def _starting_values(request: HttpRequest, template: RunTemplate) -> dict[str, Any]:
+    """What the form starts from: the values of an earlier run (`?from=`), else the template's own."""
+    try:
+        earlier = UUID(request.GET.get("from", ""))
+    except ValueError:
+        return {}
+    run = PipelineRun.objects.visible_to(request.user).filter(template=template, pk=earlier).first()
+    steps = run.parameters if run else {}
+    return {"steps": {name: {"parameters": values} for name, values in steps.items()}}
+
+
+def _launch(request: HttpRequest, template: RunTemplate, form: LaunchForm) -> Launch | None:
+    """Start the run; None when it was refused, with the reasons in the form."""
+    trigger = Trigger(
+        request.user, TriggerChannel.PAGE, route=request.path, idempotency_key=form.idempotency_key
+    )
+    try:
+        return launch_run(
+            deployment=template.deployment,
+            version=template.version,
+            configuration=form.configuration,
+            trigger=trigger,
+        )
+    except ValidationFailed as error:
+        form.add_field_errors(error.errors)
+    except ZenWebError as error:
+        form.add_error(None, str(error))
+    return None
+
+
+def _inert(response: HttpResponse) -> HttpResponse:
+    """What user code made is shown, and can do nothing."""
+    response["Content-Security-Policy"] = previews.CONTENT_POLICY
+    response["X-Content-Type-Options"] = "nosniff"
+    response["X-Frame-Options"] = "SAMEORIGIN"
+    return response

@@ -1,0 +1,447 @@
+"""The worker's side of warm parents: it starts them, asks them for children, and watches one attempt at a time."""
+
+import codecs
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from zenweb.execution import processes
+from zenweb.execution.protocol import (
+    Assignment,
+    Completed,
+    Event,
+    Failed,
+    OutputSaved,
+    Started,
+    StepException,
+    StoredArtifact,
+    parse_event,
+    to_line,
+)
+from zenweb.execution.warm_parent import MAX_PACKET, Orders
+
+IMPORT_LIMIT = timedelta(minutes=2)
+GREATEST_AGE = timedelta(minutes=10)  # what a module computed at import grows stale
+MOST_PARENTS = 8
+READ_SIZE = 65_536
+LOG_INTERVAL = 0.4  # seconds between two looks at what a running step printed
+EVENT_LIMIT = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class ParentKey:
+    """Attempts with the same key can be forked from the same parent."""
+
+    code_root: Path
+    module_source: str
+
+
+@dataclass(frozen=True)
+class Upbringing:
+    """What every warm parent of a worker is started with."""
+
+    lease: timedelta
+    environment: Mapping[str, str]
+    scratch: Path
+    """Where attempts get folders for temporary files."""
+    log: Path
+    """What parents print while they import."""
+
+
+class ImportFailed(Exception):
+    """The pipeline's module could not be imported; every attempt of its steps fails with this."""
+
+    def __init__(self, exception: StepException) -> None:
+        super().__init__(exception.message)
+        self.exception = exception
+
+
+@dataclass
+class Lease:
+    """Until when, by the monotonic clock, a worker surely holds the steps that it claimed."""
+
+    until: float
+
+    @property
+    def is_held(self) -> bool:
+        return time.monotonic() < self.until
+
+
+class ParentLost(Exception):
+    """The warm parent is gone; another one can be started."""
+
+
+@dataclass(frozen=True)
+class ChildEnd:
+    """All that is known of an attempt whose process, and everything below it, is gone."""
+
+    outputs: dict[str, StoredArtifact]
+    is_completed: bool
+    exception: StepException | None
+    exit_code: int | None
+    was_stopped: bool
+    timed_out: bool
+    was_given_up: bool
+    """Ended, or never started, because its worker might no longer hold the step."""
+    log: bytes
+    was_shown_live: bool
+    started_at: datetime | None
+    """When the user's first line ran."""
+
+
+class WarmParent:
+    """A running warm parent process."""
+
+    def __init__(self, key: ParentKey, upbringing: Upbringing) -> None:
+        self.key = key
+        self.started = time.monotonic()
+        self.day = _today()
+        self.attempts = 0
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        orders = Orders(
+            code_root=str(key.code_root),
+            module_source=key.module_source,
+            scratch=str(upbringing.scratch),
+            lease=upbringing.lease.total_seconds(),
+        )
+        with theirs, upbringing.log.open("ab") as log:
+            self.process = subprocess.Popen(  # our own interpreter and module
+                [sys.executable, "-P", "-m", "zenweb.execution.warm_parent", orders.model_dump_json()],
+                stdin=theirs.fileno(),
+                stdout=log,
+                stderr=log,
+                env=dict(upbringing.environment),
+                start_new_session=True,
+            )
+
+    @property
+    def is_fresh(self) -> bool:
+        young = time.monotonic() - self.started < GREATEST_AGE.total_seconds()
+        return young and self.day == _today() and self.process.poll() is None
+
+    def wait_until_ready(self) -> None:
+        """Raises ImportFailed with what the module's import raised."""
+        self.control.settimeout(IMPORT_LIMIT.total_seconds())
+        try:
+            packet = self.control.recv(MAX_PACKET * 4)
+        except TimeoutError as error:
+            self.end()
+            limit = int(IMPORT_LIMIT.total_seconds())
+            raise ImportFailed(
+                _process_exception(f"Importing the pipeline's code took more than {limit} s.")
+            ) from error
+        self.control.settimeout(None)
+        if not packet:
+            code = self.process.wait()
+            raise ImportFailed(
+                _process_exception(f"The process that imports the pipeline's code {_how(code)}.")
+            )
+        if failed := json.loads(packet).get("failed"):
+            raise ImportFailed(StepException.model_validate(failed))
+
+    def fork(self, attempt: uuid.UUID, assignment: Assignment, lease: Lease) -> "AttemptProcess":
+        work, their_work = socket.socketpair()
+        status, their_status = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        log, their_log = os.pipe()
+        order = json.dumps({"op": "fork", "attempt": str(attempt), "until": lease.until}).encode()
+        try:
+            socket.send_fds(self.control, [order], [their_work.fileno(), their_log, their_status.fileno()])
+        except OSError as error:
+            for opened in (work, status):
+                opened.close()
+            os.close(log)
+            raise ParentLost from error
+        finally:
+            their_work.close()
+            their_status.close()
+            os.close(their_log)
+        return AttemptProcess(self, str(attempt), assignment, work, log, status)
+
+    def send(self, order: dict[str, object]) -> None:
+        with suppress(OSError):
+            self.control.send(json.dumps(order).encode())
+
+    def end(self) -> None:
+        """Have it end everything below it, then itself."""
+        self.control.close()
+
+    def kill(self) -> None:
+        self.end()
+        processes.send_to_all_below(self.process.pid, signal.SIGKILL)
+        self.process.kill()
+
+
+class AttemptProcess:
+    """One attempt's process, as its worker sees it."""
+
+    def __init__(
+        self,
+        parent: WarmParent,
+        attempt: str,
+        assignment: Assignment,
+        work: socket.socket,
+        log: int,
+        status: socket.socket,
+    ) -> None:
+        self.parent = parent
+        self.attempt = attempt
+        self.was_stopped = False
+        self.timed_out = False
+        self._assignment = to_line(assignment)
+        self._work, self._log, self._status = work, log, status
+        self._events: list[Event] = []
+        self._pending = b""
+        self._printed = bytearray()
+        self._is_over = False
+        self._was_given_up = False
+        self._started_at: datetime | None = None
+        self._exit_code: int | None = None
+
+    def stop(self, grace: timedelta) -> None:
+        """TERM now, KILL after the grace, descendants included."""
+        self.was_stopped = True
+        self.parent.send({"op": "stop", "attempt": self.attempt, "grace": grace.total_seconds()})
+
+    def watch(
+        self, *, on_log: Callable[[str], None], log_limit: int, timeout: timedelta | None, grace: timedelta
+    ) -> ChildEnd:
+        """Hand over the assignment and wait for the end of the process, passing on what it prints."""
+        deadline = time.monotonic() + timeout.total_seconds() if timeout else None
+        self._tail = tail = LogTail(on_log)
+        with selectors.DefaultSelector() as selector:
+            self._register(selector)
+            self._begin()
+            while not self._is_over:
+                for key, _ in selector.select(LOG_INTERVAL):
+                    key.data(log_limit)
+                tail.show(self._printed)
+                if deadline is not None and time.monotonic() > deadline and not self.timed_out:
+                    self.timed_out = True
+                    self.stop(grace)
+            self._drain(log_limit)
+        self._close()
+        return self._end()
+
+    def _register(self, selector: selectors.BaseSelector) -> None:
+        os.set_blocking(self._log, False)
+        self._work.settimeout(None)
+        selector.register(self._work, selectors.EVENT_READ, lambda _: self._read_events(selector))
+        selector.register(self._log, selectors.EVENT_READ, lambda limit: self._read_log(limit, selector))
+        selector.register(self._status, selectors.EVENT_READ, lambda _: self._read_status())
+
+    def _begin(self) -> None:
+        with suppress(OSError):
+            self._work.sendall(self._assignment)
+        self._work.setblocking(False)
+
+    def _read_events(self, selector: selectors.BaseSelector | None) -> bool:
+        """Take in what is there; False when there is no more."""
+        try:
+            received = self._work.recv(READ_SIZE)
+        except BlockingIOError:
+            return False
+        except OSError:
+            received = b""
+        if not received:
+            if selector is not None:
+                selector.unregister(self._work)
+            return False
+        *lines, self._pending = (self._pending + received).split(b"\n")
+        if len(self._pending) > EVENT_LIMIT:
+            raise ValueError("The step's process sent an event over the size limit.")
+        self._events.extend(event for line in lines if (event := parse_event(line)))
+        if self._started_at is None and any(isinstance(event, Started) for event in self._events):
+            self._started_at = datetime.now(UTC)
+        return True
+
+    def _read_log(self, limit: int, selector: selectors.BaseSelector | None) -> bool:
+        try:
+            received = os.read(self._log, READ_SIZE)
+        except BlockingIOError:
+            return False
+        if not received:
+            if selector is not None:
+                selector.unregister(self._log)
+            return False
+        room = limit - len(self._printed)
+        self._printed += received[: max(room, 0)]
+        if 0 < room <= len(received):
+            self._printed += f"\n[cut here: a step's log holds at most {limit} bytes]\n".encode()
+        return True
+
+    def _read_status(self) -> None:
+        packet = self._status.recv(MAX_PACKET)
+        fields = json.loads(packet) if packet else {}
+        if "exited" in fields:
+            self._exit_code = fields["exited"]
+        self._was_given_up = "given_up" in fields
+        if not packet or "exited" in fields or self._was_given_up:
+            self._is_over = True
+
+    def _drain(self, log_limit: int) -> None:
+        while self._read_events(None):
+            pass
+        while self._read_log(log_limit, None):
+            pass
+
+    def _close(self) -> None:
+        self._work.close()
+        self._status.close()
+        os.close(self._log)
+
+    def _end(self) -> ChildEnd:
+        failed = next((event.exception for event in self._events if isinstance(event, Failed)), None)
+        is_completed = any(isinstance(event, Completed) for event in self._events)
+        if not is_completed and failed is None:
+            failed = _process_exception(f"The step's process {_how(self._exit_code)}.")
+        return ChildEnd(
+            outputs={event.name: event.artifact for event in self._events if isinstance(event, OutputSaved)},
+            is_completed=is_completed,
+            exception=failed,
+            exit_code=self._exit_code,
+            was_stopped=self.was_stopped and not self.timed_out,
+            timed_out=self.timed_out,
+            was_given_up=self._was_given_up and not is_completed,
+            log=bytes(self._printed),
+            was_shown_live=self._tail.has_shown,
+            started_at=self._started_at,
+        )
+
+
+class LogTail:
+    """Passes on, piece by piece and as text, what a growing log has that was not shown yet."""
+
+    def __init__(self, show: Callable[[str], None]) -> None:
+        self._show = show
+        self._shown = 0
+        self._last = time.monotonic()
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    @property
+    def has_shown(self) -> bool:
+        return self._shown > 0
+
+    def show(self, printed: bytearray) -> None:
+        now = time.monotonic()
+        if len(printed) == self._shown or now - self._last < LOG_INTERVAL:
+            return
+        text = self._decoder.decode(bytes(printed[self._shown :]))
+        self._shown, self._last = len(printed), now
+        self._show(text.replace("\x00", "\N{REPLACEMENT CHARACTER}"))
+
+
+class WarmParents:
+    """The warm parents of one worker, the least recently used of them given up when there are too many."""
+
+    def __init__(self, upbringing: Upbringing) -> None:
+        self._upbringing = upbringing
+        self._parents: dict[ParentKey, WarmParent] = {}
+        self._retired: list[WarmParent] = []
+        self._lock = threading.Lock()
+        self._key_locks: dict[ParentKey, threading.Lock] = {}
+        # A parent dies with the thread that started it (that is how the kernel counts), so one thread starts them all.
+        self._nursery = ThreadPoolExecutor(max_workers=1, thread_name_prefix="nursery")
+
+    def fork(
+        self, key: ParentKey, attempt: uuid.UUID, assignment: Assignment, lease: Lease
+    ) -> AttemptProcess:
+        """A new child for the attempt; a parent that turns out to be gone is replaced once."""
+        try:
+            return self._borrow(key).fork(attempt, assignment, lease)
+        except ParentLost:
+            with self._lock:
+                self._parents.pop(key, None)
+            return self._borrow(key).fork(attempt, assignment, lease)
+
+    def warm_up(self, key: ParentKey) -> None:
+        """Start the parent unless there is one. Raises ImportFailed."""
+        self.give_back(self._borrow(key))
+
+    def give_back(self, parent: WarmParent) -> None:
+        with self._lock:
+            parent.attempts -= 1
+            self._end_idle_retired()
+
+    def all(self) -> list[WarmParent]:
+        with self._lock:
+            return [*self._parents.values(), *self._retired]
+
+    def ping(self, lease: Lease) -> None:
+        for parent in self.all():
+            parent.send({"op": "ping", "until": lease.until})
+
+    def end_all(self) -> None:
+        """End every parent and with it everything that runs below."""
+        everyone = self.all()
+        with self._lock:
+            self._parents.clear()
+            self._retired.clear()
+        for parent in everyone:
+            parent.end()
+        for parent in everyone:
+            try:
+                parent.process.wait(timeout=2)
+            except subprocess.TimeoutExpired:
+                parent.kill()
+
+    def _borrow(self, key: ParentKey) -> WarmParent:
+        with self._lock:
+            key_lock = self._key_locks.setdefault(key, threading.Lock())
+        with key_lock:
+            with self._lock:
+                parent = self._parents.pop(key, None)
+                if parent is not None and not parent.is_fresh:
+                    self._retired.append(parent)
+                    self._end_idle_retired()
+                    parent = None
+            if parent is None:
+                parent = self._nursery.submit(WarmParent, key, self._upbringing).result()
+                parent.wait_until_ready()
+            with self._lock:
+                parent.attempts += 1
+                self._parents[key] = (
+                    parent  # at the end: dicts keep order, so the first is the least recently used
+                )
+                self._retire_surplus()
+            return parent
+
+    def _retire_surplus(self) -> None:
+        while len(self._parents) > MOST_PARENTS:
+            oldest = next(iter(self._parents))
+            self._retired.append(self._parents.pop(oldest))
+        self._end_idle_retired()
+
+    def _end_idle_retired(self) -> None:
+        for parent in [parent for parent in self._retired if parent.attempts == 0]:
+            self._retired.remove(parent)
+            parent.end()
+
+
+def _how(exit_code: int | None) -> str:
+    if exit_code is None:
+        return "was lost together with the process it was forked from"
+    if exit_code < 0:
+        name = signal.Signals(-exit_code).name if -exit_code in signal.valid_signals() else "unknown"
+        return f"died with signal {-exit_code} ({name})"
+    return f"exited with code {exit_code} before the step had ended"
+
+
+def _process_exception(message: str) -> StepException:
+    return StepException(type="ProcessDied", message=message, traceback="")
+
+
+def _today() -> date:
+    return datetime.now(UTC).astimezone().date()

@@ -1,0 +1,299 @@
+"""A worker process: it claims ready steps, has them run, records their ends, and shows that it lives."""
+
+import logging
+import os
+import shutil
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import psutil
+from django.conf import settings
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connections
+from django.db.models import F
+from django.utils import timezone
+
+from runs_app import housekeeping, recording
+from runs_app.assignments import assignment_for
+from runs_app.models import StepAttempt, Worker
+from runs_app.plans import Plan, plan_of
+from runs_app.recording import StepOutcome
+from runs_app.warm_parents import (
+    AttemptProcess,
+    ChildEnd,
+    ImportFailed,
+    Lease,
+    ParentKey,
+    Upbringing,
+    WarmParents,
+)
+from templates_app.models import CodeArchive
+from zenweb.artifacts import store
+from zenweb.config.code_archive import unpack
+from zenweb.exceptions import ZenWebError
+from zenweb.execution.protocol import StepException
+
+logger = logging.getLogger(__name__)
+RECORDING_PAUSE = 0.5  # seconds between two tries to record an end while the database is away
+
+
+class GivenUp(Exception):
+    """An attempt was ended because this worker might no longer hold its step."""
+
+
+class StepWorker:
+    """One per worker process; its slots are the threads that call `run_ready_steps`."""
+
+    def __init__(self, *, name: str, queues: Iterable[str], slots: int) -> None:
+        self.name, self.queues, self.slots = name, sorted(queues), slots
+        self.row, self.lease = self._register()
+        self.running: dict[uuid.UUID, AttemptProcess] = {}
+        self.is_draining = False
+        self.parents = WarmParents(
+            Upbringing(
+                lease=settings.PARENT_LEASE,
+                environment=settings.STEP_ENVIRONMENT,
+                scratch=_own_scratch(),
+                log=_folder("logs") / "steps.log",
+            )
+        )
+        self._over = threading.Event()
+        self._housekeeper = housekeeping.Housekeeper()
+        self._unpacking = threading.Lock()
+        self._rebirth = threading.Lock()
+        self._warming = ThreadPoolExecutor(max_workers=1, thread_name_prefix="warming")
+        self._heart = threading.Thread(target=self._beat, name="heart", daemon=True)
+
+    def start(self) -> None:
+        self._heart.start()
+        logger.info("Worker %s serves %s with %d slots.", self.name, ", ".join(self.queues), self.slots)
+
+    # -- work ----------------------------------------------------------------------------------------------------------
+
+    def run_ready_steps(self, queue: str) -> int:
+        """Claim and run steps of a queue until none is ready; how many that were."""
+        done = 0
+        while not self.is_draining:
+            row, lease = self._identity()
+            if not lease.is_held or (attempt := recording.claim_ready_step(row, queue)) is None:
+                break
+            self._run(attempt, lease)
+            done += 1
+        return done
+
+    def _identity(self) -> tuple[Worker, Lease]:
+        with self._rebirth:
+            return self.row, self.lease
+
+    def _run(self, attempt: StepAttempt, lease: Lease) -> None:
+        recording.note_that_it_runs(attempt.step)
+        try:
+            outcome = self._execute(attempt, lease)
+        except GivenUp:
+            reason = f"worker {self.name} stood still for longer than its lease, or was shut down"
+            most = None if self.is_draining else settings.MAX_WORKER_DEATHS
+            self._insist(attempt, lambda: recording.give_back(attempt, reason, most))
+            return
+        except ImportFailed as error:
+            outcome = StepOutcome(exception=error.exception)
+        except Exception as error:
+            logger.exception("Attempt %s could not be run.", attempt.pk)
+            outcome = StepOutcome(exception=_infrastructure_exception(error))
+        self._record(attempt, outcome)
+
+    def _execute(self, attempt: StepAttempt, lease: Lease) -> StepOutcome:
+        key = self._parent_key(attempt.step.run.deployment_id)
+        process = self.parents.fork(key, attempt.id, assignment_for(attempt), lease)
+        self.running[attempt.id] = process
+        close_old_connections()  # a pooled one goes back: the step may take hours
+        try:
+            timeout = attempt.step.settings.get("timeout")
+            end = process.watch(
+                on_log=lambda text: _show(attempt, text),
+                log_limit=settings.LOG_LIMIT,
+                timeout=timedelta(seconds=timeout) if timeout is not None else None,
+                grace=settings.STOP_GRACE,
+            )
+        finally:
+            del self.running[attempt.id]
+            self.parents.give_back(process.parent)
+        if end.was_given_up:
+            raise GivenUp
+        return _outcome(attempt, end)
+
+    def _record(self, attempt: StepAttempt, outcome: StepOutcome) -> None:
+        """A finished step is recorded, however long the database is away, as long as this worker counts as alive."""
+        try:
+            self._insist(attempt, lambda: recording.record_end(attempt, outcome))
+        except DatabaseError as error:  # it will never be accepted as it is
+            logger.exception("The end of attempt %s cannot be recorded as it came.", attempt.pk)
+            refused = StepOutcome(exception=_infrastructure_exception(error))
+            self._insist(attempt, lambda: recording.record_end(attempt, refused))
+
+    def _insist(self, attempt: StepAttempt, write: Callable[[], bool]) -> None:
+        while True:
+            try:
+                if not write():
+                    logger.warning(
+                        "Attempt %s had been given to another worker; its end is not recorded.", attempt.pk
+                    )
+                return
+            except (OperationalError, InterfaceError):
+                logger.exception("The end of attempt %s could not be recorded yet.", attempt.pk)
+                connections.close_all()
+            if self._over.is_set():
+                return
+            time.sleep(RECORDING_PAUSE)
+
+    def warm_up(self, deployment_id: uuid.UUID) -> None:
+        """Have a warm parent ready before a run asks for it: in the background, harmless whatever comes of it."""
+        self._warming.submit(self._warm_up, deployment_id)
+
+    def _warm_up(self, deployment_id: uuid.UUID) -> None:
+        try:
+            self.parents.warm_up(self._parent_key(deployment_id))
+        except (ImportFailed, ObjectDoesNotExist, DatabaseError, ZenWebError) as error:
+            logger.info("Deployment %s could not be warmed up: %s", deployment_id, error)
+        finally:
+            connections.close_all()
+
+    def _parent_key(self, deployment_id: uuid.UUID) -> ParentKey:
+        plan = plan_of(deployment_id)
+        return ParentKey(self._code_root(plan), plan.spec.source)
+
+    def _code_root(self, plan: Plan) -> Path:
+        """The folder with the deployment's code, unpacked once and shared by all attempts."""
+        target = _folder("code") / plan.code_sha256
+        with self._unpacking:
+            if not target.exists():
+                content = CodeArchive.objects.values_list("content", flat=True).get(pk=plan.code_archive_id)
+                unpack(bytes(content), target, sha256=plan.code_sha256, limit=settings.CODE_ARCHIVE_LIMIT)
+        return target
+
+    # -- life ----------------------------------------------------------------------------------------------------------
+
+    def _register(self) -> tuple[Worker, Lease]:
+        lease = Lease(time.monotonic() + settings.PARENT_LEASE.total_seconds())
+        row = Worker.objects.create(
+            name=self.name,
+            hostname=socket.gethostname(),
+            pid=os.getpid(),
+            queues=self.queues,
+            slots=self.slots,
+        )
+        return row, lease
+
+    def _beat(self) -> None:
+        while not self._over.wait(settings.HEARTBEAT_INTERVAL.total_seconds() / 2):
+            try:
+                self._live_on()
+            except DatabaseError:
+                # No beat, no ping: if this lasts for a lease, the warm parents end what runs, and others take over.
+                logger.warning("The database does not answer; no heartbeat.", exc_info=True)
+                connections.close_all()
+            except Exception:
+                logger.exception("The heartbeat failed.")
+
+    def _live_on(self) -> None:
+        # From before the beat, so that it ends before anybody can have waited for one lease after it.
+        until = time.monotonic() + settings.PARENT_LEASE.total_seconds()
+        if not Worker.objects.filter(pk=self.row.pk, is_alive=True).update(
+            beat=F("beat") + 1, updated=timezone.now()
+        ):
+            self._start_over()
+            return
+        self.lease.until = until
+        self.parents.ping(self.lease)
+        for attempt_id in recording.attempts_to_stop(self.row):
+            process = self.running.get(attempt_id)
+            if process is not None and not process.was_stopped:
+                process.stop(settings.STOP_GRACE)
+        self._housekeeper.tidy_up(self.row, self.queues)
+        for deployment_id in self._housekeeper.newly_registered(self.queues):
+            self.warm_up(deployment_id)
+
+    def _start_over(self) -> None:
+        """Others gave this worker up and took its steps: end what still runs here and begin as a new worker."""
+        logger.warning("Worker %s was declared dead by others; it starts over.", self.name)
+        self.lease.until = 0.0
+        self.parents.end_all()
+        row, lease = self._register()
+        with self._rebirth:
+            self.row, self.lease = row, lease
+
+    def shut_down(self) -> None:
+        """Take nothing new, let running steps finish within a limit, and give back the rest at once."""
+        self.is_draining = True
+        deadline = time.monotonic() + settings.SHUTDOWN_LIMIT.total_seconds()
+        while self.running and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self._over.set()
+        self._warming.shutdown(wait=False, cancel_futures=True)
+        # In this order: nobody may start a step again while what runs here still lives.
+        self.lease.until = 0.0
+        self.parents.end_all()
+        recording.bury_worker(self.row, "was shut down", most_deaths=None)
+        shutil.rmtree(_folder(f"scratch/{os.getpid()}"), ignore_errors=True)
+
+
+def _outcome(attempt: StepAttempt, end: ChildEnd) -> StepOutcome:
+    exception = end.exception
+    if end.timed_out and not end.is_completed:
+        limit = attempt.step.settings["timeout"]
+        exception = StepException(
+            type="Timeout", message=f"It took longer than its limit of {limit} s.", traceback=""
+        )
+    return StepOutcome(
+        outputs=end.outputs,
+        exception=None if end.is_completed or end.was_stopped else exception,
+        was_stopped=end.was_stopped and not end.is_completed,
+        log_uri=_store_log(attempt, end.log),
+        was_shown_live=end.was_shown_live,
+        started_at=end.started_at,
+        log_tail=end.log[-recording.LOG_TAIL :]
+        .decode("utf-8", "replace")
+        .replace("\x00", "\N{REPLACEMENT CHARACTER}"),
+    )
+
+
+def _store_log(attempt: StepAttempt, log: bytes) -> str:
+    if not log:
+        return ""
+    uri = f"{attempt.artifact_uri}/log.txt"
+    store.write_bytes(uri, log)
+    return uri
+
+
+def _show(attempt: StepAttempt, text: str) -> None:
+    try:
+        recording.append_log(attempt, text)
+    except DatabaseError:
+        logger.warning("A piece of the log of attempt %s could not be shown live.", attempt.pk, exc_info=True)
+        connections.close_all()
+    close_old_connections()
+
+
+def _infrastructure_exception(error: Exception) -> StepException:
+    return StepException(
+        type=type(error).__name__, message=f"The worker could not run it: {error}", traceback=""
+    )
+
+
+def _folder(name: str) -> Path:
+    folder: Path = settings.DATA_DIR / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _own_scratch() -> Path:
+    """A folder of this process's own; those of workers that are gone are removed."""
+    for folder in _folder("scratch").iterdir():
+        if not (folder.name.isdecimal() and psutil.pid_exists(int(folder.name))):
+            shutil.rmtree(folder, ignore_errors=True)
+    return _folder(f"scratch/{os.getpid()}")

@@ -1,0 +1,81 @@
+"""Pipelines, stacks, deployments and templates in the admin."""
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from templates_app.models import (
+    CodeArchive,
+    Pipeline,
+    PipelineDeployment,
+    RunTemplate,
+    RunTemplateVersion,
+    Stack,
+)
+from zenweb.accounts.read_only_admin import ReadOnlyAdmin, ReadOnlyInline
+
+
+@admin.register(Pipeline)
+class PipelineAdmin(admin.ModelAdmin):
+    list_display = ("name", "project", "user", "run_count", "created")
+    list_filter = ("project",)
+    search_fields = ("name", "description")
+    readonly_fields = ("id", "name", "project", "user", "run_count", "created", "updated")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+
+@admin.register(Stack)
+class StackAdmin(admin.ModelAdmin):
+    list_display = ("name", "orchestrator", "queue", "artifact_store_uri", "created")
+    list_filter = ("orchestrator",)
+    search_fields = ("name", "queue")
+    readonly_fields = ("id", "created", "updated")
+
+
+@admin.register(CodeArchive)
+class CodeArchiveAdmin(ReadOnlyAdmin):
+    list_display = ("sha256", "size", "created")
+    search_fields = ("sha256",)
+    fields = ("id", "sha256", "size", "created")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[CodeArchive]:
+        return super().get_queryset(request).defer("content")
+
+
+@admin.register(PipelineDeployment)
+class PipelineDeploymentAdmin(ReadOnlyAdmin):
+    list_display = ("id", "pipeline", "stack", "user", "python_version", "client_version", "created")
+    list_filter = ("stack", "python_version", "pipeline")
+    search_fields = ("id", "pipeline__name", "fingerprint")
+    list_select_related = ("pipeline", "stack", "user")
+    date_hierarchy = "created"
+
+
+class RunTemplateVersionInline(ReadOnlyInline):
+    model = RunTemplateVersion
+    fields = ("number", "deployment", "user", "created")
+    readonly_fields = fields
+
+
+@admin.register(RunTemplate)
+class RunTemplateAdmin(admin.ModelAdmin):
+    list_display = ("name", "project", "user", "is_enabled", "is_hidden", "latest_version", "updated")
+    list_filter = ("is_enabled", "is_hidden", "project")
+    search_fields = ("name", "description", "id")
+    list_select_related = ("project", "user", "latest_version")
+    readonly_fields = ("id", "project", "user", "latest_version", "created", "updated")
+    inlines = (RunTemplateVersionInline,)
+    actions = ("enable", "disable")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    @admin.action(description="Enable the selected templates", permissions=["change"])
+    def enable(self, request: HttpRequest, queryset: QuerySet[RunTemplate]) -> None:
+        self.message_user(request, f"{queryset.update(is_enabled=True)} template(s) may be run.")
+
+    @admin.action(description="Disable the selected templates", permissions=["change"])
+    def disable(self, request: HttpRequest, queryset: QuerySet[RunTemplate]) -> None:
+        self.message_user(request, f"{queryset.update(is_enabled=False)} template(s) may no longer be run.")

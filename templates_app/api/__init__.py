@@ -1,0 +1,1 @@
+"""REST for what can be run."""

@@ -1,0 +1,147 @@
+"""How what can be run looks on the wire."""
+
+import uuid
+from typing import Any
+
+from django.conf import settings
+
+from templates_app.models import CodeArchive, Pipeline, PipelineDeployment, RunTemplate, Stack
+from zenweb.api.envelope import Json, entity, owned, user_entity, wire_time
+
+TAG_COLOR = "grey"
+
+
+def describe_pipeline(pipeline: Pipeline, hydrate: bool) -> Json:
+    return pipeline_reference(pipeline) | {
+        "metadata": {"description": pipeline.description or None} if hydrate else None,
+        "resources": {
+            "user": user_entity(pipeline.user),
+            "latest_run_user": None,
+            **latest_run(pipeline),
+            "tags": [],
+        },
+    }
+
+
+def pipeline_reference(pipeline: Pipeline) -> Json:
+    return entity(pipeline, name=pipeline.name, body=owned(pipeline))
+
+
+def describe_stack(stack: Stack, hydrate: bool) -> Json:
+    metadata = {
+        "components": {},
+        "description": "",
+        "stack_spec_path": None,
+        "labels": {},
+        "orchestrator": stack.orchestrator,
+        "queue": stack.queue,
+        "artifact_store_uri": stack.artifact_store_uri,
+        "is_remote": stack.is_remote,
+    }
+    return stack_reference(stack) | {
+        "metadata": metadata if hydrate else None,
+        "resources": {"user": user_entity(stack.user)},
+    }
+
+
+def stack_reference(stack: Stack) -> Json:
+    body = {"user_id": str(stack.user_id) if stack.user_id else None, "is_remote": stack.is_remote}
+    return entity(stack, name=stack.name, body=body)
+
+
+def describe_code_archive(archive: CodeArchive) -> Json:
+    return {
+        "id": str(archive.id),
+        "sha256": archive.sha256,
+        "size": archive.size,
+        "created": wire_time(archive.created),
+    }
+
+
+def describe_deployment(deployment: PipelineDeployment, hydrate: bool) -> Json:
+    if not hydrate:
+        return deployment_reference(deployment)
+    metadata = {
+        "run_name_template": deployment.config_template.get("run_name", ""),
+        "pipeline_configuration": {"name": deployment.pipeline.name},
+        "pipeline_spec": deployment.spec,
+        "config_schema": deployment.config_schema,
+        "config_template": deployment.config_template,
+        "requirements": deployment.requirements,
+        "python_version": deployment.python_version,
+        "client_version": deployment.client_version,
+        "server_version": settings.ZENML_API_VERSION,
+        "code_path": None,
+    }
+    resources = {
+        "user": user_entity(deployment.user),
+        "pipeline": pipeline_reference(deployment.pipeline),
+        "stack": stack_reference(deployment.stack),
+        "build": build_reference(deployment),
+    }
+    return deployment_reference(deployment) | {"metadata": metadata, "resources": resources}
+
+
+def deployment_reference(deployment: PipelineDeployment) -> Json:
+    return entity(deployment, name=None, body=owned(deployment))
+
+
+def build_reference(deployment: PipelineDeployment) -> Json | None:
+    """ZenML's clients take a template without a build for one that cannot run; the deployment is ours."""
+    return deployment_reference(deployment) if deployment.stack.is_remote else None
+
+
+def describe_run_template(template: RunTemplate, hydrate: bool) -> Json:
+    deployment = template.deployment
+    metadata = None
+    if hydrate:
+        metadata = {
+            "description": template.description or None,
+            "pipeline_spec": deployment.spec,
+            "config_template": deployment.config_template,
+            "config_schema": deployment.config_schema,
+        }
+    resources = {
+        "user": user_entity(template.user),
+        "source_deployment": deployment_reference(deployment),
+        "pipeline": pipeline_reference(deployment.pipeline),
+        "build": build_reference(deployment),
+        "code_reference": None,
+        "tags": [tag_entity(template, tag) for tag in template.tags],
+        **latest_run(template),
+    }
+    body = {
+        **owned(template),
+        "runnable": template.is_enabled,
+        "hidden": template.is_hidden,
+        "version": template.version.number,
+    }
+    return entity(template, name=template.name, body=body, metadata=metadata, resources=resources)
+
+
+def latest_run(row: Any) -> Json:
+    """From a queryset's `with_latest_run()`; of a row just made there is none."""
+    found = getattr(row, "latest_run_id", None)
+    return {
+        "latest_run_id": str(found) if found else None,
+        "latest_run_status": getattr(row, "latest_run_status", None),
+    }
+
+
+def tag_entity(owner: RunTemplate, tag: str) -> Json:
+    body = {
+        "created": wire_time(owner.created),
+        "updated": wire_time(owner.updated),
+        "user_id": str(owner.user_id) if owner.user_id else None,
+        "color": TAG_COLOR,
+        "exclusive": False,
+    }
+    tag_id = uuid.uuid5(owner.project_id, f"tag:{tag}")
+    return {
+        "body": body,
+        "metadata": None,
+        "resources": None,
+        "id": str(tag_id),
+        "permission_denied": False,
+        "name": tag,
+    }

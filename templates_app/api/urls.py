@@ -1,0 +1,17 @@
+"""/api/v1/…: what can be run."""
+
+from django.urls import path
+
+from templates_app.api import views
+
+urlpatterns = [
+    path("pipelines", views.PipelineList.as_view()),
+    path("pipelines/<str:name_or_id>", views.PipelineDetail.as_view()),
+    path("stacks", views.StackList.as_view()),
+    path("stacks/<str:name_or_id>", views.StackDetail.as_view()),
+    path("code_archives/<str:sha256>", views.CodeArchiveDetail.as_view()),
+    path("pipeline_deployments", views.DeploymentList.as_view()),
+    path("pipeline_deployments/<str:deployment_id>", views.DeploymentDetail.as_view()),
+    path("run_templates", views.RunTemplateList.as_view()),
+    path("run_templates/<str:name_or_id>", views.RunTemplateDetail.as_view()),
+]

@@ -1,0 +1,282 @@
+"""REST for pipelines, stacks, code, deployments and run templates."""
+
+import uuid
+from typing import Any, TypeVar, cast
+
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from templates_app.api.entities import (
+    describe_code_archive,
+    describe_deployment,
+    describe_pipeline,
+    describe_run_template,
+    describe_stack,
+)
+from templates_app.models import CodeArchive, Pipeline, PipelineDeployment, RunTemplate, Stack
+from templates_app.schema_validation import pointer_to
+from templates_app.services import (
+    DeploymentRequest,
+    create_deployment,
+    create_pipeline,
+    create_run_template,
+    delete_run_template,
+    store_code_archive,
+    update_run_template,
+)
+from zenweb.accounts.models import User
+from zenweb.accounts.services import find_project
+from zenweb.api.listing import Column, Listing, by_name_or_id, find, parse_bool, parse_time, wants_hydration
+from zenweb.api.parsing import RawParser
+from zenweb.exceptions import DoesNotExist, FieldError, ValidationFailed
+
+Model = TypeVar("Model", bound=BaseModel)
+
+TIMES = {"created": Column("created", parse_time), "updated": Column("updated", parse_time)}
+NAMED = {"id": Column("pk", uuid.UUID), "name": Column("name"), **TIMES}
+SORT_TIMES = {"created": "created", "updated": "updated", "id": "pk"}
+
+PIPELINES = Listing(
+    columns={**NAMED, "user": Column("user", by_name_or_id("user"))},
+    sortable={**SORT_TIMES, "name": "name"},
+    describe=describe_pipeline,
+)
+STACKS = Listing(columns=NAMED, sortable={**SORT_TIMES, "name": "name"}, describe=describe_stack)
+DEPLOYMENTS = Listing(
+    columns={
+        "id": Column("pk", uuid.UUID),
+        **TIMES,
+        "pipeline_id": Column("pipeline_id", uuid.UUID),
+        "pipeline": Column("pipeline", by_name_or_id("pipeline")),
+        "stack_id": Column("stack_id", uuid.UUID),
+    },
+    sortable=SORT_TIMES,
+    describe=describe_deployment,
+)
+RUN_TEMPLATES = Listing(
+    columns={
+        **NAMED,
+        "hidden": Column("is_hidden", parse_bool),
+        "pipeline_id": Column("latest_version__deployment__pipeline_id", uuid.UUID),
+        "pipeline": Column("pipeline", by_name_or_id("latest_version__deployment__pipeline")),
+        "stack_id": Column("latest_version__deployment__stack_id", uuid.UUID),
+        "stack": Column("stack", by_name_or_id("latest_version__deployment__stack")),
+        "build_id": Column("latest_version__deployment_id", uuid.UUID),
+        "user": Column("user", by_name_or_id("user")),
+    },
+    sortable={**SORT_TIMES, "name": "name"},
+    describe=describe_run_template,
+)
+
+
+class Body(BaseModel):
+    """A request body; keys that ZenML's clients send and nobody needs are ignored."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+
+class PipelineBody(Body):
+    name: str
+    description: str | None = None
+    project: str | None = None
+
+
+class DeploymentBody(Body):
+    pipeline: str
+    stack: str
+    spec: dict[str, Any]
+    config_schema: dict[str, Any]
+    config_template: dict[str, Any]
+    code_archive: str
+    requirements: list[str] = Field(default_factory=list)
+    python_version: str
+    client_version: str
+    project: str | None = None
+
+
+class RunTemplateBody(Body):
+    name: str
+    source_deployment_id: str | None = None
+    source_snapshot_id: str | None = None
+    description: str | None = None
+    hidden: bool | None = None
+    tags: list[str] | None = None
+    update: bool = False
+    project: str | None = None
+
+
+class RunTemplateUpdateBody(Body):
+    name: str | None = None
+    description: str | None = None
+    hidden: bool | None = None
+    add_tags: list[str] | None = None
+    remove_tags: list[str] | None = None
+
+
+def read_body(model: type[Model], request: Request) -> Model:
+    """The body as the model; raises ValidationFailed with every error and its pointer."""
+    try:
+        return model.model_validate(request.data if request.data is not None else {})
+    except ValidationError as error:
+        raise ValidationFailed(
+            [FieldError(pointer_to(entry["loc"]), entry["msg"]) for entry in error.errors()]
+        ) from error
+
+
+def acting_user(request: Request) -> User:
+    return cast(User, request.user)
+
+
+def in_project(queryset: QuerySet[Any], request: Request) -> QuerySet[Any]:
+    return queryset.filter(project=find_project(request.query_params.get("project")))
+
+
+class PipelineList(APIView):
+    def get(self, request: Request) -> Response:
+        return PIPELINES.answer(in_project(visible_pipelines(request), request), request.query_params)
+
+    def post(self, request: Request) -> Response:
+        body = read_body(PipelineBody, request)
+        pipeline = create_pipeline(
+            actor=acting_user(request),
+            project=find_project(body.project),
+            name=body.name,
+            description=body.description or "",
+        )
+        return Response(describe_pipeline(pipeline, True))
+
+
+class PipelineDetail(APIView):
+    def get(self, request: Request, name_or_id: str) -> Response:
+        pipeline = find(visible_pipelines(request), name_or_id, "pipeline")
+        return Response(describe_pipeline(pipeline, wants_hydration(request.query_params, default=True)))
+
+
+class StackList(APIView):
+    def get(self, request: Request) -> Response:
+        return STACKS.answer(visible_stacks(request), request.query_params)
+
+
+class StackDetail(APIView):
+    def get(self, request: Request, name_or_id: str) -> Response:
+        stack = find(visible_stacks(request), name_or_id, "stack")
+        return Response(describe_stack(stack, wants_hydration(request.query_params, default=True)))
+
+
+class CodeArchiveDetail(APIView):
+    """Source code under the SHA-256 of its uncompressed tar."""
+
+    parser_classes = (RawParser,)
+
+    def get(self, request: Request, sha256: str) -> HttpResponse:
+        archive = CodeArchive.objects.filter(sha256=sha256).first()
+        if archive is None:
+            raise DoesNotExist(f"There is no code archive {sha256}.")
+        return HttpResponse(bytes(archive.content), content_type="application/gzip")
+
+    def put(self, request: Request, sha256: str) -> Response:
+        content = request.data if isinstance(request.data, bytes) else b""
+        return Response(describe_code_archive(store_code_archive(sha256=sha256, content=content)))
+
+
+class DeploymentList(APIView):
+    def get(self, request: Request) -> Response:
+        return DEPLOYMENTS.answer(in_project(visible_deployments(request), request), request.query_params)
+
+    def post(self, request: Request) -> Response:
+        body = read_body(DeploymentBody, request)
+        archive = CodeArchive.objects.filter(sha256=body.code_archive).defer("content").first()
+        if archive is None:
+            raise ValidationFailed([FieldError("/code_archive", "Upload this code archive first.")])
+        deployment = create_deployment(
+            actor=acting_user(request),
+            project=find_project(body.project),
+            stack=find(visible_stacks(request), body.stack, "stack"),
+            code_archive=archive,
+            request=DeploymentRequest(**body.model_dump(exclude={"stack", "code_archive", "project"})),
+        )
+        return Response(describe_deployment(deployment, True))
+
+
+class DeploymentDetail(APIView):
+    def get(self, request: Request, deployment_id: str) -> Response:
+        deployment = find_deployment(request, deployment_id)
+        return Response(describe_deployment(deployment, wants_hydration(request.query_params, default=True)))
+
+
+class RunTemplateList(APIView):
+    def get(self, request: Request) -> Response:
+        templates = in_project(visible_run_templates(request), request)
+        query = request.query_params
+        if "pipeline_id" in query and query.get("sort_by") == "created":
+            # A ZenML client that triggers a pipeline by its name takes the first of these for the latest.
+            query = query.copy()
+            query["sort_by"] = "desc:created"
+        return RUN_TEMPLATES.answer(templates, query)
+
+    def post(self, request: Request) -> Response:
+        body = read_body(RunTemplateBody, request)
+        source = body.source_deployment_id or body.source_snapshot_id
+        if source is None:
+            raise ValidationFailed([FieldError("/source_deployment_id", "Say from which deployment.")])
+        template = create_run_template(
+            actor=acting_user(request),
+            name=body.name,
+            deployment=find_deployment(request, source),
+            description=body.description or "",
+            is_hidden=bool(body.hidden),
+            tags=body.tags or [],
+            update=body.update,
+        )
+        return Response(describe_run_template(template, True))
+
+
+class RunTemplateDetail(APIView):
+    def get(self, request: Request, name_or_id: str) -> Response:
+        template = find_run_template(request, name_or_id)
+        return Response(describe_run_template(template, wants_hydration(request.query_params, default=True)))
+
+    def put(self, request: Request, name_or_id: str) -> Response:
+        body = read_body(RunTemplateUpdateBody, request)
+        template = update_run_template(
+            actor=acting_user(request),
+            template=find_run_template(request, name_or_id),
+            name=body.name,
+            description=body.description,
+            is_hidden=body.hidden,
+            add_tags=body.add_tags or [],
+            remove_tags=body.remove_tags or [],
+        )
+        return Response(describe_run_template(template, True))
+
+    def delete(self, request: Request, name_or_id: str) -> Response:
+        delete_run_template(actor=acting_user(request), template=find_run_template(request, name_or_id))
+        return Response(None)
+
+
+def visible_pipelines(request: Request) -> QuerySet[Any]:
+    return Pipeline.objects.visible_to(request.user).select_related("user").with_latest_run()
+
+
+def visible_stacks(request: Request) -> QuerySet[Any]:
+    return Stack.objects.visible_to(request.user).select_related("user")
+
+
+def visible_deployments(request: Request) -> QuerySet[Any]:
+    return PipelineDeployment.objects.visible_to(request.user).with_relations()
+
+
+def visible_run_templates(request: Request) -> QuerySet[Any]:
+    return RunTemplate.objects.visible_to(request.user).with_relations().with_latest_run()
+
+
+def find_run_template(request: Request, name_or_id: str) -> RunTemplate:
+    return cast(RunTemplate, find(visible_run_templates(request), name_or_id, "run template"))
+
+
+def find_deployment(request: Request, deployment_id: str) -> PipelineDeployment:
+    return cast(PipelineDeployment, find(visible_deployments(request), deployment_id, "deployment", None))

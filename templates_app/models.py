@@ -1,0 +1,180 @@
+"""What can be run: pipelines, the stacks they run on, frozen deployments, and the templates people start."""
+
+from typing import Any, ClassVar, cast
+
+from django.conf import settings
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.urls import reverse
+
+from templates_app.querysets import (
+    PipelineDeploymentQuerySet,
+    PipelineQuerySet,
+    RunTemplateQuerySet,
+    StackQuerySet,
+)
+from zenweb.accounts.models import Project
+from zenweb.entity import Entity, JSONField
+from zenweb.enums import Orchestrator
+
+
+class Pipeline(Entity):
+    """A pipeline known by its name; its code lives in its deployments."""
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="pipelines")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    name = models.CharField(max_length=255)
+    description = models.TextField(blank=True)
+    # How many runs it ever had: the number its next run is called by.
+    run_count = models.PositiveIntegerField(default=0, editable=False)
+
+    objects = PipelineQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["project", "name"], name="pipeline_name_per_project")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Stack(Entity):
+    """Where runs execute, and where what they make is stored."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
+    name = models.CharField(max_length=255, unique=True)
+    orchestrator = models.CharField(max_length=20, choices=[(o.value, o.value) for o in Orchestrator])
+    queue = models.CharField(
+        max_length=100, blank=True, default="default", help_text="Which workers serve it."
+    )
+    artifact_store_uri = models.CharField(
+        max_length=1000,
+        blank=True,
+        help_text="A folder or fsspec URI. Empty: the folder of whoever executes.",
+    )
+
+    objects = StackQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def is_remote(self) -> bool:
+        return Orchestrator(self.orchestrator).is_remote
+
+
+class CodeArchive(Entity):
+    """A pipeline's source code, known by the SHA-256 of its uncompressed tar."""
+
+    sha256 = models.CharField(max_length=64, unique=True)
+    size = models.PositiveBigIntegerField(help_text="Bytes, uncompressed.")
+    content = models.BinaryField(help_text="The tar, gzip-compressed.")
+
+    class Meta:
+        ordering: ClassVar = ["-created"]
+
+    def __str__(self) -> str:
+        return self.sha256[:12]
+
+
+class PipelineDeployment(Entity):
+    """A pipeline frozen with its code, typed parameters and stack. Never changed once made."""
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="deployments")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    pipeline = models.ForeignKey(Pipeline, on_delete=models.CASCADE, related_name="deployments")
+    stack = models.ForeignKey(Stack, on_delete=models.PROTECT, related_name="deployments")
+    code_archive = models.ForeignKey(CodeArchive, on_delete=models.PROTECT, related_name="deployments")
+    spec = JSONField()
+    config_schema = JSONField()
+    config_template = JSONField()
+    requirements = JSONField(default=list)
+    python_version = models.CharField(max_length=20)
+    client_version = models.CharField(max_length=50)
+    # SHA-256 of everything above: freezing the same thing twice finds the first.
+    fingerprint = models.CharField(max_length=64)
+
+    objects = PipelineDeploymentQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["-created"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["pipeline", "fingerprint"], name="deployment_once_per_pipeline")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.pipeline_id} {self.fingerprint[:12]}"
+
+
+class RunTemplate(Entity):
+    """A named pipeline that people run with their own parameters."""
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="run_templates")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    name = models.CharField(max_length=255)
+    description = models.TextField(blank=True)
+    is_hidden = models.BooleanField(default=False, help_text="Left out of lists.")
+    is_enabled = models.BooleanField(default=True, help_text="May be run.")
+    tags = JSONField(default=list, blank=True)
+    latest_version = models.ForeignKey(
+        "RunTemplateVersion", null=True, editable=False, on_delete=models.RESTRICT, related_name="+"
+    )
+
+    objects = RunTemplateQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["project", "name"], name="template_name_per_project")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("run-template", args=[self.id])
+
+    @property
+    def version(self) -> "RunTemplateVersion":
+        """Its newest version: a template is always made together with its first."""
+        return cast("RunTemplateVersion", self.latest_version)
+
+    @property
+    def deployment(self) -> PipelineDeployment:
+        """What its newest version runs."""
+        return self.version.deployment
+
+    @property
+    def pipeline(self) -> Pipeline:
+        return self.deployment.pipeline
+
+
+class RunTemplateVersion(Entity):
+    """One numbered state of a template. Never changed once made; runs name the version they ran."""
+
+    template = models.ForeignKey(RunTemplate, on_delete=models.CASCADE, related_name="versions")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    number = models.PositiveIntegerField(validators=[MinValueValidator(1)])
+    deployment = models.ForeignKey(
+        PipelineDeployment, on_delete=models.PROTECT, related_name="template_versions"
+    )
+
+    class Meta:
+        ordering: ClassVar = ["-number"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["template", "number"], name="version_number_per_template")
+        ]
+
+    def __str__(self) -> str:
+        return f"version {self.number}"
+
+    @property
+    def config_schema(self) -> dict[str, Any]:
+        """What a run of this version may be given (JSON Schema)."""
+        schema: dict[str, Any] = self.deployment.config_schema
+        return schema

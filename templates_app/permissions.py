@@ -1,0 +1,25 @@
+"""Who may do what with what can be run. Every verb asks here."""
+
+from templates_app.models import RunTemplate
+from zenweb.accounts.models import User
+from zenweb.exceptions import NotAllowed, ValidationFailed
+
+
+def check_can_run(actor: User, template: RunTemplate) -> None:
+    """Everybody who is signed in may run a template that is enabled."""
+    if not actor.is_active:
+        raise NotAllowed("This account is switched off.")
+    if not template.is_enabled:
+        raise ValidationFailed(f'The template "{template.name}" is switched off. Ask its owner to enable it.')
+
+
+def can_edit(actor: User, template: RunTemplate) -> bool:
+    return actor.is_active and (actor.is_superuser or template.user_id == actor.pk)
+
+
+def check_can_edit(actor: User, template: RunTemplate) -> None:
+    """Its owner and administrators may change or delete a template."""
+    if not can_edit(actor, template):
+        raise NotAllowed(
+            f'Only the owner of the template "{template.name}" or an administrator may change it.'
+        )

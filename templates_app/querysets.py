@@ -1,0 +1,79 @@
+"""How what can be run is read."""
+
+from typing import TYPE_CHECKING, Any, Self
+
+from django.db import models
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser
+
+    from zenweb.accounts.models import User
+
+
+class VisibleQuerySet(models.QuerySet[Any]):
+    """Rows that a signed-in user may see."""
+
+    def visible_to(self, user: "User | AnonymousUser") -> Self:
+        return self if user.is_authenticated and user.is_active else self.none()
+
+
+class WithRunsQuerySet(VisibleQuerySet):
+    """Rows that runs point at. What was run lives in another app, so it is reached by the relation alone."""
+
+    def with_latest_run(self) -> Self:
+        relation = self.model._meta.get_field("runs")
+        runs = relation.related_model.objects.filter(**{relation.field.name: models.OuterRef("pk")})
+        latest = runs.order_by("-created")
+        return self.annotate(
+            latest_run_id=models.Subquery(latest.values("pk")[:1]),
+            latest_run_status=models.Subquery(latest.values("status")[:1]),
+        )
+
+
+class PipelineQuerySet(WithRunsQuerySet):
+    def search(self, text: str) -> Self:
+        return self.filter(models.Q(name__icontains=text) | models.Q(description__icontains=text))
+
+
+class StackQuerySet(VisibleQuerySet):
+    def remote(self) -> Self:
+        return self.exclude(orchestrator="local")
+
+
+class PipelineDeploymentQuerySet(VisibleQuerySet):
+    def with_relations(self) -> Self:
+        return self.select_related("project", "user", "pipeline", "stack")
+
+
+class RunTemplateQuerySet(WithRunsQuerySet):
+    def runnable(self) -> Self:
+        return self.filter(is_enabled=True)
+
+    def listed(self) -> Self:
+        return self.filter(is_hidden=False)
+
+    def search(self, text: str) -> Self:
+        return self.filter(
+            models.Q(name__icontains=text)
+            | models.Q(description__icontains=text)
+            | models.Q(latest_version__deployment__pipeline__name__icontains=text)
+        )
+
+    def with_relations(self) -> Self:
+        return self.select_related(
+            "project", "user", "latest_version__deployment__pipeline", "latest_version__deployment__stack"
+        )
+
+    def without_schemas(self) -> Self:
+        """For lists: the large documents stay where they are."""
+        return self.defer(
+            "latest_version__deployment__spec",
+            "latest_version__deployment__config_schema",
+            "latest_version__deployment__config_template",
+        )
+
+    def for_page(self) -> Self:
+        """One template with the schema that its form is made of."""
+        return self.select_related(
+            "user", "latest_version__deployment__pipeline", "latest_version__deployment__stack"
+        ).defer("latest_version__deployment__config_template")

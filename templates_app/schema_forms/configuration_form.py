@@ -1,0 +1,128 @@
+"""A configuration's JSON Schema as a crispy form: text in, a checked run configuration out."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from crispy_forms.helper import FormHelper
+from crispy_forms.layout import Layout
+from django import forms
+
+from templates_app.schema_forms.controls import Control
+from templates_app.schema_forms.layout import ErrorSummary, PlainSteps, Section
+from templates_app.schema_forms.registry import control_for
+from templates_app.schema_forms.schemas import MISSING, Json, Parameter, from_pointer, read_steps
+from zenweb.exceptions import FieldError
+
+Validator = Callable[[dict[str, Any], Any], list[FieldError]]
+
+
+class ConfigurationForm(forms.Form):
+    """Asks for the parameters of every step.
+
+    `validate` is the one validator of run configurations; `configuration` holds values to start from instead of
+    the defaults. When the form is valid, `configuration` is what to run.
+    """
+
+    configuration: dict[str, Any]
+
+    def __init__(
+        self,
+        config_schema: dict[str, Any],
+        *,
+        validate: Validator,
+        data: Mapping[str, Any] | None = None,
+        configuration: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(data, auto_id="id_%s")
+        self._config_schema = config_schema
+        self._validate = validate
+        self.steps = read_steps(config_schema)
+        self._by_step = {
+            step.name: [control_for(parameter) for parameter in step.parameters] for step in self.steps
+        }
+        self.controls: list[Control] = [
+            control for controls in self._by_step.values() for control in controls
+        ]
+        self.configuration = dict(configuration or {})
+        for control in self.controls:
+            self.fields.update(control.fields())
+            self.initial.update(control.initial(_value_at(self.configuration, control.parameter)))
+        self.helper = self._make_helper()
+
+    def clean(self) -> dict[str, Any]:
+        """Every text that could be read is checked in one go, beside the complaints about those that could not."""
+        cleaned = super().clean() or self.cleaned_data
+        unreadable = set(self.errors)
+        self.configuration = self._build_configuration(cleaned)
+        errors = self._validate(self._config_schema, self.configuration)
+        self.add_field_errors(error for error in errors if self._locate(error)[0] not in unreadable)
+        return cleaned
+
+    def add_field_errors(self, errors: Iterator[FieldError] | Sequence[FieldError]) -> None:
+        """Show each error at the field its pointer belongs to, and the rest at the top."""
+        for error in errors:
+            field_name, prefix = self._locate(error)
+            self.add_error(field_name, prefix + error.message if field_name else str(error))
+
+    @property
+    def plain_steps(self) -> list[str]:
+        """The titles of steps that ask for nothing."""
+        return [step.title for step in self.steps if not step.parameters]
+
+    def error_count(self) -> int:
+        return sum(len(errors) for errors in self.errors.values())
+
+    def _build_configuration(self, cleaned: Mapping[str, Any]) -> dict[str, Any]:
+        configuration: dict[str, Any] = {}
+        for control in self.controls:
+            if (value := control.read(cleaned)) is not MISSING:
+                _put(configuration, control.parameter.path, value)
+        for path, text in self._unknown():
+            _put(configuration, path, text)
+        return configuration
+
+    def _unknown(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """What was submitted for parameters that are not in the form: the validator refuses them by name."""
+        for name, text in self.data.items():
+            step, middle, parameter = name.removeprefix("steps.").partition(".parameters.")
+            if name.startswith("steps.") and middle and name not in self.fields:
+                yield ("steps", step, "parameters", parameter), text
+
+    def _locate(self, error: FieldError) -> tuple[str | None, str]:
+        path = from_pointer(error.pointer)
+        for control in self.controls:
+            own = control.parameter.path
+            if path[: len(own)] == own:
+                return control.locate(path[len(own) :])
+        return None, ""
+
+    def _make_helper(self) -> FormHelper:
+        helper = FormHelper()
+        helper.form_tag = False  # the page owns the form element, its token and its buttons
+        helper.form_show_errors = False  # ErrorSummary does
+        helper.template = (
+            "templates_app/schema_form/form.html"  # crispy's own thins out white space in textareas
+        )
+        sections = [
+            Section(step, [control.layout() for control in self._by_step[step.name]])
+            for step in self.steps
+            if step.parameters
+        ]
+        helper.layout = Layout(ErrorSummary(), *sections, PlainSteps())
+        return helper
+
+
+def _value_at(configuration: Mapping[str, Any], parameter: Parameter) -> Json:
+    """The value given for a parameter, else its default."""
+    here: Json = configuration
+    for key in parameter.path:
+        if not isinstance(here, Mapping) or key not in here:
+            return parameter.default
+        here = here[key]
+    return here
+
+
+def _put(configuration: dict[str, Any], path: tuple[str, ...], value: Json) -> None:
+    for key in path[:-1]:
+        configuration = configuration.setdefault(key, {})
+    configuration[path[-1]] = value

@@ -1,0 +1,146 @@
+"""What a control is: the piece of a form that asks for one parameter and turns text into a JSON value."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from crispy_forms.layout import Field as FieldLayout
+from django import forms
+from django.core.exceptions import ValidationError
+
+from templates_app.schema_forms.schemas import MISSING, Json, Parameter
+from templates_app.schema_forms.wording import describe_bounds
+
+
+class Control(ABC):
+    """Asks for one parameter, through one form field or several.
+
+    A new kind (nested object, union, rows, file) is a subclass listed in `registry.CONTROLS`; nothing else changes.
+    """
+
+    def __init__(self, parameter: Parameter) -> None:
+        self.parameter = parameter
+
+    @classmethod
+    @abstractmethod
+    def matches(cls, parameter: Parameter) -> bool:
+        """Whether this control can ask for such a parameter."""
+
+    @abstractmethod
+    def fields(self) -> dict[str, forms.Field]:
+        """The form fields it needs, by name. Their `clean` turns text into values."""
+
+    @abstractmethod
+    def initial(self, value: Json) -> dict[str, str]:
+        """What its fields hold when the parameter has this value (MISSING: none yet)."""
+
+    @abstractmethod
+    def read(self, cleaned: Mapping[str, Any]) -> Json:
+        """The parameter's value from its fields' cleaned data, MISSING to leave it out."""
+
+    @abstractmethod
+    def locate(self, rest: tuple[str, ...]) -> tuple[str, str]:
+        """Where to show an error at this path below the parameter: a field's name, and words to put first."""
+
+    @abstractmethod
+    def layout(self) -> Any:
+        """The crispy layout object that shows it."""
+
+
+class ControlField(forms.Field):
+    """A form field that leaves the meaning of its text to a control."""
+
+    def __init__(self, control: "SingleControl", widget: forms.Widget) -> None:
+        self.control = control
+        parameter = control.parameter
+        # What is required is the validator's to say, once and for every channel.
+        help_text = " ".join(filter(None, [parameter.description, *control.facts]))
+        super().__init__(required=False, label=parameter.title, help_text=help_text, widget=widget)
+        if parameter.is_required:
+            self.widget.attrs["aria-required"] = "true"
+
+    def clean(self, value: Any) -> Json:
+        return self.control.value(value)
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """What was typed; an input that was not submitted keeps showing where it started."""
+        return initial if data is None else data
+
+
+class SingleControl(Control):
+    """A control with one input, named after the parameter."""
+
+    blank_message: ClassVar[str] = "Enter a value."
+    is_wide: ClassVar[bool] = False
+    template: ClassVar[str] = "templates_app/schema_form/field.html"
+
+    @abstractmethod
+    def widget(self) -> forms.Widget: ...
+
+    @abstractmethod
+    def parse(self, text: str) -> Json:
+        """The value of a text that is not blank. Raises ValidationError with the words its author reads."""
+
+    @abstractmethod
+    def to_text(self, value: Json) -> str:
+        """The text that stands for a value: `parse` reads it back. Never raises, also for values of another type."""
+
+    def hint(self) -> str:
+        return describe_bounds(self.parameter.schema)
+
+    @property
+    def facts(self) -> list[str]:
+        """What there is to know beside the description, in short phrases."""
+        default = f"Default: {self.default_hint}" if self.default_hint else ""
+        return [fact for fact in (self.hint(), default, self.blank_hint) if fact]
+
+    @property
+    def blank_hint(self) -> str:
+        return "Leave empty for “not set”" if self.parameter.is_optional else ""
+
+    @property
+    def default_hint(self) -> str:
+        if not self.parameter.has_default or self.parameter.default is None:
+            return ""
+        text = self.to_text(self.parameter.default)
+        return text if len(text) <= 60 and "\n" not in text else ""
+
+    def fields(self) -> dict[str, forms.Field]:
+        return {self.parameter.field_name: ControlField(self, self.widget())}
+
+    def initial(self, value: Json) -> dict[str, str]:
+        return {self.parameter.field_name: "" if value is MISSING else self.to_text(value)}
+
+    def read(self, cleaned: Mapping[str, Any]) -> Json:
+        return cleaned.get(self.parameter.field_name, MISSING)
+
+    def locate(self, rest: tuple[str, ...]) -> tuple[str, str]:
+        return self.parameter.field_name, f"At {'/'.join(rest)}: " if rest else ""
+
+    def layout(self) -> Any:
+        return FieldLayout(self.parameter.field_name, template=self.template)
+
+    def value(self, text: str | None) -> Json:
+        """What was meant by a submitted text, None standing for an input that was not submitted at all."""
+        if text is None:
+            return MISSING
+        text = text.replace("\r\n", "\n")  # how every browser sends the lines of a textarea
+        if self.parameter.has_default and self.is_same(text, self.to_text(self.parameter.default)):
+            return self.unchanged()
+        return self.parse(text) if text.strip() else self.blank(text)
+
+    def is_same(self, text: str, initial: str) -> bool:
+        return text == initial
+
+    def unchanged(self) -> Json:
+        """The default itself, so that no detail of it is lost on the way through text."""
+        default = self.parameter.default
+        return self.parameter.unset if default is None else default
+
+    def blank(self, text: str) -> Json:
+        """What an empty input means: not set, or (required) nothing, which the validator then calls missing."""
+        if self.parameter.is_optional:
+            return self.parameter.unset
+        if not self.parameter.has_default:
+            return MISSING
+        raise ValidationError(self.blank_message)

@@ -1,0 +1,55 @@
+"""How the form is laid out: a summary of what is wrong, then one section per step."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from crispy_forms.layout import LayoutObject
+from crispy_forms.utils import TEMPLATE_PACK
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
+
+from templates_app.schema_forms.schemas import Step
+
+
+class ErrorSummary(LayoutObject):
+    """What is wrong, all of it, with links to the fields."""
+
+    template = "templates_app/schema_form/error_summary.html"
+
+    def __init__(self) -> None:
+        self.fields: list[Any] = []
+
+    def render(
+        self, form: Any, context: Any, template_pack: str = TEMPLATE_PACK, **kwargs: Any
+    ) -> SafeString:
+        return render_to_string(self.template, {"form": form})
+
+
+class Section(LayoutObject):
+    """The parameters of one step."""
+
+    template = "templates_app/schema_form/section.html"
+
+    def __init__(self, step: Step, fields: Sequence[Any]) -> None:
+        self.step = step
+        self.fields = list(fields)
+
+    def render(
+        self, form: Any, context: Any, template_pack: str = TEMPLATE_PACK, **kwargs: Any
+    ) -> SafeString:
+        fields = self.get_rendered_fields(form, context, template_pack, **kwargs)
+        return render_to_string(self.template, {"step": self.step, "fields": fields})
+
+
+class PlainSteps(LayoutObject):
+    """The steps that run without asking for anything."""
+
+    template = "templates_app/schema_form/plain_steps.html"
+
+    def __init__(self) -> None:
+        self.fields: list[Any] = []
+
+    def render(
+        self, form: Any, context: Any, template_pack: str = TEMPLATE_PACK, **kwargs: Any
+    ) -> SafeString:
+        return render_to_string(self.template, {"titles": form.plain_steps, "is_alone": not form.controls})

@@ -1,0 +1,319 @@
+"""Controls for one plain value: text, number, yes or no, one of several, date, date with time."""
+
+import re
+from datetime import date, datetime
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.forms.utils import from_current_timezone
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.safestring import SafeString
+
+from templates_app.schema_forms.controls import SingleControl
+from templates_app.schema_forms.schemas import MISSING, Json, Parameter, label_of, to_json
+
+WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
+DECIMAL_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+EMPTY_TEXT = '""'
+
+
+class TextWidget(forms.TextInput):
+    """One line, or as many as its text already has: a one-line input would silently join them."""
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        if isinstance(value, str) and "\n" in value:
+            return forms.Textarea({**self.attrs, "rows": 4}).render(name, value, attrs, renderer)
+        return super().render(name, value, attrs, renderer)
+
+
+class TextControl(SingleControl):
+    """Text. Where an empty input means "not set", `""` is the empty text."""
+
+    @classmethod
+    def matches(cls, parameter: Parameter) -> bool:
+        return parameter.schema.type == "string"
+
+    def widget(self) -> forms.Widget:
+        # Not `autocomplete="off"`: browsers would then not bring back what was typed when one goes back.
+        return TextWidget(attrs={"spellcheck": "false"})
+
+    def parse(self, text: str) -> Json:
+        return "" if text == EMPTY_TEXT and self.blank_is_special else text
+
+    def to_text(self, value: Json) -> str:
+        if value is None:
+            return ""
+        return EMPTY_TEXT if value == "" and self.blank_is_special else label_of(value)
+
+    def blank(self, text: str) -> Json:
+        return super().blank(text) if self.blank_is_special else text
+
+    @property
+    def blank_is_special(self) -> bool:
+        return self.parameter.is_optional or not self.parameter.has_default
+
+
+class SecretControl(TextControl):
+    """A text that is never shown, neither as a default nor after an error."""
+
+    @classmethod
+    def matches(cls, parameter: Parameter) -> bool:
+        return parameter.schema.type == "string" and parameter.is_secret
+
+    def widget(self) -> forms.Widget:
+        return forms.PasswordInput(attrs={"autocomplete": "new-password"})
+
+    @property
+    def blank_hint(self) -> str:
+        return "Leave empty to keep the value it has" if self.parameter.default else super().blank_hint
+
+    def to_text(self, value: Json) -> str:
+        return ""
+
+    def unchanged(self) -> Json:
+        return MISSING
+
+
+class NumberControl(SingleControl):
+    """A number with decimals. The input is text, so that whatever was typed comes back beside its error."""
+
+    blank_message = "Enter a number."
+    keyboard = "decimal"
+
+    @classmethod
+    def matches(cls, parameter: Parameter) -> bool:
+        return parameter.schema.type == "number"
+
+    def widget(self) -> forms.Widget:
+        # The keyboards of phones for numbers have no minus.
+        return forms.TextInput(attrs={"inputmode": self.keyboard} if self._is_never_negative() else {})
+
+    def parse(self, text: str) -> Json:
+        text = text.strip()
+        if DECIMAL_NUMBER.fullmatch(text):
+            number = float(text)
+            if abs(number) == float("inf"):
+                raise ValidationError("This number is too large.")
+            return number
+        if DECIMAL_NUMBER.fullmatch(text.replace(",", ".", 1)):
+            raise ValidationError(f"Enter a number with a point, such as {text.replace(',', '.', 1)}.")
+        raise ValidationError(self.blank_message)
+
+    def to_text(self, value: Json) -> str:
+        return "" if value is None else label_of(value)
+
+    def _is_never_negative(self) -> bool:
+        schema = self.parameter.schema
+        low, above = schema.number("minimum"), schema.number("exclusiveMinimum")
+        return (low is not None and low >= 0) or (above is not None and above >= 0)
+
+
+class IntegerControl(NumberControl):
+    """A whole number."""
+
+    blank_message = "Enter a whole number."
+    keyboard = "numeric"
+
+    @classmethod
+    def matches(cls, parameter: Parameter) -> bool:
+        return parameter.schema.type == "integer"
+
+    def parse(self, text: str) -> Json:
+        if not WHOLE_NUMBER.fullmatch(text.strip()):
+            raise ValidationError(self.blank_message)
+        try:
+            return int(text)
+        except ValueError:  # Python's own limit on digits
+            raise ValidationError("This number is too large.") from None
+
+    def to_text(self, value: Json) -> str:
+        return str(int(value)) if isinstance(value, float) and value.is_integer() else super().to_text(value)
+
+
+class CheckboxWidget(forms.CheckboxInput):
+    """A checkbox that also sends its "no", so that an absent input stays "not said"."""
+
+    template_name = "templates_app/schema_form/checkbox.html"
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        return data.get(name)
+
+    def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
+        return name not in data
+
+
+class CheckboxControl(SingleControl):
+    """Yes or no."""
+
+    @classmethod
+    def matches(cls, parameter: Parameter) -> bool:
+        return parameter.schema.type == "boolean" and not parameter.is_optional
+
+    def widget(self) -> forms.Widget:
+        return CheckboxWidget(check_test=lambda value: str(value) in {"true", "on"})
+
+    @property
+    def default_hint(self) -> str:
+        return (
+            {True: "on", False: "off"}.get(self.parameter.default, "") if self.parameter.has_default else ""
+        )
+
+    def parse(self, text: str) -> Json:
+        if text not in {"true", "on", "false"}:
+            raise ValidationError("Choose yes or no.")
+        return text != "false"
+
+    def blank(self, text: str) -> Json:
+        return False
+
+    def to_text(self, value: Json) -> str:
+        return label_of(value)
+
+
+class ChoiceControl(SingleControl):
+    """One of the values that the schema lists, whatever their types."""
+
+    blank_message = "Choose one of the listed values."
+
+    @classmethod
+    def matches(cls, parameter: Parameter) -> bool:
+        return bool(parameter.schema.choices())
+
+    def choices(self) -> list[tuple[Json, str]]:
+        return self.parameter.schema.choices()
+
+    def widget(self) -> forms.Widget:
+        return forms.Select(
+            choices=[*self._blank_option(), *((key, label) for key, (_, label) in self._by_key().items())]
+        )
+
+    def parse(self, text: str) -> Json:
+        if (choice := self._by_key().get(text)) is None:
+            raise ValidationError(self.blank_message)
+        return choice[0]
+
+    def to_text(self, value: Json) -> str:
+        encoded = to_json(value)
+        for key, (listed, _) in self._by_key().items():
+            if to_json(listed) == encoded:
+                return key
+        return ""
+
+    @property
+    def blank_hint(self) -> str:
+        return ""
+
+    @property
+    def default_hint(self) -> str:
+        label = (
+            self._by_key().get(self.to_text(self.parameter.default)) if self.parameter.has_default else None
+        )
+        return label[1] if label else ""
+
+    def _by_key(self) -> dict[str, tuple[Json, str]]:
+        """The choices by what the option sends: a text as it is, unless another type's value reads the same."""
+        plain = {label_of(value): (value, label) for value, label in self.choices()}
+        if len(plain) == len(self.choices()) and "" not in plain:
+            return plain
+        return {to_json(value): (value, label) for value, label in self.choices()}
+
+    def _blank_option(self) -> list[tuple[str, str]]:
+        if self.parameter.is_optional:
+            return [("", "Not set")]
+        # Without a default that is listed, a browser would choose the first one on its own.
+        is_chosen = self.parameter.has_default and self.to_text(self.parameter.default) != ""
+        return [] if is_chosen else [("", "Choose…")]
+
+
+class OptionalBooleanControl(ChoiceControl):
+    """Yes, no, or not set."""
+
+    @classmethod
+    def matches(cls, parameter: Parameter) -> bool:
+        return parameter.schema.type == "boolean" and parameter.is_optional
+
+    def choices(self) -> list[tuple[Json, str]]:
+        return [(True, "Yes"), (False, "No")]
+
+
+class DateControl(SingleControl):
+    """A day."""
+
+    blank_message = "Enter a date, such as 2026-01-31."
+
+    @classmethod
+    def matches(cls, parameter: Parameter) -> bool:
+        return parameter.schema.type == "string" and parameter.schema.format == "date"
+
+    def widget(self) -> forms.Widget:
+        return forms.DateInput(attrs={"type": "date"})
+
+    def parse(self, text: str) -> Json:
+        return self._day(text.strip()).isoformat()
+
+    def to_text(self, value: Json) -> str:
+        return "" if value is None else label_of(value)
+
+    def _day(self, text: str) -> date:
+        try:
+            day = parse_date(text)
+        except ValueError:
+            raise ValidationError("There is no such day.") from None
+        if day is None:
+            raise ValidationError(self.blank_message)
+        return day
+
+
+class DateTimeControl(SingleControl):
+    """A moment: asked for in the server's time zone, passed on with its offset."""
+
+    blank_message = "Enter a date and time, such as 2026-01-31T14:30."
+
+    @classmethod
+    def matches(cls, parameter: Parameter) -> bool:
+        return parameter.schema.type == "string" and parameter.schema.format == "date-time"
+
+    def widget(self) -> forms.Widget:
+        return forms.DateTimeInput(attrs={"type": "datetime-local", "step": "any"})
+
+    def hint(self) -> str:
+        return ", ".join(filter(None, [f"Time zone: {timezone.get_current_timezone_name()}", super().hint()]))
+
+    def parse(self, text: str) -> Json:
+        return self._moment(text.strip()).isoformat()
+
+    def to_text(self, value: Json) -> str:
+        if value is None:
+            return ""
+        try:
+            moment = self._moment(str(value))
+            local = timezone.make_naive(moment)
+        except (ValidationError, OverflowError):
+            return label_of(value)
+        # An input of this type holds no more than milliseconds.
+        return local.isoformat(timespec="milliseconds" if local.microsecond >= 1000 else "seconds")
+
+    def is_same(self, text: str, initial: str) -> bool:
+        """Browsers write the same moment in their own way."""
+        try:
+            return text == initial or self._moment(text) == self._moment(initial)
+        except ValidationError:
+            return False
+
+    def unchanged(self) -> Json:
+        """A default without an offset is left out: the step then gets its own default, not a moment we made of it."""
+        default = super().unchanged()
+        has_offset = isinstance(default, str) and re.search(r"(Z|[+-]\d\d:?\d\d)$", default)
+        return default if has_offset or default is None else MISSING
+
+    def _moment(self, text: str) -> datetime:
+        try:
+            moment = parse_datetime(text)
+        except ValueError:
+            raise ValidationError("There is no such date and time.") from None
+        if moment is None:
+            raise ValidationError(self.blank_message)
+        # Refuses the hours a change of clocks skips or repeats.
+        return from_current_timezone(moment) if timezone.is_naive(moment) else moment

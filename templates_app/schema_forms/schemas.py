@@ -1,0 +1,286 @@
+"""Reading a JSON Schema that somebody else wrote: whatever it says, asking it a question never raises."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn, TypeAlias
+
+Json: TypeAlias = Any
+"""A value that came from JSON: dict, list, str, int, float, bool or None."""
+
+# Definitions may refer to each other in circles; nobody nests this many "or null"s on purpose.
+MAX_DEPTH = 20
+
+
+class _Missing:
+    """There is no value; None would be one."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+MISSING: Final = _Missing()
+
+
+@dataclass(frozen=True)
+class Schema:
+    """One schema, with its references followed and "or null" taken apart."""
+
+    keywords: Mapping[str, Json]
+    root: Mapping[str, Json]
+    is_nullable: bool = False
+
+    @classmethod
+    def read(cls, raw: Json, root: Mapping[str, Json], depth: int = 0) -> "Schema":
+        keywords = _follow_references(raw, root)
+        for union in ("anyOf", "oneOf"):
+            if isinstance(keywords.get(union), list) and depth < MAX_DEPTH:
+                return cls._read_union(keywords, union, root, depth)
+        return cls._read_plain(keywords, root)
+
+    @classmethod
+    def _read_plain(cls, keywords: dict[str, Json], root: Mapping[str, Json]) -> "Schema":
+        nullable = False
+        if isinstance(types := keywords.get("type"), list):
+            nullable = "null" in types
+            rest = [name for name in types if name != "null"]
+            keywords = {**keywords, "type": rest[0] if len(rest) == 1 else rest}
+        if isinstance(values := keywords.get("enum"), list) and None in values:
+            nullable = True
+            keywords = {**keywords, "enum": [value for value in values if value is not None]}
+        return cls(keywords, root, nullable)
+
+    @classmethod
+    def _read_union(
+        cls, keywords: dict[str, Json], union: str, root: Mapping[str, Json], depth: int
+    ) -> "Schema":
+        branches = [_follow_references(branch, root) for branch in keywords[union]]
+        rest = [
+            branch
+            for branch in branches
+            if branch.get("type") != "null" and branch.get("const", 0) is not None
+        ]
+        nullable = len(rest) < len(branches)
+        outer = {name: value for name, value in keywords.items() if name != union}
+        if len(rest) == 1:
+            inner = cls.read(rest[0], root, depth + 1)
+            return cls({**inner.keywords, **outer}, root, nullable or inner.is_nullable)
+        return cls({**outer, union: rest}, root, nullable)
+
+    @property
+    def type(self) -> str:
+        """The one type it allows, or "" where there is none or a choice of them."""
+        return self.text("type")
+
+    @property
+    def format(self) -> str:
+        return self.text("format")
+
+    @property
+    def items(self) -> "Schema":
+        return Schema.read(self.keywords.get("items"), self.root)
+
+    def text(self, keyword: str) -> str:
+        value = self.keywords.get(keyword)
+        return value if isinstance(value, str) else ""
+
+    def number(self, keyword: str) -> int | float | None:
+        value = self.keywords.get(keyword)
+        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+    def branches(self) -> list["Schema"]:
+        """The alternatives of a union, null left out."""
+        for union in ("anyOf", "oneOf"):
+            if isinstance(self.keywords.get(union), list):
+                return [Schema.read(branch, self.root) for branch in self.keywords[union]]
+        return []
+
+    def choices(self) -> list[tuple[Json, str]]:
+        """The values it lists, each with its label; empty where it does not list them."""
+        if isinstance(values := self.keywords.get("enum"), list):
+            return [(value, label_of(value)) for value in values]
+        if "const" in self.keywords:
+            return [(self.keywords["const"], label_of(self.keywords["const"]))]
+        branches = [branch.keywords for branch in self.branches()]
+        if branches and all("const" in branch for branch in branches):
+            return [
+                (branch["const"], _text(branch.get("title")) or label_of(branch["const"]))
+                for branch in branches
+            ]
+        return []
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One value a person is asked for: where it goes, what it may be, what it starts from."""
+
+    name: str
+    path: tuple[str, ...]
+    """Keys from the configuration's root, such as ("steps", "trainer", "parameters", "learning_rate")."""
+    schema: Schema
+    title: str
+    description: str
+    default: Json = MISSING
+    is_required: bool = False
+
+    @property
+    def field_name(self) -> str:
+        return ".".join(self.path)
+
+    @property
+    def pointer(self) -> str:
+        return to_pointer(self.path)
+
+    @property
+    def has_default(self) -> bool:
+        return self.default is not MISSING
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether its value may not be shown."""
+        keywords = self.schema.keywords
+        return self.schema.format == "password" or keywords.get("writeOnly") is True
+
+    @property
+    def is_optional(self) -> bool:
+        """Whether it may be "not set": None is allowed, or at least the default (`rate: float = None`)."""
+        return self.schema.is_nullable or self.default is None
+
+    @property
+    def unset(self) -> Json:
+        """What "not set" is in a configuration: null, or nothing where the schema refuses null."""
+        return None if self.schema.is_nullable else MISSING
+
+
+@dataclass(frozen=True)
+class Step:
+    """One section of the form."""
+
+    name: str
+    title: str
+    description: str
+    parameters: tuple[Parameter, ...]
+
+
+def read_steps(config_schema: Json) -> list[Step]:
+    """The steps of a configuration schema with the parameters one may set, in the pipeline's order."""
+    root = _object(config_schema)
+    steps = _object(_object(_object(root.get("properties")).get("steps")).get("properties"))
+    return [_read_step(name, _follow_references(raw, root), root) for name, raw in steps.items()]
+
+
+def _read_step(name: str, keywords: Mapping[str, Json], root: Mapping[str, Json]) -> Step:
+    parameters = _follow_references(_object(keywords.get("properties")).get("parameters"), root)
+    return Step(
+        name=name,
+        title=_text(keywords.get("title")) or humanise(name),
+        description=_text(keywords.get("description")),
+        parameters=tuple(read_parameters(parameters, ("steps", name, "parameters"), root)),
+    )
+
+
+def read_parameters(
+    keywords: Mapping[str, Json], path: tuple[str, ...], root: Mapping[str, Json]
+) -> Iterator[Parameter]:
+    """The properties of an object schema, each as something to ask for under `path`."""
+    required = keywords.get("required")
+    for name, raw in _object(keywords.get("properties")).items():
+        schema, own = Schema.read(raw, root), _object(raw)
+        default = own.get("default", MISSING)
+        yield Parameter(
+            name=name,
+            path=(*path, name),
+            schema=schema,
+            # A referenced definition is titled after its class, which says nothing about this parameter.
+            title=_text(own.get("title")) or humanise(name),
+            description=_text(own.get("description")) or schema.text("description"),
+            default=default,
+            is_required=default is MISSING and isinstance(required, list) and name in required,
+        )
+
+
+def humanise(name: str) -> str:
+    words = name.replace("_", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+def label_of(value: Json) -> str:
+    return value if isinstance(value, str) else to_json(value)
+
+
+def to_json(value: Json, indent: int | None = None) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=indent, default=str)
+
+
+def read_json(text: str) -> Json:
+    """What a JSON text says. Raises ValueError, also for what only Python takes for JSON: NaN, 1e999, a key twice."""
+    try:
+        return json.loads(text, parse_constant=_refuse_number, parse_float=_finite, object_pairs_hook=_once)
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"This is not valid JSON (line {error.lineno}, column {error.colno}: {error.msg})."
+        ) from None
+    except RecursionError:
+        raise ValueError("This JSON is nested too deeply.") from None
+
+
+def to_pointer(path: tuple[str, ...]) -> str:
+    return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def from_pointer(pointer: str) -> tuple[str, ...]:
+    return tuple(part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:])
+
+
+def _follow_references(raw: Json, root: Mapping[str, Json]) -> dict[str, Json]:
+    """The schema's keywords with those of what it refers to; its own say more and win."""
+    keywords, seen = dict(_object(raw)), set()
+    while True:
+        if isinstance(reference := keywords.pop("$ref", None), str) and reference not in seen:
+            seen.add(reference)
+            keywords = {**_look_up(reference, root), **keywords}
+        elif isinstance(parts := keywords.get("allOf"), list) and len(parts) == 1:
+            keywords = {
+                **_object(parts[0]),
+                **{key: value for key, value in keywords.items() if key != "allOf"},
+            }
+        else:
+            return keywords
+
+
+def _look_up(reference: str, root: Mapping[str, Json]) -> Mapping[str, Json]:
+    """What a reference within this document points at. One that leaves the document is not followed."""
+    if not reference.startswith("#"):
+        return {}
+    target: Json = root
+    for part in from_pointer(reference.removeprefix("#")):
+        target = _object(target).get(part)
+    return _object(target)
+
+
+def _refuse_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not a number that JSON can hold.")
+
+
+def _finite(text: str) -> float:
+    return number if abs(number := float(text)) != float("inf") else _refuse_number(text)
+
+
+def _once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"The key “{repeated}” is there twice.")
+    return value
+
+
+def _object(value: Json) -> Mapping[str, Json]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: Json) -> str:
+    return value if isinstance(value, str) else ""

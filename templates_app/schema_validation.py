@@ -1,0 +1,214 @@
+"""Checks values against a JSON Schema and says what is wrong in words a person can act on."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, time
+from typing import Any
+
+import jsonschema_rs
+from jsonschema_rs import ValidationErrorKind as Kind
+
+from zenweb.config.suggestions import did_you_mean, suggestion
+from zenweb.exceptions import FieldError, ValidationFailed
+
+# A document deeper than this is hostile or broken; nobody writes it.
+MAX_DEPTH = 100
+MOST_NAMED = 12
+TYPE_WORDS = {
+    "string": "a text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "an object with named values",
+    "null": "empty",
+}
+FORMAT_WORDS = {
+    "date": "a date, such as 2026-03-01",
+    "date-time": "a date and time, such as 2026-03-01T12:30:00+00:00",
+    "time": "a time, such as 12:30:00",
+    "duration": "a duration, such as PT1H30M",
+    "email": "an e-mail address",
+    "uri": "an address that starts with its scheme, such as https://",
+    "uuid": "a UUID",
+}
+
+
+def check_schema(schema: Any) -> None:
+    """Refuse what is not a usable JSON Schema, or what refers to anything outside itself."""
+    if depth_of(schema) > MAX_DEPTH:
+        raise ValidationFailed(f"The schema is nested more than {MAX_DEPTH} levels deep.")
+    try:
+        jsonschema_rs.meta.validate(schema)
+        _compile(schema)
+    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
+        raise ValidationFailed(f"The schema cannot be used: {str(error).splitlines()[0]}") from error
+
+
+def find_errors(schema: dict[str, Any], value: Any) -> list[FieldError]:
+    """Everything that is wrong with the value, each thing once and at its place."""
+    if depth_of(value) > MAX_DEPTH:
+        return [FieldError("", f"This is nested more than {MAX_DEPTH} levels deep.")]
+    if unstorable := list(_unstorable(value)):
+        return unstorable
+    found = (entry for error in _compile(schema).iter_errors(value) for entry in _explain(error, schema))
+    return list(dict.fromkeys(found))
+
+
+def _unstorable(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[FieldError]:
+    """Texts with half a surrogate pair: JSON can write them, but no UTF-8 and so no database can."""
+    if isinstance(value, str) and not _is_utf8(value):
+        yield FieldError(
+            pointer_to(path), "This text has a character that cannot be stored (half a surrogate pair)."
+        )
+    children = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    )
+    for name, child in children:
+        if isinstance(name, str) and not _is_utf8(name):
+            yield FieldError(pointer_to(path), "A name here has a character that cannot be stored.")
+        else:
+            yield from _unstorable(child, (*path, name))
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def depth_of(value: Any) -> int:
+    """How many levels of lists and objects a value has; counted without recursion."""
+    depth, level = 0, [value]
+    while level := [child for item in level for child in _children(item)]:
+        depth += 1
+        if depth > MAX_DEPTH:
+            break
+    return depth
+
+
+def pointer_to(path: Sequence[str | int]) -> str:
+    """A path as a JSON pointer (RFC 6901)."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def _children(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
+
+
+def _compile(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator(
+        schema,
+        validate_formats=True,
+        formats={"date-time": _is_date_time, "time": _is_time},
+        offline=True,  # a `$ref` is never fetched
+        pattern_options=jsonschema_rs.RegexOptions(),  # linear time, whatever the pattern
+    )
+
+
+def _is_date_time(text: str) -> bool:
+    # Python's and pydantic's date-times may lack the offset that RFC 3339 asks for; so may their defaults.
+    try:
+        return "T" in text.upper().replace(" ", "T") and bool(datetime.fromisoformat(text))
+    except ValueError:
+        return False
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return ":" in text and time.fromisoformat(text) is not None
+    except ValueError:
+        return False
+
+
+def _explain(error: jsonschema_rs.ValidationError, schema: dict[str, Any]) -> Iterator[FieldError]:
+    path, kind = list(error.instance_path), error.kind
+    if isinstance(kind, Kind.AdditionalProperties):
+        known = list(_at(schema, list(error.schema_path)[:-1]).get("properties", {}))
+        for name in kind.unexpected:
+            yield FieldError(pointer_to([*path, name]), f"There is no {name!r} here.{_hint(name, known)}")
+    elif isinstance(kind, Kind.Required):
+        yield FieldError(pointer_to([*path, kind.property]), "This value is required.")
+    elif isinstance(kind, Kind.AnyOf | Kind.OneOfNotValid):
+        yield from _explain_choice(error, kind.context, schema)
+    else:
+        yield FieldError(pointer_to(path), _sentence(error))
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    return suggestion(name, known) if len(known) <= MOST_NAMED else did_you_mean(name, known)
+
+
+def _explain_choice(
+    error: jsonschema_rs.ValidationError,
+    branches: Sequence[Sequence[jsonschema_rs.ValidationError]],
+    schema: dict[str, Any],
+) -> Iterator[FieldError]:
+    """Of several allowed forms, tell what is wrong with the one that was meant."""
+    meant = [branch for branch in branches if not any(_is_wrong_kind(inner, error) for inner in branch)]
+    if len(meant) == 1:
+        for inner in meant[0]:
+            yield from _explain(inner, schema)
+        return
+    words = [word for branch in branches for inner in branch if (word := _expected(inner))]
+    expected = " or ".join(dict.fromkeys(words))
+    yield FieldError(
+        pointer_to(list(error.instance_path)), f"This must be {expected or 'of one of the allowed forms'}."
+    )
+
+
+def _is_wrong_kind(inner: jsonschema_rs.ValidationError, outer: jsonschema_rs.ValidationError) -> bool:
+    return isinstance(inner.kind, Kind.Type) and list(inner.instance_path) == list(outer.instance_path)
+
+
+def _expected(error: jsonschema_rs.ValidationError) -> str:
+    kind = error.kind
+    if isinstance(kind, Kind.Type):
+        return " or ".join(TYPE_WORDS.get(name, name) for name in kind.types)
+    if isinstance(kind, Kind.Format):
+        return FORMAT_WORDS.get(kind.format, kind.format)
+    return ""
+
+
+_SENTENCES: dict[type[Any], Callable[[Any], str]] = {
+    Kind.Minimum: lambda kind: f"This must be at least {kind.limit}.",
+    Kind.Maximum: lambda kind: f"This must be at most {kind.limit}.",
+    Kind.ExclusiveMinimum: lambda kind: f"This must be more than {kind.limit}.",
+    Kind.ExclusiveMaximum: lambda kind: f"This must be less than {kind.limit}.",
+    Kind.MultipleOf: lambda kind: f"This must be a multiple of {kind.multiple_of}.",
+    Kind.MinLength: lambda kind: f"This must have at least {kind.limit} characters.",
+    Kind.MaxLength: lambda kind: f"This must have at most {kind.limit} characters.",
+    Kind.MinItems: lambda kind: f"This must have at least {kind.limit} entries.",
+    Kind.MaxItems: lambda kind: f"This must have at most {kind.limit} entries.",
+    Kind.UniqueItems: lambda _: "Every entry may occur only once.",
+    Kind.Pattern: lambda kind: f"This does not have the expected form ({kind.pattern}).",
+    Kind.Enum: lambda kind: f"This must be one of: {', '.join(_shown(option) for option in kind.options)}.",
+    Kind.Constant: lambda kind: f"This must be {_shown(kind.expected_value)}.",
+}
+
+
+def _sentence(error: jsonschema_rs.ValidationError) -> str:
+    if expected := _expected(error):
+        return f"This must be {expected}."
+    words = _SENTENCES.get(type(error.kind))
+    return words(error.kind) if words else str(error.message)
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else str(jsonschema_rs.canonical.json.to_string(value))
+
+
+def _at(schema: Any, path: Sequence[str | int]) -> dict[str, Any]:
+    """The part of the schema at a path of keywords, through the `$ref`s on the way."""
+    here = schema
+    for part in path:
+        if part == "$ref" and isinstance(here, dict):
+            here = _at(
+                schema, [name.replace("~1", "/").replace("~0", "~") for name in here["$ref"].split("/")[1:]]
+            )
+        else:
+            here = here[int(part)] if isinstance(here, list) else here.get(part, {})
+    return here if isinstance(here, dict) else {}

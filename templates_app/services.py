@@ -1,0 +1,253 @@
+"""What is done with what can be run: code is stored, pipelines are frozen, templates are made and changed."""
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from pydantic import ValidationError
+
+from templates_app.models import (
+    CodeArchive,
+    Pipeline,
+    PipelineDeployment,
+    RunTemplate,
+    RunTemplateVersion,
+    Stack,
+)
+from templates_app.permissions import check_can_edit
+from templates_app.schema_validation import check_schema, pointer_to
+from zenweb.accounts.models import Project, User
+from zenweb.config.code_archive import check_archive
+from zenweb.config.spec import PipelineSpec
+from zenweb.exceptions import EntityExists, FieldError, LocalStackRefused, ValidationFailed
+
+NAME_LIMIT = 255
+# Steps and outputs name folders of the artifact store.
+NAME_IN_PATHS = re.compile(r"[\w .-]{1,200}")
+
+
+@dataclass(frozen=True)
+class DeploymentRequest:
+    """What a client sends to freeze a pipeline; `spec` and `config_schema` come from the SDK."""
+
+    pipeline: str
+    spec: dict[str, Any]
+    config_schema: dict[str, Any]
+    config_template: dict[str, Any]
+    python_version: str
+    client_version: str
+    requirements: list[str] = field(default_factory=list)
+
+    def fingerprint(self, stack: Stack, archive: CodeArchive) -> str:
+        """The same for everything that would run alike: the client's own version does not count."""
+        content = [
+            self.spec,
+            self.config_schema,
+            self.config_template,
+            self.requirements,
+            self.python_version,
+            str(stack.id),
+            archive.sha256,
+        ]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def store_code_archive(*, sha256: str, content: bytes) -> CodeArchive:
+    """Keep an archive under its hash, after checking every entry; storing it again changes nothing."""
+    if existing := CodeArchive.objects.filter(sha256=sha256).defer("content").first():
+        return existing
+    size = check_archive(content, sha256=sha256, limit=settings.CODE_ARCHIVE_LIMIT)
+    return CodeArchive.objects.get_or_create(sha256=sha256, defaults={"content": content, "size": size})[0]
+
+
+@transaction.atomic
+def create_pipeline(*, actor: User, project: Project, name: str, description: str = "") -> Pipeline:
+    _check_name(name)
+    if Pipeline.objects.filter(project=project, name=name).exists():
+        raise EntityExists(f"A pipeline called {name!r} already exists in project {project.name!r}.")
+    return Pipeline.objects.create(project=project, user=actor, name=name, description=description)
+
+
+@transaction.atomic
+def create_deployment(
+    *, actor: User, project: Project, stack: Stack, code_archive: CodeArchive, request: DeploymentRequest
+) -> PipelineDeployment:
+    """Freeze a pipeline; the same pipeline with the same code on the same stack is the deployment that exists."""
+    spec = _parse_spec(request.spec)
+    _check_config_schema(request.config_schema, spec)
+    _check_name(request.pipeline)
+    pipeline, _ = Pipeline.objects.get_or_create(
+        project=project,
+        name=request.pipeline,
+        defaults={"user": actor, "description": spec.description or ""},
+    )
+    deployment, _ = PipelineDeployment.objects.get_or_create(
+        pipeline=pipeline,
+        fingerprint=request.fingerprint(stack, code_archive),
+        defaults={
+            "project": project,
+            "user": actor,
+            "stack": stack,
+            "code_archive": code_archive,
+            "spec": request.spec,
+            "config_schema": request.config_schema,
+            "config_template": request.config_template,
+            "requirements": request.requirements,
+            "python_version": request.python_version,
+            "client_version": request.client_version,
+        },
+    )
+    return deployment
+
+
+@transaction.atomic
+def create_run_template(
+    *,
+    actor: User,
+    name: str,
+    deployment: PipelineDeployment,
+    description: str = "",
+    is_hidden: bool = False,
+    tags: Sequence[str] = (),
+    update: bool = False,
+) -> RunTemplate:
+    """A new template, or with `update` a new version of the one that has this name."""
+    check_stack_is_remote(deployment.stack)
+    _check_name(name)
+    existing = RunTemplate.objects.select_for_update().filter(project=deployment.project, name=name).first()
+    if existing is not None:
+        if not update:
+            raise EntityExists(
+                f"A run template called {name!r} already exists. Choose another name, "
+                "or say update=True (--update on the command line) to make a new version of it."
+            )
+        check_can_edit(actor, existing)
+        _check_same_pipeline(existing, deployment)
+        if description:
+            existing.description = description
+        existing.tags = list(dict.fromkeys([*existing.tags, *tags]))
+        existing.save(update_fields=["description", "tags", "updated"])
+        return _add_version(existing, deployment, actor)
+    template = RunTemplate.objects.create(
+        project=deployment.project,
+        user=actor,
+        name=name,
+        description=description or _first_line(deployment),
+        is_hidden=is_hidden,
+        tags=list(dict.fromkeys(tags)),
+    )
+    return _add_version(template, deployment, actor)
+
+
+def _add_version(template: RunTemplate, deployment: PipelineDeployment, actor: User) -> RunTemplate:
+    """Point the template at this deployment; nothing new is made when it already is there."""
+    latest = template.latest_version
+    if latest is not None and latest.deployment_id == deployment.pk:
+        return template
+    template.latest_version = RunTemplateVersion.objects.create(
+        template=template, number=latest.number + 1 if latest else 1, deployment=deployment, user=actor
+    )
+    template.save(update_fields=["latest_version", "updated"])
+    return template
+
+
+@transaction.atomic
+def update_run_template(
+    *,
+    actor: User,
+    template: RunTemplate,
+    name: str | None = None,
+    description: str | None = None,
+    is_hidden: bool | None = None,
+    add_tags: Sequence[str] = (),
+    remove_tags: Sequence[str] = (),
+) -> RunTemplate:
+    """Change what is given; None leaves a thing as it is."""
+    check_can_edit(actor, template)
+    template = RunTemplate.objects.select_for_update(of=("self",)).with_relations().get(pk=template.pk)
+    if name is not None and name != template.name:
+        _check_name(name)
+        if RunTemplate.objects.filter(project=template.project, name=name).exists():
+            raise EntityExists(f"A run template called {name!r} already exists.")
+        template.name = name
+    if description is not None:
+        template.description = description
+    if is_hidden is not None:
+        template.is_hidden = is_hidden
+    template.tags = [tag for tag in dict.fromkeys([*template.tags, *add_tags]) if tag not in remove_tags]
+    template.save(update_fields=["name", "description", "is_hidden", "tags", "updated"])
+    return template
+
+
+@transaction.atomic
+def delete_run_template(*, actor: User, template: RunTemplate) -> None:
+    """Remove a template with its versions; the runs it made stay."""
+    check_can_edit(actor, template)
+    template.delete()
+
+
+def check_stack_is_remote(stack: Stack) -> None:
+    """Templates run on workers, so their stack must be a remote one."""
+    if stack.is_remote:
+        return
+    raise LocalStackRefused.of(stack.name, list(Stack.objects.remote().values_list("name", flat=True)))
+
+
+def _parse_spec(fields: dict[str, Any]) -> PipelineSpec:
+    try:
+        spec = PipelineSpec.model_validate(fields)
+    except ValidationError as error:
+        raise ValidationFailed(
+            [FieldError("/spec" + pointer_to(entry["loc"]), entry["msg"]) for entry in error.errors()]
+        ) from error
+    names = [step.name for step in spec.steps]
+    for name in [*names, *(output.name for step in spec.steps for output in step.outputs)]:
+        if not NAME_IN_PATHS.fullmatch(name) or name in {".", ".."}:
+            sentence = (
+                f"{name!r} cannot name a step or an output: letters, digits, blanks, '_', '-' and '.' can."
+            )
+            raise ValidationFailed([FieldError("/spec/steps", sentence)])
+    if len(set(names)) != len(names):
+        raise ValidationFailed([FieldError("/spec/steps", "Two steps have the same name.")])
+    for index, step in enumerate(spec.steps):
+        earlier = set(names[:index])
+        if missing := (set(step.upstream) | {source.step for source in step.inputs.values()}) - earlier:
+            sentence = f"Step {step.name} needs {', '.join(sorted(missing))}, which does not come before it."
+            raise ValidationFailed([FieldError(f"/spec/steps/{index}", sentence)])
+    return spec
+
+
+def _check_same_pipeline(template: RunTemplate, deployment: PipelineDeployment) -> None:
+    """Whoever kept a link to a template must not find another pipeline behind it."""
+    if template.pipeline != deployment.pipeline:
+        raise ValidationFailed(
+            f"The run template {template.name!r} runs the pipeline {template.pipeline.name!r}, and a new version of it "
+            f"must too. Choose another name for a template of {deployment.pipeline.name!r}."
+        )
+
+
+def _check_config_schema(schema: dict[str, Any], spec: PipelineSpec) -> None:
+    check_schema(schema)
+    steps = schema.get("properties", {}).get("steps", {}).get("properties", {})
+    is_complete = all(
+        isinstance(step, dict) and "parameters" in step.get("properties", {}) for step in steps.values()
+    )
+    if set(steps) != {step.name for step in spec.steps} or not is_complete:
+        raise ValidationFailed(
+            [FieldError("/config_schema", "The schema does not describe the steps of the spec.")]
+        )
+
+
+def _check_name(name: str) -> None:
+    if not name.strip() or len(name) > NAME_LIMIT or name in {".", ".."} or set(name) & set("/\x00"):
+        sentence = f"A name has between 1 and {NAME_LIMIT} characters, and no slash: it is part of addresses."
+        raise ValidationFailed([FieldError("/name", sentence)])
+
+
+def _first_line(deployment: PipelineDeployment) -> str:
+    return str(deployment.spec.get("description") or "")

@@ -1,0 +1,11 @@
+"""Addresses of the pages about what can be run."""
+
+from django.urls import path
+
+from templates_app import views
+
+urlpatterns = [
+    path("", views.home, name="home"),  # /
+    path("templates/", views.list_run_templates, name="run-template-list"),  # /templates/?q=
+    path("pipelines/", views.list_pipelines, name="pipeline-list"),  # /pipelines/?q=
+]

@@ -1,0 +1,62 @@
+"""`zenweb pipeline create-run-template`."""
+
+import pytest
+
+from templates_app.models import PipelineDeployment, RunTemplate
+
+CREATE = ("pipeline", "create-run-template")
+TRAINING = (*CREATE, "training.training_pipeline", "--name", "daily")
+pytestmark = pytest.mark.usefixtures("in_pipelines_folder")
+
+
+def test_a_template_is_made_from_the_current_folder(alices):
+    result = alices(*TRAINING, "--stack", "celery")
+    template = RunTemplate.objects.get(name="daily")
+    assert result.stdout == f"Run template daily, version 1: http://localhost:8000/templates/{template.id}/\n"
+
+
+def test_a_local_stack_is_refused_with_the_remote_ones(alices):
+    result = alices(*TRAINING)
+    assert (result.exit_code, RunTemplate.objects.count()) == (1, 0)
+    assert "celery" in result.stderr
+    assert "--stack" in result.stderr
+
+
+def test_a_name_that_exists_is_refused_unless_updated(alices):
+    alices(*TRAINING, "--stack", "celery")
+    assert alices(*TRAINING, "--stack", "celery").exit_code == 1
+    assert "version 1" in alices(*TRAINING, "--stack", "celery", "--update").stdout
+    assert PipelineDeployment.objects.count() == 1
+
+
+def test_a_configuration_gives_the_values_to_start_from(alices, tmp_path):
+    (tmp_path / "run.yaml").write_text("steps: {trainer: {parameters: {learning_rate: 1e-5}}}")
+    result = alices(*TRAINING, "--stack", "celery", "--config", str(tmp_path / "run.yaml"))
+    assert result.exit_code == 0, result.stderr
+    template = RunTemplate.objects.get().deployment.config_template
+    assert template["steps"]["trainer"]["parameters"]["learning_rate"] == 1e-5
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ("trainings.training_pipeline", "trainings"),
+        ("training.pipeline_training", "pipeline_training"),
+        ("training.trainer", "trainer"),
+        ("training", "run.my_pipeline"),
+    ],
+)
+def test_a_source_that_is_no_pipeline_is_one_sentence(alices, source, sentence):
+    result = alices(*CREATE, source, "--name", "daily", "--stack", "celery")
+    assert (result.exit_code, result.stderr.count("\n"), RunTemplate.objects.count()) == (1, 1, 0)
+    assert sentence in result.stderr
+
+
+def test_a_configuration_that_does_not_exist_is_a_usage_error(alices):
+    assert alices(*TRAINING, "--config", "no.yaml").exit_code == 2
+
+
+def test_pipelines_are_listed(alices):
+    assert alices("pipeline", "list").stdout == "The server knows no pipeline yet.\n"
+    alices(*TRAINING, "--stack", "celery")
+    assert "training_pipeline" in alices("pipeline", "list").stdout

@@ -1,0 +1,64 @@
+"""`zenweb run-template` and `zenweb run`."""
+
+from django.utils import timezone
+
+from runs_app.models import PipelineRun, StepRun
+
+
+def test_templates_are_listed_with_their_forms(alices, template):
+    [_, line] = alices("run-template", "list").stdout.splitlines()
+    assert line.split() == [
+        "daily-retraining",
+        "training_pipeline",
+        "1",
+        "yes",
+        f"http://localhost:8000{template.get_absolute_url()}",
+    ]
+
+
+def test_a_template_is_run_with_a_configuration(alices, template, tmp_path):
+    (tmp_path / "run.yaml").write_text("steps: {trainer: {parameters: {learning_rate: 0.5}}}")
+    result = alices("run-template", "run", "daily-retraining", "--config", str(tmp_path / "run.yaml"))
+    run = PipelineRun.objects.get()
+    assert f"/runs/{run.id}/" in result.stdout
+    assert run.configuration["steps"]["trainer"]["parameters"]["learning_rate"] == 0.5
+
+
+def test_wrong_values_have_a_line_each(alices, template, tmp_path):
+    (tmp_path / "run.yaml").write_text("steps: {trainer: {parameters: {learning_rate: 2, model_type: tree}}}")
+    result = alices("run-template", "run", "daily-retraining", "--config", str(tmp_path / "run.yaml"))
+    assert (result.exit_code, PipelineRun.objects.count()) == (1, 0)
+    [_, *fields] = result.stderr.splitlines()
+    assert [field.strip().partition(":")[0] for field in fields] == [
+        "/steps/trainer/parameters/learning_rate",
+        "/steps/trainer/parameters/model_type",
+    ]
+
+
+def test_a_run_is_listed_and_described(alices, template):
+    alices("run-template", "run", "daily-retraining")
+    run = PipelineRun.objects.get()
+    assert run.name in alices("run", "list").stdout
+    described = alices("run", "describe", run.name).stdout
+    assert f"http://localhost:8000/runs/{run.id}/" in described
+    assert [line.split()[0] for line in described.splitlines()[-2:]] == ["trainer", "evaluator"]
+
+
+def test_logs_of_a_step_that_does_not_exist_name_those_that_do(alices, template):
+    alices("run-template", "run", "daily-retraining")
+    result = alices("run", "logs", PipelineRun.objects.get().name, "--step", "tester")
+    assert (result.exit_code, "trainer, evaluator" in result.stderr) == (1, True)
+
+
+def test_a_run_is_followed_line_by_line_under_the_names_of_its_steps(alices, template):
+    alices("run-template", "run", "daily-retraining")
+    run = PipelineRun.objects.get()
+    for name, text in (("trainer", "one\ntwo"), ("evaluator", "three\n")):
+        now = timezone.now()
+        step = run.steps.get(name=name)
+        step.attempts.create(number=1, start_time=now, end_time=now, log_tail=text, status="completed")
+    StepRun.objects.update(status="completed")
+    PipelineRun.objects.update(status="completed")
+    followed = alices("run", "logs", run.name, "-f").stdout
+    assert followed.splitlines() == ["trainer | one", "evaluator | three", "trainer | two"]
+    assert alices("run", "logs", run.name, "-f", "--step", "trainer").stdout == "one\ntwo"

@@ -1,0 +1,149 @@
+"""`zenweb up` as a user starts it: real processes, a real broker, a real run."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.cli.test_processes import eventually
+from tests.postgresql import environment_of
+from zenweb.cli.data_folder import open_data_folder
+from zenweb.cli.processes import LEAST_LIFE, adopt_orphans
+
+UP = [sys.executable, "-m", "zenweb.cli", "up"]
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds what is left over as Linux tells it")
+
+
+@pytest.fixture(scope="module")
+def data_folder(tmp_path_factory) -> Path:
+    """Of all tests here: whatever the order, a second start must be as good as a first."""
+    return tmp_path_factory.mktemp("up") / "data"
+
+
+@pytest.fixture
+def nothing_left() -> Iterator[None]:
+    """Fails if the test leaves any process behind, wherever that has hidden in the meantime."""
+    adopt_orphans(True)
+    yield
+    adopt_orphans(False)
+    left = [process.cmdline() for process in running_below()]
+    for process in psutil.Process().children(recursive=True):
+        process.kill()
+        process.wait()
+    assert left == []
+
+
+def running_below() -> list[psutil.Process]:
+    """Descendants that have not ended; one that has may wait for its burial, which is no concern here."""
+    return [
+        process
+        for process in psutil.Process().children(recursive=True)
+        if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    ]
+
+
+def start(data_folder: Path, *options: str) -> subprocess.Popen[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ZENWEB_")}
+    return subprocess.Popen(
+        [*UP, "--port", "0", "--data-dir", str(data_folder), *options],
+        env=environment | environment_of(data_folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def address_told_by(process: subprocess.Popen[str]) -> str:
+    """Where it is, as soon as everything runs."""
+    for line in process.stdout:
+        if "answers at" in line:
+            return line.split()[-1]
+    raise AssertionError(process.stderr.read())
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_once_runs_an_example_reports_and_leaves_nothing(data_folder):
+    with start(data_folder, "--once") as process:
+        output, errors = process.communicate(timeout=120)
+    assert (process.returncode, errors) == (0, "")
+    for expected in ("loader", "trainer", "evaluator", "metrics", "completed: http://127.0.0.1:"):
+        assert expected in output
+    assert open_data_folder(data_folder).read_credentials().api_key in output
+
+
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_everything(data_folder, number):
+    with start(data_folder) as process:
+        assert httpx.get(f"{address_told_by(process)}/health").is_success
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=10)
+    assert (process.returncode, errors, output.count("Stopping")) == (0, "", 1)
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_when_the_broker_dies_everything_ends_and_says_so(data_folder):
+    with start(data_folder) as process:
+        address_told_by(process)
+        child_of(process, "redis").kill()
+        _, errors = process.communicate(timeout=10)
+    assert process.returncode == 1
+    assert errors.startswith("The broker was killed by signal 9, so everything stops.")
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_a_worker_that_dies_is_replaced_while_the_pages_go_on(data_folder):
+    with start(data_folder) as process:
+        address = address_told_by(process)
+        killed = child_of(process, "celery")
+        time.sleep(LEAST_LIFE)  # what ends sooner is not started again
+        killed.kill()
+        assert eventually(lambda: child_of(process, "celery", other_than=killed), seconds=10)
+        assert httpx.get(f"{address}/health").is_success
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=15)
+    assert process.returncode == 0
+    assert errors.startswith("The worker was killed by signal 9; another one takes its place")
+
+
+def child_of(process, part, other_than=None):
+    running = [
+        child for child in psutil.Process(process.pid).children() if child.status() != psutil.STATUS_ZOMBIE
+    ]
+    named = [child for child in running if any(part in word for word in child.cmdline()[:4])]
+    return next((child for child in named if child != other_than), None)
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_killed_itself_it_takes_everything_along(data_folder):
+    with start(data_folder) as process:
+        address_told_by(process)
+        process.kill()
+        process.communicate()
+    assert eventually(lambda: not running_below(), seconds=10)
+
+
+def test_a_busy_port_is_one_sentence(data_folder):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as other,
+        start(data_folder, "--port", str(other.getsockname()[1])) as process,
+    ):
+        output, errors = process.communicate(timeout=10)
+    assert (process.returncode, output, errors.count("\n")) == (1, "", 1)
+    assert "PORT=9000" in errors
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "file").touch()
+    with start(tmp_path / "file" / "data") as process:
+        output, errors = process.communicate(timeout=10)
+    assert (process.returncode, output, errors.count("\n")) == (1, "", 1)
+    assert "--data-dir" in errors

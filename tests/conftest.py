@@ -1,0 +1,77 @@
+"""The cast and the things that most tests need."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
+from django.test import Client
+
+from runs_app.management.commands.bootstrap import bootstrap
+from templates_app.models import PipelineDeployment, RunTemplate, Stack
+from tests.factories import freeze, make_template
+from zenweb.accounts.models import User
+from zenweb.accounts.services import create_api_key
+
+
+@pytest.fixture(autouse=True, scope="session")
+def requests_keep_the_connection() -> Iterator[None]:
+    """A request that is answered in the test's own process shall not end the test's transaction with its own."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
+
+
+@pytest.fixture(autouse=True)
+def own_data_folder(settings: Any, tmp_path: Path) -> Path:
+    """Nothing a test writes outlives it."""
+    settings.DATA_DIR = tmp_path / "data"
+    settings.ARTIFACT_STORE_URI = str(settings.DATA_DIR / "artifacts")
+    # Nobody listens there: what a test publishes is refused at once, which must never matter.
+    settings.CELERY_BROKER_URL = f"redis+socket://{tmp_path}/no.sock"
+    settings.DATA_DIR.mkdir()
+    return settings.DATA_DIR
+
+
+@pytest.fixture
+def stacks(db: None) -> dict[str, Stack]:
+    bootstrap()
+    return {stack.name: stack for stack in Stack.objects.all()}
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    """Owns the templates."""
+    return User.objects.create_user(username="alice", password="alice has a long password")
+
+
+@pytest.fixture
+def bob(db: None) -> User:
+    """Signed in, and otherwise nobody."""
+    return User.objects.create_user(username="bob", password="bob has a long password")
+
+
+@pytest.fixture
+def alices_key(alice: User) -> str:
+    return create_api_key(user=alice, name="tests")[1]
+
+
+@pytest.fixture
+def rest(alices_key: str) -> Client:
+    """A REST client that is Alice."""
+    return Client(headers={"Authorization": f"Bearer {alices_key}"})
+
+
+@pytest.fixture
+def deployment(stacks: dict[str, Stack], alice: User) -> PipelineDeployment:
+    """`trainer -> evaluator`, frozen from tests/pipelines/training.py."""
+    return freeze("training.training_pipeline", alice, stacks["celery"])
+
+
+@pytest.fixture
+def template(deployment: PipelineDeployment, alice: User) -> RunTemplate:
+    return make_template(deployment, alice, "daily-retraining")

@@ -1,0 +1,73 @@
+"""Steps that end in every way a step can end."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from zenweb import pipeline, step
+
+
+@step
+def ends(how: str = "well", folder: str = "") -> str:
+    """End in the way that is asked for."""
+    if folder:
+        Path(folder, f"started-{os.getpid()}").touch()
+    print(f"about to end: {how}")
+    if how == "raise":
+        raise ValueError("the data is empty")
+    if how == "segfault":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if how == "exit":
+        os._exit(3)
+    if how == "sys.exit":
+        sys.exit(4)
+    if how == "hang":
+        time.sleep(60)
+    if how == "stubborn":
+        _leave_a_daemon(folder)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(60)
+    if how == "leave daemon":
+        _leave_a_daemon(folder)
+    return how
+
+
+@step
+def follows(before: str) -> str:
+    return before.upper()
+
+
+@step
+def stands_alone() -> int:
+    return 1
+
+
+@pipeline
+def fragile_pipeline() -> None:
+    follows(ends())
+    stands_alone()
+
+
+@step(retry={"max_retries": 2})
+def fails_twice(folder: str = "") -> int:
+    """Succeeds at the third attempt."""
+    marks = Path(folder)
+    tries = len(list(marks.glob("try-*")))
+    (marks / f"try-{tries}").touch()
+    if tries < 2:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return tries
+
+
+@pipeline
+def retried_pipeline() -> None:
+    fails_twice()
+
+
+def _leave_a_daemon(folder: str) -> None:
+    """A grandchild in a session of its own that holds this process's output."""
+    daemon = subprocess.Popen(["sleep", "61"], start_new_session=True)
+    Path(folder, "daemon").write_text(str(daemon.pid))

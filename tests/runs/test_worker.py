@@ -1,0 +1,222 @@
+"""Steps really run: in children forked from a warm parent, with a real database."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from django.db import connections
+
+from runs_app.assignments import assignment_for
+from runs_app.models import ArtifactVersion, PipelineRun, StepAttempt, StepRun
+from runs_app.plans import run_of
+from runs_app.services import stop_run
+from runs_app.worker import StepWorker
+from templates_app.models import PipelineDeployment, RunTemplate, Stack
+from tests.factories import freeze, launch, make_template
+from zenweb.accounts.models import User
+from zenweb.artifacts import materializers
+from zenweb.enums import ExecutionStatus
+from zenweb.execution.protocol import Assignment
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def worker() -> Iterator[StepWorker]:
+    worker = StepWorker(name="w1", queues=["default"], slots=1)
+    worker.start()
+    yield worker
+    worker.shut_down()
+
+
+@pytest.fixture
+def fragile(stacks: dict[str, Stack], alice: User) -> RunTemplate:
+    return make_template(freeze("failures.fragile_pipeline", alice, stacks["celery"]), alice, "fragile")
+
+
+def finished(run: PipelineRun) -> PipelineRun:
+    run.refresh_from_db()
+    assert run.is_finished, run.status
+    return run
+
+
+def run_ending(template: RunTemplate, user: User, worker: StepWorker, **parameters: Any) -> PipelineRun:
+    run = launch(template, user, {"steps": {"ends": {"parameters": parameters}}})
+    worker.run_ready_steps("default")
+    return finished(run)
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 15) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+    return found
+
+
+def in_background(work: Callable[[], Any]) -> threading.Thread:
+    def run() -> None:
+        try:
+            work()
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def test_a_run_completes_and_passes_values_on(template: RunTemplate, alice: User, worker: StepWorker) -> None:
+    run = launch(template, alice, {"steps": {"trainer": {"parameters": {"learning_rate": 0.4}}}})
+    assert worker.run_ready_steps("default") == 2
+    assert finished(run).status == ExecutionStatus.COMPLETED
+    metrics = ArtifactVersion.objects.get(artifact__name="metrics")
+    assert materializers.load(metrics.uri, metrics.materializer) == {"accuracy": 0.8, "over": 1.0}
+
+
+def test_code_is_imported_ahead_of_the_first_run(deployment: PipelineDeployment, worker: StepWorker) -> None:
+    worker.warm_up(deployment.id)
+    parent = wait_for(lambda: next(iter(worker.parents.all()), None))
+    assert parent.key.module_source == "training.training_pipeline"
+
+
+def test_a_template_that_was_just_made_is_warmed_up(worker: StepWorker, template: RunTemplate) -> None:
+    assert wait_for(worker.parents.all)
+
+
+def test_what_a_step_prints_is_kept(template: RunTemplate, alice: User, worker: StepWorker) -> None:
+    run = launch(template, alice, {"steps": {"trainer": {"parameters": {"model_type": "rf"}}}})
+    worker.run_ready_steps("default")
+    assert "training a rf" in StepAttempt.objects.get(step__run=run, step__name="trainer").log_tail
+
+
+def test_an_exception_fails_its_step_and_what_follows_is_closed(
+    fragile: RunTemplate, alice: User, worker: StepWorker
+) -> None:
+    run = run_ending(fragile, alice, worker, how="raise")
+    steps = {step.name: step for step in run.steps.all()}
+    assert run.status == ExecutionStatus.FAILED
+    assert run.status_reason == "Step ends failed: ValueError: the data is empty"
+    assert "failures.py" in steps["ends"].exception["traceback"]
+    assert "zenweb/execution" not in steps["ends"].exception["traceback"]
+    assert steps["follows"].status == ExecutionStatus.STOPPED
+    assert steps["stands_alone"].status == ExecutionStatus.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ("segfault", "The step's process died with signal 11 (SIGSEGV)."),
+        ("exit", "The step's process exited with code 3 before the step had ended."),
+        ("sys.exit", "SystemExit: 4"),
+    ],
+)
+def test_the_death_of_a_steps_process_is_its_failure(
+    fragile: RunTemplate, alice: User, worker: StepWorker, how: str, reason: str
+) -> None:
+    run = run_ending(fragile, alice, worker, how=how)
+    assert reason in run.status_reason
+    assert f"about to end: {how}" in StepAttempt.objects.get(step__run=run, step__name="ends").log_tail
+    assert run_ending(fragile, alice, worker, how="well").status == ExecutionStatus.COMPLETED
+
+
+def test_the_death_of_a_process_counts_against_its_retries(
+    stacks: dict[str, Stack], alice: User, worker: StepWorker, tmp_path: Path
+) -> None:
+    template = make_template(freeze("failures.retried_pipeline", alice, stacks["celery"]), alice, "retried")
+    run = launch(template, alice, {"steps": {"fails_twice": {"parameters": {"folder": str(tmp_path)}}}})
+    worker.run_ready_steps("default")
+    assert finished(run).status == ExecutionStatus.COMPLETED
+    attempts = StepAttempt.objects.filter(step__run=run).values_list("number", "status")
+    assert list(attempts) == [(1, "failed"), (2, "failed"), (3, "completed")]
+
+
+def test_nothing_a_step_started_outlives_it(
+    fragile: RunTemplate, alice: User, worker: StepWorker, tmp_path: Path
+) -> None:
+    run = run_ending(fragile, alice, worker, how="leave daemon", folder=str(tmp_path))
+    assert run.status == ExecutionStatus.COMPLETED
+    assert not psutil.pid_exists(int((tmp_path / "daemon").read_text()))
+
+
+def test_stop_ends_a_step_at_once(
+    fragile: RunTemplate, alice: User, worker: StepWorker, tmp_path: Path
+) -> None:
+    run = launch(
+        fragile, alice, {"steps": {"ends": {"parameters": {"how": "hang", "folder": str(tmp_path)}}}}
+    )
+    working = in_background(lambda: worker.run_ready_steps("default"))
+    wait_for(lambda: list(tmp_path.glob("started-*")))
+    asked = time.monotonic()
+    stop_run(actor=alice, run=run)
+    working.join(10)
+    assert time.monotonic() - asked < 5
+    assert finished(run).status == ExecutionStatus.STOPPED
+    assert StepRun.objects.get(run=run, name="ends").exception is None
+    assert not StepRun.objects.filter(run=run).unfinished().exists()
+
+
+def test_a_stubborn_step_is_killed_after_the_grace_with_its_children(
+    fragile: RunTemplate, alice: User, worker: StepWorker, tmp_path: Path, settings: Any
+) -> None:
+    settings.STOP_GRACE /= 20
+    run = launch(
+        fragile, alice, {"steps": {"ends": {"parameters": {"how": "stubborn", "folder": str(tmp_path)}}}}
+    )
+    working = in_background(lambda: worker.run_ready_steps("default"))
+    wait_for((tmp_path / "daemon").exists)
+    stop_run(actor=alice, run=run)
+    working.join(10)
+    assert finished(run).status == ExecutionStatus.STOPPED
+    assert not psutil.pid_exists(int((tmp_path / "daemon").read_text()))
+
+
+def test_a_shut_down_worker_gives_its_steps_back(
+    fragile: RunTemplate, alice: User, tmp_path: Path, settings: Any
+) -> None:
+    settings.SHUTDOWN_LIMIT /= 100
+    first = StepWorker(name="w1", queues=["default"], slots=1)
+    run = launch(
+        fragile, alice, {"steps": {"ends": {"parameters": {"how": "hang", "folder": str(tmp_path)}}}}
+    )
+    working = in_background(lambda: first.run_ready_steps("default"))
+    wait_for(lambda: list(tmp_path.glob("started-*")))
+    first.start()
+    first.shut_down()
+    working.join(10)
+    step = StepRun.objects.get(run=run, name="ends")
+    assert step.status == ExecutionStatus.RETRYING
+    assert step.ready_at is not None
+    assert "was shut down" in step.status_reason
+
+
+def test_a_worker_paused_between_its_claim_and_its_order_starts_nothing(
+    fragile: RunTemplate, alice: User, worker: StepWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pause(attempt: StepAttempt) -> Assignment:
+        worker.lease.until = 0.0
+        return assignment_for(attempt)
+
+    monkeypatch.setattr("runs_app.worker.assignment_for", pause)
+    launch(fragile, alice, {"steps": {"ends": {"parameters": {"folder": str(tmp_path)}}}})
+    assert worker.run_ready_steps("default") == 1
+    assert not list(tmp_path.glob("started-*"))
+    assert StepAttempt.objects.get(number=1).status == ExecutionStatus.RETRIED
+    assert not StepRun.objects.filter(status=ExecutionStatus.FAILED).exists()
+
+
+def test_an_end_that_no_database_accepts_is_a_failure(
+    template: RunTemplate, alice: User, worker: StepWorker
+) -> None:
+    """Its owner was deleted while it ran, so nobody can own what it made."""
+    run = launch(template, alice)
+    run_of(run.pk)  # as a worker that ran a step of it before remembers it
+    PipelineRun.objects.update(user=None)
+    RunTemplate.objects.update(user=None)
+    User.objects.filter(pk=alice.pk).delete()
+    worker.run_ready_steps("default")
+    assert finished(run).status == ExecutionStatus.FAILED

@@ -1,0 +1,148 @@
+"""The SDK against the real server, in one process: pipelines are frozen, become templates and runs."""
+
+import httpx
+import pytest
+from django.core.wsgi import get_wsgi_application
+
+from runs_app.models import PipelineRun
+from templates_app.models import CodeArchive, PipelineDeployment, RunTemplate
+from zenweb import connection, pipeline, step
+from zenweb.client import Client
+from zenweb.config.source import source_root
+from zenweb.enums import ExecutionStatus
+from zenweb.exceptions import CredentialsNotValid, EntityExists, LocalStackRefused, ValidationFailed
+from zenweb.transport import Transport
+
+
+@step
+def train(learning_rate: float, trees: int = 10) -> float:
+    print(f"training {trees} trees")  # noqa: T201  # steps print
+    return learning_rate
+
+
+@step
+def report(score: float) -> str:
+    return f"score {score}"
+
+
+@step
+def fail() -> None:
+    raise ValueError("this step fails")
+
+
+@pipeline(run_name="nightly-{time}", tags=["demo"])
+def my_pipeline(learning_rate: float = 0.1):
+    report(train(learning_rate))
+
+
+@pipeline
+def asking():
+    train()
+
+
+@pipeline
+def failing():
+    fail()
+
+
+@pytest.fixture(autouse=True)
+def connected(stacks, alices_key, tmp_path, monkeypatch):
+    """The SDK is signed in as Alice, and the network leads to the server in this process."""
+    monkeypatch.setenv("ZENWEB_CONFIG_DIR", str(tmp_path / "config"))
+    connection.save(server_url="http://testserver", api_key=alices_key, active_stack="celery")
+    network = httpx.WSGITransport(get_wsgi_application(), raise_app_exceptions=True)
+    monkeypatch.setattr(
+        "zenweb.client.shared_transport", lambda c: Transport(c.server_url, c.api_key, network)
+    )
+    # Packing all of this repository for each test would say nothing more.
+    monkeypatch.setattr("zenweb.deployment.source_root", lambda p: source_root(p) / "tests" / "pipelines")
+
+
+def test_a_pipeline_becomes_a_template_with_its_schema_and_defaults():
+    template = my_pipeline.create_run_template(name="daily")
+    assert template == Client().get_run_template(name="daily", hydrate=False)
+    assert (template.version, template.is_runnable, template.pipeline.name) == (1, True, "my_pipeline")
+    assert template.config_template.steps["train"].parameters == {"learning_rate": 0.1, "trees": 10}
+    assert template.config_schema["properties"]["steps"]["properties"]["train"]["title"] == "Train"
+
+
+def test_registering_identical_code_twice_makes_nothing_new():
+    first = my_pipeline.create_run_template(name="daily")
+    assert my_pipeline.create_run_template(name="daily", update=True).version == first.version
+    assert (CodeArchive.objects.count(), PipelineDeployment.objects.count()) == (1, 1)
+
+
+def test_a_name_that_exists_is_refused_unless_a_new_version_is_wanted():
+    my_pipeline.create_run_template(name="daily")
+    changed = my_pipeline.with_options(parameters={"learning_rate": 0.2})
+    with pytest.raises(EntityExists, match="update=True"):
+        changed.create_run_template(name="daily")
+    assert changed.create_run_template(name="daily", update=True).version == 2
+
+
+def test_a_local_stack_is_refused_before_anything_is_stored():
+    with pytest.raises(LocalStackRefused, match=r"local stack 'default'.*There is: celery"):
+        my_pipeline.create_run_template(name="daily", stack="default")
+    assert not PipelineDeployment.objects.exists()
+    assert not CodeArchive.objects.exists()
+
+
+def test_a_run_of_a_local_stack_cannot_become_a_template():
+    Client().activate_stack("default")
+    run = my_pipeline()
+    with pytest.raises(ValidationFailed, match="local stack 'default'"):
+        Client().create_run_template(name="daily", deployment_id=run.deployment_id)
+    assert not RunTemplate.objects.exists()
+
+
+def test_calling_a_pipeline_on_a_remote_stack_starts_a_run_without_waiting(capsys):
+    run = my_pipeline(learning_rate=0.3)
+    assert run.status is ExecutionStatus.INITIALIZING
+    assert run.name.startswith("nightly-")
+    assert PipelineRun.objects.get(pk=run.id).steps.count() == 2
+    assert capsys.readouterr().out == f"Run {run.name} on stack celery: {run.url}\n"
+
+
+def test_calling_a_pipeline_on_a_local_stack_runs_it_here_and_records_it(capsys):
+    Client().activate_stack("default")
+    run = my_pipeline(learning_rate=0.3)
+    assert (run.status, run.tags) == (ExecutionStatus.COMPLETED, ["demo"])
+    assert run.steps["report"].output.load() == "score 0.3"
+    assert "training 10 trees" in run.steps["train"].logs
+    assert "training 10 trees" in capsys.readouterr().out
+
+
+def test_a_step_that_fails_here_raises_its_own_error_and_is_recorded():
+    Client().activate_stack("default")
+    with pytest.raises(ValueError, match="this step fails"):
+        failing()
+    run = Client().list_pipeline_runs()[0]
+    assert run.status is ExecutionStatus.FAILED
+    assert run.steps["fail"].exception["type"] == "ValueError"
+
+
+def test_required_parameters_are_asked_for_when_it_is_run():
+    asking.create_run_template(name="asking")
+    with pytest.raises(ValidationFailed) as refused:
+        Client().trigger_pipeline("asking")
+    assert [error.pointer for error in refused.value.errors] == ["/steps/train/parameters/learning_rate"]
+    configuration = {"steps": {"train": {"parameters": {"learning_rate": 0.5}}}}
+    assert (
+        Client().trigger_pipeline(template_id="asking", run_configuration=configuration).template_id
+        is not None
+    )
+
+
+def test_templates_are_listed_changed_and_deleted():
+    my_pipeline.create_run_template(name="daily", description="Every day", tags=["a", "b"])
+    changed = Client().update_run_template("daily", name="weekly", add_tags=["c"], remove_tags=["a"])
+    assert (changed.name, changed.description, sorted(changed.tags)) == ("weekly", "Every day", ["b", "c"])
+    assert [template.name for template in Client().list_run_templates()] == ["weekly"]
+    Client().delete_run_template(changed.id)
+    assert len(Client().list_run_templates()) == 0
+
+
+def test_a_wrong_key_is_told():
+    connection.save(api_key="wrong")
+    with pytest.raises(CredentialsNotValid):
+        Client().list_stacks()

@@ -1,0 +1,173 @@
+"""Code is found by its source string, and importing it for its steps starts nothing."""
+
+import importlib
+import logging
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from zenweb.config.source import import_source, importing_for_execution, is_importing, source_of, source_root
+from zenweb.exceptions import AuthoringError, SourceNotFound
+from zenweb.pipelines import Pipeline
+from zenweb.steps import Step
+
+MODULE = """
+    from zenweb import pipeline, step
+
+    @step
+    def load() -> int:
+        return 1
+
+    fast_load = load.with_options(queue="fast")
+
+    @pipeline
+    def my_pipeline():
+        load.with_options(timeout=3)()
+        fast_load()
+"""
+
+
+@pytest.fixture
+def write_module(tmp_path, monkeypatch):
+    """Writes modules into a folder on the path; what they leave in sys.modules is gone afterwards."""
+    monkeypatch.syspath_prepend(tmp_path)
+    before = set(sys.modules)
+
+    def write(name, text):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+        importlib.invalidate_caches()
+        return path
+
+    yield write
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+def test_a_pipeline_is_imported_by_its_source(write_module):
+    write_module("pkg/deep/work.py", MODULE)
+    found = import_source("pkg.deep.work.my_pipeline", Pipeline)
+    assert source_of(found) == "pkg.deep.work.my_pipeline"
+
+
+def test_a_copy_is_known_by_the_name_of_what_it_was_made_from_or_by_its_own(write_module):
+    write_module("work.py", MODULE)
+    steps = import_source("work.my_pipeline", Pipeline).compile().steps
+    assert [step.source for step in steps] == ["work.load", "work.fast_load"]
+
+
+def test_the_root_is_the_folder_that_has_to_be_on_the_path(write_module, tmp_path):
+    write_module("work.py", MODULE)
+    write_module("pkg/__init__.py", MODULE)
+    write_module("pkg/deep/work.py", MODULE)
+    for source in ("work.load", "pkg.load", "pkg.deep.work.load"):
+        assert source_root(import_source(source, Step)) == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("my_pipeline", r"'my_pipeline' does not say what to import: write run.my_pipeline"),
+        ("wrok.my_pipeline", r"There is no module 'wrok' here. Did you mean 'work'\?"),
+        ("work.deeper.my_pipeline", r"There is no module 'work.deeper'"),
+        ("work.my_pipelin", r"There is no pipeline 'my_pipelin' in work. Did you mean 'my_pipeline'\?"),
+        ("work.load", r"'load' in work is a step, not a pipeline. There is: my_pipeline"),
+        (
+            "broken.x",
+            r"'broken' cannot be imported: ZeroDivisionError: division by zero \(.*broken.py, line 1\)",
+        ),
+        ("lacking.x", r"'lacking' cannot be imported: ModuleNotFoundError: No module named 'no_such_thing'"),
+        ("garbled.x", r"'garbled' cannot be imported: SyntaxError: .* \(.*garbled.py, line 2\)"),
+        ("leaving.x", r"'leaving' cannot be imported: SystemExit: 3"),
+    ],
+)
+def test_what_cannot_be_imported_says_why(write_module, source, message):
+    write_module("work.py", MODULE)
+    write_module("broken.py", "1 / 0")
+    write_module("lacking.py", "import no_such_thing")
+    write_module("garbled.py", "x = 1\ndef f(:\n")
+    write_module("leaving.py", "raise SystemExit(3)")
+    with pytest.raises(SourceNotFound, match=message):
+        import_source(source, Pipeline)
+
+
+def test_a_pipeline_from_an_installed_package_is_refused(write_module):
+    write_module("venv/site-packages/installed.py", MODULE)
+    module = importlib.util.spec_from_file_location(
+        "installed", write_module("site-packages/installed.py", MODULE)
+    )
+    sys.modules["installed"] = importlib.util.module_from_spec(module)
+    module.loader.exec_module(sys.modules["installed"])
+    with pytest.raises(AuthoringError, match="imported from an installed package"):
+        source_root(sys.modules["installed"].my_pipeline)
+
+
+def test_lines_at_module_level_do_nothing_while_importing_for_execution(write_module, caplog):
+    caplog.set_level(logging.INFO)
+    write_module(
+        "sample.py",
+        MODULE
+        + """
+    from zenweb.client import Client
+
+    run = Client().get_pipeline_run("<RUN_NAME_OR_ID>")
+    Client().create_run_template(name="<TEMPLATE_NAME>", deployment_id=run.deployment_id)
+    template = my_pipeline.create_run_template(name="<TEMPLATE_NAME>")
+    config = template.config_template
+    config.steps["my_step"].parameters["my_param"] = 3
+    Client().trigger_pipeline(template_id=template.id, run_configuration=config)
+    for step_run in my_pipeline().steps:
+        raise AssertionError(f"{step_run:>10}")
+""",
+    )
+    with importing_for_execution():
+        assert is_importing()
+        assert import_source("sample.load", Step)() == 1
+    assert not is_importing()
+    assert caplog.messages[0] == "Client() skipped: its module is only imported for its steps"
+    assert any("my_pipeline.create_run_template" in message for message in caplog.messages)
+
+
+SCRIPT = """
+    import sys
+    from zenweb import pipeline, step
+    from zenweb.config.source import import_source, source_of, source_root
+
+    class Thing: ...
+
+    @step
+    def load() -> Thing:
+        return Thing()
+
+    @pipeline
+    def my_pipeline():
+        load()
+
+    spec = my_pipeline.compile()
+    print(spec.source, spec.steps[0].source, spec.steps[0].outputs[0].type, source_root(my_pipeline).name)
+    print(import_source(spec.steps[0].source) is load)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "module", "root"),
+    [
+        (["pkg/job-1.py"], "job-1", "pkg"),
+        (["-m", "pkg.job"], "pkg.job", "code"),
+        (["-m", "pkg"], "pkg.__main__", "code"),
+    ],
+)
+def test_what_runs_as_main_is_stored_under_its_real_name_and_not_imported_twice(
+    write_module, tmp_path, pytestconfig, arguments, module, root
+):
+    for name in ("job-1.py", "job.py", "__main__.py"):
+        write_module(f"code/pkg/{name}", SCRIPT)
+    environment = {"PYTHONPATH": str(pytestconfig.rootpath)}
+    command = [sys.executable, *arguments]
+    done = subprocess.run(
+        command, cwd=tmp_path / "code", env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [f"{module}.my_pipeline", f"{module}.load", f"{module}.Thing", root, "True"]

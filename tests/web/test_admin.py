@@ -1,0 +1,91 @@
+"""The admin shows everything and changes only what may change."""
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Permission
+from django.test import Client
+from django.urls import reverse
+
+from runs_app.models import PipelineRun
+from templates_app.models import RunTemplate
+from tests.factories import launch
+from zenweb.accounts.models import ApiKey, User
+
+MODELS = sorted(
+    (
+        model
+        for model in admin.site._registry
+        if model.__module__.startswith(("zenweb", "templates_app", "runs_app"))
+    ),
+    key=lambda model: model.__name__,
+)
+
+
+@pytest.fixture
+def boss(client: Client, stacks: object) -> Client:
+    client.force_login(User.objects.get(username="admin"))
+    return client
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+def test_lists_and_pages_open_and_search(
+    boss: Client, template: RunTemplate, alice: User, model: type
+) -> None:
+    launch(template, alice)
+    names = (model._meta.app_label, model._meta.model_name)  # type: ignore[attr-defined]
+    assert boss.get(reverse("admin:{}_{}_changelist".format(*names)), {"q": "train"}).status_code == 200
+    for row in model._default_manager.all()[:1]:  # type: ignore[attr-defined]
+        assert boss.get(reverse("admin:{}_{}_change".format(*names), args=[row.pk])).status_code == 200
+
+
+def act(boss: Client, model: str, action: str, row: RunTemplate | PipelineRun) -> None:
+    url = reverse(f"admin:{model}_changelist")
+    answer = boss.post(url, {"action": action, "_selected_action": [str(row.pk)]})
+    assert answer.status_code == 302
+
+
+def test_templates_are_switched_off_and_on(boss: Client, template: RunTemplate) -> None:
+    for action, expected in (("disable", False), ("enable", True)):
+        act(boss, "templates_app_runtemplate", action, template)
+        template.refresh_from_db()
+        assert template.is_enabled is expected
+
+
+def test_runs_are_stopped(boss: Client, template: RunTemplate, alice: User) -> None:
+    run = launch(template, alice)
+    act(boss, "runs_app_pipelinerun", "stop", run)
+    run.refresh_from_db()
+    assert run.status == "stopped"
+
+
+def test_what_never_changes_cannot_be_changed(boss: Client, template: RunTemplate) -> None:
+    url = reverse("admin:templates_app_pipelinedeployment_change", args=[template.deployment.pk])
+    assert boss.post(url, {"client_version": "9"}).status_code == 403
+    assert boss.get(reverse("admin:templates_app_pipelinedeployment_add")).status_code == 403
+
+
+def test_a_key_is_shown_once_and_kept_as_a_hash(boss: Client, alice: User) -> None:
+    answer = boss.post(
+        reverse("admin:accounts_apikey_add"), {"user": str(alice.pk), "name": "ci"}, follow=True
+    )
+    text = next(str(message) for message in answer.context["messages"] if "ZENKEY_" in str(message)).split()[
+        -1
+    ]
+    assert (
+        Client(headers={"Authorization": f"Bearer {text}"}).get("/api/v1/current-user").json()["name"]
+        == "alice"
+    )
+    assert text not in str(ApiKey.objects.values_list().get(name="ci"))
+
+
+def test_whoever_may_only_look_cannot_act(client: Client, template: RunTemplate, bob: User) -> None:
+    bob.is_staff = True
+    bob.save()
+    bob.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    client.force_login(bob)
+    client.post(
+        reverse("admin:templates_app_runtemplate_changelist"),
+        {"action": "disable", "_selected_action": [str(template.pk)]},
+    )
+    template.refresh_from_db()
+    assert template.is_enabled

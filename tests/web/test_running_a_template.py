@@ -1,0 +1,116 @@
+"""The page of a template: its form, what it refuses, and the run it starts."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from runs_app.models import PipelineRun, StepRun
+from templates_app.models import PipelineDeployment, RunTemplate
+from tests.factories import launch
+from zenweb.accounts.models import User
+from zenweb.enums import TriggerChannel
+
+RATE = "steps.trainer.parameters.learning_rate"
+MODEL = "steps.trainer.parameters.model_type"
+
+
+@pytest.fixture
+def pages(client: Client, bob: User) -> Client:
+    client.force_login(bob)
+    return client
+
+
+def send(pages: Client, template: RunTemplate, values: dict[str, str]) -> Any:
+    return pages.post(template.get_absolute_url(), values)
+
+
+def test_the_form_shows_every_parameter_with_its_default(pages: Client, template: RunTemplate) -> None:
+    page = pages.get(template.get_absolute_url()).text
+    assert f'name="{RATE}" value="0.1"' in page
+    assert '<option value="svm" selected>' in page
+    assert "How far each step goes." in page
+    assert "More than 0, at most 1" in page
+
+
+def test_valid_values_start_a_run_and_lead_to_its_page(
+    pages: Client, template: RunTemplate, bob: User
+) -> None:
+    answer = send(pages, template, {RATE: "0.5", MODEL: "rf"})
+    run = PipelineRun.objects.get()
+    assert answer.url == run.get_absolute_url()
+    assert (run.user, run.template, run.channel) == (bob, template, TriggerChannel.PAGE)
+    assert StepRun.objects.get(name="trainer").parameters == {"learning_rate": 0.5, "model_type": "rf"}
+
+
+def test_wrong_values_come_back_at_their_fields_and_nothing_is_run(
+    pages: Client, template: RunTemplate
+) -> None:
+    page = send(pages, template, {RATE: "2", "steps.evaluator.parameters.threshold": "half", MODEL: "rf"})
+    assert page.status_code == 422
+    assert f'name="{RATE}" value="2"' in page.text
+    assert 'value="half"' in page.text
+    assert '<option value="rf" selected>' in page.text
+    assert "This must be at most 1." in page.text
+    assert "Enter a number." in page.text
+    assert not PipelineRun.objects.exists()
+
+
+def test_the_same_form_sent_twice_is_one_run(pages: Client, template: RunTemplate) -> None:
+    values = {RATE: "0.5", "submit_token": "0b5c7a1e-0000-4000-8000-000000000001"}
+    first, second = send(pages, template, values), send(pages, template, values)
+    assert first.url == second.url
+    assert "had already started this run" in pages.get(second.url).text
+
+
+def test_the_same_form_with_other_values_is_another_run(pages: Client, template: RunTemplate) -> None:
+    """Somebody went back in their browser, changed a value and ran it again."""
+    token = {"submit_token": "0b5c7a1e-0000-4000-8000-000000000001"}
+    send(pages, template, {RATE: "0.5", **token})
+    send(pages, template, {RATE: "0.6", **token})
+    assert PipelineRun.objects.count() == 2
+
+
+def test_a_template_that_changed_meanwhile_is_not_run_unseen(
+    pages: Client, template: RunTemplate, deployment: PipelineDeployment
+) -> None:
+    page = send(pages, template, {RATE: "0.5", "version": "7"})
+    assert page.status_code == 422
+    assert "has become version 1" in page.text
+    assert 'name="version" value="1"' in page.text
+
+
+def test_a_form_can_start_from_the_values_of_an_earlier_run(
+    pages: Client, template: RunTemplate, alice: User
+) -> None:
+    run = launch(template, alice, {"steps": {"trainer": {"parameters": {"learning_rate": 0.75}}}})
+    assert f'name="{RATE}" value="0.75"' in pages.get(template.get_absolute_url(), {"from": run.id}).text
+    assert f'name="{RATE}" value="0.1"' in pages.get(template.get_absolute_url(), {"from": "nonsense"}).text
+
+
+def test_a_template_that_is_switched_off_says_so_and_refuses(pages: Client, template: RunTemplate) -> None:
+    RunTemplate.objects.update(is_enabled=False)
+    assert "This template is switched off" in pages.get(template.get_absolute_url()).text
+    assert send(pages, template, {RATE: "0.5"}).status_code == 422
+    assert not PipelineRun.objects.exists()
+
+
+def test_a_stranger_cannot_run_a_template(client: Client, template: RunTemplate) -> None:
+    answer = client.post(template.get_absolute_url(), {RATE: "0.1"})
+    assert answer.url.startswith(reverse("login"))
+    assert not PipelineRun.objects.exists()
+
+
+def test_a_form_from_elsewhere_is_refused(template: RunTemplate, bob: User) -> None:
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(bob)
+    page = browser.post(template.get_absolute_url(), {RATE: "0.1"})
+    assert page.status_code == 403
+    assert "too old" in page.text
+
+
+def test_a_template_that_does_not_exist_is_not_found(pages: Client) -> None:
+    assert (
+        pages.get(reverse("run-template", args=["0b5c7a1e-0000-4000-8000-000000000001"])).status_code == 404
+    )

@@ -1,0 +1,27 @@
+"""ZenWeb: freeze a Python pipeline as a run template and start it from a form, REST, Python or the command line."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zenweb.artifacts.utils import load_artifact
+    from zenweb.execution.context import get_step_context
+    from zenweb.pipelines import pipeline
+    from zenweb.steps import step
+
+__version__ = "0.1.0"
+__all__ = ["get_step_context", "load_artifact", "pipeline", "step"]
+
+# Loaded when first asked for: the server's own modules are in this package too and need none of them.
+_HOMES = {
+    "get_step_context": "zenweb.execution.context",
+    "load_artifact": "zenweb.artifacts.utils",
+    "pipeline": "zenweb.pipelines",
+    "step": "zenweb.steps",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,0 +1,1 @@
+"""REST manners without nouns: envelopes, pages, filters, errors."""

@@ -1,0 +1,162 @@
+"""Lists: `field=op:value` filters, `sort_by`, pages and hydration, declared once per noun."""
+
+import json
+import operator
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import reduce
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django.http import QueryDict
+from rest_framework.response import Response
+
+from zenweb.api.envelope import Json, page
+from zenweb.config.suggestions import did_you_mean
+from zenweb.exceptions import DoesNotExist, FieldError, ValidationFailed
+
+MOST_PER_PAGE = 10_000
+MOST_COMPARED = 500  # names that a mistyped one is compared with
+LOOKUPS = {
+    "equals": "exact",
+    "contains": "contains",
+    "startswith": "startswith",
+    "endswith": "endswith",
+    "gte": "gte",
+    "gt": "gt",
+    "lte": "lte",
+    "lt": "lt",
+}
+OPERATORS = frozenset({*LOOKUPS, "notequals", "oneof", "in"})
+ORDERED = frozenset({"gte", "gt", "lte", "lt"})
+
+
+@dataclass(frozen=True)
+class Column:
+    """A filterable field: where it is in the database, and how its text becomes a value."""
+
+    path: str
+    parse: Callable[[str], Any] = str
+
+
+def parse_time(text: str) -> datetime:
+    """A moment; without an offset it is in UTC, as ZenML's clients send it."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def parse_bool(text: str) -> bool:
+    if text.lower() not in {"true", "false", "1", "0"}:
+        raise ValueError("expected True or False")
+    return text.lower() in {"true", "1"}
+
+
+@dataclass(frozen=True)
+class Listing:
+    """How one noun is listed. `columns` are its filters; `sortable` maps sort_by's words to paths."""
+
+    columns: Mapping[str, Column]
+    sortable: Mapping[str, str]
+    describe: Callable[[Any, bool], Json]
+    default_sort: str = "created"
+
+    def answer(self, queryset: QuerySet[Any], query: QueryDict) -> Response:
+        index, size = _whole(query, "page", 1, None), _whole(query, "size", 20, MOST_PER_PAGE)
+        rows = self.filtered(queryset, query).order_by(*self._order(query))
+        total = rows.count()
+        shown = rows[(index - 1) * size : index * size]
+        hydrate = wants_hydration(query, default=False)
+        return Response(
+            page([self.describe(row, hydrate) for row in shown], index=index, size=size, total=total)
+        )
+
+    def filtered(self, queryset: QuerySet[Any], query: QueryDict) -> QuerySet[Any]:
+        wanted = [(name, text) for name in query if name in self.columns for text in query.getlist(name)]
+        conditions = [_condition(name, self.columns[name], text) for name, text in wanted]
+        join = operator.or_ if query.get("logical_operator", "and").lower() == "or" else operator.and_
+        return queryset.filter(reduce(join, conditions)) if conditions else queryset
+
+    def _order(self, query: QueryDict) -> list[str]:
+        direction, _, name = query.get("sort_by", self.default_sort).rpartition(":")
+        if name not in self.sortable or direction not in {"", "asc", "desc"}:
+            known = ", ".join(self.sortable)
+            raise ValidationFailed([FieldError("/sort_by", f"Cannot sort by {name!r}. There is: {known}.")])
+        sign = "-" if direction == "desc" else ""
+        return [f"{sign}{self.sortable[name]}", f"{sign}pk"]
+
+
+def find(queryset: QuerySet[Any], name_or_id: str, noun: str, name_field: str | None = "name") -> Any:
+    """The row with this id, name (where there are names), or unique beginning of an id. Raises DoesNotExist."""
+    found = queryset.filter(_name_or_id(name_or_id, name_field)).first()
+    if found is None and (condition := id_prefix(name_or_id)) is not None:
+        candidates = list(queryset.filter(condition)[:2])
+        found = candidates[0] if len(candidates) == 1 else None
+    if found is None:
+        known = queryset.values_list(name_field, flat=True)[:MOST_COMPARED] if name_field else ()
+        raise DoesNotExist(f"There is no {noun} {name_or_id!r}.{did_you_mean(name_or_id, known)}")
+    return found
+
+
+def id_prefix(text: str, path: str = "pk") -> Q | None:
+    """Ids that begin like this, as a range; None when the text cannot begin an id."""
+    digits = text.replace("-", "").lower()
+    if not 4 <= len(digits) <= 32 or set(digits) - set("0123456789abcdef"):
+        return None
+    first, last = uuid.UUID(digits.ljust(32, "0")), uuid.UUID(digits.ljust(32, "f"))
+    return Q(**{f"{path}__gte": first, f"{path}__lte": last})
+
+
+def wants_hydration(query: QueryDict, *, default: bool) -> bool:
+    text = query.get("hydrate")
+    return default if text is None else text.lower() == "true"
+
+
+def by_name_or_id(path: str) -> Callable[[str], Q]:
+    """A filter value that may be either, as for `pipeline=`."""
+    return lambda text: _name_or_id(text, f"{path}__name", f"{path}__pk")
+
+
+def _name_or_id(text: str, name_field: str | None, id_field: str = "pk") -> Q:
+    condition = Q(**{name_field: text}) if name_field else Q(**{f"{id_field}__in": []})
+    try:
+        return condition | Q(**{id_field: uuid.UUID(text)})
+    except ValueError:
+        return condition
+
+
+def _condition(name: str, column: Column, text: str) -> Q:
+    word, colon, rest = text.partition(":")
+    operation, value = (word, rest) if colon and word in OPERATORS else ("equals", text)
+    try:
+        return _compare(column, operation, value)
+    except (ValueError, TypeError) as error:
+        sentence = f"{value!r} cannot be compared with {name}: {error}"
+        raise ValidationFailed([FieldError(f"/{name}", sentence)]) from error
+
+
+def _compare(column: Column, operation: str, value: str) -> Q:
+    if operation in {"oneof", "in"}:
+        options = json.loads(value) if value.startswith("[") else value.split(",")
+        return reduce(
+            operator.or_, (_compare(column, "equals", str(option)) for option in options), Q(pk__in=[])
+        )
+    if column.parse is uuid.UUID and operation in {"contains", "startswith"}:
+        return id_prefix(value, column.path) or Q(pk__in=[])
+    parsed = column.parse(value)
+    if isinstance(parsed, Q):
+        return ~parsed if operation == "notequals" else parsed
+    if operation == "notequals":
+        return ~Q(**{column.path: parsed})
+    if operation not in ORDERED | {"equals"} and column.parse is not str:
+        raise ValueError(f"{operation} works on text only")
+    return Q(**{f"{column.path}__{LOOKUPS[operation]}": parsed})
+
+
+def _whole(query: QueryDict, name: str, default: int, most: int | None) -> int:
+    text = query.get(name, str(default))
+    if not text.isdecimal() or len(text) > 12 or int(text) < 1 or (most is not None and int(text) > most):
+        limits = f"between 1 and {most}" if most else "of 1 or more"
+        raise ValidationFailed([FieldError(f"/{name}", f"{name} is a whole number {limits}, not {text!r}.")])
+    return int(text)

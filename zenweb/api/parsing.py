@@ -1,0 +1,88 @@
+"""Bodies: JSON, strictly; and JSON whatever the header says, where the manual's shortest curl call needs it."""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import IO, Any
+
+from django.conf import settings
+from rest_framework.parsers import BaseParser
+
+from zenweb.exceptions import BodyTooLarge, MalformedRequest
+
+
+class StrictJSONParser(BaseParser):
+    """JSON as RFC 8259 has it: no NaN, no Infinity, no key twice."""
+
+    media_type = "application/json"
+
+    def parse(
+        self,
+        stream: IO[bytes],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        return parse_json(read_bounded(stream, settings.DATA_UPLOAD_MAX_MEMORY_SIZE))
+
+
+class AnyTypeJSONParser(StrictJSONParser):
+    """JSON even where the client (curl without a header) calls it a form."""
+
+    media_type = "*/*"
+
+
+class RawParser(BaseParser):
+    """The body as it came."""
+
+    media_type = "*/*"
+
+    def parse(
+        self,
+        stream: IO[bytes],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        # A code archive has a limit of its own, for what it unpacks to; compressed it is smaller.
+        return read_bounded(stream, settings.CODE_ARCHIVE_LIMIT)
+
+
+def read_bounded(stream: IO[bytes], limit: int) -> bytes:
+    """The body, unless it is too large; then no more of it is read. Raises BodyTooLarge."""
+    body = stream.read(limit + 1)
+    if len(body) > limit:
+        raise BodyTooLarge(f"The body is larger than this server accepts ({limit} bytes).")
+    return body
+
+
+def parse_json(body: bytes) -> Any:
+    """The value of a body; an empty one is None. Raises MalformedRequest."""
+    if not body.strip():
+        return None
+    try:
+        return json.loads(
+            body, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_once_each
+        )
+    except RecursionError as error:
+        raise MalformedRequest("The body is nested too deeply.") from error
+    except ValueError as error:
+        raise MalformedRequest(f"The body is not valid JSON: {error}") from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text} is too large for a number")
+    return number
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice!r} occurs twice")
+    return found

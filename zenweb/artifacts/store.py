@@ -1,0 +1,268 @@
+"""Files of artifacts, at any place fsspec can name.
+
+A plain absolute path and `file://` are served by the operating system's own calls; everything else (`s3://`, `gs://`,
+`memory://`, ...) goes through fsspec, which is not even imported before the first such address appears.
+
+A file is seen either whole or not at all: locally it is written beside its final place and renamed, while object stores
+publish an upload only once it is complete.
+"""
+
+# ruff: noqa: PTH103, PTH105, PTH108, PTH112, PTH116, PTH120, PTH123, PTH208
+
+import builtins
+import errno
+import importlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, Protocol, cast
+from urllib.parse import unquote
+from uuid import uuid4
+
+from zenweb.exceptions import DoesNotExist, ZenWebError
+
+
+class ArtifactStoreError(ZenWebError):
+    """The artifact store could not be read or written; the message says where and why."""
+
+
+class ArtifactFileMissing(ArtifactStoreError, DoesNotExist):
+    """Nothing is stored at that address."""
+
+    http_status = DoesNotExist.http_status
+    wire_class = DoesNotExist.wire_class
+
+
+class Files(Protocol):
+    """What a place must be able to do. Errors are OSErrors; `store`'s functions put them into words."""
+
+    def open(self, path: str) -> BinaryIO: ...
+    def exists(self, path: str) -> bool: ...
+    def list(self, path: str) -> Sequence[str]: ...
+    def size(self, path: str) -> int: ...
+    def write_bytes(self, path: str, data: bytes) -> None: ...
+    @contextmanager
+    def writing(self, path: str) -> Iterator[Path]: ...
+    @contextmanager
+    def reading(self, path: str) -> Iterator[Path]: ...
+    def upload(self, source: Path, path: str) -> None: ...
+    def download(self, path: str, target: Path) -> None: ...
+
+
+def join(uri: str, *names: str) -> str:
+    """The address of something below `uri`."""
+    return "/".join((uri.rstrip("/"), *names))
+
+
+def open(uri: str) -> BinaryIO:  # noqa: A001 - reads as `store.open`
+    """The file's bytes, as an open binary file that the caller closes."""
+    files, path = _find(uri)
+    with _explained(uri, "read"):
+        return files.open(path)
+
+
+def read_bytes(uri: str) -> bytes:
+    with open(uri) as file, _explained(uri, "read"):
+        return file.read()
+
+
+def exists(uri: str) -> bool:
+    """Whether a file or a folder is there. A store that does not answer raises; it does not say no."""
+    files, path = _find(uri)
+    with _explained(uri, "read"):
+        return files.exists(path)
+
+
+def list(uri: str) -> Sequence[str]:  # noqa: A001 - reads as `store.list`
+    """Names of the files and folders directly in the folder, sorted."""
+    files, path = _find(uri)
+    with _explained(uri, "read"):
+        return files.list(path)
+
+
+def size(uri: str) -> int:
+    """Bytes of the file, or of all files in and below the folder."""
+    files, path = _find(uri)
+    with _explained(uri, "read"):
+        return files.size(path)
+
+
+def write_bytes(uri: str, data: bytes) -> None:
+    """Write one whole file, making the folders on the way."""
+    files, path = _find(uri)
+    with _explained(uri, "written"):
+        files.write_bytes(path, data)
+
+
+@contextmanager
+def writing(uri: str) -> Iterator[Path]:
+    """A local path to write to, for libraries that want one; the file appears at `uri` when the block ends well."""
+    files, path = _find(uri)
+    with _explained(uri, "written"), files.writing(path) as local:
+        yield local
+
+
+@contextmanager
+def reading(uri: str) -> Iterator[Path]:
+    """A local path with the file's bytes, valid inside the block and only to be read."""
+    files, path = _find(uri)
+    with _explained(uri, "read"), files.reading(path) as local:
+        yield local
+
+
+def upload(source: Path, uri: str) -> None:
+    """Copy a local file or a whole folder to `uri`."""
+    files, path = _find(uri)
+    with _explained(uri, "written"):
+        files.upload(source, path)
+
+
+def download(uri: str, target: Path) -> None:
+    """Copy the file or the whole folder at `uri` to a local path that does not exist yet."""
+    files, path = _find(uri)
+    with _explained(uri, "read"):
+        files.download(path, target)
+
+
+class LocalFiles:
+    """The operating system's own files, by its plain calls: pathlib takes as long again to save a number."""
+
+    def open(self, path: str) -> BinaryIO:
+        return builtins.open(path, "rb")
+
+    def exists(self, path: str) -> bool:
+        try:
+            os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
+
+    def list(self, path: str) -> Sequence[str]:
+        return sorted(os.listdir(path))
+
+    def size(self, path: str) -> int:
+        try:
+            with os.scandir(path) as entries:
+                return sum(
+                    self.size(entry.path) if entry.is_dir() else entry.stat().st_size for entry in entries
+                )
+        except NotADirectoryError:
+            return os.stat(path).st_size
+
+    def write_bytes(self, path: str, data: bytes) -> None:
+        temporary = _temporary_beside(path)
+        try:
+            with builtins.open(temporary, "wb", buffering=0) as file:
+                _write_all(file, data)
+            os.replace(temporary, path)
+        except BaseException:
+            _remove(temporary)
+            raise
+
+    @contextmanager
+    def writing(self, path: str) -> Iterator[Path]:
+        temporary = _temporary_beside(path)
+        try:
+            yield Path(temporary)
+            os.replace(temporary, path)
+        except BaseException:
+            _remove(temporary)
+            raise
+
+    @contextmanager
+    def reading(self, path: str) -> Iterator[Path]:
+        yield Path(path)
+
+    def upload(self, source: Path, path: str) -> None:
+        if source.is_dir():
+            shutil.copytree(source, path)
+            return
+        with self.writing(path) as temporary:
+            shutil.copy2(source, temporary)
+
+    def download(self, path: str, target: Path) -> None:
+        if os.path.isdir(path):
+            shutil.copytree(path, target)
+        else:
+            shutil.copy2(path, target)
+
+
+def _temporary_beside(path: str) -> str:
+    """A new name in the folder of `path`, which is made if it has to be."""
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        os.makedirs(folder, exist_ok=True)
+    return f"{folder}/.{uuid4().hex}.part"
+
+
+def _write_all(file: BinaryIO, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
+def _remove(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder that is gone after the block."""
+    with tempfile.TemporaryDirectory(prefix="zenweb-") as folder:
+        yield Path(folder)
+
+
+_LOCAL = LocalFiles()
+
+
+def _find(uri: str) -> tuple[Files, str]:
+    """Who serves this address, and how they call it."""
+    if uri.startswith("/"):
+        return _LOCAL, uri
+    if uri.startswith("file://"):
+        return _LOCAL, unquote(uri.removeprefix("file://").removeprefix("localhost"))
+    if "://" in uri:
+        return _remote_files(uri), uri
+    raise ArtifactStoreError(
+        f"'{uri}' is no artifact store address: give an absolute path or a URL such as s3://bucket/path."
+    )
+
+
+def _remote_files(uri: str) -> Files:
+    protocol = uri.partition("://")[0]
+    try:
+        # Not at the top: fsspec costs tens of milliseconds that a local store never needs to pay.
+        remote = importlib.import_module("zenweb.artifacts.remote_store")
+        return cast(Files, remote.RemoteFiles(protocol))
+    except ImportError as error:
+        raise ArtifactStoreError(
+            f"The artifact store {protocol}:// needs a package that is not installed here: {error}"
+        ) from error
+    except ValueError as error:
+        raise ArtifactStoreError(f"The artifact store {uri} is of an unknown kind: {error}") from error
+
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.EROFS: "the file system is read-only",
+    errno.ENOTDIR: "a file is where a folder should be",
+}
+
+
+@contextmanager
+def _explained(uri: str, verb: str) -> Iterator[None]:
+    """Turn what the file system says into a sentence that names the address."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ArtifactFileMissing(f"There is nothing at {uri} in the artifact store.") from error
+    except OSError as error:
+        reason = _REASONS.get(error.errno or 0) or error.strerror or str(error)
+        raise ArtifactStoreError(f"The artifact store cannot be {verb} at {uri}: {reason}.") from error

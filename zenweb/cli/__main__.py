@@ -1,0 +1,5 @@
+"""`python -m zenweb.cli`."""
+
+from zenweb.cli.main import main
+
+main()

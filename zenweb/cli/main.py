@@ -1,0 +1,87 @@
+"""The command line's entry. A command's module is loaded when it is called, so that `zenweb` starts at once."""
+
+import importlib
+import importlib.util
+from typing import Any
+
+import click
+
+from zenweb.exceptions import ServerUnreachable, ValidationFailed, ZenWebError
+
+# name -> where the command is, and its line in `zenweb --help` (which therefore loads none of them)
+COMMANDS = {
+    "up": ("zenweb.cli.up", "Start everything on this machine: broker, web server, worker."),
+    "server": ("zenweb.cli.server", "Start the web server."),
+    "worker": ("zenweb.cli.worker", "Start a worker."),
+    "login": ("zenweb.cli.login", "Connect this user to a server."),
+    "stack": ("zenweb.cli.stack", "See and choose where pipelines run."),
+    "pipeline": ("zenweb.cli.pipeline", "List pipelines and make run templates of them."),
+    "run-template": ("zenweb.cli.run_template", "List run templates and run them."),
+    "run": ("zenweb.cli.run", "See what was run."),
+}
+
+
+NEED_THE_SERVER = {"up", "server", "worker"}
+PARTS_OF_THE_SERVER = ("celery", "django", "granian", "psutil")
+
+
+class ServerNotInstalled(ZenWebError):
+    """Only the SDK is installed here. Install the server with it: pip install 'zenweb[server]'"""
+
+
+class Refusal(click.ClickException):
+    """A ZenWebError as its reader sees it: one sentence, then one line per field; no traceback."""
+
+    exit_code = 1
+
+    def __init__(self, error: ZenWebError) -> None:
+        super().__init__("\n".join(_lines(error)))
+
+    def show(self, file: Any = None) -> None:
+        click.secho(self.message, fg="red", err=True, file=file)
+
+
+class Unreachable(Refusal):
+    """Worth another try later, which is why scripts can tell it from a refusal."""
+
+    exit_code = 4
+
+
+def _lines(error: ZenWebError) -> list[str]:
+    if not isinstance(error, ValidationFailed) or not any(field.pointer for field in error.errors):
+        return [str(error) or (error.__doc__ or "").strip()]
+    return ["The input was refused:", *(f"  {field}" for field in error.errors)]
+
+
+class LazyCommands(click.Group):
+    """The top-level group: knows its commands by name, loads the one that is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        if cmd_name in NEED_THE_SERVER and not all(map(importlib.util.find_spec, PARTS_OF_THE_SERVER)):
+            raise ServerNotInstalled
+        module = importlib.import_module(COMMANDS[cmd_name][0])
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ServerUnreachable as error:
+            raise Unreachable(error) from error
+        except ZenWebError as error:
+            raise Refusal(error) from error
+
+
+@click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="zenweb", prog_name="zenweb")
+def main() -> None:
+    """Freeze pipelines as run templates and run them."""

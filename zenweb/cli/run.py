@@ -1,0 +1,110 @@
+"""`zenweb run`: what was run."""
+
+from datetime import datetime
+
+import click
+
+from zenweb.cli.display import show_facts, show_table
+from zenweb.client import Client
+from zenweb.enums import ExecutionStatus
+from zenweb.exceptions import DoesNotExist
+from zenweb.responses import PipelineRunResponse, StepRunResponse
+
+
+@click.group("run")
+def command() -> None:
+    """See what was run."""
+
+
+@command.command("list")
+@click.option("--status", type=click.Choice(list(ExecutionStatus)))
+@click.option("--limit", default=20, show_default=True, help="How many, the newest first.")
+def list_runs(status: str | None, limit: int) -> None:
+    """List runs, the newest first."""
+    runs = Client().list_pipeline_runs(status=status, size=limit)
+    rows = [(run.name, run.pipeline.name, run.status, _moment(run.created), str(run.id)) for run in runs]
+    show_table(("NAME", "PIPELINE", "STATUS", "CREATED", "ID"), rows, empty="There is no such run.")
+
+
+@command.command("describe")
+@click.argument("name")
+def describe(name: str) -> None:
+    """Show the run NAME (or the id, or its beginning) with its steps."""
+    run = Client().get_pipeline_run(name)
+    show_facts(
+        [
+            ("name", run.name),
+            ("id", str(run.id)),
+            ("pipeline", run.pipeline.name),
+            ("status", run.status),
+            ("reason", run.status_reason),
+            ("stack", run.stack.name),
+            ("created", _moment(run.created)),
+            ("address", run.url),
+        ]
+    )
+    click.echo()
+    show_steps(run)
+
+
+@command.command("logs")
+@click.argument("name")
+@click.option("--step", "step_name", help="Only this step.")
+@click.option("-f", "--follow", is_flag=True, help="Go on printing until the run has ended.")
+def logs(name: str, step_name: str | None, follow: bool) -> None:
+    """Print what the steps of the run NAME have printed."""
+    run = Client().get_pipeline_run(name)
+    steps = run.steps
+    if step_name is not None and step_name not in steps:
+        raise DoesNotExist(f"The run has no step {step_name!r}. Its steps are: {', '.join(steps)}.")
+    if follow:
+        _follow(steps[step_name] if step_name else run)
+        return
+    for step in [steps[step_name]] if step_name else steps.values():
+        if step_name is None:
+            click.secho(f"--- {step.name}", bold=True)
+        click.echo(step.logs, nl=False)
+
+
+def _follow(source: PipelineRunResponse | StepRunResponse) -> None:
+    """Print what comes, of one step as it is, of a run line by line, for its steps may print at the same time."""
+    if isinstance(source, StepRunResponse):
+        for piece in source.follow_logs():
+            click.echo(piece.text, nl=False)
+        return
+    begun: dict[str, str] = {}
+    for piece in source.follow_logs():
+        *lines, begun[piece.step] = (begun.get(piece.step, "") + piece.text).split("\n")
+        for line in lines:
+            click.echo(f"{piece.step} | {line}")
+    for step, line in begun.items():
+        if line:
+            click.echo(f"{step} | {line}")
+
+
+def show_steps(run: PipelineRunResponse) -> None:
+    rows = [(step.name, step.status, duration_of(step), _outputs(step)) for step in run.steps.values()]
+    show_table(("STEP", "STATUS", "DURATION", "OUTPUTS"), rows, empty="It has no steps.")
+
+
+def report_end(run: PipelineRunResponse) -> None:
+    """Show how a run ended, and end this program with 1 if it did not complete."""
+    show_steps(run)
+    click.echo(f"Run {run.name} {run.status}" + (f": {run.status_reason}" if run.status_reason else "."))
+    for step in run.steps.values():
+        if step.status is ExecutionStatus.FAILED and step.exception:
+            click.echo(f"{step.name}: {step.exception['type']}: {step.exception['message']}", err=True)
+    if run.status is not ExecutionStatus.COMPLETED:
+        raise click.exceptions.Exit(1)
+
+
+def duration_of(step: StepRunResponse) -> str:
+    return "" if step.duration is None else f"{step.duration:.2f} s"
+
+
+def _outputs(step: StepRunResponse) -> str:
+    return ", ".join(f"{output.name} v{output.version}" for output in step.outputs.values())
+
+
+def _moment(moment: datetime) -> str:
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")

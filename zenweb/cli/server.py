@@ -1,0 +1,43 @@
+"""`zenweb server`: the web server alone."""
+
+import os
+from pathlib import Path
+
+import click
+
+from zenweb.cli.data_folder import open_data_folder
+from zenweb.cli.environment import PYTHON, reachable, server_environment
+from zenweb.cli.options import data_dir_option, host_option, port_option
+
+# A request that waits for a run's end holds a thread, and only then costs one: the pool grows on demand.
+# 50 waiting callers must leave room for everybody else.
+THREADS = 128
+STOP_SECONDS = 3  # what a request in flight gets when the server stops
+
+
+@click.command("server")
+@host_option
+@port_option
+@click.option("--threads", default=THREADS, show_default=True, help="Requests answered at once, per process.")
+@click.option("--processes", default=1, show_default=True)
+@data_dir_option
+def command(host: str, port: int, threads: int, processes: int, data_dir: Path) -> None:
+    """Start the web server (after `python -m django migrate` has prepared the database)."""
+    folder = open_data_folder(data_dir)
+    environment = server_environment(folder, ZENWEB_PUBLIC_URL=f"http://{reachable(host)}:{port}")
+    arguments = server_command(host, port, threads=threads, processes=processes)
+    os.execve(arguments[0], arguments, environment)  # noqa: S606  signals go straight to the server
+
+
+def server_command(host: str, port: int, *, threads: int = THREADS, processes: int = 1) -> list[str]:
+    return [
+        *PYTHON,
+        *("-m", "granian", "zenweb.wsgi:application"),
+        *("--interface", "wsgi"),
+        *("--host", host),
+        *("--port", str(port)),
+        *("--workers", str(processes)),
+        *("--blocking-threads", str(threads)),
+        *("--workers-kill-timeout", str(STOP_SECONDS)),
+        *("--no-ws", "--log-level", "warning"),
+    ]

@@ -1,0 +1,101 @@
+"""`zenweb up`: everything on this machine, under one supervisor."""
+
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from zenweb.cli.data_folder import Credentials, DataFolder, open_data_folder
+from zenweb.cli.demo import Demo, require_examples
+from zenweb.cli.environment import reachable, server_environment
+from zenweb.cli.local_server import LocalServer, choose_port
+from zenweb.cli.options import data_dir_option, host_option, port_option
+from zenweb.cli.processes import STOP_GRACE, Supervisor
+from zenweb.exceptions import ZenWebError
+
+INTERRUPTED = 130
+
+
+class CredentialsLost(ZenWebError):
+    """Nobody here knows how to sign in."""
+
+
+@click.command("up")
+@host_option
+@port_option
+@data_dir_option
+@click.option("--demo", "with_demo", is_flag=True, help="Register the examples as run templates.")
+@click.option(
+    "--once", is_flag=True, help="Run the training example once (implies --demo), report, and stop."
+)
+def command(host: str, port: int, data_dir: Path, with_demo: bool, once: bool) -> None:
+    """Start broker, web server and one worker here, until Ctrl-C."""
+    with_demo = with_demo or once
+    if with_demo:
+        require_examples()
+    port = choose_port(host, port)
+    folder = open_data_folder(data_dir)
+    environment = server_environment(
+        folder,
+        ZENWEB_PUBLIC_URL=f"http://{reachable(host)}:{port}",
+        # Before the supervisor's patience ends, or the worker could not give its unfinished steps back.
+        ZENWEB_SHUTDOWN_LIMIT=str(int(STOP_GRACE / 2)),
+    )
+    server = LocalServer(folder, host, port, environment)
+    _end_in_order_when_asked()
+    try:
+        with folder.locked(), Supervisor(folder.logs) as supervisor:
+            _serve(server, supervisor, with_demo=with_demo, once=once)
+    except KeyboardInterrupt:
+        # Being stopped is how it ends, and no failure; a demonstration that was cut short is one.
+        sys.exit(INTERRUPTED if once else 0)
+
+
+def _end_in_order_when_asked() -> None:
+    """The same end for Ctrl-C, TERM and a closed terminal, unless it was started with `nohup`."""
+    # INT too: a background job of a script starts with it ignored, and may be sent it nevertheless.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
+
+
+def _serve(server: LocalServer, supervisor: Supervisor, *, with_demo: bool, once: bool) -> None:
+    try:
+        click.echo("Starting ZenWeb …")
+        credentials, is_new = server.start(supervisor)
+        _tell_how_to_sign_in(server.public_url, server.folder, credentials, is_new=is_new)
+        if with_demo:
+            demo = Demo(server.local_url, _api_key(server.folder, credentials))
+            demo.register(supervisor)
+            if once:
+                demo.run_training(supervisor)
+                return
+        click.echo("\nCtrl-C stops everything.")
+        supervisor.watch()
+    except KeyboardInterrupt:
+        click.echo("\nStopping …")
+        raise
+
+
+def _api_key(folder: DataFolder, credentials: Credentials | None) -> str:
+    if credentials is None:
+        raise CredentialsLost(
+            f"--demo needs the first user's API key, and {folder.credentials_file} is gone:"
+            " bring it back, or start with another --data-dir."
+        )
+    return credentials.api_key
+
+
+def _tell_how_to_sign_in(
+    url: str, folder: DataFolder, credentials: Credentials | None, *, is_new: bool
+) -> None:
+    click.echo(f"ZenWeb answers at {url}")
+    if credentials and is_new:
+        click.echo(f"  user      {credentials.username}")
+        click.echo(f"  password  {credentials.password}")
+        click.echo(f"  API key   {credentials.api_key}")
+        click.echo(f"  These are shown this once and kept in {folder.credentials_file}")
+    elif credentials:
+        click.echo(f"  Sign in as {credentials.username}; the password is in {folder.credentials_file}")

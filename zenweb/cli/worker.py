@@ -1,0 +1,50 @@
+"""`zenweb worker`: one worker process."""
+
+import os
+import socket
+from pathlib import Path
+
+import click
+
+from zenweb.cli.data_folder import open_data_folder
+from zenweb.cli.environment import PYTHON, server_environment
+from zenweb.cli.options import data_dir_option
+
+DEFAULT_QUEUE = "default"
+
+
+@click.command("worker")
+@click.option(
+    "--queues", default=DEFAULT_QUEUE, show_default=True, help="Queues it serves, separated by commas."
+)
+@click.option(
+    "--slots", type=click.IntRange(min=1), help="Steps it runs at once [default: one per processor]."
+)
+@click.option("--name", help="What pages call it [default: the machine's name and the process's number].")
+@data_dir_option
+def command(queues: str, slots: int | None, name: str | None, data_dir: Path) -> None:
+    """Start a worker, which executes the steps of its queues."""
+    environment = server_environment(open_data_folder(data_dir))
+    arguments = worker_command(queues=queues, slots=slots, name=name)
+    os.execve(arguments[0], arguments, environment)  # noqa: S606  signals go straight to the worker
+
+
+def worker_command(
+    *, queues: str = DEFAULT_QUEUE, slots: int | None = None, name: str | None = None
+) -> list[str]:
+    return [
+        *PYTHON,
+        *("-m", "celery", "--app", "zenweb.celery", "worker"),
+        *("--pool", "threads"),
+        *("--concurrency", str(slots or default_slots())),
+        *("--queues", queues),
+        *("--hostname", name or f"{socket.gethostname()}-{os.getpid()}"),
+        *("--loglevel", "INFO"),
+        # Workers know of each other through the database, so they need not meet over the broker.
+        *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+    ]
+
+
+def default_slots() -> int:
+    """One per processor, and two at least: a step that waits must not hold up the one it waits for."""
+    return max(2, os.cpu_count() or 1)

@@ -1,0 +1,252 @@
+"""`Client`: everything the SDK asks of the server."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from functools import partial
+from os import PathLike
+from typing import Any, Self
+from urllib.parse import quote
+from uuid import UUID
+
+from zenweb import connection
+from zenweb.config.code_archive import CodeArchive
+from zenweb.config.importing import is_importing, skipped
+from zenweb.config.run_configuration import PipelineRunConfiguration, read_yaml, wire_configuration
+from zenweb.exceptions import DoesNotExist, ValidationFailed
+from zenweb.responses import (
+    ArtifactVersionResponse,
+    DeploymentResponse,
+    EntityType,
+    Page,
+    PipelineResponse,
+    PipelineRunResponse,
+    RunTemplateResponse,
+    StackResponse,
+)
+from zenweb.transport import Transport, shared_transport
+
+logger = logging.getLogger(__name__)
+DEFAULT_STACK = "default"
+NameOrId = str | UUID
+RunConfiguration = PipelineRunConfiguration | Mapping[str, Any]
+
+
+class Client:
+    """Speaks with the configured server: `zenweb login URL` configures one, or ZENWEB_SERVER_URL and ZENWEB_API_KEY.
+
+    Wherever something is asked for by its id, its name or the unique beginning of its id will do.
+    """
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        return skipped("Client()") if is_importing() else super().__new__(cls)
+
+    def __init__(self, transport: Transport | None = None) -> None:
+        self.transport = transport or shared_transport(connection.load())
+
+    # Runs
+
+    def get_pipeline_run(self, name_id_or_prefix: NameOrId, *, hydrate: bool = True) -> PipelineRunResponse:
+        return self._get(PipelineRunResponse, name_id_or_prefix, hydrate)
+
+    def list_pipeline_runs(self, **filters: Any) -> Page[PipelineRunResponse]:
+        """Runs, the newest first. Filters are those of GET /runs, such as `status`, `pipeline`, `page` and `size`."""
+        return self._list(PipelineRunResponse, {"sort_by": "desc:created", **filters})
+
+    def stop_run(self, name_id_or_prefix: NameOrId) -> None:
+        """Ask a run to stop."""
+        self.transport.post(f"/runs/{_quoted(name_id_or_prefix)}/stop")
+
+    def trigger_pipeline(
+        self,
+        pipeline_name_or_id: NameOrId | None = None,
+        *,
+        template_id: NameOrId | None = None,
+        run_configuration: RunConfiguration | None = None,
+        config_path: str | PathLike[str] | None = None,
+        stack_name_or_id: NameOrId | None = None,
+        synchronous: bool = False,
+    ) -> PipelineRunResponse:
+        """Run a template, or the newest runnable template of a pipeline; `synchronous` waits for the run's end."""
+        if (pipeline_name_or_id is None) == (template_id is None):
+            raise ValidationFailed("You need to specify exactly one of pipeline or template to trigger.")
+        if config_path is not None and run_configuration is not None:
+            raise ValidationFailed("Only config path or runtime configuration can be specified.")
+        if template_id is not None and stack_name_or_id is not None:
+            raise ValidationFailed("A template runs on its own stack: give a stack only with a pipeline.")
+        configuration = wire_configuration(
+            run_configuration if config_path is None else read_yaml(config_path)
+        )
+        if template_id is None:
+            template_id = self._newest_runnable_template(str(pipeline_name_or_id), stack_name_or_id)
+        run = self._run(f"/run_templates/{_quoted(template_id)}/runs", configuration)
+        return run.wait() if synchronous else run
+
+    # Run templates
+
+    def create_run_template(
+        self,
+        name: str,
+        deployment_id: NameOrId,
+        description: str | None = None,
+        tags: Sequence[str] | None = None,
+        update: bool = False,
+    ) -> RunTemplateResponse:
+        """Make a template of what a run of a remote stack ran. `update`: or a new version of the one with this name."""
+        body = {
+            "name": name,
+            "source_deployment_id": str(deployment_id),
+            "description": description,
+            "tags": list(tags) if tags is not None else None,
+            "update": update,
+        }
+        return RunTemplateResponse(self.transport, self.transport.post("/run_templates", body))
+
+    def get_run_template(
+        self, name_id_or_prefix: NameOrId | None = None, *, name: str | None = None, hydrate: bool = True
+    ) -> RunTemplateResponse:
+        wanted = name_id_or_prefix if name is None else name
+        if wanted is None:
+            raise ValidationFailed("Say which run template: its name, or its id or the beginning of it.")
+        return self._get(RunTemplateResponse, wanted, hydrate)
+
+    def list_run_templates(self, **filters: Any) -> Page[RunTemplateResponse]:
+        """Templates that are not hidden, the newest first. Filters are those of GET /run_templates."""
+        return self._list(RunTemplateResponse, {"sort_by": "desc:created", "hidden": False, **filters})
+
+    def update_run_template(
+        self,
+        name_id_or_prefix: NameOrId,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        hidden: bool | None = None,
+        add_tags: Sequence[str] | None = None,
+        remove_tags: Sequence[str] | None = None,
+    ) -> RunTemplateResponse:
+        """Change what is given; None leaves a thing as it is."""
+        body = {
+            "name": name,
+            "description": description,
+            "hidden": hidden,
+            "add_tags": list(add_tags) if add_tags is not None else None,
+            "remove_tags": list(remove_tags) if remove_tags is not None else None,
+        }
+        answer = self.transport.put(f"/run_templates/{_quoted(name_id_or_prefix)}", body)
+        return RunTemplateResponse(self.transport, answer)
+
+    def delete_run_template(self, name_id_or_prefix: NameOrId) -> None:
+        self.transport.delete(f"/run_templates/{_quoted(name_id_or_prefix)}")
+
+    # Pipelines, stacks, artifacts
+
+    def get_pipeline(self, name_id_or_prefix: NameOrId, *, hydrate: bool = True) -> PipelineResponse:
+        return self._get(PipelineResponse, name_id_or_prefix, hydrate)
+
+    def list_pipelines(self, **filters: Any) -> Page[PipelineResponse]:
+        return self._list(PipelineResponse, filters)
+
+    def get_stack(self, name_id_or_prefix: NameOrId) -> StackResponse:
+        return self._get(StackResponse, name_id_or_prefix, True)
+
+    def list_stacks(self, **filters: Any) -> Page[StackResponse]:
+        return self._list(StackResponse, filters)
+
+    @property
+    def active_stack(self) -> StackResponse:
+        """The stack that pipelines run on when they are called."""
+        return self.get_stack(connection.load().active_stack or DEFAULT_STACK)
+
+    def activate_stack(self, name_id_or_prefix: NameOrId) -> StackResponse:
+        """Make a stack the active one of this user on this machine."""
+        stack = self.get_stack(name_id_or_prefix)
+        connection.save_active_stack(stack.name)
+        return stack
+
+    def get_artifact_version(
+        self, name_id_or_prefix: NameOrId, version: str | int | None = None
+    ) -> ArtifactVersionResponse:
+        """By its id; or of the artifact with this name, the given version or else the newest."""
+        if version is None:
+            try:
+                return self._get(ArtifactVersionResponse, name_id_or_prefix, True)
+            except DoesNotExist:
+                logger.debug("%r is no artifact version's id; looking for a name", name_id_or_prefix)
+        filters = {
+            "artifact": str(name_id_or_prefix),
+            "version": version,
+            "sort_by": "desc:created",
+            "size": 1,
+        }
+        found = self._list(ArtifactVersionResponse, {**filters, "hydrate": True})
+        if not found.items:
+            which = "" if version is None else f" with version {version}"
+            raise DoesNotExist(f"There is no artifact {str(name_id_or_prefix)!r}{which}.")
+        return found[0]
+
+    # What calling a pipeline needs
+
+    def upload_code_archive(self, archive: CodeArchive) -> None:
+        """Send the archive, unless the server has it."""
+        path = f"/code_archives/{archive.sha256}"
+        try:
+            self.transport.request("HEAD", path)
+        except DoesNotExist:
+            headers = {"Content-Type": "application/gzip"}
+            self.transport.request("PUT", path, content=archive.content, headers=headers)
+
+    def create_deployment(self, deployment: Mapping[str, Any]) -> DeploymentResponse:
+        """Freeze a pipeline; the same pipeline again is the deployment that exists."""
+        return DeploymentResponse(self.transport, self.transport.post("/pipeline_deployments", deployment))
+
+    def run_deployment(
+        self, deployment_id: NameOrId, run_configuration: RunConfiguration | None = None
+    ) -> PipelineRunResponse:
+        return self._run(f"/pipeline_deployments/{deployment_id}/runs", wire_configuration(run_configuration))
+
+    # Reports of a run in the caller's own process
+
+    def start_step(self, run_id: UUID, step_name: str) -> dict[str, Any]:
+        """Begin the next attempt of a step: what it has to be given."""
+        assignment: dict[str, Any] = self.transport.post(
+            f"/runs/{run_id}/steps/{_quoted(step_name)}/start", {}
+        )
+        return assignment
+
+    def end_step(self, run_id: UUID, step_name: str, end: Mapping[str, Any]) -> float | None:
+        """How many seconds to wait before the next attempt, when there is to be one."""
+        answer = self.transport.post(f"/runs/{run_id}/steps/{_quoted(step_name)}/end", end)
+        retry_after: float | None = answer.get("retry_after")
+        return retry_after
+
+    def renew_lease(self, run_id: UUID) -> bool:
+        """Tell that the caller lives. False: the run has ended or is to be stopped."""
+        return bool(self.transport.post(f"/runs/{run_id}/lease", {})["goes_on"])
+
+    def _get(self, kind: type[EntityType], name_id_or_prefix: NameOrId, hydrate: bool) -> EntityType:
+        answer = self.transport.get(f"{kind.path}/{_quoted(name_id_or_prefix)}", hydrate=hydrate)
+        return kind(self.transport, answer)
+
+    def _list(self, kind: type[EntityType], filters: Mapping[str, Any]) -> Page[EntityType]:
+        return Page.of(partial(kind, self.transport), self.transport.get(kind.path, **filters))
+
+    def _run(self, path: str, configuration: Mapping[str, Any]) -> PipelineRunResponse:
+        answer = self.transport.post(path, configuration)
+        for warning in answer.get("warnings") or ():
+            logger.warning("%s", warning)
+        return PipelineRunResponse(self.transport, answer)
+
+    def _newest_runnable_template(self, pipeline: str, stack: NameOrId | None) -> UUID:
+        filters = {"pipeline_id": self.get_pipeline(pipeline, hydrate=False).id, "stack": stack, "size": 100}
+        page = self.list_run_templates(**filters)
+        while True:
+            for template in page:
+                if template.is_runnable:
+                    return template.id
+            if page.index >= page.total_pages:
+                raise DoesNotExist("Unable to find a runnable template for the given stack and pipeline.")
+            page = self.list_run_templates(**filters, page=page.index + 1)
+
+
+def _quoted(name_or_id: NameOrId) -> str:
+    """Safe as one part of a path, whatever the name holds."""
+    return quote(str(name_or_id), safe="")

@@ -1,0 +1,251 @@
+"""A pipeline's source folder as a content-addressed archive: packing it, checking one from elsewhere, unpacking it."""
+
+import gzip
+import hashlib
+import io
+import logging
+import shutil
+import tarfile
+import tempfile
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path, PurePosixPath
+
+from zenweb.config.ignore_rules import IgnoreRules
+from zenweb.exceptions import CodeArchiveRefused
+
+logger = logging.getLogger(__name__)
+
+BYTES_LIMIT = 20 * 2**20
+FILES_LIMIT = 5_000
+# A header, padding and, for a long name, two blocks more.
+TAR_OVERHEAD_PER_FILE = 5 * 512
+
+
+@dataclass(frozen=True)
+class CodeArchive:
+    """An archive that was packed here. Equal folders give equal archives, whatever their times and owners."""
+
+    sha256: str
+    """Of the tar before compression, so that it does not change with the compressor."""
+    tar: bytes
+    file_names: tuple[str, ...]
+
+    @cached_property
+    def content(self) -> bytes:
+        """What is sent and stored: the tar, gzip-compressed."""
+        return gzip.compress(self.tar, mtime=0)
+
+
+@dataclass(frozen=True)
+class ArchivedFile:
+    path: PurePosixPath
+    content: bytes
+    is_executable: bool
+
+
+def pack(root: Path, limit: int = BYTES_LIMIT, files_limit: int = FILES_LIMIT) -> CodeArchive:
+    """Archive the folder, without what `.gitignore` and `.zenwebignore` files name, links and known litter.
+
+    `limit` is in bytes before compression. Raises CodeArchiveRefused, naming what is largest.
+    """
+    try:
+        # Enough of a huge tree to say what makes it huge, without walking through all of it.
+        found = list(islice(_files_below(root, IgnoreRules.of(root), root), 4 * files_limit))
+        _check_limits(root, found, limit, files_limit)
+        names = sorted(path.relative_to(root).as_posix() for path, _ in found)
+        tar = _tar(root, names)
+    except OSError as error:
+        raise CodeArchiveRefused(f"The code in {root} cannot be read: {error}.") from error
+    return CodeArchive(hashlib.sha256(tar).hexdigest(), tar, tuple(names))
+
+
+def check_archive(
+    content: bytes, *, sha256: str, limit: int = BYTES_LIMIT, files_limit: int = FILES_LIMIT
+) -> int:
+    """Refuse what must not be unpacked; the size of the files in bytes."""
+    return sum(len(file.content) for file in _read(content, sha256, limit, files_limit))
+
+
+def unpack(
+    content: bytes, target: Path, *, sha256: str, limit: int = BYTES_LIMIT, files_limit: int = FILES_LIMIT
+) -> None:
+    """Make the folder `target` from the archive, whole or not at all. One that exists is left as it is."""
+    files = _read(content, sha256, limit, files_limit)
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        _write(files, unfinished)
+        _put_in_place(unfinished, target)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _files_below(folder: Path, rules: IgnoreRules, root: Path) -> Iterator[tuple[Path, int]]:
+    """The files to archive, with their sizes."""
+    for path in sorted(folder.iterdir()):
+        if rules.leave_out(path) or _is_link_left_out(path, root):
+            continue
+        if path.is_dir():
+            yield from _files_below(path, rules.inside(path), root)
+        elif path.is_file():
+            yield path, path.stat().st_size
+
+
+def _is_link_left_out(path: Path, root: Path) -> bool:
+    """A link to a file of the same folder tree stands for that file; any other leads to what others do not have."""
+    if not path.is_symlink():
+        return False
+    is_followed = path.is_file() and path.resolve().is_relative_to(root.resolve())
+    if not is_followed:
+        logger.warning("The link %s is not stored with the code: it leads to no file below %s.", path, root)
+    return not is_followed
+
+
+def _check_limits(root: Path, found: list[tuple[Path, int]], limit: int, files_limit: int) -> None:
+    size = sum(size for _, size in found)
+    if size <= limit and len(found) <= files_limit:
+        return
+    largest = _most_files(root, found) if size <= limit else _most_bytes(root, found)
+    raise CodeArchiveRefused(
+        f"The code in {root} is too large to be stored with a pipeline: at least {_megabytes(size)} in {len(found)} "
+        f"files, where {_megabytes(limit)} and {files_limit} files are allowed. Most of it: {', '.join(largest)}. "
+        "Name what the pipeline does not need in a .zenwebignore file there (written like .gitignore)."
+    )
+
+
+def _most_bytes(root: Path, found: list[tuple[Path, int]]) -> list[str]:
+    """The folders right below the root and the single files that weigh most."""
+    sizes = Counter[str]()
+    for path, size in found:
+        name = path.relative_to(root)
+        sizes[name.as_posix()] += size
+        if len(name.parts) > 1:
+            sizes[f"{name.parts[0]}/"] += size
+    return [
+        f"{name} ({_megabytes(size)})" for name, size in sizes.most_common(5) if size * 20 > sizes.total()
+    ]
+
+
+def _most_files(root: Path, found: list[tuple[Path, int]]) -> list[str]:
+    """The folders right below the root that hold most files."""
+    counts = Counter(f"{path.relative_to(root).parts[0]}/" for path, _ in found if path.parent != root)
+    return [f"{name} ({count} files)" for name, count in counts.most_common(3)] or [
+        "files in the folder itself"
+    ]
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 2**20:.1f} MB"
+
+
+def _tar(root: Path, names: Iterable[str]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name in names:
+            content = (root / name).read_bytes()
+            tar.addfile(_entry(name, len(content), (root / name).stat().st_mode), io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def _entry(name: str, size: int, mode: int) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(name)  # time 0, owner 0
+    entry.size = size
+    entry.mode = 0o755 if mode & 0o100 else 0o644
+    return entry
+
+
+def _read(content: bytes, sha256: str, limit: int, files_limit: int) -> list[ArchivedFile]:
+    """Every file of an archive that nobody vouches for, once all of it proved harmless."""
+    tar = _decompressed(content, limit + files_limit * TAR_OVERHEAD_PER_FILE + tarfile.RECORDSIZE)
+    if hashlib.sha256(tar).hexdigest() != sha256:
+        raise CodeArchiveRefused(
+            "The code archive is not the one its hash names: it was changed or cut off on its way."
+        )
+    try:
+        with tarfile.open(fileobj=io.BytesIO(tar), mode="r:") as opened:
+            files = _checked_files(opened, limit, files_limit)
+    except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
+        raise CodeArchiveRefused(f"The code archive is not a readable tar: {error}.") from error
+    _check_paths_fit_together(files)
+    return files
+
+
+def _decompressed(content: bytes, limit: int) -> bytes:
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as compressed:
+            tar = compressed.read(limit + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise CodeArchiveRefused(f"The code archive is not gzip-compressed: {error}.") from error
+    if len(tar) > limit:
+        raise CodeArchiveRefused(
+            f"The code archive is too large: more than {_megabytes(limit)} when unpacked."
+        )
+    return tar
+
+
+def _checked_files(tar: tarfile.TarFile, limit: int, files_limit: int) -> list[ArchivedFile]:
+    files: list[ArchivedFile] = []
+    size = 0
+    for entries, member in enumerate(tar, start=1):
+        size += member.size
+        # A negative size makes tarfile read the same header for ever.
+        if member.size < 0 or size > limit or entries > files_limit:
+            raise CodeArchiveRefused(
+                f"The code archive is too large: {_megabytes(limit)} and {files_limit} entries are allowed."
+            )
+        path = _checked_path(member)
+        if not member.isdir():
+            files.append(ArchivedFile(path, _content_of(tar, member), bool(member.mode & 0o100)))
+    return files
+
+
+def _checked_path(member: tarfile.TarInfo) -> PurePosixPath:
+    path = PurePosixPath(member.name)
+    if path.is_absolute() or ".." in path.parts or "\0" in member.name or len(member.name) > 1_000:
+        raise CodeArchiveRefused(
+            f"The code archive holds the path {member.name[:200]!r}, which leads out of its folder."
+        )
+    is_plain_file = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not member.issparse()
+    if not is_plain_file and not member.isdir():
+        raise CodeArchiveRefused(
+            f"The code archive holds {member.name!r}, a link or device. Only files are allowed."
+        )
+    return path
+
+
+def _content_of(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    opened = tar.extractfile(member)
+    return opened.read() if opened is not None else b""
+
+
+def _check_paths_fit_together(files: list[ArchivedFile]) -> None:
+    paths = [file.path for file in files]
+    known = set(paths)
+    if len(known) < len(paths) or any(parent in known for path in paths for parent in path.parents):
+        raise CodeArchiveRefused(
+            "The code archive holds one path twice, or a file where another path needs a folder."
+        )
+
+
+def _write(files: list[ArchivedFile], folder: Path) -> None:
+    for file in files:
+        path = folder / file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(file.content)
+        path.chmod(0o755 if file.is_executable else 0o644)
+    folder.chmod(0o755)  # readable to the user that steps run as
+
+
+def _put_in_place(unfinished: Path, target: Path) -> None:
+    try:
+        unfinished.rename(target)
+    except OSError:
+        if not target.is_dir():  # else somebody was faster with the same content
+            raise

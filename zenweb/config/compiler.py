@@ -1,0 +1,310 @@
+"""Turns a pipeline function into its spec: runs it once with noted steps, and checks that the whole can be frozen."""
+
+import hashlib
+import heapq
+import inspect
+import logging
+import re
+import sys
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from graphlib import CycleError, TopologicalSorter
+from types import UnionType
+from typing import Any
+
+from pydantic import ValidationError
+
+from zenweb.config.config_schema import parameter_schemas
+from zenweb.config.definition import Definition
+from zenweb.config.draft import (
+    Invocation,
+    NoOutput,
+    PipelineDraft,
+    Placeholder,
+    StepOutput,
+    bound_arguments,
+    drafting,
+)
+from zenweb.config.options import PROCESS_OPTIONS
+from zenweb.config.parameters import Parameter, description, summary, typed_parameters
+from zenweb.config.run_configuration import (
+    PipelineRunConfiguration,
+    StepRunConfiguration,
+    field_errors,
+    read_yaml,
+)
+from zenweb.config.signatures import EMPTY, DeclaredOutput, declared_outputs
+from zenweb.config.source import importable, importable_name, source_of
+from zenweb.config.spec import InputSpec, OutputSpec, PipelineSpec, StepSettings, StepSpec
+from zenweb.config.suggestions import suggestion
+from zenweb.exceptions import AuthoringError, ValidationFailed
+
+logger = logging.getLogger(__name__)
+
+# Names stand in addresses, JSON pointers and form fields.
+NAME = re.compile(r"[\w -]+")
+FROZEN_KEYS = frozenset(
+    {
+        *("run_name", "enable_cache", "retry", "queue", "priority", "timeout", "execution_mode"),
+        *("tags", "settings", "parameters", "steps"),
+    }
+)
+# What a pipeline says for those of its steps that say nothing. (Its time-out is the whole run's.)
+PIPELINE_WIDE = ("retry", "queue", "priority")
+FROZEN_STEP_KEYS = frozenset({"parameters", "enable_cache", "retry", "timeout", "queue", "priority"})
+
+
+@dataclass(frozen=True)
+class Use:
+    """One use of a step, its arguments sorted into what earlier steps fill and what has a value."""
+
+    invocation: Invocation
+    inputs: dict[str, InputSpec]
+    parameters: list[Parameter]
+    upstream: list[str]
+
+
+def compile_pipeline(pipeline: Definition[..., Any], arguments: Mapping[str, Any]) -> PipelineSpec:
+    """The spec of a pipeline. Raises AuthoringError, naming step and parameter, for what cannot be frozen."""
+    configuration = configuration_of(pipeline.options)
+    _warn_of_what_has_no_effect(configuration)
+    parameters = _pipeline_parameters(pipeline, {**(configuration.parameters or {}), **arguments})
+    draft = _draft(pipeline, parameters)
+    _check_configured_steps_exist(configuration, draft)
+    uses = [_use(invocation, configuration, draft) for invocation in draft.invocations.values()]
+    schemas, definitions = parameter_schemas({use.invocation.name: use.parameters for use in uses})
+    return PipelineSpec(
+        name=_checked_name(pipeline.label, pipeline.name),
+        source=source_of(pipeline),
+        description=description(pipeline.entrypoint),
+        parameters=_values(parameters),
+        steps=[
+            _step_spec(use, schemas[use.invocation.name], pipeline, configuration) for use in _in_order(uses)
+        ],
+        definitions=definitions,
+        enable_cache=configuration.enable_cache,
+        timeout=configuration.timeout,
+        execution_mode=configuration.execution_mode,
+        tags=list(dict.fromkeys(configuration.tags or ())),
+        settings=configuration.settings or {},
+    )
+
+
+def configuration_of(options: Mapping[str, Any]) -> PipelineRunConfiguration:
+    """What a pipeline's options and its configuration file say together; the options go first."""
+    file = read_yaml(options["config_path"]) if "config_path" in options else {}
+    said = {key: _seconds(options[key]) for key in FROZEN_KEYS - {"parameters"} if key in options}
+    try:
+        return PipelineRunConfiguration.model_validate(_laid_over(file, said))
+    except ValidationError as error:
+        raise ValidationFailed(field_errors(error)) from error
+
+
+def _seconds(value: Any) -> Any:
+    return value.total_seconds() if isinstance(value, timedelta) else value
+
+
+def _laid_over(base: Any, top: Any) -> Any:
+    """The values of `top`, and those of `base` where it has none; at every depth."""
+    if not isinstance(base, dict) or not isinstance(top, dict):
+        return top
+    return {**base, **{key: _laid_over(base.get(key), value) for key, value in top.items()}}
+
+
+def _warn_of_what_has_no_effect(configuration: PipelineRunConfiguration) -> None:
+    wire = configuration.to_wire()
+    pointers = [f"/{key}" for key in wire if key not in FROZEN_KEYS]
+    for name, step in wire.get("steps", {}).items():
+        pointers += [f"/steps/{name}/{key}" for key in step if key not in FROZEN_STEP_KEYS]
+    for pointer in pointers:
+        logger.warning("%s: accepted, no effect", pointer)
+
+
+def _pipeline_parameters(pipeline: Definition[..., Any], given: Mapping[str, Any]) -> list[Parameter]:
+    bound_arguments(pipeline.label, pipeline.entrypoint, (), given)  # refuses names it does not have
+    parameters = typed_parameters(pipeline.label, pipeline.entrypoint, given)
+    missing = [parameter.name for parameter in parameters if parameter.is_required]
+    if missing:
+        raise AuthoringError(
+            f"{pipeline.label} needs a value for {', '.join(missing)} to be put together: give it a default, or "
+            f"use with_options(parameters={{{missing[0]!r}: ...}}). Only parameters of steps can be left to the run."
+        )
+    return parameters
+
+
+def _draft(pipeline: Definition[..., Any], parameters: list[Parameter]) -> PipelineDraft:
+    adapters = {parameter.name: parameter.adapter for parameter in parameters}
+    # Through JSON and back: what the function gets now is what it gets when a worker compiles it again.
+    values = {name: adapters[name].validate_python(value) for name, value in _values(parameters).items()}
+    with drafting() as draft:
+        pipeline.entrypoint(**values)
+    return draft
+
+
+def _check_configured_steps_exist(configuration: PipelineRunConfiguration, draft: PipelineDraft) -> None:
+    for name in configuration.steps:
+        if name not in draft.invocations:
+            raise AuthoringError(
+                f"There is no step {name!r} to configure.{suggestion(name, draft.invocations)}"
+            )
+
+
+def _use(invocation: Invocation, configuration: PipelineRunConfiguration, draft: PipelineDraft) -> Use:
+    step, owner = invocation.step, _checked_label(invocation)
+    inputs = {
+        name: spec
+        for name, value in invocation.arguments.items()
+        if (spec := _input(owner, name, value)) is not None
+    }
+    literals = {name: value for name, value in invocation.arguments.items() if name not in inputs}
+    configured = _configured(invocation, configuration).parameters
+    for name in configured.keys() & inputs.keys():
+        raise AuthoringError(
+            f"{owner}, parameter {name!r}: it gets an output of {inputs[name].step!r}, not a value."
+        )
+    given = {**step.options.get("parameters", {}), **literals, **configured}
+    bound_arguments(owner, step.entrypoint, (), given)  # refuses names it does not have
+    parameters = typed_parameters(owner, step.entrypoint, given, inputs.keys())
+    upstream = {spec.step for spec in inputs.values()} | invocation.after
+    for name in upstream - draft.invocations.keys():
+        raise AuthoringError(
+            f"{owner}: there is no step {name!r} to come after.{suggestion(name, draft.invocations)}"
+        )
+    return Use(invocation, inputs, parameters, sorted(upstream))
+
+
+def _checked_label(invocation: Invocation) -> str:
+    return f"Step {_checked_name(invocation.step.label, invocation.name)!r}"
+
+
+def _checked_name(owner: str, name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise AuthoringError(f"{owner}: a name has letters, digits, '_', '-' and blanks only.")
+    return name
+
+
+def _input(owner: str, name: str, value: Any) -> InputSpec | None:
+    """The output that the value stands for; None for a real value."""
+    if isinstance(value, StepOutput):
+        return InputSpec(step=value.step_name, output=value.output_name)
+    if isinstance(value, NoOutput):
+        raise AuthoringError(
+            f"{owner}, parameter {name!r}: step {value.step_name!r} returns nothing. Give it a return annotation, "
+            f"or say after={value.step_name!r} if only the order matters."
+        )
+    if any(isinstance(part, Placeholder) for part in _parts(value)):
+        raise AuthoringError(
+            f"{owner}, parameter {name!r}: outputs of steps cannot be collected in a {type(value).__name__}. "
+            "Give each a parameter of its own."
+        )
+    return None
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """What is inside of lists and dicts, at any depth."""
+    members = value.values() if isinstance(value, dict) else value
+    if isinstance(value, dict | tuple | list | set):
+        for member in members:
+            yield member
+            yield from _parts(member)
+
+
+def _configured(invocation: Invocation, configuration: PipelineRunConfiguration) -> StepRunConfiguration:
+    found = configuration.steps.get(invocation.name)
+    return found if found is not None else StepRunConfiguration()
+
+
+def _in_order(uses: Iterable[Use]) -> list[Use]:
+    """So that each comes after what it needs, and otherwise as the pipeline function has them."""
+    by_name = {use.invocation.name: use for use in uses}
+    position = {name: index for index, name in enumerate(by_name)}
+    sorter = TopologicalSorter({name: use.upstream for name, use in by_name.items()})
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        raise AuthoringError(
+            f"The steps wait for each other in a circle: {' → '.join(reversed(error.args[1]))}."
+        ) from None
+    ordered, ready = [], list[tuple[int, str]]()
+    while sorter.is_active():
+        for name in sorter.get_ready():
+            heapq.heappush(ready, (position[name], name))
+        _, name = heapq.heappop(ready)
+        sorter.done(name)
+        ordered.append(by_name[name])
+    return ordered
+
+
+def _step_spec(
+    use: Use, schema: dict[str, Any], pipeline: Definition[..., Any], configuration: PipelineRunConfiguration
+) -> StepSpec:
+    invocation, function = use.invocation, use.invocation.step.entrypoint
+    _check_process_options(invocation)
+    return StepSpec(
+        name=invocation.name,
+        source=source_of(invocation.step),
+        code_hash=_code_hash(function),
+        description=summary(function),
+        inputs=use.inputs,
+        upstream=use.upstream,
+        parameters=_values(use.parameters),
+        parameters_schema=schema,
+        outputs=[
+            _output_spec(output, pipeline.name, invocation.name) for output in declared_outputs(function)
+        ],
+        settings=_settings(invocation, configuration),
+    )
+
+
+def _values(parameters: Iterable[Parameter]) -> dict[str, Any]:
+    return {parameter.name: parameter.value for parameter in parameters if parameter.value is not EMPTY}
+
+
+def _check_process_options(invocation: Invocation) -> None:
+    """A step's process reads these from the step it imports: a copy made in the pipeline function never reaches it."""
+    imported = importable(invocation.step)
+    for option in sorted(PROCESS_OPTIONS):
+        if invocation.step.options.get(option) != imported.options.get(option):
+            raise AuthoringError(
+                f"Step {invocation.name!r}: {option} cannot be given inside of the pipeline. "
+                f"Give it to @step, or make a copy with with_options({option}=...) at the top level of the module."
+            )
+        if option in invocation.step.options:
+            logger.warning("Step %r, %s: accepted, no effect", invocation.name, option)
+
+
+def _code_hash(function: Callable[..., Any]) -> str:
+    try:
+        return hashlib.sha256(inspect.getsource(function).encode()).hexdigest()
+    except OSError as error:
+        raise AuthoringError(
+            f"The code of step {function.__name__!r} has no file that could be stored. Put it into a .py file."
+        ) from error
+
+
+def _output_spec(output: DeclaredOutput, pipeline: str, step: str) -> OutputSpec:
+    artifact_name = output.artifact_name or f"{pipeline}::{step}::{output.name}"
+    return OutputSpec(name=output.name, artifact_name=artifact_name, type=_type_name(output.hint))
+
+
+def _type_name(hint: Any) -> str:
+    plain = typing.get_origin(hint) or hint
+    if plain in (typing.Union, UnionType) or not isinstance(plain, type):
+        return str(hint)
+    return f"{importable_name(sys.modules[plain.__module__])}.{plain.__qualname__}"
+
+
+def _settings(invocation: Invocation, configuration: PipelineRunConfiguration) -> StepSettings:
+    options, configured = invocation.step.options, _configured(invocation, configuration)
+    said = {name: _seconds(options.get(name)) for name in StepSettings.model_fields}
+    said |= {name: configuration[name] for name in PIPELINE_WIDE if said[name] is None}
+    overridden = {
+        name: value for name in StepSettings.model_fields if (value := configured[name]) is not None
+    }
+    try:
+        return StepSettings.model_validate({**said, **overridden})
+    except ValidationError as error:
+        reasons = "; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors())
+        raise AuthoringError(f"Step {invocation.name!r}: {reasons}.") from error

@@ -1,0 +1,110 @@
+"""The JSON Schema (2020-12) of a pipeline's run configuration, made from the signatures of its steps."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+
+from zenweb.config.parameters import Parameter, parameter_adapters
+from zenweb.config.run_configuration import PipelineRunConfiguration, StepRunConfiguration
+from zenweb.config.signatures import EMPTY
+from zenweb.config.spec import PipelineSpec, StepSpec
+
+__all__ = ["build_config_schema", "build_config_template", "parameter_adapters", "parameter_schemas"]
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+Schema = dict[str, Any]
+
+
+def build_config_schema(spec: PipelineSpec) -> Schema:
+    """What a run of this pipeline may be given."""
+    steps = {step.name: _step_section(step) for step in spec.steps}
+    pipeline_parameters = {name: {"default": value} for name, value in spec.parameters.items()}
+    return {
+        "$schema": DIALECT,
+        "type": "object",
+        "$defs": spec.definitions,
+        "additionalProperties": False,
+        "properties": {
+            **_keys_of(PipelineRunConfiguration),
+            "parameters": {
+                "type": ["object", "null"],
+                "title": "Parameters",
+                "additionalProperties": False,
+                "properties": pipeline_parameters,
+            },
+            "steps": {"type": "object", "title": "Steps", "additionalProperties": False, "properties": steps},
+        },
+    }
+
+
+def build_config_template(spec: PipelineSpec, run_name: str | None = None) -> dict[str, Any]:
+    """The configuration a run starts from: every default, ready to be edited."""
+    return {
+        "run_name": run_name or f"{spec.name}-{{date}}-{{time}}",
+        "steps": {step.name: {"parameters": dict(step.parameters)} for step in spec.steps},
+    }
+
+
+def parameter_schemas(steps: Mapping[str, Sequence[Parameter]]) -> tuple[dict[str, Schema], Schema]:
+    """Per step the schema of its parameters, and the `$defs` that all of them share without a clash of names."""
+    keyed = {
+        (step, parameter.name): parameter for step, parameters in steps.items() for parameter in parameters
+    }
+    properties, shared = TypeAdapter.json_schemas(
+        [(key, "validation", parameter.adapter) for key, parameter in keyed.items()]
+    )
+    described = {key: _property(parameter, properties[key, "validation"]) for key, parameter in keyed.items()}
+    schemas = {
+        step: _object_schema(
+            parameters, {parameter.name: described[step, parameter.name] for parameter in parameters}
+        )
+        for step, parameters in steps.items()
+    }
+    return schemas, shared.get("$defs", {})
+
+
+def humanised(name: str) -> str:
+    """`learning_rate` as `Learning rate`."""
+    words = name.replace("_", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+def _step_section(step: StepSpec) -> Schema:
+    return {
+        "type": "object",
+        "title": humanised(step.name),
+        "description": step.description,
+        "additionalProperties": False,
+        "properties": {
+            **_keys_of(StepRunConfiguration),
+            "parameters": step.parameters_schema,
+        },
+    }
+
+
+@cache
+def _keys_of(section: type[BaseModel]) -> Schema:
+    """The keys of a configuration, loosely typed, but for the steps and their parameters."""
+    properties: dict[str, Schema] = section.model_json_schema()["properties"]
+    for schema in properties.values():
+        schema.pop("default", None)
+    return properties
+
+
+def _object_schema(parameters: Sequence[Parameter], properties: Schema) -> Schema:
+    return {
+        "type": "object",
+        "title": "Parameters",
+        "additionalProperties": False,
+        "required": [parameter.name for parameter in parameters if parameter.is_required],
+        "properties": properties,
+    }
+
+
+def _property(parameter: Parameter, schema: Schema) -> Schema:
+    told = {"title": humanised(parameter.name), "description": parameter.description}
+    # What `Field` says of itself goes before what we make of the name and the docstring.
+    described = {**{key: text for key, text in told.items() if text}, **schema}
+    return described if parameter.value is EMPTY else {**described, "default": parameter.value}

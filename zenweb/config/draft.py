@@ -1,0 +1,160 @@
+"""The pipeline being put together: its function runs, and each step that it calls leaves a note instead of a result."""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from zenweb.config.definition import Definition
+from zenweb.config.signatures import declared_outputs, declared_parameters
+from zenweb.config.suggestions import suggestion
+from zenweb.exceptions import AuthoringError
+
+
+class Placeholder:
+    """Stands in the pipeline function for what a step will return: it can be handed on, nothing else."""
+
+    def __init__(self, step_name: str) -> None:
+        self.step_name = step_name
+
+    def __repr__(self) -> str:
+        return f"<what step {self.step_name!r} will return>"
+
+    def _refuse(self, *_: object) -> NoReturn:
+        raise AuthoringError(
+            f"What step {self.step_name!r} returns has no value yet while the pipeline is put together. "
+            "Hand it to another step, which gets the value; work with values inside of steps."
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # what Python and its tools probe for
+            raise AttributeError(name)
+        self._refuse()
+
+    # Without these, `if output:` and `output == 3` would quietly take one branch for every run.
+    __bool__ = __eq__ = __lt__ = __le__ = __gt__ = __ge__ = __contains__ = _refuse
+    __iter__ = __len__ = __getitem__ = __call__ = __int__ = __float__ = __index__ = _refuse
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse
+    __hash__ = object.__hash__
+
+
+class StepOutput(Placeholder):
+    """One output of a step."""
+
+    def __init__(self, step_name: str, output_name: str) -> None:
+        super().__init__(step_name)
+        self.output_name = output_name
+
+    def __repr__(self) -> str:
+        return f"<output {self.output_name!r} of step {self.step_name!r}>"
+
+
+class NoOutput(Placeholder):
+    """A step that returns nothing. Still good for `after=`."""
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """One use of a step in a pipeline."""
+
+    name: str
+    step: Definition[..., Any]
+    arguments: Mapping[str, Any]
+    """What the call gave: values, and outputs of earlier steps."""
+    after: frozenset[str]
+    """Names of steps that have to end before."""
+
+
+class PipelineDraft:
+    """The uses of steps so far, by the names they have in this pipeline."""
+
+    def __init__(self) -> None:
+        self.invocations: dict[str, Invocation] = {}
+
+    def invoke(self, step: Definition[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Note one call and return what stands for its result: one placeholder, or a tuple of them."""
+        own = inspect.signature(step.entrypoint).parameters
+        after = kwargs.pop("after", ()) if "after" not in own else ()
+        wanted = kwargs.pop("id", None) if "id" not in own else None
+        name = self._free_name(step.name, wanted)
+        arguments, names = _bound(step, args, kwargs), frozenset(self._names_in(after))
+        self.invocations[name] = Invocation(name, step, arguments, names)
+        return _placeholders(name, step)
+
+    def _names_in(self, after: Any) -> Iterator[str]:
+        """The names that `after=` points to: a name, what a step returned, a step, or several of them."""
+        if isinstance(after, tuple | list | set):
+            for member in after:
+                yield from self._names_in(member)
+        elif isinstance(after, Placeholder):
+            yield after.step_name
+        elif isinstance(after, Definition):
+            yield from self._uses_of(after)
+        elif after is not None:
+            yield str(after)  # perhaps of a step that comes later: checked when all are known
+
+    def _uses_of(self, step: Definition[..., Any]) -> list[str]:
+        names = [name for name, invocation in self.invocations.items() if invocation.step is step]
+        if not names:
+            raise AuthoringError(
+                f"{step.label} is not used in this pipeline before the step that comes after it."
+            )
+        return names
+
+    def _free_name(self, name: str, wanted: str | None) -> str:
+        if wanted is not None and wanted in self.invocations:
+            raise AuthoringError(f"There is already a step {wanted!r} in this pipeline: choose another `id`.")
+        if wanted is not None:
+            return wanted
+        candidates = (
+            name if number == 1 else f"{name}_{number}" for number in range(1, len(self.invocations) + 2)
+        )
+        return next(candidate for candidate in candidates if candidate not in self.invocations)
+
+
+_active: ContextVar[PipelineDraft | None] = ContextVar("zenweb_draft", default=None)
+
+
+def active_draft() -> PipelineDraft | None:
+    """The draft of the pipeline function that is running now, if one is."""
+    return _active.get()
+
+
+@contextmanager
+def drafting() -> Iterator[PipelineDraft]:
+    """While it lasts, calling a step notes it in the draft."""
+    draft = PipelineDraft()
+    token = _active.set(draft)
+    try:
+        yield draft
+    finally:
+        _active.reset(token)
+
+
+def bound_arguments(
+    owner: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The arguments by parameter; some may be missing. An unknown keyword is named, with the one probably meant."""
+    signature = inspect.signature(function)
+    for keyword in kwargs:
+        if keyword not in signature.parameters:
+            hint = suggestion(keyword, signature.parameters)
+            raise AuthoringError(f"{owner} has no parameter {keyword!r}.{hint}")
+    try:
+        return dict(signature.bind_partial(*args, **kwargs).arguments)
+    except TypeError as error:
+        raise AuthoringError(f"{owner}: {error}.") from error
+
+
+def _bound(step: Definition[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    declared_parameters(step.entrypoint)  # refuses a signature whose parameters have no names
+    return bound_arguments(step.label, step.entrypoint, args, kwargs)
+
+
+def _placeholders(name: str, step: Definition[..., Any]) -> Any:
+    outputs = [StepOutput(name, output.name) for output in declared_outputs(step.entrypoint)]
+    if not outputs:
+        return NoOutput(name)
+    return outputs[0] if len(outputs) == 1 else tuple(outputs)

@@ -1,0 +1,72 @@
+"""The options of `@step` and `@pipeline`: the one list behind the decorators, `with_options` and `configure`."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from zenweb.config.suggestions import suggestion
+from zenweb.exceptions import AuthoringError
+
+if TYPE_CHECKING:  # pydantic must not load with the decorators
+    from os import PathLike
+
+    from zenweb.config.spec import StepRetry
+
+
+class StepOptions(TypedDict, total=False):
+    name: str
+    enable_cache: bool
+    retry: "StepRetry | Mapping[str, int]"
+    timeout: float | timedelta
+    """Seconds."""
+    queue: str
+    priority: int
+    parameters: dict[str, Any]
+    settings: dict[str, Any]
+    extra: dict[str, Any]
+    output_materializers: Any
+    on_failure: Callable[..., None]
+    on_success: Callable[..., None]
+
+
+# Known to the step object only: a spec does not carry them, so that a step's process has them from its import.
+PROCESS_OPTIONS = frozenset({"settings", "extra", "output_materializers", "on_failure", "on_success"})
+
+
+class PipelineOptions(TypedDict, total=False):
+    name: str
+    enable_cache: bool
+    retry: "StepRetry | Mapping[str, int]"
+    """For the steps that have none of their own; so are `queue` and `priority`."""
+    queue: str
+    priority: int
+    timeout: float | timedelta
+    """Seconds that a whole run may take from the start of its first step."""
+    execution_mode: str
+    """What a failed step means for the others: continue_on_failure (default), stop_on_failure or fail_fast."""
+    tags: list[str]
+    settings: dict[str, Any]
+    run_name: str
+    parameters: dict[str, Any]
+    steps: dict[str, Any]
+    """Per step: parameters, enable_cache, retry, timeout, queue, priority; as in a run configuration."""
+    config_path: "str | PathLike[str]"
+    """A run configuration in YAML; what is said in code as well, is taken from the code."""
+
+
+def check_options(owner: str, known: type, given: Iterable[str]) -> None:
+    """Refuse an option that does not exist, naming the one that was probably meant."""
+    names = list(known.__annotations__)
+    for option in given:
+        if option not in names:
+            raise AuthoringError(f"{owner} has no option {option!r}.{suggestion(option, names)}")
+
+
+def merged(options: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The options with the changes laid over them; dicts are joined, anything else is replaced."""
+    joined = {
+        name: {**options[name], **value}
+        for name, value in changes.items()
+        if isinstance(value, dict) and isinstance(options.get(name), dict)
+    }
+    return {**options, **changes, **joined}

@@ -1,0 +1,88 @@
+"""A pipeline frozen as data (version 1): what a deployment stores and a worker runs without importing anything."""
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from zenweb.enums import ExecutionMode
+
+SPEC_VERSION: Final = 1
+DAY, YEAR = 86_400, 31_536_000  # seconds
+
+Timeout = Annotated[float, Field(gt=0, le=YEAR)]
+"""Seconds."""
+QueueName = Annotated[str, Field(min_length=1, max_length=100)]
+Priority = Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
+"""The higher is taken first."""
+# Written out where it is used, so that no name of ours stands among the `$defs` of a pipeline's types.
+Mode = Annotated[
+    ExecutionMode, WithJsonSchema({"type": "string", "enum": [mode.value for mode in ExecutionMode]})
+]
+
+
+class SpecModel(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StepRetry(SpecModel):
+    """How often a failed step is tried again. The wait before try n is `delay * backoff ** (n - 1)` seconds."""
+
+    max_retries: int = Field(default=0, ge=0, le=1000)
+    delay: int = Field(default=0, ge=0, le=DAY)
+    backoff: int = Field(default=1, ge=1, le=100)
+
+
+class StepSettings(SpecModel):
+    """How a step is executed; None leaves the decision to the pipeline or the stack."""
+
+    enable_cache: bool | None = None
+    retry: StepRetry | None = None
+    timeout: Timeout | None = None
+    queue: QueueName | None = None
+    priority: Priority | None = None
+
+
+class OutputSpec(SpecModel):
+    name: str
+    artifact_name: str
+    type: str
+
+
+class InputSpec(SpecModel):
+    """The earlier output that fills a parameter."""
+
+    step: str
+    output: str
+
+
+class StepSpec(SpecModel):
+    name: str
+    source: str
+    code_hash: str
+    description: str = ""
+    inputs: dict[str, InputSpec] = Field(default_factory=dict)
+    upstream: list[str] = Field(default_factory=list)
+    """The steps that must have ended before: those of the inputs and those named by `after=`. Sorted."""
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    """JSON values from the pipeline function or else the signature's defaults. A required parameter has none."""
+    parameters_schema: dict[str, Any] = Field(default_factory=dict)
+    """A `$ref` in here points into the pipeline's `definitions`, as `#/$defs/Name` of the config schema's root."""
+    outputs: list[OutputSpec] = Field(default_factory=list)
+    settings: StepSettings = Field(default_factory=StepSettings)
+
+
+class PipelineSpec(SpecModel):
+    version: Literal[1] = SPEC_VERSION
+    name: str
+    source: str
+    description: str = ""
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    steps: list[StepSpec] = Field(default_factory=list)
+    """In an order in which they could run one after the other."""
+    definitions: dict[str, Any] = Field(default_factory=dict)
+    enable_cache: bool | None = None
+    timeout: Timeout | None = None
+    """Of a whole run, from the start of its first step."""
+    execution_mode: Mode | None = None
+    tags: list[str] = Field(default_factory=list)
+    settings: dict[str, Any] = Field(default_factory=dict)

@@ -1,0 +1,16 @@
+"""What to say beside a name that does not exist. Both begin with a blank, to follow a sentence."""
+
+import difflib
+from collections.abc import Iterable
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """` Did you mean 'x'?`, or nothing where nothing is close."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """The name probably meant, or else which names there are."""
+    names = list(known)
+    return did_you_mean(name, names) or (f" There is: {', '.join(names)}." if names else "")

@@ -1,0 +1,123 @@
+"""Which server the SDK talks to, with which key, and which stack is active: from the environment or a file.
+
+Beside the server's settings, the only module that reads the environment.
+"""
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from zenweb.exceptions import NotConnected
+
+FILE_NAME = "connection.json"
+
+
+@dataclass(frozen=True)
+class Connection:
+    server_url: str
+    api_key: str
+    active_stack: str | None = None
+
+
+def load() -> Connection:
+    """The connection to use. Raises NotConnected, which says what to start and what to type."""
+    url, stored = _server()
+    key = os.environ.get("ZENWEB_API_KEY") or stored.get("api_key")
+    if not key:
+        raise NotConnected(
+            f"There is no API key for {url}. Sign in with `zenweb login {url}`, or set ZENWEB_API_KEY."
+        )
+    return Connection(url, key, os.environ.get("ZENWEB_ACTIVE_STACK") or stored.get("active_stack"))
+
+
+def save(
+    *, server_url: str | None = None, api_key: str | None = None, active_stack: str | None = None
+) -> None:
+    """Store what is given beside what is stored; with another server, nothing of the former one is kept."""
+    stored = _read()
+    if server_url is not None:
+        server_url = normalised(server_url)
+        stored = stored if server_url == stored.get("server_url") else {}
+    given = {"server_url": server_url, "api_key": api_key, "active_stack": active_stack}
+    _write({**stored, **{name: value for name, value in given.items() if value is not None}})
+
+
+def save_active_stack(name: str) -> None:
+    """Store the choice of a stack for the stored server. What the environment says could not be changed that way."""
+    _, stored = _server()
+    if not stored or "ZENWEB_ACTIVE_STACK" in os.environ:
+        raise NotConnected(
+            f"The environment says what to connect to: choose the stack there too, by ZENWEB_ACTIVE_STACK={name}."
+        )
+    save(active_stack=name)
+
+
+def config_folder() -> Path:
+    """Where the SDK keeps its file, and the artifacts of runs in the caller's own process."""
+    return Path(os.environ.get("ZENWEB_CONFIG_DIR") or click.get_app_dir("zenweb"))
+
+
+def normalised(url: str) -> str:
+    """The address without a slash at its end; without a scheme it is taken for https, on this machine for http."""
+    url = url.strip()
+    if not url:
+        raise NotConnected(
+            "No ZenWeb server is configured. Start one with `zenweb up`, or connect to one with `zenweb login URL` "
+            "(or set ZENWEB_SERVER_URL and ZENWEB_API_KEY)."
+        )
+    if "://" not in url:
+        url = f"{'http' if is_this_machine(f'http://{url}') else 'https'}://{url}"
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise NotConnected(f"{url!r} is not a server's address: write it like https://zenweb.example.com.")
+    return url.rstrip("/")
+
+
+def is_this_machine(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _server() -> tuple[str, dict[str, Any]]:
+    """The server's address, and what is stored for it."""
+    stored = _read()
+    url = normalised(os.environ.get("ZENWEB_SERVER_URL") or stored.get("server_url") or "")
+    # A stored key belongs to the stored server: another one, named in the environment, must not get to see it.
+    return url, stored if url == stored.get("server_url") else {}
+
+
+def _read() -> dict[str, Any]:
+    path = config_folder() / FILE_NAME
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise NotConnected(
+            f"{path} cannot be read ({error}). Delete it and sign in again with `zenweb login`."
+        ) from error
+    return stored if isinstance(stored, dict) else {}
+
+
+def _write(stored: dict[str, Any]) -> None:
+    folder = config_folder()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Made with mode 600 and put in place whole: the key is at no moment readable by others.
+    descriptor, name = tempfile.mkstemp(dir=folder, prefix=".connection-")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(stored, file, indent=2)
+        Path(name).replace(folder / FILE_NAME)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise

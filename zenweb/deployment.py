@@ -1,0 +1,77 @@
+"""Freezes a pipeline on the server, and runs what was frozen: what calling a pipeline or making a template comes to."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zenweb import __version__, connection
+from zenweb.client import Client
+from zenweb.config.code_archive import pack
+from zenweb.config.compiler import compile_pipeline, configuration_of
+from zenweb.config.config_schema import build_config_schema, build_config_template
+from zenweb.config.source import source_root
+from zenweb.config.spec import PipelineSpec
+from zenweb.exceptions import LocalStackRefused
+from zenweb.execution.local_run import execute_local_run
+from zenweb.responses import DeploymentResponse, PipelineRunResponse, RunTemplateResponse, StackResponse
+
+if TYPE_CHECKING:
+    from zenweb.pipelines import Pipeline
+
+
+def create_run_template(
+    pipeline: "Pipeline[..., Any]",
+    *,
+    name: str,
+    description: str | None,
+    tags: Sequence[str] | None,
+    update: bool,
+    stack: str | None,
+) -> RunTemplateResponse:
+    """Freeze the pipeline and make a template of it. Refuses a local stack before anything is stored."""
+    client = Client()
+    chosen = client.active_stack if stack is None else client.get_stack(stack)
+    if not chosen.is_remote:
+        raise LocalStackRefused.of(
+            chosen.name, [other.name for other in client.list_stacks() if other.is_remote]
+        )
+    spec = compile_pipeline(pipeline, pipeline.arguments())
+    deployment = deploy(client, pipeline, spec, chosen)
+    return client.create_run_template(name, deployment.id, description=description, tags=tags, update=update)
+
+
+def run_pipeline(pipeline: "Pipeline[..., Any]", arguments: Mapping[str, Any]) -> PipelineRunResponse:
+    """Run the pipeline on the active stack: on workers without waiting, or in this process to the end."""
+    client = Client()
+    stack = client.active_stack
+    spec = compile_pipeline(pipeline, arguments)
+    started = client.run_deployment(deploy(client, pipeline, spec, stack).id)
+    click.echo(f"Run {started.name} on stack {stack.name}: {started.url}")
+    if stack.is_remote:
+        return started
+    execute_local_run(client, started.id, spec, str(connection.config_folder() / "artifacts"))
+    return started.refresh()
+
+
+def deploy(
+    client: Client, pipeline: "Pipeline[..., Any]", spec: PipelineSpec, stack: StackResponse
+) -> DeploymentResponse:
+    """Store the pipeline's code and its spec. Nothing new is made of what is already there."""
+    archive = pack(source_root(pipeline))
+    client.upload_code_archive(archive)
+    run_name = configuration_of(pipeline.options).run_name
+    return client.create_deployment(
+        {
+            "pipeline": spec.name,
+            "stack": str(stack.id),
+            "spec": spec.model_dump(mode="json"),
+            "config_schema": build_config_schema(spec),
+            "config_template": build_config_template(spec, run_name),
+            "code_archive": archive.sha256,
+            "requirements": [],
+            "python_version": f"{sys.version_info.major}.{sys.version_info.minor}",
+            "client_version": __version__,
+        }
+    )

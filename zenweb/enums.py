@@ -1,0 +1,103 @@
+"""Words with a fixed meaning, shared by the SDK, the wire and the database."""
+
+from enum import StrEnum
+
+
+class ExecutionStatus(StrEnum):
+    """What a run or a step is doing: ZenML 0.84's nine words, because its clients refuse others."""
+
+    INITIALIZING = "initializing"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CACHED = "cached"
+    RETRYING = "retrying"
+    RETRIED = "retried"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+
+    @property
+    def is_finished(self) -> bool:
+        return self in FINISHED_STATUSES
+
+
+FINISHED_STATUSES = frozenset(
+    {
+        ExecutionStatus.COMPLETED,
+        ExecutionStatus.FAILED,
+        ExecutionStatus.CACHED,
+        ExecutionStatus.RETRIED,
+        ExecutionStatus.STOPPED,
+    }
+)
+OPEN_STATUSES = frozenset(ExecutionStatus) - FINISHED_STATUSES
+
+
+class ExecutionMode(StrEnum):
+    """What becomes of a run when a step of it fails, in ZenML's words."""
+
+    CONTINUE_ON_FAILURE = "continue_on_failure"  # what does not depend on the step is still done
+    STOP_ON_FAILURE = "stop_on_failure"  # what runs may end, nothing new starts
+    FAIL_FAST = "fail_fast"  # what runs is stopped as well
+
+
+class Orchestrator(StrEnum):
+    """Who executes the steps of a stack."""
+
+    LOCAL = "local"  # the process that calls the pipeline
+    CELERY = "celery"  # workers
+
+    @property
+    def is_remote(self) -> bool:
+        return self is not Orchestrator.LOCAL
+
+
+class TriggerChannel(StrEnum):
+    """Through which door a run was asked for."""
+
+    PAGE = "page"
+    REST = "rest"
+    SDK = "sdk"
+    CLI = "cli"
+    ADMIN = "admin"
+    PIPELINE = "pipeline"
+    SCHEDULE = "schedule"
+
+    @property
+    def words(self) -> str:
+        """The door in a sentence: "started through …"."""
+        return _CHANNEL_WORDS[self]
+
+
+_CHANNEL_WORDS = {
+    TriggerChannel.PAGE: "the form",
+    TriggerChannel.REST: "REST",
+    TriggerChannel.SDK: "Python",
+    TriggerChannel.CLI: "the command line",
+    TriggerChannel.ADMIN: "the admin pages",
+    TriggerChannel.PIPELINE: "another pipeline",
+    TriggerChannel.SCHEDULE: "a schedule",
+}
+
+
+class ArtifactType(StrEnum):
+    """ZenML's kinds of artifact."""
+
+    DATA = "DataArtifact"
+    MODEL = "ModelArtifact"
+    DATA_ANALYSIS = "DataAnalysisArtifact"
+    SERVICE = "ServiceArtifact"
+    STATISTICS = "StatisticsArtifact"
+    SCHEMA = "SchemaArtifact"
+    BASE = "BaseArtifact"
+
+
+class PreviewKind(StrEnum):
+    """How a page shows an artifact without loading it."""
+
+    TABLE = "table"
+    IMAGE = "image"
+    HTML = "html"
+    MARKDOWN = "markdown"
+    JSON = "json"
+    TEXT = "text"

@@ -1,0 +1,120 @@
+"""Every error ZenWeb raises on purpose. The message is the sentence its reader sees; one place turns it into HTTP."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class ZenWebError(Exception):
+    """Something ZenWeb can explain. `http_status` and `wire_class` say how REST answers it."""
+
+    http_status: ClassVar[int] = 500
+    wire_class: ClassVar[str] = "RuntimeError"
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One thing that is wrong with a configuration, at one place in it."""
+
+    pointer: str
+    """JSON pointer from the configuration's root, such as `/steps/trainer/parameters/learning_rate`."""
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.pointer}: {self.message}" if self.pointer else self.message
+
+
+class ValidationFailed(ZenWebError):
+    """The input was understood but refused; `errors` names every place and reason at once."""
+
+    http_status = 422
+    wire_class = "ValueError"
+
+    def __init__(self, errors: Sequence[FieldError] | str) -> None:
+        self.errors = [FieldError("", errors)] if isinstance(errors, str) else list(errors)
+        super().__init__("; ".join(str(error) for error in self.errors))
+
+
+class MalformedRequest(ZenWebError):
+    """The body could not be read at all."""
+
+    http_status = 400
+    wire_class = "ValueError"
+
+
+class BodyTooLarge(ZenWebError):
+    """The body is larger than this server accepts."""
+
+    http_status = 413
+    wire_class = "ValueError"
+
+
+class CredentialsNotValid(ZenWebError):
+    """Nobody, or nobody known, is asking."""
+
+    http_status = 401
+    wire_class = "CredentialsNotValid"
+
+
+class NotAllowed(ZenWebError):
+    """The caller may see this, but may not do that with it."""
+
+    http_status = 403
+    wire_class = "IllegalOperationError"
+
+
+class DoesNotExist(ZenWebError):
+    """There is no such thing, or the caller may not know that there is."""
+
+    http_status = 404
+    wire_class = "KeyError"
+
+
+class EntityExists(ZenWebError):
+    """The name is taken."""
+
+    http_status = 409
+    wire_class = "EntityExistsError"
+
+
+class CodeArchiveRefused(ValidationFailed):
+    """The archive is too large, or holds something that must not be unpacked."""
+
+
+class LocalStackRefused(ValidationFailed):
+    """A template needs a stack whose runs execute on workers."""
+
+    @classmethod
+    def of(cls, stack: str, remote_stacks: Sequence[str]) -> "LocalStackRefused":
+        return cls(
+            f"Unable to create a run template on the local stack {stack!r}: its runs execute in the caller's own "
+            "process. Choose a remote stack with `zenweb stack set NAME` or `--stack NAME`. "
+            f"There is: {', '.join(remote_stacks) or 'none yet'}."
+        )
+
+
+class AuthoringError(ZenWebError, ValueError):
+    """The pipeline's own code says something that cannot be frozen; the message names the step and parameter."""
+
+    http_status = 422
+    wire_class = "ValueError"
+
+
+class SourceNotFound(AuthoringError):
+    """No such module, or nothing of that name in it."""
+
+
+class ServerUnreachable(ZenWebError):
+    """No ZenWeb server answered at the configured address."""
+
+
+class NotConnected(ZenWebError):
+    """No server address or key is configured yet."""
+
+
+class NoStepIsRunning(ZenWebError, RuntimeError):
+    """Asked for the step's context outside of a step."""
+
+
+class StepFailed(ZenWebError):
+    """A step of a run executed in this process raised; the cause is attached."""

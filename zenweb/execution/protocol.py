@@ -1,0 +1,108 @@
+"""What a worker and a step's process say to each other: one JSON object per line, each with a version."""
+
+import json
+import uuid
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from zenweb.artifacts.previews import storable
+from zenweb.config.spec import OutputSpec
+
+PROTOCOL_VERSION = 1
+StorableText = Annotated[str, AfterValidator(storable)]
+
+
+class Message(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    version: int = PROTOCOL_VERSION
+
+
+class StoredArtifact(Message):
+    """A value in the artifact store, with what it takes to load it."""
+
+    uri: str
+    materializer: str
+    data_type: str
+    type: str
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    preview: dict[str, str] | None = None
+
+
+class InputArtifact(StoredArtifact):
+    """An artifact version that an earlier step made."""
+
+    id: uuid.UUID
+    name: str
+    artifact_version: str
+
+
+class Assignment(Message):
+    """Everything the process needs to run one attempt of one step."""
+
+    run_id: uuid.UUID
+    run_name: str
+    pipeline_name: str
+    step_run_id: uuid.UUID
+    step_name: str
+    attempt: int
+    source: str
+    parameters: dict[str, Any]
+    inputs: dict[str, InputArtifact]
+    outputs: list[OutputSpec]
+    artifact_uri: str
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for every attempt of this step: what it should hand to systems that must act once."""
+        return str(uuid.uuid5(self.run_id, self.step_name))
+
+
+class StepException(Message):
+    """What a step raised, as text."""
+
+    type: StorableText
+    message: StorableText
+    traceback: StorableText
+
+
+class Started(Message):
+    """The next thing that happens is the user's first line."""
+
+    event: Literal["started"] = "started"
+
+
+class OutputSaved(Message):
+    event: Literal["output"] = "output"
+    name: str
+    artifact: StoredArtifact
+
+
+class Completed(Message):
+    event: Literal["completed"] = "completed"
+
+
+class Failed(Message):
+    event: Literal["failed"] = "failed"
+    exception: StepException
+
+
+Event = Started | OutputSaved | Completed | Failed
+_EVENTS: dict[str, type[Event]] = {
+    "started": Started,
+    "output": OutputSaved,
+    "completed": Completed,
+    "failed": Failed,
+}
+
+
+def parse_event(line: bytes) -> Event | None:
+    """The event a line tells; None for one of a newer protocol that this version does not know."""
+    fields = json.loads(line)
+    kind = _EVENTS.get(fields.get("event"))
+    return kind.model_validate(fields) if kind else None
+
+
+def to_line(message: Message) -> bytes:
+    return message.model_dump_json().encode() + b"\n"

@@ -1,0 +1,156 @@
+"""Runs one attempt of one step: inputs in, user code, outputs out; tells each thing as an event."""
+
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from types import TracebackType
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from zenweb.artifacts import materializers
+from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
+from zenweb.config.parameters import parameter_adapters
+from zenweb.config.signatures import declared_outputs, declared_parameters
+from zenweb.enums import ArtifactType
+from zenweb.exceptions import AuthoringError, ZenWebError
+from zenweb.execution import context
+from zenweb.execution.protocol import (
+    Assignment,
+    Completed,
+    Event,
+    Failed,
+    InputArtifact,
+    OutputSaved,
+    Started,
+    StepException,
+    StoredArtifact,
+)
+from zenweb.steps import Step
+
+MESSAGE_LIMIT = 2_000
+TRACEBACK_LIMIT = 50_000
+Emit = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """What a step's signature says, read once: reading it takes longer than most of what an attempt does."""
+
+    adapters: dict[str, TypeAdapter[Any]]
+    hints: dict[str, Any]
+    outputs: dict[str, Any]
+
+
+@cache
+def _anatomy(function: Callable[..., Any]) -> Anatomy:
+    return Anatomy(
+        adapters=parameter_adapters(function),
+        hints={name: declared.hint for name, declared in declared_parameters(function).items()},
+        outputs={output.name: output.hint for output in declared_outputs(function)},
+    )
+
+
+def prepare_steps(code_root: str) -> None:
+    """Read the signatures of all steps that were imported from this folder, before anybody waits for one."""
+    files = {name: getattr(module, "__file__", None) or "" for name, module in sys.modules.items()}
+    ours = [sys.modules[name] for name, file in files.items() if file.startswith(code_root)]
+    for step in [value for module in ours for value in vars(module).values() if isinstance(value, Step)]:
+        with suppress(ZenWebError):  # said by the attempt that runs it
+            _anatomy(step.entrypoint)
+
+
+def run_attempt(step: Step[..., Any], assignment: Assignment, emit: Emit) -> BaseException | None:
+    """Run the step and emit `started`, an `output` each, then `completed` or `failed`.
+
+    What the step raised is returned, not raised: it is a result like any other.
+    """
+    try:
+        arguments = _arguments(step, assignment)
+        with context.running(assignment):
+            emit(Started())
+            result = step.entrypoint(**arguments)
+        for name, value in _outputs(assignment, result):
+            emit(OutputSaved(name=name, artifact=_save(assignment, step, name, value)))
+    except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001  # whatever it is, it is recorded
+        emit(Failed(exception=describe(error)))
+        return error
+    emit(Completed())
+    return None
+
+
+def describe(error: BaseException) -> StepException:
+    """An exception as text, its traceback without the frames that are ZenWeb's own."""
+    trace = "".join(traceback.format_exception(type(error), error, _own_frames_skipped(error.__traceback__)))
+    message = str(error) or type(error).__name__
+    return StepException(
+        type=type(error).__qualname__,
+        message=_shortened(message, MESSAGE_LIMIT),
+        traceback=trace[-TRACEBACK_LIMIT:],
+    )
+
+
+def _arguments(step: Step[..., Any], assignment: Assignment) -> dict[str, Any]:
+    anatomy = _anatomy(step.entrypoint)
+    parameters = {
+        name: anatomy.adapters[name].validate_python(value) for name, value in assignment.parameters.items()
+    }
+    return parameters | {name: _load(anatomy.hints[name], given) for name, given in assignment.inputs.items()}
+
+
+def _load(hint: Any, given: InputArtifact) -> Any:
+    if hint is UnmaterializedArtifact:
+        return UnmaterializedArtifact(
+            id=str(given.id),
+            name=given.name,
+            version=given.artifact_version,
+            uri=given.uri,
+            type=ArtifactType(given.type),
+            data_type=given.data_type,
+            materializer=given.materializer,
+        )
+    return materializers.load(given.uri, given.materializer)
+
+
+def _outputs(assignment: Assignment, result: Any) -> Sequence[tuple[str, Any]]:
+    names = [output.name for output in assignment.outputs]
+    if len(names) <= 1:
+        return [(name, result) for name in names]
+    if not isinstance(result, tuple | list) or len(result) != len(names):
+        found = (
+            f"{len(result)} values" if isinstance(result, tuple | list) else f"one {type(result).__name__}"
+        )
+        raise AuthoringError(
+            f"Step {assignment.step_name!r} declares {len(names)} outputs ({', '.join(names)}) but returned {found}."
+        )
+    return list(zip(names, result, strict=True))
+
+
+def _save(assignment: Assignment, step: Step[..., Any], name: str, value: Any) -> StoredArtifact:
+    uri = f"{assignment.artifact_uri}/{name}"
+    saved = materializers.save(value, _anatomy(step.entrypoint).outputs.get(name), uri)
+    return StoredArtifact(
+        uri=uri,
+        materializer=saved.materializer,
+        data_type=saved.data_type,
+        type=saved.type,
+        metadata=saved.metadata,
+        preview={"kind": saved.preview.kind, "file": saved.preview.file} if saved.preview else None,
+    )
+
+
+def _own_frames_skipped(trace: TracebackType | None) -> TracebackType | None:
+    while (
+        trace is not None
+        and trace.tb_frame.f_globals.get("__name__") == __name__
+        and trace.tb_next is not None
+    ):
+        trace = trace.tb_next
+    return trace
+
+
+def _shortened(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,389 @@
+"""A process that has imported a pipeline's module and forks one child for each attempt of its steps.
+
+Started by a worker as `python -m zenweb.execution.warm_parent`, with one end of a SOCK_SEQPACKET socket as its
+standard input. The worker's packets:
+
+    {"op": "fork", "attempt": id, "until": moment}    with three descriptors: work socket, log pipe, status socket
+    {"op": "stop", "attempt": id, "grace": seconds}
+    {"op": "ping", "until": moment}
+
+The first packet back says whether the import went well. On an attempt's status socket follow its `pid` and, once it
+and everything below it is gone, how it `exited`. The parent ends all it started when the worker's socket closes or
+the moment (of the monotonic clock, which both share) has passed until which the worker surely holds its steps, so that
+nobody else can start a step while an attempt at it still lives. An attempt that was ended so, or that was asked for
+after its worker's moment, is `given_up`.
+"""
+
+import gc
+import io
+import json
+import os
+import random
+import selectors
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from zenweb.artifacts import materializers
+from zenweb.config.source import import_source, importing_for_execution
+from zenweb.execution import processes
+from zenweb.execution.protocol import Assignment, Event, Failed, Started, to_line
+from zenweb.execution.runner import describe, prepare_steps, run_attempt
+from zenweb.steps import Step
+
+MAX_PACKET = 65_536
+SPARE_DELAY = 0.005  # seconds
+# OpenMP threads started by an import do not survive a fork and hang the child: keep the libraries from starting any
+# until the child has what the user asked for again.
+REHEARSAL = Assignment(
+    run_id=UUID(int=0),
+    run_name="",
+    pipeline_name="",
+    step_run_id=UUID(int=0),
+    step_name="",
+    attempt=1,
+    source="",
+    parameters={},
+    inputs={},
+    outputs=[],
+    artifact_uri="",
+).model_dump_json()
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class Orders(BaseModel):
+    """What the worker starts this process with."""
+
+    code_root: str
+    module_source: str
+    scratch: str
+    """Where each attempt gets a folder for temporary files, removed with it."""
+    lease: float
+    """Seconds after the import within which the worker has to say until when it holds its steps."""
+
+
+@dataclass
+class Spare:
+    """A child that waits for an attempt."""
+
+    pid: int
+    orders: socket.socket
+
+
+@dataclass
+class Child:
+    attempt: str
+    pid: int
+    status: socket.socket
+    kill_at: float | None = None
+
+
+def main() -> None:
+    orders = Orders.model_validate_json(sys.argv[1])
+    control = socket.socket(fileno=os.dup(0))
+    _stdin_from_nothing()
+    # Its worker starts it from a thread that lasts as long as the worker.
+    processes.die_with_parent()
+    processes.adopt_orphans()
+    try:
+        _import(orders)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # told to the worker
+        _send(control, {"failed": describe(error).model_dump()})
+        return
+    # From here on it sees for itself when its worker dies, and must then live on to end what its attempts started.
+    processes.outlive_parent()
+    _send(control, {"ready": os.getpid()})
+    WarmParent(control, orders).serve()
+
+
+def _import(orders: Orders) -> None:
+    os.chdir(orders.code_root)
+    sys.path.insert(0, orders.code_root)
+    environment = os.environ  # noqa: TID251  # to change it for what is imported, not to be configured by it
+    given = {name: environment.get(name) for name in THREAD_VARIABLES}
+    environment.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+    with importing_for_execution():
+        import_source(orders.module_source)
+    materializers.preload()
+    prepare_steps(orders.code_root)
+    for name, value in given.items():
+        environment.pop(name) if value is None else environment.update({name: value})
+    gc.collect()
+    gc.freeze()  # a child's collector must not touch, and so copy, the pages it shares with this process
+
+
+class WarmParent:
+    """Forks, watches and buries. One thread, one selector, nothing blocking."""
+
+    def __init__(self, control: socket.socket, orders: Orders) -> None:
+        self.control = control
+        self.scratch = Path(orders.scratch)
+        self.until = time.monotonic() + orders.lease
+        self.children: dict[int, Child] = {}
+        self.spare: Spare | None = None
+        self.selector = selectors.DefaultSelector()
+        self.wakeup_read, wakeup_write = os.pipe()
+        os.set_blocking(self.wakeup_read, False)
+        os.set_blocking(wakeup_write, False)
+        signal.set_wakeup_fd(wakeup_write, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(
+            signal.SIGINT, signal.SIG_IGN
+        )  # Ctrl-C in a terminal reaches the whole group; the worker decides
+        self.selector.register(control, selectors.EVENT_READ)
+        self.selector.register(self.wakeup_read, selectors.EVENT_READ)
+
+    def serve(self) -> None:
+        self.spare = self._make_spare()
+        while self._is_wanted():
+            events = self.selector.select(self._patience())
+            for key, _ in events:
+                if key.fileobj is self.control:
+                    if not self._obey():
+                        self._end_everything()
+                        return
+                else:
+                    with suppress(BlockingIOError):
+                        os.read(self.wakeup_read, 4096)
+            has_buried = self._bury()
+            # Not right after a fork: a short step would have to wait for this before its end is told.
+            if self.spare is None and (has_buried or not events):
+                self.spare = self._make_spare()
+            self._kill_the_stubborn()
+        self._end_everything()
+
+    def _is_wanted(self) -> bool:
+        return time.monotonic() < self.until
+
+    def _patience(self) -> float:
+        now = time.monotonic()
+        deadlines = [child.kill_at for child in self.children.values() if child.kill_at is not None]
+        if self.spare is None:
+            deadlines.append(now + SPARE_DELAY)
+        return max(0.0, min([self.until, *deadlines]) - now)
+
+    def _obey(self) -> bool:
+        """Do what one packet says; False when the worker is gone."""
+        packet, descriptors, _, _ = socket.recv_fds(self.control, MAX_PACKET, 3)
+        if not packet:
+            return False
+        order = json.loads(packet)
+        if order["op"] == "stop":
+            self._stop(order["attempt"], order["grace"])
+            return True
+        if order["op"] == "fork" and order["until"] > time.monotonic():
+            self._fork(order["attempt"], *descriptors)
+        elif order["op"] == "fork":
+            self._refuse(*descriptors)
+        self.until = max(self.until, order["until"])
+        return True
+
+    def _fork(self, attempt: str, work: int, log: int, status: int) -> None:
+        """Give the attempt to the child that waits for one, or to a new one."""
+        spare = self.spare or self._make_spare()
+        socket.send_fds(spare.orders, [attempt.encode()], [work, log])
+        spare.orders.close()
+        os.close(work)
+        os.close(log)
+        child = Child(attempt, spare.pid, socket.socket(fileno=status))
+        self.children[spare.pid] = child
+        _send(child.status, {"pid": spare.pid})
+        self.spare = None
+
+    def _refuse(self, work: int, log: int, status: int) -> None:
+        """The worker was paused between its claim and this order, and others may have the step by now."""
+        os.close(work)
+        os.close(log)
+        with socket.socket(fileno=status) as opened:
+            _send(opened, {"given_up": True})
+
+    def _make_spare(self) -> "Spare":
+        """A child that is all set to run an attempt: forking costs milliseconds that no step should wait for."""
+        orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            orders.close()
+            self._become_child(theirs)
+        theirs.close()
+        return Spare(pid, orders)
+
+    def _become_child(self, orders: socket.socket) -> None:
+        """In the child: wait for an attempt, run it, end. Never returns."""
+        code = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            for number in (signal.SIGCHLD, signal.SIGINT):
+                signal.signal(number, signal.SIG_DFL)
+            os.setsid()
+            processes.die_with_parent()
+            processes.adopt_orphans()
+            for child in self.children.values():
+                child.status.close()
+            self.selector.close()
+            self.control.close()
+            os.close(self.wakeup_read)
+            _reseed()
+            _rehearse()
+            attempt, descriptors, _, _ = socket.recv_fds(orders, MAX_PACKET, 2)
+            orders.close()
+            if attempt:
+                self._run(attempt.decode(), *descriptors)
+            code = 0
+        finally:
+            _flush()
+            os._exit(code)
+
+    def _run(self, attempt: str, work: int, log: int) -> None:
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os.close(log)
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                # Each line is seen when it is printed, and the last ones of a process that dies are not lost.
+                stream.reconfigure(line_buffering=True)
+        _use_for_temporary_files(self.scratch / attempt)
+        _attend(socket.socket(fileno=work))
+
+    def _stop(self, attempt: str, grace: float) -> None:
+        for child in self.children.values():
+            if child.attempt == attempt and child.kill_at is None:
+                child.kill_at = time.monotonic() + grace
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(child.pid, signal.SIGTERM)
+
+    def _kill_the_stubborn(self) -> None:
+        now = time.monotonic()
+        for child in self.children.values():
+            if child.kill_at is not None and child.kill_at <= now:
+                processes.send_to_all_below(child.pid, signal.SIGKILL)
+                processes.send(child.pid, signal.SIGKILL)
+                child.kill_at = None
+
+    def _bury(self) -> bool:
+        """Reap what has ended. What an ended attempt left behind is now a child of this process: end it too."""
+        ended = _reap()
+        for pid, status in ended:
+            if self.spare is not None and pid == self.spare.pid:
+                self.spare.orders.close()
+                self.spare = None
+            elif child := self.children.pop(pid, None):
+                self._end_orphans()
+                _remove(self.scratch / child.attempt)
+                _send(child.status, {"exited": os.waitstatus_to_exitcode(status)})
+                child.status.close()
+        return bool(ended)
+
+    def _end_orphans(self) -> None:
+        """A running attempt keeps its own orphans, so every child here that is no attempt belongs to one that ended."""
+        spare = self.spare.pid if self.spare else None
+        while orphans := [
+            pid for pid in processes.children_of(os.getpid()) if pid not in self.children and pid != spare
+        ]:
+            for orphan in orphans:
+                processes.send_to_all_below(orphan, signal.SIGKILL)
+                processes.send(orphan, signal.SIGKILL)
+            for orphan in orphans:
+                with suppress(ChildProcessError):
+                    os.waitpid(orphan, 0)
+
+    def _end_everything(self) -> None:
+        for pid in list(processes.descendants_of(os.getpid())):
+            processes.send(pid, signal.SIGKILL)
+        ended = list(self.children.values())
+        self.children.clear()
+        self.spare = None
+        self._end_orphans()
+        for child in ended:
+            _send(child.status, {"given_up": True})
+
+
+def _reap() -> list[tuple[int, int]]:
+    ended = []
+    with suppress(ChildProcessError):
+        while (found := os.waitpid(-1, os.WNOHANG))[0]:
+            ended.append(found)
+    return ended
+
+
+def _attend(work: socket.socket) -> None:
+    """Read the assignment, run it, and tell the worker each event."""
+    lines = work.makefile("rb")
+    assignment = Assignment.model_validate_json(lines.readline())
+    emit = _emitter(work)
+    try:
+        with importing_for_execution():
+            step = import_source(assignment.source, Step)
+    except Exception as error:  # noqa: BLE001  # recorded as the step's failure
+        emit(Failed(exception=describe(error)))
+        return
+    run_attempt(step, assignment, emit)
+
+
+def _emitter(work: socket.socket) -> Callable[[Event], None]:
+    def emit(event: Event) -> None:
+        _flush()  # what was printed before an event is in the log before the event is known
+        work.sendall(to_line(event))
+
+    return emit
+
+
+def _reseed() -> None:
+    """Every child would otherwise draw the same random numbers as its siblings."""
+    random.seed()
+    if numpy := sys.modules.get("numpy"):
+        numpy.random.seed()
+    if torch := sys.modules.get("torch"):
+        torch.seed()
+
+
+def _use_for_temporary_files(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    tempfile.tempdir = str(folder)
+    os.environ["TMPDIR"] = str(folder)  # noqa: TID251  # for the programs that the step starts
+
+
+def _remove(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _rehearse() -> None:
+    """Go through what every attempt goes through, so that its pages are this process's own before anybody waits."""
+    Assignment.model_validate_json(REHEARSAL)
+    to_line(Started())
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+
+
+def _stdin_from_nothing() -> None:
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+
+
+def _send(target: socket.socket, fields: dict[str, Any]) -> None:
+    with suppress(BrokenPipeError, ConnectionResetError):
+        target.send(json.dumps(fields).encode())
+
+
+if __name__ == "__main__":
+    main()

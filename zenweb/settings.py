@@ -1,0 +1,257 @@
+"""Django settings: one file, fed by the environment. Nothing else on the server reads `os.environ`."""
+
+import os
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import dj_database_url
+from csp.constants import NONCE, NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from zenweb import __version__
+
+
+def env(name: str, default: str = "") -> str:
+    return os.environ.get(name, default)
+
+
+def env_bool(name: str, default: bool = False) -> bool:
+    value = env(name)
+    return value.lower() in {"1", "true", "yes", "on"} if value else default
+
+
+def env_int(name: str, default: int) -> int:
+    value = env(name)
+    if not value:
+        return default
+    try:
+        return int(value)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} must be a whole number, not {value!r}.") from error
+
+
+def env_list(name: str, default: str = "") -> list[str]:
+    return [part.strip() for part in env(name, default).split(",") if part.strip()]
+
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = Path(env("ZENWEB_DATA_DIR", str(Path.cwd() / ".zenweb"))).resolve()
+VERSION = __version__
+# What ZenML clients are told when they ask which server this is.
+ZENML_API_VERSION = "0.84.3"
+
+# Safety
+DEBUG = env_bool("ZENWEB_DEBUG")
+SECRET_KEY = env("ZENWEB_SECRET_KEY")
+if not SECRET_KEY:
+    raise ImproperlyConfigured(
+        "ZENWEB_SECRET_KEY is not set. `zenweb up` makes one and keeps it in the data folder."
+    )
+ALLOWED_HOSTS = env_list("ZENWEB_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+PUBLIC_URL = env("ZENWEB_PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
+IS_HTTPS = PUBLIC_URL.startswith("https://")
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS
+SECURE_HSTS_SECONDS = env_int("ZENWEB_HSTS_SECONDS", 3600 if IS_HTTPS else 0)
+SECURE_SSL_REDIRECT = env_bool("ZENWEB_SSL_REDIRECT", IS_HTTPS)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env_bool("ZENWEB_BEHIND_PROXY") else None
+SESSION_COOKIE_HTTPONLY = True
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF, NONCE],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-src": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+
+# Applications
+INSTALLED_APPS = [
+    "zenweb.accounts",
+    "templates_app",
+    "runs_app",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "crispy_forms",
+    "crispy_bootstrap5",
+    "django_htmx",
+    "csp",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+ROOT_URLCONF = "zenweb.urls"
+WSGI_APPLICATION = "zenweb.wsgi.application"
+APPEND_SLASH = False  # a redirect would turn a client's POST into GET
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "zenweb" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+CRISPY_ALLOWED_TEMPLATE_PACKS = CRISPY_TEMPLATE_PACK = "bootstrap5"
+
+# Database
+DATABASE_PATIENCE = 10  # seconds until a thread that gets no connection is told so
+DATABASES = {
+    "default": dj_database_url.parse(
+        env("DATABASE_URL", f"sqlite:///{DATA_DIR / 'zenweb.sqlite3'}"),
+        conn_max_age=None,
+        conn_health_checks=True,
+    )
+}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["OPTIONS"] = {
+        # A transaction that will write takes the lock at once: it then waits its turn instead of failing half-way.
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        # NORMAL survives kill -9 but may lose the last commits at a power loss; FULL costs an fsync per commit.
+        "init_command": (
+            f"PRAGMA journal_mode=WAL; PRAGMA synchronous={env('ZENWEB_SQLITE_SYNCHRONOUS', 'NORMAL')};"
+            "PRAGMA foreign_keys=ON; PRAGMA cache_size=-16000; PRAGMA temp_store=MEMORY;"
+        ),
+    }
+if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+    # A thread takes a connection from its process's pool for a request or a step's transactions, and gives it back.
+    DATABASES["default"]["CONN_MAX_AGE"] = 0
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 5,
+        # Whoever stands still in the middle of a transaction may not hold up others for longer than a worker may.
+        "options": f"-c idle_in_transaction_session_timeout={env_int('ZENWEB_WORKER_LEASE', 10)}s",
+        "pool": {
+            "min_size": 1,
+            "max_size": env_int("ZENWEB_DATABASE_CONNECTIONS", 20),
+            "timeout": DATABASE_PATIENCE,
+            # No longer than its callers wait, or the pauses between its tries would grow to minutes.
+            "reconnect_timeout": DATABASE_PATIENCE,
+        },
+        **DATABASES["default"].get("OPTIONS", {}),
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Accounts
+AUTH_USER_MODEL = "accounts.User"
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "login"
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+ACCESS_TOKEN_LIFETIME = timedelta(hours=1)
+
+# REST
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        # Bearer first: its WWW-Authenticate header is what makes a refused client log in.
+        "zenweb.accounts.authentication.BearerAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["zenweb.api.rendering.WireJSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["zenweb.api.parsing.StrictJSONParser"],
+    "EXCEPTION_HANDLER": "zenweb.api.errors.answer_error",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = env_int("ZENWEB_BODY_LIMIT", 10 * 1024 * 1024)
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
+CODE_ARCHIVE_LIMIT = env_int("ZENWEB_CODE_LIMIT", 20 * 1024 * 1024)
+
+# Broker: messages are hints, so publishing one may not make its caller wait (socket times in seconds)
+CELERY_BROKER_URL = env("ZENWEB_BROKER_URL", f"redis+socket://{DATA_DIR / 'redis.sock'}")
+PUBLISH_OPTIONS = {
+    "socket_timeout": 0.3,
+    "socket_connect_timeout": 0.3,
+    "retry_on_timeout": False,
+    "max_retries": 0,
+    "interval_start": 0,
+}
+PUBLISH_PAUSE = timedelta(seconds=5)  # after a failure
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_DEFAULT_QUEUE = "default"
+# A message is acknowledged when its work is done, and a worker holds no more of them than it has free
+# slots: a wake-up never waits behind a long step while another worker idles. Redelivery is harmless.
+CELERY_TASK_ACKS_LATE = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+
+# Execution
+HEARTBEAT_INTERVAL = timedelta(seconds=1)
+WORKER_LEASE = timedelta(seconds=env_int("ZENWEB_WORKER_LEASE", 10))
+# Warm parents end everything below them well before others may count their worker as dead.
+PARENT_LEASE = WORKER_LEASE * 0.6
+SHUTDOWN_LIMIT = timedelta(seconds=env_int("ZENWEB_SHUTDOWN_LIMIT", 8))
+LOCAL_RUN_LEASE = timedelta(seconds=30)
+STOP_GRACE = timedelta(seconds=env_int("ZENWEB_STOP_GRACE", 10))
+MAX_WORKER_DEATHS = env_int("ZENWEB_MAX_WORKER_DEATHS", 3)
+LOG_LIMIT = env_int("ZENWEB_LOG_LIMIT", 20 * 1024 * 1024)
+# What user code may see of the worker's environment: no key of ours, no database, no broker.
+STEP_ENVIRONMENT_PATTERNS = env_list(
+    "ZENWEB_STEP_ENVIRONMENT", "PATH,HOME,USER,LANG,LC_*,TZ,TMPDIR,LD_LIBRARY_PATH,VIRTUAL_ENV,SSL_CERT_*"
+)
+STEP_ENVIRONMENT = {
+    name: value
+    for name, value in os.environ.items()
+    if any(fnmatchcase(name, pattern) for pattern in STEP_ENVIRONMENT_PATTERNS)
+}
+ARTIFACT_STORE_URI = env("ZENWEB_ARTIFACT_STORE", str(DATA_DIR / "artifacts"))
+
+# Text and time
+LANGUAGE_CODE = "en"
+USE_I18N = True
+TIME_ZONE = env("ZENWEB_TIME_ZONE", "UTC")
+USE_TZ = True
+
+# Static files: built into static/dist by `make static`
+STATIC_URL = "static/"
+STATICFILES_DIRS = [("zenweb", BASE_DIR / "static" / "dist")]
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env("ZENWEB_LOG_LEVEL", "INFO")},
+    # Every 4xx answer is already told to its caller.
+    "loggers": {"django.request": {"level": "ERROR"}},
+}
