@@ -1,12 +1,9 @@
 """The cast and the things that most tests need."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.signals import request_finished, request_started
-from django.db import close_old_connections
 from django.test import Client
 
 from runs_app.management.commands.bootstrap import bootstrap
@@ -14,16 +11,6 @@ from templates_app.models import PipelineDeployment, RunTemplate, Stack
 from tests.factories import freeze, make_template
 from zenweb.accounts.models import User
 from zenweb.accounts.services import create_api_key
-
-
-@pytest.fixture(autouse=True, scope="session")
-def requests_keep_the_connection() -> Iterator[None]:
-    """A request that is answered in the test's own process shall not end the test's transaction with its own."""
-    for signal in (request_started, request_finished):
-        signal.disconnect(close_old_connections)
-    yield
-    for signal in (request_started, request_finished):
-        signal.connect(close_old_connections)
 
 
 @pytest.fixture(autouse=True)

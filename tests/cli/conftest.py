@@ -1,18 +1,16 @@
 """A command line that is connected to the real application, with only the network left out."""
 
 import sys
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable
 
-import httpx
 import pytest
 from click.testing import CliRunner, Result
 
 from tests.factories import PIPELINES
+from tests.in_process import network
 from zenweb import connection
 from zenweb.cli.main import main
 from zenweb.transport import Transport
-from zenweb.wsgi import application
 
 Zenweb = Callable[..., Result]
 
@@ -28,8 +26,7 @@ def config_folder(tmp_path, monkeypatch):
 @pytest.fixture
 def zenweb(config_folder, stacks, monkeypatch) -> Zenweb:
     """Runs a command of somebody who has not signed in."""
-    wsgi = httpx.WSGITransport(app=without_bodies_of_head)
-    in_process = lambda url, key, http=None: Transport(url, key, wsgi)  # noqa: E731
+    in_process = lambda url, key, http=None: Transport(url, key, network())  # noqa: E731
     monkeypatch.setattr("zenweb.cli.login.Transport", in_process)
     monkeypatch.setattr("zenweb.client.shared_transport", lambda it: in_process(it.server_url, it.api_key))
     return lambda *arguments, **options: CliRunner().invoke(main, arguments, **options)
@@ -52,9 +49,3 @@ def in_pipelines_folder(monkeypatch):
     for name in set(sys.modules) - before:
         if getattr(sys.modules[name], "__file__", None) and str(PIPELINES) in str(sys.modules[name].__file__):
             del sys.modules[name]
-
-
-def without_bodies_of_head(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    """A web server drops what an application answers to HEAD."""
-    body = application(environ, start_response)
-    return [] if environ["REQUEST_METHOD"] == "HEAD" else body

@@ -1,11 +1,10 @@
 """The SDK against the real server, in one process: pipelines are frozen, become templates and runs."""
 
-import httpx
 import pytest
-from django.core.wsgi import get_wsgi_application
 
 from runs_app.models import PipelineRun
 from templates_app.models import CodeArchive, PipelineDeployment, RunTemplate
+from tests.in_process import network
 from zenweb import connection, pipeline, step
 from zenweb.client import Client
 from zenweb.config.source import source_root
@@ -50,9 +49,8 @@ def connected(stacks, alices_key, tmp_path, monkeypatch):
     """The SDK is signed in as Alice, and the network leads to the server in this process."""
     monkeypatch.setenv("ZENWEB_CONFIG_DIR", str(tmp_path / "config"))
     connection.save(server_url="http://testserver", api_key=alices_key, active_stack="celery")
-    network = httpx.WSGITransport(get_wsgi_application(), raise_app_exceptions=True)
     monkeypatch.setattr(
-        "zenweb.client.shared_transport", lambda c: Transport(c.server_url, c.api_key, network)
+        "zenweb.client.shared_transport", lambda c: Transport(c.server_url, c.api_key, network())
     )
     # Packing all of this repository for each test would say nothing more.
     monkeypatch.setattr("zenweb.deployment.source_root", lambda p: source_root(p) / "tests" / "pipelines")

@@ -1,0 +1,37 @@
+"""The real application as the network of a client in the same process, inside the test's own transaction."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
+
+from zenweb.wsgi import application
+
+
+def network() -> httpx.WSGITransport:
+    return httpx.WSGITransport(app=_application, raise_app_exceptions=True)
+
+
+def _application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    with _keeping_the_connection():
+        response = application(environ, start_response)
+        body = list(response)
+        response.close()
+    # A web server drops what an application answers to HEAD.
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else body
+
+
+@contextmanager
+def _keeping_the_connection() -> Iterator[None]:
+    """A request shall not end the test's transaction with its own. Around each: Django's test client puts this back."""
+    signals = [
+        signal for signal in (request_started, request_finished) if signal.disconnect(close_old_connections)
+    ]
+    try:
+        yield
+    finally:
+        for signal in signals:
+            signal.connect(close_old_connections)
