@@ -1,5 +1,5 @@
 # `make demo` starts ZenWeb with its examples; `make test` runs every check there is.
-# VENV=folder, PYTHON=interpreter, PORT=9000 and ONCE=1 are understood where they make sense.
+# VENV=folder, PYTHON=interpreter, PORT=9000, ONCE=1 and JOBS=2 (test processes) are understood where they make sense.
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -11,6 +11,8 @@ CHECK_SETTINGS := DJANGO_SETTINGS_MODULE=tests.settings
 # What PostgreSQL does otherwise than SQLite shows where runs and accounts are written.
 ON_POSTGRESQL := tests/runs tests/templates tests/web tests/cli/test_login.py tests/cli/test_run.py \
 	tests/sdk/test_client_with_server.py
+# Side by side, by file: much of what the slow tests do is to wait for processes. A file's tests share what they start.
+PYTEST = $(BIN)/python -m pytest --numprocesses $(or $(JOBS),2) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help demo test test-all check pytest pytest-postgresql faults bench lock static wheel chromium clean
 .DELETE_ON_ERROR:
@@ -48,7 +50,7 @@ check: $(VENV)/.dev
 	@$(BIN)/mypy
 
 pytest: $(VENV)/.dev $(BUILT) chromium
-	@$(BIN)/python -m pytest --basetemp=build/pytest $(PYTEST_OPTIONS)
+	@$(PYTEST) --basetemp=build/pytest $(PYTEST_OPTIONS)
 
 faults: $(VENV)/.dev
 	@ZENWEB_FAULTS=long ZENWEB_FAULTS_SEED=$(or $(SEED),1) $(BIN)/python -m pytest tests/faults --basetemp=build/pytest
@@ -58,8 +60,7 @@ bench: $(VENV)/.dev
 
 # The tests start a PostgreSQL of their own.
 pytest-postgresql: $(VENV)/.dev $(BUILT) chromium
-	@ZENWEB_TEST_DATABASE=postgresql \
-		$(BIN)/python -m pytest --basetemp=build/pytest-postgresql $(ON_POSTGRESQL) $(PYTEST_OPTIONS)
+	@ZENWEB_TEST_DATABASE=postgresql $(PYTEST) --basetemp=build/pytest-postgresql $(ON_POSTGRESQL) $(PYTEST_OPTIONS)
 
 # Environments. A stamp per requirements file makes the second start immediate.
 $(BIN)/python:
