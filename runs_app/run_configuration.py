@@ -7,6 +7,7 @@ from typing import Any
 
 from templates_app.models import PipelineDeployment
 from templates_app.schema_validation import MAX_DEPTH, depth_of, find_errors
+from zenweb.config.config_schema import step_keys
 from zenweb.config.spec import PipelineSpec, StepSpec
 from zenweb.config.suggestions import did_you_mean
 from zenweb.enums import ExecutionMode
@@ -122,7 +123,7 @@ def _unknown_though_empty(
     if isinstance(steps, dict):
         known = keys["steps"]["properties"]
         places += [
-            (f"/steps/{name}", steps[name], known[name]["properties"])
+            (f"/steps/{name}", steps[name], step_keys(config_schema, name))
             for name in steps
             if name in known and isinstance(steps[name], dict)
         ]

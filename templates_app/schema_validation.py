@@ -126,8 +126,8 @@ def _is_time(text: str) -> bool:
 
 def _explain(error: jsonschema_rs.ValidationError, schema: dict[str, Any]) -> Iterator[FieldError]:
     path, kind = list(error.instance_path), error.kind
-    if isinstance(kind, Kind.AdditionalProperties):
-        known = list(_at(schema, list(error.schema_path)[:-1]).get("properties", {}))
+    if isinstance(kind, Kind.AdditionalProperties | Kind.UnevaluatedProperties):
+        known = _known_names(schema, _at(schema, list(error.schema_path)[:-1]))
         for name in kind.unexpected:
             yield FieldError(pointer_to([*path, name]), f"There is no {name!r} here.{_hint(name, known)}")
     elif isinstance(kind, Kind.Required):
@@ -136,6 +136,11 @@ def _explain(error: jsonschema_rs.ValidationError, schema: dict[str, Any]) -> It
         yield from _explain_choice(error, kind.context, schema)
     else:
         yield FieldError(pointer_to(path), _sentence(error))
+
+
+def _known_names(schema: dict[str, Any], part: dict[str, Any]) -> list[str]:
+    """The names that an object may have here, those of what it refers to included."""
+    return [*part.get("properties", {}), *_referred(schema, part).get("properties", {})]
 
 
 def _hint(name: str, known: Sequence[str]) -> str:
@@ -206,9 +211,13 @@ def _at(schema: Any, path: Sequence[str | int]) -> dict[str, Any]:
     here = schema
     for part in path:
         if part == "$ref" and isinstance(here, dict):
-            here = _at(
-                schema, [name.replace("~1", "/").replace("~0", "~") for name in here["$ref"].split("/")[1:]]
-            )
+            here = _referred(schema, here)
         else:
             here = here[int(part)] if isinstance(here, list) else here.get(part, {})
     return here if isinstance(here, dict) else {}
+
+
+def _referred(schema: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    """What the `$ref` of a part of the schema points to; nothing where it has none."""
+    names = str(part.get("$ref", "")).split("/")[1:]
+    return _at(schema, [name.replace("~1", "/").replace("~0", "~") for name in names]) if names else {}

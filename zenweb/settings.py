@@ -190,6 +190,7 @@ REST_FRAMEWORK = {
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = env_int("ZENWEB_BODY_LIMIT", 10 * 1024 * 1024)
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
+DEPLOYMENT_LIMIT = env_int("ZENWEB_DEPLOYMENT_LIMIT", 64 * 1024 * 1024)
 CODE_ARCHIVE_LIMIT = env_int("ZENWEB_CODE_LIMIT", 20 * 1024 * 1024)
 
 # Broker: messages are hints, so publishing one may not make its caller wait (socket times in seconds)

@@ -31,7 +31,7 @@ from templates_app.services import (
 from zenweb.accounts.models import User
 from zenweb.accounts.services import find_project
 from zenweb.api.listing import Column, Listing, by_name_or_id, find, parse_bool, parse_time, wants_hydration
-from zenweb.api.parsing import RawParser
+from zenweb.api.parsing import DeploymentParser, RawParser
 from zenweb.exceptions import DoesNotExist, FieldError, ValidationFailed
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -184,6 +184,8 @@ class CodeArchiveDetail(APIView):
 
 
 class DeploymentList(APIView):
+    parser_classes = (DeploymentParser,)
+
     def get(self, request: Request) -> Response:
         return DEPLOYMENTS.answer(in_project(visible_deployments(request), request), request.query_params)
 

@@ -25,6 +25,18 @@ class StrictJSONParser(BaseParser):
         return parse_json(read_bounded(stream, settings.DATA_UPLOAD_MAX_MEMORY_SIZE))
 
 
+class DeploymentParser(StrictJSONParser):
+    """Pipelines have as many steps as their authors want, and each is described."""
+
+    def parse(
+        self,
+        stream: IO[bytes],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        return parse_json(read_bounded(stream, settings.DEPLOYMENT_LIMIT))
+
+
 class AnyTypeJSONParser(StrictJSONParser):
     """JSON even where the client (curl without a header) calls it a form."""
 

@@ -10,6 +10,7 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from types import UnionType
 from typing import Any
@@ -275,6 +276,7 @@ def _check_process_options(invocation: Invocation) -> None:
             logger.warning("Step %r, %s: accepted, no effect", invocation.name, option)
 
 
+@cache
 def _code_hash(function: Callable[..., Any]) -> str:
     try:
         return hashlib.sha256(inspect.getsource(function).encode()).hexdigest()

@@ -15,6 +15,8 @@ __all__ = ["build_config_schema", "build_config_template", "parameter_adapters",
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
+# What every step may be given beside its parameters stands here once. No type of a pipeline has such a name.
+STEP_KEYS = "zenweb-step"
 
 
 def build_config_schema(spec: PipelineSpec) -> Schema:
@@ -24,7 +26,7 @@ def build_config_schema(spec: PipelineSpec) -> Schema:
     return {
         "$schema": DIALECT,
         "type": "object",
-        "$defs": spec.definitions,
+        "$defs": {**spec.definitions, STEP_KEYS: {"properties": _keys_of(StepRunConfiguration)}},
         "additionalProperties": False,
         "properties": {
             **_keys_of(PipelineRunConfiguration),
@@ -45,6 +47,13 @@ def build_config_template(spec: PipelineSpec, run_name: str | None = None) -> di
         "run_name": run_name or f"{spec.name}-{{date}}-{{time}}",
         "steps": {step.name: {"parameters": dict(step.parameters)} for step in spec.steps},
     }
+
+
+def step_keys(config_schema: Schema, step: str) -> Schema:
+    """Everything that one step may be given, each with its schema."""
+    section: Schema = config_schema["properties"]["steps"]["properties"][step]
+    shared: Schema = config_schema.get("$defs", {}).get(STEP_KEYS, {})
+    return {**shared.get("properties", {}), **section["properties"]}
 
 
 def parameter_schemas(steps: Mapping[str, Sequence[Parameter]]) -> tuple[dict[str, Schema], Schema]:
@@ -76,18 +85,18 @@ def _step_section(step: StepSpec) -> Schema:
         "type": "object",
         "title": humanised(step.name),
         "description": step.description,
-        "additionalProperties": False,
-        "properties": {
-            **_keys_of(StepRunConfiguration),
-            "parameters": step.parameters_schema,
-        },
+        "$ref": f"#/$defs/{STEP_KEYS}",
+        "properties": {"parameters": step.parameters_schema},
+        "unevaluatedProperties": False,
     }
 
 
 @cache
 def _keys_of(section: type[BaseModel]) -> Schema:
-    """The keys of a configuration, loosely typed, but for the steps and their parameters."""
+    """The keys of a configuration, loosely typed, without the steps and their parameters."""
     properties: dict[str, Schema] = section.model_json_schema()["properties"]
+    for described_elsewhere in ("steps", "parameters"):
+        properties.pop(described_elsewhere, None)
     for schema in properties.values():
         schema.pop("default", None)
     return properties

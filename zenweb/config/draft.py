@@ -1,6 +1,7 @@
 """The pipeline being put together: its function runs, and each step that it calls leaves a note instead of a result."""
 
 import inspect
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -72,6 +73,7 @@ class PipelineDraft:
 
     def __init__(self) -> None:
         self.invocations: dict[str, Invocation] = {}
+        self._names_made: Counter[str] = Counter()
 
     def invoke(self, step: Definition[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Note one call and return what stands for its result: one placeholder, or a tuple of them."""
@@ -108,10 +110,12 @@ class PipelineDraft:
             raise AuthoringError(f"There is already a step {wanted!r} in this pipeline: choose another `id`.")
         if wanted is not None:
             return wanted
-        candidates = (
-            name if number == 1 else f"{name}_{number}" for number in range(1, len(self.invocations) + 2)
-        )
-        return next(candidate for candidate in candidates if candidate not in self.invocations)
+        while True:
+            self._names_made[name] += 1
+            number = self._names_made[name]
+            candidate = name if number == 1 else f"{name}_{number}"
+            if candidate not in self.invocations:
+                return candidate
 
 
 _active: ContextVar[PipelineDraft | None] = ContextVar("zenweb_draft", default=None)
