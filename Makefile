@@ -58,9 +58,9 @@ faults: $(VENV)/.dev
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks --rounds $(or $(ROUNDS),5)
 
-# The tests start a PostgreSQL of their own.
+# The tests start a PostgreSQL of their own and remove it with its databases: none has to be dropped before.
 pytest-postgresql: $(VENV)/.dev $(BUILT) chromium
-	@ZENWEB_TEST_DATABASE=postgresql $(PYTEST) --basetemp=build/pytest-postgresql $(ON_POSTGRESQL) $(PYTEST_OPTIONS)
+	@ZENWEB_TEST_DATABASE=postgresql $(PYTEST) --reuse-db --basetemp=build/pytest-postgresql $(ON_POSTGRESQL) $(PYTEST_OPTIONS)
 
 # Environments. A stamp per requirements file makes the second start immediate.
 $(BIN)/python:

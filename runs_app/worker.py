@@ -199,6 +199,7 @@ class StepWorker:
                 connections.close_all()
             except Exception:
                 logger.exception("The heartbeat failed.")
+        connections.close_all()
 
     def _live_on(self) -> None:
         # From before the beat, so that it ends before anybody can have waited for one lease after it.
@@ -234,6 +235,7 @@ class StepWorker:
         while self.running and time.monotonic() < deadline:
             time.sleep(0.05)
         self._over.set()
+        self._heart.join(settings.HEARTBEAT_INTERVAL.total_seconds())
         self._warming.shutdown(wait=False, cancel_futures=True)
         # In this order: nobody may start a step again while what runs here still lives.
         self.lease.until = 0.0
