@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -50,15 +51,21 @@ def running_below() -> list[psutil.Process]:
     ]
 
 
-def start(data_folder: Path, *options: str) -> subprocess.Popen[str]:
+@contextmanager
+def start(data_folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """Leaving is no wait for its end: a test that failed before would wait for ever."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ZENWEB_")}
-    return subprocess.Popen(
+    with subprocess.Popen(
         [*UP, "--port", "0", "--data-dir", str(data_folder), *options],
         env=environment | environment_of(data_folder),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def address_told_by(process: subprocess.Popen[str]) -> str:
@@ -103,10 +110,10 @@ def test_when_the_broker_dies_everything_ends_and_says_so(data_folder):
 def test_a_worker_that_dies_is_replaced_while_the_pages_go_on(data_folder):
     with start(data_folder) as process:
         address = address_told_by(process)
-        killed = child_of(process, "celery")
+        killed = child_of(process, "celery_worker")
         time.sleep(LEAST_LIFE)  # what ends sooner is not started again
         killed.kill()
-        assert eventually(lambda: child_of(process, "celery", other_than=killed), seconds=10)
+        assert eventually(lambda: child_of(process, "celery_worker", other_than=killed), seconds=10)
         assert httpx.get(f"{address}/health").is_success
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=15)
@@ -118,7 +125,7 @@ def child_of(process, part, other_than=None):
     running = [
         child for child in psutil.Process(process.pid).children() if child.status() != psutil.STATUS_ZOMBIE
     ]
-    named = [child for child in running if any(part in word for word in child.cmdline()[:4])]
+    named = [child for child in running if any(part in word for word in child.cmdline()[:5])]
     return next((child for child in named if child != other_than), None)
 
 

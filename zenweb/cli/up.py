@@ -3,16 +3,19 @@
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from zenweb.cli.data_folder import Credentials, DataFolder, open_data_folder
-from zenweb.cli.demo import Demo, require_examples
 from zenweb.cli.environment import reachable, server_environment
 from zenweb.cli.local_server import LocalServer, choose_port
 from zenweb.cli.options import data_dir_option, host_option, port_option
 from zenweb.cli.processes import STOP_GRACE, Supervisor
 from zenweb.exceptions import ZenWebError
+
+if TYPE_CHECKING:
+    from zenweb.cli.demo import Demo
 
 INTERRUPTED = 130
 
@@ -31,9 +34,13 @@ class CredentialsLost(ZenWebError):
 )
 def command(host: str, port: int, data_dir: Path, with_demo: bool, once: bool) -> None:
     """Start broker, web server and one worker here, until Ctrl-C."""
-    with_demo = with_demo or once
-    if with_demo:
+    demo = None
+    if with_demo or once:
+        # Not for others: what it imports takes 10 MB of a process that may run for months.
+        from zenweb.cli.demo import Demo, require_examples  # noqa: PLC0415
+
         require_examples()
+        demo = Demo
     port = choose_port(host, port)
     folder = open_data_folder(data_dir)
     environment = server_environment(
@@ -46,7 +53,7 @@ def command(host: str, port: int, data_dir: Path, with_demo: bool, once: bool) -
     _end_in_order_when_asked()
     try:
         with folder.locked(), Supervisor(folder.logs) as supervisor:
-            _serve(server, supervisor, with_demo=with_demo, once=once)
+            _serve(server, supervisor, demo, once=once)
     except KeyboardInterrupt:
         # Being stopped is how it ends, and no failure; a demonstration that was cut short is one.
         sys.exit(INTERRUPTED if once else 0)
@@ -61,16 +68,16 @@ def _end_in_order_when_asked() -> None:
         signal.signal(signal.SIGHUP, signal.default_int_handler)
 
 
-def _serve(server: LocalServer, supervisor: Supervisor, *, with_demo: bool, once: bool) -> None:
+def _serve(server: LocalServer, supervisor: Supervisor, demo: "type[Demo] | None", *, once: bool) -> None:
     try:
         click.echo("Starting ZenWeb …")
         credentials, is_new = server.start(supervisor)
         _tell_how_to_sign_in(server.public_url, server.folder, credentials, is_new=is_new)
-        if with_demo:
-            demo = Demo(server.local_url, _api_key(server.folder, credentials))
-            demo.register(supervisor)
+        if demo is not None:
+            shown = demo(server.local_url, _api_key(server.folder, credentials))
+            shown.register(supervisor)
             if once:
-                demo.run_training(supervisor)
+                shown.run_training(supervisor)
                 return
         click.echo("\nCtrl-C stops everything.")
         supervisor.watch()

@@ -34,14 +34,10 @@ def worker_command(
 ) -> list[str]:
     return [
         *PYTHON,
-        *("-m", "celery", "--app", "zenweb.celery", "worker"),
-        *("--pool", "threads"),
-        *("--concurrency", str(slots or default_slots())),
+        *("-m", "django", "celery_worker"),
         *("--queues", queues),
-        *("--hostname", name or f"{socket.gethostname()}-{os.getpid()}"),
-        *("--loglevel", "INFO"),
-        # Workers know of each other through the database, so they need not meet over the broker.
-        *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+        *("--slots", str(slots or default_slots())),
+        *("--name", name or f"{socket.gethostname()}-{os.getpid()}"),
     ]
 
 
