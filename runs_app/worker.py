@@ -40,6 +40,7 @@ from zenweb.exceptions import ZenWebError
 from zenweb.execution.protocol import StepException
 
 logger = logging.getLogger(__name__)
+FAREWELL = 1.0  # seconds that a thread may need to notice that all is over
 RECORDING_PAUSE = 0.5  # seconds between two tries to record an end while the database is away
 
 
@@ -199,6 +200,7 @@ class StepWorker:
                 connections.close_all()
             except Exception:
                 logger.exception("The heartbeat failed.")
+        connections.close_all()
 
     def _live_on(self) -> None:
         # From before the beat, so that it ends before anybody can have waited for one lease after it.
@@ -240,6 +242,8 @@ class StepWorker:
         self.parents.end_all()
         recording.bury_worker(self.row, "was shut down", most_deaths=None)
         shutil.rmtree(_folder(f"scratch/{os.getpid()}"), ignore_errors=True)
+        if self._heart.is_alive():
+            self._heart.join(FAREWELL)
 
 
 def _outcome(attempt: StepAttempt, end: ChildEnd) -> StepOutcome:
