@@ -70,9 +70,13 @@ class StepWorker:
         self._rebirth = threading.Lock()
         self._warming = ThreadPoolExecutor(max_workers=1, thread_name_prefix="warming")
         self._heart = threading.Thread(target=self._beat, name="heart", daemon=True)
+        self._schedules = threading.Thread(
+            target=housekeeping.keep_schedules, args=[self._over], name="schedules", daemon=True
+        )
 
     def start(self) -> None:
         self._heart.start()
+        self._schedules.start()
         logger.info("Worker %s serves %s with %d slots.", self.name, ", ".join(self.queues), self.slots)
 
     # -- work ----------------------------------------------------------------------------------------------------------
@@ -242,8 +246,9 @@ class StepWorker:
         self.parents.end_all()
         recording.bury_worker(self.row, "was shut down", most_deaths=None)
         shutil.rmtree(_folder(f"scratch/{os.getpid()}"), ignore_errors=True)
-        if self._heart.is_alive():
-            self._heart.join(FAREWELL)
+        for thread in (self._heart, self._schedules):
+            if thread.is_alive():
+                thread.join(FAREWELL)
 
 
 def _outcome(attempt: StepAttempt, end: ChildEnd) -> StepOutcome:
