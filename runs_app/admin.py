@@ -107,10 +107,14 @@ class ScheduleFiringInline(ReadOnlyInline):
 
 @admin.register(Schedule)
 class ScheduleAdmin(ReadOnlyAdmin):
-    list_display = ("name", "template", "cron", "zone", "is_paused", "next_time", "user")
+    list_display = ("name", "is_paused", "next_time", "cron", "zone", "template", "user")
     list_filter = ("is_paused", "zone", "template")
     search_fields = ("name", "id", "template__name", "user__username")
     list_select_related = ("template", "user")
+    fields = (
+        *("id", "name", "project", "user", "template", "cron", "zone", "configuration"),
+        *("is_paused", "next_time", "created", "updated"),
+    )
     inlines = (ScheduleFiringInline,)
     actions = ("pause", "resume")
 

@@ -174,7 +174,7 @@ def _launch(schedule: Schedule, nominal_time: datetime) -> PipelineRun:
         trigger=Trigger(actor=schedule.user, channel=TriggerChannel.SCHEDULE),
     )
     local = nominal_time.astimezone(ZoneInfo(schedule.zone))
-    sentence = f'Asked for by the schedule "{schedule.name}" for {local:%Y-%m-%d %H:%M %Z} ({schedule.zone}).'
+    sentence = f'Asked for by the schedule "{schedule.name}" for {local:%Y-%m-%d %H:%M}, {schedule.zone}.'
     RunEvent.objects.create(run=launch.run, sentence=sentence)
     return launch.run
 

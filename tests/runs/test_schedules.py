@@ -111,7 +111,7 @@ def test_a_time_that_has_come_makes_one_run_in_the_owners_name(
     )
     assert list(RunEvent.objects.values_list("sentence", flat=True)) == [
         "Accepted from alice through a schedule.",
-        'Asked for by the schedule "hourly" for 2026-06-01 15:00 CEST (Europe/Berlin).',
+        'Asked for by the schedule "hourly" for 2026-06-01 15:00, Europe/Berlin.',
     ]
 
 

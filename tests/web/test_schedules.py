@@ -36,9 +36,9 @@ def test_a_template_names_its_schedules_and_their_next_time(
     Schedule.objects.update(next_time=datetime.now(UTC) + timedelta(hours=5, minutes=1))
     shown = page(client, template, bob)
     assert "in 5\N{NO-BREAK SPACE}hours" in shown
-    assert "At 02:30 on Monday through Friday, as alice" in shown
+    assert "At 02:30 on Monday through Friday, Europe/Berlin" in shown
     nightly.refresh_from_db()
-    assert f"{nightly.local_next_time:%H:%M}, Europe/Berlin" in shown
+    assert f"{nightly.local_next_time:%H:%M} · Owner: alice" in shown
 
 
 def test_a_template_tells_that_a_schedule_is_paused_and_why_one_made_no_run(
