@@ -287,6 +287,33 @@ def test_any_number_of_housekeepers_make_one_run_per_time(
     assert not [entry.message for entry in caplog.records if entry.name in complaints]
 
 
+@pytest.mark.django_db(transaction=True)
+def test_an_outage_of_the_database_holds_schedules_up_and_ends_nothing(
+    template: RunTemplate, alice: User, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping, "INTERVAL", 0.01)
+    make(template, alice)
+    Schedule.objects.update(next_time=LONG_AGO, cron="0 0 1 1 *")
+    over = threading.Event()
+    keeper = threading.Thread(target=housekeeping.keep_schedules, args=[over])
+    execute("ALTER TABLE runs_app_schedule RENAME TO away")
+    try:
+        keeper.start()
+        wait_for(lambda: "schedules wait" in caplog.text)
+    finally:
+        execute("ALTER TABLE away RENAME TO runs_app_schedule")
+    try:
+        wait_for(PipelineRun.objects.exists)
+    finally:
+        over.set()
+        keeper.join(LIMIT)
+
+
+def execute(statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
 KILLED_BEFORE_ITS_COMMIT = """
 import os, signal, django
 django.setup()
