@@ -1,12 +1,22 @@
-"""Runs, steps, artifacts and workers in the admin: to look at, and to stop."""
+"""Runs, steps, artifacts, schedules and workers in the admin: to look at, and to stop."""
 
-from typing import cast
+from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from runs_app.models import ArtifactVersion, PipelineRun, RunEvent, StepAttempt, StepRun, Worker
+from runs_app.models import (
+    ArtifactVersion,
+    PipelineRun,
+    RunEvent,
+    Schedule,
+    ScheduleFiring,
+    StepAttempt,
+    StepRun,
+    Worker,
+)
+from runs_app.schedules import update_schedule
 from runs_app.services import stop_run
 from zenweb.accounts.models import User
 from zenweb.accounts.read_only_admin import ReadOnlyAdmin, ReadOnlyInline
@@ -74,6 +84,60 @@ class ArtifactVersionAdmin(ReadOnlyAdmin):
     search_fields = ("artifact__name", "id")
     list_select_related = ("artifact",)
     show_full_result_count = False
+
+
+class ScheduleFiringInline(ReadOnlyInline):
+    model = ScheduleFiring
+    fields = ("nominal_time", "created", "run", "refusal")
+    readonly_fields = fields
+    show_change_link = False
+    per_page = 50
+
+    def get_formset(self, request: HttpRequest, obj: Schedule | None = None, **kwargs: Any) -> Any:
+        """With the newest firings only: a schedule has one for each minute, perhaps."""
+        formset = super().get_formset(request, obj, **kwargs)
+        newest = self.per_page
+
+        class NewestFormSet(formset):
+            def get_queryset(self) -> QuerySet[ScheduleFiring]:
+                return super().get_queryset()[:newest]
+
+        return NewestFormSet
+
+
+@admin.register(Schedule)
+class ScheduleAdmin(ReadOnlyAdmin):
+    list_display = ("name", "is_paused", "next_time", "cron", "zone", "template", "user")
+    list_filter = ("is_paused", "zone", "template")
+    search_fields = ("name", "id", "template__name", "user__username")
+    list_select_related = ("template", "user")
+    fields = (
+        *("id", "name", "project", "user", "template", "cron", "zone", "configuration"),
+        *("is_paused", "next_time", "created", "updated"),
+    )
+    inlines = (ScheduleFiringInline,)
+    actions = ("pause", "resume")
+
+    def has_update_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("runs_app.change_schedule")
+
+    @admin.action(description="Pause the selected schedules", permissions=["update"])
+    def pause(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
+        self._update(request, queryset, is_paused=True)
+
+    @admin.action(description="Resume the selected schedules", permissions=["update"])
+    def resume(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
+        self._update(request, queryset, is_paused=False)
+
+    def _update(self, request: HttpRequest, queryset: QuerySet[Schedule], is_paused: bool) -> None:
+        done = 0
+        for schedule in queryset:
+            try:
+                update_schedule(actor=cast(User, request.user), schedule=schedule, is_paused=is_paused)
+                done += 1
+            except ZenWebError as error:
+                self.message_user(request, f"{schedule.name}: {error}", messages.ERROR)
+        self.message_user(request, f"{done} schedule(s) {'paused' if is_paused else 'resumed'}.")
 
 
 @admin.register(Worker)

@@ -1,20 +1,23 @@
-"""What must happen even when nobody asks: dead workers, forgotten steps, silent callers, time that is up.
+"""What must happen even when nobody asks: dead workers, forgotten steps, silent callers, time that is up or has come.
 
 Every worker does it; any number of them at once are safe.
 """
 
 import logging
+import threading
 import time
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
 
 from django.conf import settings
+from django.db import DatabaseError, close_old_connections, connections
 from django.utils import timezone
 
 from runs_app import recording
 from runs_app.dispatch import wake_workers
 from runs_app.models import PipelineRun, StepRun, Worker
+from runs_app.schedules import fire_due_schedules
 from templates_app.models import RunTemplateVersion
 
 logger = logging.getLogger(__name__)
@@ -62,6 +65,23 @@ class Housekeeper:
                 reason = f"died (silent for {int(now - since)} s)"
                 if recording.bury_worker(silent, reason, settings.MAX_WORKER_DEATHS, beat=beat):
                     logger.warning("Worker %s %s.", silent.name, reason)
+
+
+def keep_schedules(over: threading.Event) -> None:
+    """Fire schedules when their time has come, until the worker is over.
+
+    In a thread of its own: launching many runs may take longer than a heartbeat can wait.
+    """
+    while not over.wait(INTERVAL):
+        try:
+            fire_due_schedules()
+        except DatabaseError:
+            logger.warning("The database does not answer; schedules wait.", exc_info=True)
+            connections.close_all()
+        except Exception:
+            logger.exception("Looking for due schedules failed.")
+        close_old_connections()  # a pooled one goes back
+    connections.close_all()
 
 
 def wake_for_forgotten_steps(queues: Sequence[str]) -> None:

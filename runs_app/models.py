@@ -1,7 +1,10 @@
 """What was run: runs, their steps and attempts, their ledger, what they made, and the workers that did it."""
 
+import uuid
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import models
@@ -9,9 +12,11 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
+from runs_app import cron
 from runs_app.querysets import (
     ArtifactVersionQuerySet,
     PipelineRunQuerySet,
+    ScheduleQuerySet,
     StepRunQuerySet,
     WorkerQuerySet,
 )
@@ -304,6 +309,100 @@ class StepOutput(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Schedule(Entity):
+    """Runs a template again and again, with the same values, when a cron expression says so in a time zone."""
+
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="schedules")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="Its owner, in whose name it runs.",
+    )
+    # It outlives its template, to say why it makes no more runs.
+    template = models.ForeignKey(RunTemplate, null=True, on_delete=models.SET_NULL, related_name="schedules")
+    name = models.CharField(max_length=255)
+    cron = models.CharField(max_length=cron.EXPRESSION_LIMIT)
+    zone = models.CharField(max_length=64, help_text="The IANA time zone in which its times are meant.")
+    configuration = JSONField(default=dict, blank=True)
+    is_paused = models.BooleanField(default=False)
+    # The time that comes next. Null: it is paused, or its times cannot be worked out.
+    next_time = models.DateTimeField(null=True, editable=False)
+    # When `next_time` was worked out: later than now only where a clock was set back since.
+    looked_ahead_at = models.DateTimeField(null=True, editable=False)
+    # What `with_relations()` adds: the newest of its times that came, the newest run, and the newest time without one.
+    last_fired: datetime | None
+    last_run_id: uuid.UUID | None
+    last_refused: datetime | None
+    last_refusal: str | None
+
+    objects = ScheduleQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["project", "name"], name="schedule_name_per_project")
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["next_time"], condition=Q(next_time__isnull=False), name="schedule_next"),
+            models.Index(
+                fields=["looked_ahead_at"], condition=Q(next_time__isnull=False), name="schedule_looked_ahead"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def cron_in_words(self) -> str:
+        return cron.in_words(self.cron)
+
+    @property
+    def local_next_time(self) -> datetime | None:
+        """Its next time as the clocks of its zone will show it."""
+        return self.next_time.astimezone(ZoneInfo(self.zone)) if self.next_time else None
+
+    @property
+    def is_refused(self) -> bool:
+        """No run was made when it fired last. Of `with_relations()`."""
+        return self.last_refused is not None and self.last_refused == self.last_fired
+
+    def next_times(self, count: int) -> list[datetime]:
+        """What it will do if it is left alone; nothing while it is paused."""
+        if self.next_time is None:
+            return []
+        following = cron.times_after(self.cron, self.zone, self.next_time)
+        return [self.next_time, *islice(following, count - 1)]
+
+    def latest_due(self, now: datetime) -> datetime | None:
+        """The last of its times that have come and were not seen to; None when none has come."""
+        if self.next_time is None or self.next_time > now:
+            return None
+        return cron.last_time(self.cron, self.zone, self.next_time, now) or self.next_time
+
+
+class ScheduleFiring(models.Model):
+    """One time of a schedule that came, and the run it made or why it made none. No time can have two."""
+
+    schedule = models.ForeignKey(Schedule, on_delete=models.CASCADE, related_name="firings")
+    nominal_time = models.DateTimeField(help_text="When it was to be.")
+    run = models.OneToOneField(PipelineRun, null=True, on_delete=models.SET_NULL, related_name="firing")
+    refusal = models.CharField(
+        max_length=2000, blank=True, help_text="Why no run was made, in a sentence for a person."
+    )
+    created = models.DateTimeField(default=timezone.now, help_text="When it was done.")
+
+    class Meta:
+        ordering: ClassVar = ["-nominal_time"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["schedule", "nominal_time"], name="schedule_fires_once_per_time")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.nominal_time:%Y-%m-%d %H:%M} UTC"
 
 
 class Worker(Entity):

@@ -9,6 +9,9 @@ from django.db import models
 from templates_app.querysets import VisibleQuerySet
 from zenweb.enums import OPEN_STATUSES, ExecutionStatus
 
+# By how much the clocks of a healthy site's machines may differ.
+CLOCKS_DIFFER = timedelta(minutes=1)
+
 
 class PipelineRunQuerySet(VisibleQuerySet):
     def unfinished(self) -> Self:
@@ -72,6 +75,29 @@ class StepRunQuerySet(VisibleQuerySet):
 class ArtifactVersionQuerySet(VisibleQuerySet):
     def with_relations(self) -> Self:
         return self.select_related("artifact", "project", "user", "producer_step__run")
+
+
+class ScheduleQuerySet(VisibleQuerySet):
+    def due(self, now: datetime) -> Self:
+        """To be seen to: their time has come, or a clock was set back, so that another time comes first now."""
+        has_time = self.filter(is_paused=False, next_time__isnull=False)
+        return has_time.filter(
+            models.Q(next_time__lte=now) | models.Q(looked_ahead_at__gt=now + CLOCKS_DIFFER)
+        )
+
+    def with_relations(self) -> Self:
+        """All that is shown of it, with how it fired last."""
+        firings = self.model._meta.get_field("firings").related_model.objects.filter(
+            schedule=models.OuterRef("pk")
+        )
+        latest = firings.order_by("-nominal_time")
+        made, refused = latest.filter(run__isnull=False), latest.exclude(refusal="")
+        return self.select_related("project", "user", "template").annotate(
+            last_fired=models.Subquery(latest.values("nominal_time")[:1]),
+            last_run_id=models.Subquery(made.values("run_id")[:1], output_field=models.UUIDField()),
+            last_refused=models.Subquery(refused.values("nominal_time")[:1]),
+            last_refusal=models.Subquery(refused.values("refusal")[:1]),
+        )
 
 
 class WorkerQuerySet(models.QuerySet["Worker"]):  # type: ignore[name-defined]

@@ -17,7 +17,7 @@ from runs_app.dispatch import warm_up
 from runs_app.forms import LaunchForm, RunFilterForm
 from runs_app.ledger import ledger_of
 from runs_app.logs import read_log
-from runs_app.models import ArtifactVersion, PipelineRun, StepRun
+from runs_app.models import ArtifactVersion, PipelineRun, Schedule, StepRun
 from runs_app.services import Launch, Trigger, launch_run, stop_run
 from templates_app.models import RunTemplate
 from templates_app.schema_forms.schemas import read_steps
@@ -50,7 +50,8 @@ def run_template(request: HttpRequest, template_id: UUID) -> HttpResponse:
     if template.version.deployment.stack.is_remote:
         warm_up(template.version.deployment_id, template.version.deployment.stack.queue)
     recent = PipelineRun.objects.visible_to(request.user).filter(template=template).with_relations()[:RECENT]
-    context = {"template": template, "form": form, "recent": recent}
+    schedules = Schedule.objects.visible_to(request.user).filter(template=template).with_relations()
+    context = {"template": template, "form": form, "recent": recent, "schedules": schedules}
     return render(request, "runs_app/run_template.html", context, status=422 if is_sent else 200)
 
 

@@ -40,6 +40,7 @@ from zenweb.exceptions import ZenWebError
 from zenweb.execution.protocol import StepException
 
 logger = logging.getLogger(__name__)
+FAREWELL = 1.0  # seconds that a thread may need to notice that all is over
 RECORDING_PAUSE = 0.5  # seconds between two tries to record an end while the database is away
 
 
@@ -69,9 +70,13 @@ class StepWorker:
         self._rebirth = threading.Lock()
         self._warming = ThreadPoolExecutor(max_workers=1, thread_name_prefix="warming")
         self._heart = threading.Thread(target=self._beat, name="heart", daemon=True)
+        self._schedules = threading.Thread(
+            target=housekeeping.keep_schedules, args=[self._over], name="schedules", daemon=True
+        )
 
     def start(self) -> None:
         self._heart.start()
+        self._schedules.start()
         logger.info("Worker %s serves %s with %d slots.", self.name, ", ".join(self.queues), self.slots)
 
     # -- work ----------------------------------------------------------------------------------------------------------
@@ -235,13 +240,15 @@ class StepWorker:
         while self.running and time.monotonic() < deadline:
             time.sleep(0.05)
         self._over.set()
-        self._heart.join(settings.HEARTBEAT_INTERVAL.total_seconds())
         self._warming.shutdown(wait=False, cancel_futures=True)
         # In this order: nobody may start a step again while what runs here still lives.
         self.lease.until = 0.0
         self.parents.end_all()
         recording.bury_worker(self.row, "was shut down", most_deaths=None)
         shutil.rmtree(_folder(f"scratch/{os.getpid()}"), ignore_errors=True)
+        for thread in (self._heart, self._schedules):
+            if thread.is_alive():
+                thread.join(FAREWELL)
 
 
 def _outcome(attempt: StepAttempt, end: ChildEnd) -> StepOutcome:

@@ -67,7 +67,7 @@ def store_code_archive(*, sha256: str, content: bytes) -> CodeArchive:
 
 @transaction.atomic
 def create_pipeline(*, actor: User, project: Project, name: str, description: str = "") -> Pipeline:
-    _check_name(name)
+    check_name(name)
     if Pipeline.objects.filter(project=project, name=name).exists():
         raise EntityExists(f"A pipeline called {name!r} already exists in project {project.name!r}.")
     return Pipeline.objects.create(project=project, user=actor, name=name, description=description)
@@ -80,7 +80,7 @@ def create_deployment(
     """Freeze a pipeline; the same pipeline with the same code on the same stack is the deployment that exists."""
     spec = _parse_spec(request.spec)
     _check_config_schema(request.config_schema, spec)
-    _check_name(request.pipeline)
+    check_name(request.pipeline)
     pipeline, _ = Pipeline.objects.get_or_create(
         project=project,
         name=request.pipeline,
@@ -118,7 +118,7 @@ def create_run_template(
 ) -> RunTemplate:
     """A new template, or with `update` a new version of the one that has this name."""
     check_stack_is_remote(deployment.stack)
-    _check_name(name)
+    check_name(name)
     existing = RunTemplate.objects.select_for_update().filter(project=deployment.project, name=name).first()
     if existing is not None:
         if not update:
@@ -171,7 +171,7 @@ def update_run_template(
     check_can_edit(actor, template)
     template = RunTemplate.objects.select_for_update(of=("self",)).with_relations().get(pk=template.pk)
     if name is not None and name != template.name:
-        _check_name(name)
+        check_name(name)
         if RunTemplate.objects.filter(project=template.project, name=name).exists():
             raise EntityExists(f"A run template called {name!r} already exists.")
         template.name = name
@@ -243,7 +243,7 @@ def _check_config_schema(schema: dict[str, Any], spec: PipelineSpec) -> None:
         )
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
     if not name.strip() or len(name) > NAME_LIMIT or name in {".", ".."} or set(name) & set("/\x00"):
         sentence = f"A name has between 1 and {NAME_LIMIT} characters, and no slash: it is part of addresses."
         raise ValidationFailed([FieldError("/name", sentence)])

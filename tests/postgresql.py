@@ -32,6 +32,11 @@ def new_database() -> str:
     return _url(server, name)
 
 
+def url_of(name: str) -> str:
+    """The URL of a database of this process, for a child to share it."""
+    return _url(_server(), name)
+
+
 @cache
 def environment_of(folder: Path) -> dict[str, str]:
     """What a ZenWeb in this folder is told of its database: one of its own, of the kind that is being tested."""

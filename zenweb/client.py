@@ -21,6 +21,7 @@ from zenweb.responses import (
     PipelineResponse,
     PipelineRunResponse,
     RunTemplateResponse,
+    ScheduleResponse,
     StackResponse,
 )
 from zenweb.transport import Transport, shared_transport
@@ -136,6 +137,61 @@ class Client:
 
     def delete_run_template(self, name_id_or_prefix: NameOrId) -> None:
         self.transport.delete(f"/run_templates/{_quoted(name_id_or_prefix)}")
+
+    # Schedules
+
+    def create_schedule(
+        self,
+        name: str,
+        template_id: NameOrId,
+        cron: str,
+        *,
+        zone: str = "UTC",
+        run_configuration: RunConfiguration | None = None,
+        paused: bool = False,
+    ) -> ScheduleResponse:
+        """Have a template run by itself: `create_schedule("nightly", "training", "0 2 * * *", zone="Asia/Tokyo")`."""
+        body = {
+            "name": name,
+            "template": str(template_id),
+            "cron_expression": cron,
+            "zone": zone,
+            "configuration": wire_configuration(run_configuration),
+            "active": not paused,
+        }
+        return ScheduleResponse(self.transport, self.transport.post("/schedules", body))
+
+    def get_schedule(self, name_id_or_prefix: NameOrId) -> ScheduleResponse:
+        return self._get(ScheduleResponse, name_id_or_prefix, True)
+
+    def list_schedules(self, **filters: Any) -> Page[ScheduleResponse]:
+        """Schedules by name. Filters are those of GET /schedules, such as `template`, `active`, `page` and `size`."""
+        return self._list(ScheduleResponse, {"sort_by": "name", **filters})
+
+    def update_schedule(
+        self,
+        name_id_or_prefix: NameOrId,
+        *,
+        name: str | None = None,
+        cron: str | None = None,
+        zone: str | None = None,
+        run_configuration: RunConfiguration | None = None,
+        paused: bool | None = None,
+    ) -> ScheduleResponse:
+        """Change what is given; None leaves a thing as it is."""
+        body = {
+            "name": name,
+            "cron_expression": cron,
+            "zone": zone,
+            "configuration": None if run_configuration is None else wire_configuration(run_configuration),
+            "active": None if paused is None else not paused,
+        }
+        return ScheduleResponse(
+            self.transport, self.transport.put(f"/schedules/{_quoted(name_id_or_prefix)}", body)
+        )
+
+    def delete_schedule(self, name_id_or_prefix: NameOrId) -> None:
+        self.transport.delete(f"/schedules/{_quoted(name_id_or_prefix)}")
 
     # Pipelines, stacks, artifacts
 

@@ -1,9 +1,10 @@
 """How what was run looks on the wire."""
 
-from runs_app.models import ArtifactVersion, PipelineRun, StepOutput, StepRun
+from runs_app.models import ArtifactVersion, PipelineRun, Schedule, StepOutput, StepRun
 from templates_app.api.entities import build_reference, pipeline_reference, stack_reference, tag_entity
 from zenweb.api.envelope import Json, entity, owned, user_entity, wire_time
 
+NEXT_TIMES = 5
 STEP_CONFIGURATION_KEYS = ("enable_cache", "retry", "settings", "extra")
 
 
@@ -120,6 +121,40 @@ def describe_artifact_version(version: ArtifactVersion, hydrate: bool) -> Json:
         "producer_pipeline_run_id": str(step.run_id) if step else None,
     }
     return entity(version, name=None, body=body, metadata=metadata, resources=resources if hydrate else None)
+
+
+def describe_schedule(schedule: Schedule, hydrate: bool) -> Json:
+    """Of `with_relations()`. ZenML's clients want the keys that are always empty."""
+    body = {
+        **owned(schedule),
+        "active": not schedule.is_paused,
+        "cron_expression": schedule.cron,
+        "zone": schedule.zone,
+        "next_times": [wire_time(time) for time in schedule.next_times(NEXT_TIMES)],
+        "last_fired": wire_time(schedule.last_fired),
+        "last_run_id": str(schedule.last_run_id) if schedule.last_run_id else None,
+        "last_refusal": schedule.last_refusal,
+        "last_refused": wire_time(schedule.last_refused),
+        "start_time": None,
+        "end_time": None,
+        "interval_second": None,
+        "catchup": False,
+        "run_once_start_time": None,
+    }
+    metadata = {
+        "configuration": schedule.configuration,
+        "orchestrator_id": None,
+        "pipeline_id": None,
+        "run_metadata": {},
+    }
+    template = schedule.template
+    resources = {
+        "user": user_entity(schedule.user),
+        "template": entity(template, name=template.name, body=owned(template)) if template else None,
+    }
+    return entity(
+        schedule, name=schedule.name, body=body, metadata=metadata if hydrate else None, resources=resources
+    )
 
 
 def source(path: str) -> Json:

@@ -2,11 +2,13 @@
 
 from django.urls import path
 
-from runs_app.api import views
+from runs_app.api import schedules, views
 
 urlpatterns = [
     path("run_templates/<str:name_or_id>/runs", views.TemplateRuns.as_view()),
     path("pipeline_deployments/<str:deployment_id>/runs", views.DeploymentRuns.as_view()),
+    path("schedules", schedules.ScheduleList.as_view()),
+    path("schedules/<str:name_or_id>", schedules.ScheduleDetail.as_view()),
     path("runs", views.RunList.as_view()),
     path("runs/<str:name_or_id>", views.RunDetail.as_view()),
     path("runs/<str:name_or_id>/status", views.RunStatus.as_view()),

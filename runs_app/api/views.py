@@ -56,6 +56,7 @@ RUNS = Listing(
         "pipeline": Column("pipeline", by_name_or_id("pipeline")),
         "template_id": Column("template_id", uuid.UUID),
         "deployment_id": Column("deployment_id", uuid.UUID),
+        "schedule_id": Column("firing__schedule_id", uuid.UUID),
         "stack_id": Column("stack_id", uuid.UUID),
         "stack": Column("stack", by_name_or_id("stack")),
         "user": Column("user", by_name_or_id("user")),

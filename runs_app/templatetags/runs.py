@@ -9,7 +9,7 @@ from django.template.defaultfilters import date as format_date
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.timesince import timesince
+from django.utils.timesince import timesince, timeuntil
 
 from runs_app.forms import STATUS_WORDS
 from runs_app.models import ArtifactVersion, Execution, PipelineRun, StepAttempt, StepOutput
@@ -72,10 +72,27 @@ def moment(value: datetime | None) -> SafeString:
     if value is None:
         return SafeString("")
     local = timezone.localtime(value)
-    exact = f"{format_date(local, 'j F Y, H:i:s')} {local.tzname()}"
     is_recent = timezone.now() - value < timedelta(minutes=1)
     words = "just now" if is_recent else f"{timesince(value, depth=1)} ago"
-    return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(), exact, words)
+    return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(), _exact(local), words)
+
+
+def _exact(local: datetime) -> str:
+    return f"{format_date(local, 'j F Y, H:i:s')} {local.tzname()}"
+
+
+@register.filter
+def coming(value: datetime) -> SafeString:
+    """How soon, with the exact time for those who point at it."""
+    is_soon = value - timezone.now() < timedelta(minutes=1)
+    words = "in less than a minute" if is_soon else f"in {timeuntil(value, depth=1)}"
+    return format_html('<time datetime="{}" title="{}">{}</time>', value.isoformat(), _exact(value), words)
+
+
+@register.filter
+def day(value: datetime) -> str:
+    """The day and the minute, as the clocks of the value's own zone show them."""
+    return format_date(value, "l j F, H:i")
 
 
 @register.filter

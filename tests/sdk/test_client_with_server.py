@@ -140,6 +140,19 @@ def test_templates_are_listed_changed_and_deleted():
     assert len(Client().list_run_templates()) == 0
 
 
+def test_a_template_is_scheduled_paused_and_left_behind():
+    my_pipeline.create_run_template(name="daily")
+    made = Client().create_schedule("early", "daily", "0 5 * * *", run_configuration={"tags": ["early"]})
+    assert (made.cron, made.zone, made.is_paused, made.template.name) == ("0 5 * * *", "UTC", False, "daily")
+    assert [moment.hour for moment in made.next_times] == [5] * 5
+    assert Client().update_schedule("early", paused=True, run_configuration={}).next_times == []
+    Client().delete_run_template("daily")
+    left = Client().get_schedule(str(made.id)[:8])
+    assert (left.config, left.template, left.last_fired, left.last_run_id) == ({}, None, None, None)
+    Client().delete_schedule(made.id)
+    assert len(Client().list_schedules()) == 0
+
+
 def test_a_wrong_key_is_told():
     connection.save(api_key="wrong")
     with pytest.raises(CredentialsNotValid):

@@ -1,0 +1,113 @@
+"""REST for schedules: making, seeing, pausing, changing and deleting them."""
+
+import uuid
+from typing import Any, cast
+
+from django.db.models import QuerySet
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from runs_app.api.entities import describe_schedule
+from runs_app.models import Schedule
+from runs_app.schedules import create_schedule, delete_schedule, update_schedule
+from templates_app.api.views import (
+    NAMED,
+    SORT_TIMES,
+    Body,
+    acting_user,
+    find_run_template,
+    in_project,
+    read_body,
+)
+from zenweb.accounts.services import find_project
+from zenweb.api.listing import Column, Listing, by_name_or_id, find, parse_bool, parse_time, wants_hydration
+from zenweb.exceptions import ValidationFailed
+
+SCHEDULES = Listing(
+    columns={
+        **NAMED,
+        "active": Column("is_paused", lambda text: not parse_bool(text)),
+        "next_time": Column("next_time", parse_time),
+        "template_id": Column("template_id", uuid.UUID),
+        "template": Column("template", by_name_or_id("template")),
+        "pipeline_id": Column("template__latest_version__deployment__pipeline_id", uuid.UUID),
+        "user": Column("user", by_name_or_id("user")),
+    },
+    sortable={**SORT_TIMES, "name": "name", "next_time": "next_time"},
+    describe=describe_schedule,
+)
+
+
+class ScheduleBody(Body):
+    name: str
+    template: str
+    cron_expression: str
+    zone: str = "UTC"
+    configuration: dict[str, Any] | None = None
+    active: bool = True
+    project: str | None = None
+
+
+class ScheduleUpdateBody(Body):
+    name: str | None = None
+    cron_expression: str | None = None
+    zone: str | None = None
+    configuration: dict[str, Any] | None = None
+    active: bool | None = None
+
+
+class ScheduleList(APIView):
+    def get(self, request: Request) -> Response:
+        return SCHEDULES.answer(in_project(visible_schedules(request), request), request.query_params)
+
+    def post(self, request: Request) -> Response:
+        body = read_body(ScheduleBody, request)
+        template = find_run_template(request, body.template)
+        if body.project is not None and find_project(body.project) != template.project:
+            raise ValidationFailed(f"The run template {template.name!r} is not in project {body.project!r}.")
+        schedule = create_schedule(
+            actor=acting_user(request),
+            template=template,
+            name=body.name,
+            cron=body.cron_expression,
+            zone=body.zone,
+            configuration=body.configuration,
+            is_paused=not body.active,
+        )
+        return answer_schedule(request, schedule)
+
+
+class ScheduleDetail(APIView):
+    def get(self, request: Request, name_or_id: str) -> Response:
+        schedule = find_schedule(request, name_or_id)
+        return Response(describe_schedule(schedule, wants_hydration(request.query_params, default=True)))
+
+    def put(self, request: Request, name_or_id: str) -> Response:
+        body = read_body(ScheduleUpdateBody, request)
+        schedule = update_schedule(
+            actor=acting_user(request),
+            schedule=find_schedule(request, name_or_id),
+            name=body.name,
+            cron=body.cron_expression,
+            zone=body.zone,
+            configuration=body.configuration,
+            is_paused=None if body.active is None else not body.active,
+        )
+        return answer_schedule(request, schedule)
+
+    def delete(self, request: Request, name_or_id: str) -> Response:
+        delete_schedule(actor=acting_user(request), schedule=find_schedule(request, name_or_id))
+        return Response(None)
+
+
+def answer_schedule(request: Request, schedule: Schedule) -> Response:
+    return Response(describe_schedule(visible_schedules(request).get(pk=schedule.pk), True))
+
+
+def visible_schedules(request: Request) -> QuerySet[Any]:
+    return Schedule.objects.visible_to(request.user).with_relations()
+
+
+def find_schedule(request: Request, name_or_id: str) -> Schedule:
+    return cast(Schedule, find(visible_schedules(request), name_or_id, "schedule"))

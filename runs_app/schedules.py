@@ -1,0 +1,266 @@
+"""What is done with schedules: they are made, changed, deleted, and fired when their time has come."""
+
+import logging
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, cast
+from zoneinfo import ZoneInfo
+
+from django.db import InterfaceError, OperationalError, transaction
+from django.utils import timezone
+
+from runs_app import cron as times
+from runs_app.models import PipelineRun, RunEvent, Schedule, ScheduleFiring
+from runs_app.run_configuration import resolve
+from runs_app.services import Trigger, launch_run
+from templates_app.models import PipelineDeployment, RunTemplate
+from templates_app.permissions import check_can_run
+from templates_app.services import check_name
+from zenweb.accounts.models import User
+from zenweb.enums import TriggerChannel
+from zenweb.exceptions import EntityExists, FieldError, NotAllowed, ValidationFailed, ZenWebError
+
+logger = logging.getLogger(__name__)
+NO_TEMPLATE = "Its template was deleted. Delete this schedule, and make another for another template."
+NO_OWNER = "The account of its owner was deleted. Make the schedule again in the name of somebody else."
+UNEXPECTED = "Something went wrong that nobody foresaw ({}). The log of the worker says more."
+REFUSAL_LIMIT = 2000  # characters
+ANOTHER_DAY = timedelta(hours=25)
+Check = Callable[[], None]
+
+
+@transaction.atomic
+def create_schedule(
+    *,
+    actor: User,
+    template: RunTemplate,
+    name: str,
+    cron: str,
+    zone: str = "UTC",
+    configuration: dict[str, Any] | None = None,
+    is_paused: bool = False,
+) -> Schedule:
+    """Have a template run by itself from now on. Raises ValidationFailed with all that is wrong, times and values."""
+    check_can_run(actor, template)
+    schedule = Schedule(
+        project=template.project,
+        user=actor,
+        template=template,
+        name=name,
+        cron=_tidy(cron),
+        zone=zone,
+        configuration=configuration or {},
+        is_paused=is_paused,
+    )
+    _check_name_is_free(schedule)
+    _together(partial(_look_ahead, schedule, timezone.now()), partial(_check_values, schedule))
+    schedule.save(force_insert=True)
+    return schedule
+
+
+@transaction.atomic
+def update_schedule(
+    *,
+    actor: User,
+    schedule: Schedule,
+    name: str | None = None,
+    cron: str | None = None,
+    zone: str | None = None,
+    configuration: dict[str, Any] | None = None,
+    is_paused: bool | None = None,
+) -> Schedule:
+    """Change what is given; None leaves a thing as it is. Times that passed while it was paused are not made up for."""
+    check_can_edit(actor, schedule)
+    schedule = Schedule.objects.select_for_update(of=("self",)).get(pk=schedule.pk)
+    before = (schedule.cron, schedule.zone, schedule.is_paused)
+    schedule.cron = schedule.cron if cron is None else _tidy(cron)
+    schedule.zone = schedule.zone if zone is None else zone
+    schedule.is_paused = schedule.is_paused if is_paused is None else is_paused
+    if name is not None and name != schedule.name:
+        schedule.name = name
+        _check_name_is_free(schedule)
+    checks = list[Check]()
+    if before != (schedule.cron, schedule.zone, schedule.is_paused):
+        checks.append(partial(_look_ahead, schedule, timezone.now()))
+    if configuration is not None or is_paused is False:
+        schedule.configuration = schedule.configuration if configuration is None else configuration
+        checks.append(partial(_check_values, schedule))
+    _together(*checks)
+    schedule.save()
+    return schedule
+
+
+@transaction.atomic
+def delete_schedule(*, actor: User, schedule: Schedule) -> None:
+    """Remove a schedule with the record of its firings; the runs it made stay."""
+    check_can_edit(actor, schedule)
+    schedule.delete()
+
+
+def check_can_edit(actor: User, schedule: Schedule) -> None:
+    """Its owner and administrators may change, pause or delete a schedule."""
+    if not actor.is_active or not (actor.is_superuser or schedule.user_id == actor.pk):
+        raise NotAllowed(
+            f'Only the owner of the schedule "{schedule.name}" or an administrator may change it.'
+        )
+
+
+# -- firing -----------------------------------------------------------------------------------------------------------
+
+
+def fire_due_schedules() -> None:
+    """Launch what is due. One that cannot be launched holds up no other."""
+    # In no order: workers then get in each other's way less, and none waits for ever behind one that fails.
+    due = Schedule.objects.due(timezone.now()).order_by("?")
+    for schedule_id in list(due.values_list("pk", flat=True)):
+        try:
+            fire_schedule(schedule_id)
+        except (OperationalError, InterfaceError):
+            raise  # the database is away: whoever asks again in a second finds all as it was
+        except Exception:
+            logger.exception("Schedule %s could not be fired.", schedule_id)
+
+
+@transaction.atomic
+def fire_schedule(schedule_id: uuid.UUID) -> ScheduleFiring | None:
+    """Launch the run of a schedule whose time has come: the one place where a schedule fires.
+
+    Once per time, whoever asks how often: the firing's row is unique and is written in the run's own transaction. Of
+    several times that were missed only the last is run. None: there was nothing to do, or somebody else does it.
+    """
+    now = timezone.now()
+    due = Schedule.objects.due(now).select_for_update(of=("self",), skip_locked=True)
+    schedule = due.filter(pk=schedule_id).first()
+    if schedule is None:
+        return None
+    try:
+        times.check_times(schedule.cron, schedule.zone, now)
+    except ValidationFailed as error:
+        return _give_up(schedule, str(error))
+    nominal_time = schedule.latest_due(now)
+    _look_ahead(schedule, now)
+    schedule.save(update_fields=["next_time", "looked_ahead_at"])
+    if nominal_time is None:
+        return None  # a clock was set back
+    firing, is_new = ScheduleFiring.objects.get_or_create(schedule=schedule, nominal_time=nominal_time)
+    if not is_new:
+        return None
+    try:
+        firing.run = _launch(schedule, nominal_time)
+    except ZenWebError as error:
+        _note_refusal(firing, str(error))
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        logger.exception("The run of schedule %s could not be launched.", schedule.name)
+        _note_refusal(firing, UNEXPECTED.format(type(error).__name__))
+    firing.save(update_fields=["run", "refusal"])
+    return firing
+
+
+@transaction.atomic
+def _launch(schedule: Schedule, nominal_time: datetime) -> PipelineRun:
+    if schedule.user is None:
+        raise NotAllowed(NO_OWNER)
+    if not schedule.user.is_active:
+        raise NotAllowed(f"The account of its owner, {schedule.user.get_username()}, is switched off.")
+    template = _template_of(schedule)
+    launch = launch_run(
+        deployment=template.deployment,
+        version=template.version,
+        configuration=schedule.configuration,
+        trigger=Trigger(actor=schedule.user, channel=TriggerChannel.SCHEDULE),
+    )
+    local = nominal_time.astimezone(ZoneInfo(schedule.zone))
+    sentence = f'Asked for by the schedule "{schedule.name}" for {local:%Y-%m-%d %H:%M}, {schedule.zone}.'
+    RunEvent.objects.create(run=launch.run, sentence=sentence)
+    return launch.run
+
+
+def _give_up(schedule: Schedule, sentence: str) -> ScheduleFiring | None:
+    """Its times cannot be worked out here any more, so it rests until somebody changes it."""
+    firing, is_new = ScheduleFiring.objects.get_or_create(
+        schedule=schedule, nominal_time=schedule.next_time or timezone.now()
+    )
+    schedule.next_time = None
+    schedule.save(update_fields=["next_time"])
+    if not is_new:
+        return None
+    _note_refusal(firing, sentence)
+    firing.save(update_fields=["refusal"])
+    return firing
+
+
+def _note_refusal(firing: ScheduleFiring, sentence: str) -> None:
+    firing.refusal = sentence[:REFUSAL_LIMIT]
+    logger.warning("Schedule %s made no run: %s", firing.schedule.name, firing.refusal)
+
+
+# -- checking ---------------------------------------------------------------------------------------------------------
+
+
+def _together(*checks: Check) -> None:
+    """Make all checks; raises ValidationFailed with what each of them found."""
+    errors = list[FieldError]()
+    for check in checks:
+        try:
+            check()
+        except ValidationFailed as error:
+            errors += error.errors
+    if errors:
+        raise ValidationFailed(errors)
+
+
+def _look_ahead(schedule: Schedule, now: datetime) -> None:
+    """Work out its next time. Raises ValidationFailed for an expression or zone that cannot be understood."""
+    times.check_times(schedule.cron, schedule.zone, now)
+    schedule.looked_ahead_at = now
+    schedule.next_time = None
+    if not schedule.is_paused:
+        schedule.next_time = next(times.times_after(schedule.cron, schedule.zone, now), None)
+
+
+def _check_values(schedule: Schedule) -> None:
+    """Its values must do for its template's newest version, and for more than one run."""
+    deployment = _template_of(schedule).deployment
+    now = timezone.now()
+    # What a pattern makes of another day and another hour.
+    names = [_run_name(deployment, schedule.configuration, moment) for moment in (now, now + ANOTHER_DAY)]
+    if names[0] == names[1]:
+        sentence = (
+            f"Every run of this schedule would be called {names[0]!r}, and a name is given once. "
+            "Put {date} and {time} into run_name, or leave it out."
+        )
+        raise ValidationFailed([FieldError("/configuration/run_name", sentence)])
+
+
+def _run_name(deployment: PipelineDeployment, configuration: dict[str, Any], now: datetime) -> str:
+    try:
+        return resolve(deployment, configuration, now).run_name
+    except ValidationFailed as error:
+        raise ValidationFailed(
+            [FieldError(f"/configuration{field.pointer}", field.message) for field in error.errors]
+        ) from error
+
+
+def _template_of(schedule: Schedule) -> RunTemplate:
+    """The template with what a launch needs of it."""
+    found = RunTemplate.objects.with_relations().filter(pk=schedule.template_id).first()
+    if found is None:
+        raise ValidationFailed(NO_TEMPLATE)
+    template = cast(RunTemplate, found)
+    template.version.template = template
+    return template
+
+
+def _check_name_is_free(schedule: Schedule) -> None:
+    check_name(schedule.name)
+    others = Schedule.objects.filter(project=schedule.project_id, name=schedule.name).exclude(pk=schedule.pk)
+    if others.exists():
+        raise EntityExists(f"A schedule called {schedule.name!r} already exists. Choose another name.")
+
+
+def _tidy(cron: str) -> str:
+    return " ".join(cron.split())
