@@ -17,7 +17,7 @@ COMMANDS = {
     "stack": ("zenweb.cli.stack", "See and choose where pipelines run."),
     "pipeline": ("zenweb.cli.pipeline", "List pipelines and make run templates of them."),
     "run-template": ("zenweb.cli.run_template", "List run templates and run them."),
-    "run": ("zenweb.cli.run", "See what was run."),
+    "run": ("zenweb.cli.run", "See, stop and repair what was run."),
 }
 
 
