@@ -93,7 +93,7 @@ def plan_repair(
             planned[name] = PlannedStep(name, True, reason)
         else:
             planned[name] = PlannedStep(
-                name, False, "It completed, and nothing that decides it changed.", before.outputs
+                name, False, "It completed, and nothing it depends on changed.", before.outputs
             )
     return RepairPlan(list(planned.values()))
 
@@ -294,15 +294,21 @@ def starting_values(run: PipelineRun, known: Known) -> Configuration:
     return {**asked, "steps": steps}
 
 
-def left_over(start: Configuration, known: Known) -> Configuration:
-    """What was asked for and has no place any more, each set to null: laid over the start, this drops it."""
-    steps: Configuration = {}
-    for name, section in start["steps"].items():
-        if name not in known:
-            steps[name] = None
-        elif gone := [key for key in section.get("parameters", {}) if key not in known[name]]:
-            steps[name] = {"parameters": dict.fromkeys(gone)}
-    return {"steps": steps} if steps else {}
+def left_over(start: Configuration, known: Known) -> dict[str, list[str]]:
+    """The parameters by step that were asked for and have no place any more."""
+    asked = {name: section.get("parameters", {}) for name, section in start["steps"].items()}
+    gone = {name: [key for key in asked[name] if key not in known.get(name, ())] for name in asked}
+    return {name: keys for name, keys in gone.items() if keys or name not in known}
+
+
+def without_left_over(configuration: Configuration, start: Configuration, known: Known) -> Configuration:
+    """The configuration, told to drop what has no place any more: where a person sees that there is no field for it."""
+    steps = dict(configuration.get("steps", {}))
+    for name, keys in left_over(start, known).items():
+        section = steps.get(name, {})
+        parameters = section.get("parameters", {}) | dict.fromkeys(keys)
+        steps[name] = {**section, "parameters": parameters} if name in known else None
+    return {**configuration, "steps": steps}
 
 
 def lay_over(start: Configuration, given: Any, known: Known) -> Any:

@@ -462,7 +462,7 @@ def test_a_dry_run_tells_the_plan_and_makes_nothing(rest: Client, broken: Pipeli
             {
                 "name": "first",
                 "runs_again": False,
-                "reason": "It completed, and nothing that decides it changed.",
+                "reason": "It completed, and nothing it depends on changed.",
             },
             {"name": "second", "runs_again": True, "reason": "It failed."},
             {"name": "last", "runs_again": True, "reason": "It was not run to its end."},
