@@ -32,7 +32,8 @@ def find_reusable(
     plan = plan_of(run.deployment_id)
     known = known | _missing_inputs(run, plan, asked, known)
     earlier = statements.remember_cache_keys({step.id: cache_key(run, plan, step, known) for step in asked})
-    if not earlier:
+    # A repair runs again what its plan said; its results are remembered all the same, being the newest.
+    if not earlier or run.original_id is not None:
         return {}
     given = statements.versions_of(list(set(earlier.values())))
     wanted = {step.id: {output.name for output in plan.step(step.index).outputs} for step in asked}

@@ -4,38 +4,37 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from django import forms
 
 from runs_app.querysets import PipelineRunQuerySet
+from runs_app.repair import Repair, left_over, without_left_over
 from runs_app.run_configuration import validate
 from templates_app.models import RunTemplate, RunTemplateVersion
 from templates_app.querysets import RunTemplateQuerySet
 from templates_app.schema_forms import ConfigurationForm
 from zenweb.enums import ExecutionStatus
+from zenweb.exceptions import FieldError
 
 STATUS_WORDS = {status: status.value.capitalize() for status in ExecutionStatus} | {
     ExecutionStatus.INITIALIZING: "Waiting"
 }
 
 
-class LaunchForm(ConfigurationForm):
-    """Asks for the values of one run of one template version."""
+class StartingForm(ConfigurationForm):
+    """Starts a run: of the template version that was shown (None: of what is no template), and once."""
 
-    def __init__(
-        self,
-        version: RunTemplateVersion,
-        data: Mapping[str, Any] | None = None,
-        configuration: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.version = version
+    version: RunTemplateVersion | None
+
+    def __init__(self, *args: Any, **options: Any) -> None:
         self.new_submit_token = str(uuid.uuid4())
-        super().__init__(version.config_schema, validate=validate, data=data, configuration=configuration)
+        super().__init__(*args, **options)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
-        number = str(self.version.number)
+        number = str(self.version.number) if self.version else ""
         if self.data.get("version", number) != number:
             self.add_error(
                 None,
@@ -45,11 +44,78 @@ class LaunchForm(ConfigurationForm):
         return cleaned
 
     @property
+    def asked(self) -> Any:
+        """What is asked for, to tell one run from another."""
+        return self.configuration
+
+    @property
     def idempotency_key(self) -> str:
         """The same form sent twice is one run; sent again with other values (after "back") it is another."""
         token = str(self.data.get("submit_token", ""))[:100]
-        values = json.dumps(self.configuration, sort_keys=True).encode()
+        values = json.dumps(self.asked, sort_keys=True).encode()
         return f"{token}:{hashlib.sha256(values).hexdigest()}" if token else ""
+
+
+class LaunchForm(StartingForm):
+    """Asks for the values of one run of one template version."""
+
+    def __init__(
+        self,
+        version: RunTemplateVersion,
+        data: Mapping[str, Any] | None = None,
+        configuration: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.version = version
+        super().__init__(version.config_schema, validate=validate, data=data, configuration=configuration)
+
+
+class RepairForm(StartingForm):
+    """Asks where a repair starts, and for values, starting from those of the original."""
+
+    def __init__(self, repair: Repair, data: Mapping[str, Any] | None = None) -> None:
+        self._given = repair
+        self.version = repair.version
+        super().__init__(
+            repair.deployment.config_schema, validate=self._check, data=data, configuration=repair.start
+        )
+        steps = [(step.name, step.title) for step in self.steps]
+        self.fields["from"] = forms.ChoiceField(
+            required=False, label="Where to start", choices=[("", "What did not complete"), *steps]
+        )
+
+    @property
+    def repair(self) -> Repair:
+        """What is asked for by now: wrong values included, for the validator to find."""
+        from_steps = self._given.from_steps
+        if self.is_bound:
+            from_steps = tuple(filter(None, [self.cleaned_data.get("from")]))
+        return replace(
+            self._given,
+            from_steps=from_steps,
+            configuration=self._over_the_original(self.configuration),
+        )
+
+    @property
+    def asked(self) -> Any:
+        return self.repair.body
+
+    @property
+    def plain_steps(self) -> list[str]:
+        """The plan beside the form names every step."""
+        return []
+
+    @property
+    def left_over(self) -> dict[str, list[str]]:
+        """What the original was asked for and this version has no field for."""
+        return left_over(self._given.start, self._given.known)
+
+    def _check(self, config_schema: dict[str, Any], configuration: Any) -> list[FieldError]:
+        """A value that is not in the form (a secret left as it was) is the original's."""
+        values = replace(self._given, configuration=self._over_the_original(configuration)).values
+        return validate(config_schema, values)
+
+    def _over_the_original(self, configuration: dict[str, Any]) -> dict[str, Any]:
+        return without_left_over(configuration, self._given.start, self._given.known)
 
 
 class RunFilterForm(forms.Form):

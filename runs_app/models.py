@@ -68,6 +68,14 @@ class PipelineRun(Execution):
     template_version = models.ForeignKey(
         RunTemplateVersion, null=True, blank=True, on_delete=models.SET_NULL, related_name="runs"
     )
+    original = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="repairs",
+        help_text="The run it repairs.",
+    )
     name = models.CharField(max_length=255)
     index = models.PositiveIntegerField(help_text="Its number among its pipeline's runs.")
     channel = models.CharField(max_length=20, choices=[(c.value, c.value) for c in TriggerChannel])

@@ -39,8 +39,13 @@ class PipelineRunQuerySet(VisibleQuerySet):
     def for_page(self) -> Self:
         """One run with its configuration and all that its page says about it."""
         return self.select_related(
-            "user", "pipeline", "stack", "template", "template_version", "deployment"
-        ).defer("deployment__spec", "deployment__config_template")
+            "user", "pipeline", "stack", "template", "template_version", "deployment", "original"
+        ).defer(
+            "deployment__spec",
+            "deployment__config_template",
+            "original__configuration",
+            "original__resolved_configuration",
+        )
 
 
 class StepRunQuerySet(VisibleQuerySet):

@@ -259,7 +259,7 @@ def offer(
         known = known | {
             (step.name, name): version for step in ended for name, version in reused[step.id].items()
         }
-        ready = _end_as_cached(run, ended, reused, now) if ended else []
+        ready = _end_as_cached(run, ended, reused, CACHED_REASON, now) if ended else []
     if cached:
         _note_cached(run, cached, now)
         _close_if_over(run.pk, now)
@@ -270,21 +270,43 @@ def _end_as_cached(
     run: PipelineRun,
     steps: Sequence[ReadyStep],
     outputs: dict[uuid.UUID, dict[str, uuid.UUID]],
+    reason: str,
     now: datetime,
 ) -> list[ReadyStep]:
     """End these steps with outputs from before; the steps that are ready now."""
-    statements.end_as_cached(outputs, reason=CACHED_REASON, now=now)
+    statements.end_as_cached(outputs, reason=reason, now=now)
     indexes = [index for step in steps for index in step.downstream]
     return statements.release_downstream(run_id=run.pk, indexes=indexes, now=now)[0]
 
 
+def keep_from_original(
+    run: PipelineRun,
+    kept: Sequence[ReadyStep],
+    outputs: dict[uuid.UUID, dict[str, uuid.UUID]],
+    original: str,
+    now: datetime,
+) -> list[ReadyStep]:
+    """End the steps that a repair does not run again, with the original's outputs; the steps that are ready now."""
+    if not kept:
+        return []
+    reason = f"It was not run again: these are its outputs from run {original}, which this run repairs."
+    ready = _end_as_cached(run, kept, outputs, reason, now)
+    _note_ended(run, "Kept", [step.name for step in kept], now)
+    return ready
+
+
 def _note_cached(run: PipelineRun, names: Sequence[str], now: datetime) -> None:
+    _note_ended(run, "Taken from the cache", names, now)
+
+
+def _note_ended(run: PipelineRun, how: str, names: Sequence[str], now: datetime) -> None:
+    """Steps that ended without being run; the run goes on from them as from a first step."""
     PipelineRun.objects.filter(pk=run.pk, status=ExecutionStatus.INITIALIZING).update(
         status=ExecutionStatus.RUNNING, start_time=now, updated=now
     )
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     named = ", ".join(names[:MOST_NAMES])
-    RunEvent.objects.create(run=run, sentence=f"Taken from the cache: {named}{more}.")
+    RunEvent.objects.create(run=run, sentence=f"{how}: {named}{more}.")
 
 
 def _wake_for(run: PipelineRun, queues: list[str], kept_by_this_worker: str | None = None) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from runs_app import recording
 from runs_app.models import IdempotencyRecord, PipelineRun, RunEvent, StepAttempt, StepRun
 from runs_app.plans import plan_of
 from runs_app.recording import StepOutcome
+from runs_app.repair import Repair, RepairPlan
 from runs_app.run_configuration import ResolvedConfiguration, resolve
 from runs_app.statements import ReadyStep
 from templates_app.models import Pipeline, PipelineDeployment, RunTemplateVersion
@@ -54,18 +55,31 @@ def launch_run(
 
     Raises ValidationFailed with every error of the configuration, EntityExists for a run name that is taken.
     """
-    body_hash = _hash_of(configuration)
-    if earlier := _find_replay(trigger, body_hash):
-        return earlier
-    if version is not None:
-        check_can_run(trigger.actor, version.template)
-    try:
-        return Launch(_start_run(deployment, version, configuration, trigger, body_hash))
-    except IntegrityError:
-        # The same key, or the same name, was committed by somebody else a moment ago: now it can be seen.
-        if earlier := _find_replay(trigger, body_hash):
-            return earlier
-        return Launch(_start_run(deployment, version, configuration, trigger, body_hash))
+
+    def start(body_hash: str) -> PipelineRun:
+        if version is not None:
+            check_can_run(trigger.actor, version.template)
+        return _start_run(deployment, version, configuration, trigger, body_hash)
+
+    return _accept(trigger, configuration, start)
+
+
+def repair_run(*, repair: Repair, trigger: Trigger) -> Launch:
+    """Accept a run that keeps what it can of a finished one and runs the rest again, as `preview_repair` tells.
+
+    Raises ValidationFailed for a run that cannot be repaired, for values that do not fit, and if nothing is to be done.
+    """
+
+    def start(body_hash: str) -> PipelineRun:
+        repair.check_possible()
+        if not trigger.actor.is_active:
+            raise NotAllowed("This account is switched off.")
+        if repair.version is not None:
+            check_can_run(trigger.actor, repair.version.template)
+        with repair.explaining():
+            return _start_run(repair.deployment, repair.version, repair.values, trigger, body_hash, repair)
+
+    return _accept(trigger, repair.body, start)
 
 
 def stop_run(*, actor: User, run: PipelineRun) -> None:
@@ -156,6 +170,20 @@ def _check_is_callers(actor: User, run: PipelineRun) -> None:
 # -- accepting --------------------------------------------------------------------------------------------------------
 
 
+def _accept(trigger: Trigger, body: Any, start: Callable[[str], PipelineRun]) -> Launch:
+    """Start a run, given the hash of what was asked for, unless the same request has started one."""
+    body_hash = _hash_of(body)
+    if earlier := _find_replay(trigger, body_hash):
+        return earlier
+    try:
+        return Launch(start(body_hash))
+    except IntegrityError:
+        # The same key, or the same name, was committed by somebody else a moment ago: now it can be seen.
+        if earlier := _find_replay(trigger, body_hash):
+            return earlier
+        return Launch(start(body_hash))
+
+
 def _find_replay(trigger: Trigger, body_hash: str) -> Launch | None:
     if not trigger.idempotency_key:
         return None
@@ -178,8 +206,10 @@ def _start_run(
     configuration: Any,
     trigger: Trigger,
     body_hash: str,
+    repair: Repair | None = None,
 ) -> PipelineRun:
     resolved = _resolve_with_free_name(deployment, configuration)
+    plan = _plan_to_do(repair, resolved) if repair else None
     Pipeline.objects.filter(pk=deployment.pipeline_id).update(run_count=F("run_count") + 1)
     is_local = not deployment.stack.is_remote
     run = PipelineRun.objects.create(
@@ -190,6 +220,7 @@ def _start_run(
         stack=deployment.stack,
         template=version.template if version else None,
         template_version=version,
+        original=repair.original if repair else None,
         name=resolved.run_name,
         index=Pipeline.objects.values_list("run_count", flat=True).get(pk=deployment.pipeline_id),
         channel=trigger.channel,
@@ -212,9 +243,42 @@ def _start_run(
         )
     if not steps:
         recording.end_empty_run(run)
-    ready = [_ready_step(step) for step in steps if step.ready_at is not None]
-    recording.offer(run, ready, {}, timezone.now())
+    now = timezone.now()
+    if repair and plan:
+        ready = _keep(run, steps, repair, plan, now)
+    else:
+        ready = [_ready_step(step) for step in steps if step.ready_at is not None]
+    recording.offer(run, ready, {}, now)
     return run
+
+
+def _plan_to_do(repair: Repair, resolved: ResolvedConfiguration) -> RepairPlan:
+    plan = repair.plan(resolved)
+    if not plan.again:
+        raise ValidationFailed(
+            f"Nothing would run again: every step of run {repair.original.name} completed, and no value changed. "
+            "Choose a step to start from, or change a value."
+        )
+    return plan
+
+
+def _keep(
+    run: PipelineRun, steps: Sequence[StepRun], repair: Repair, plan: RepairPlan, now: datetime
+) -> list[ReadyStep]:
+    """Say in the ledger what is repaired, end what is kept; the steps that are ready now."""
+    name, steps_chosen = repair.original.name, ", ".join(repair.from_steps)
+    start = (
+        f" from step {steps_chosen}" if steps_chosen else ": what did not complete or has changed runs again"
+    )
+    RunEvent.objects.create(run=run, sentence=f"Repairs run {name}{start}."[:2000])
+    outputs = {
+        step.id: planned.outputs
+        for step, planned in zip(steps, plan.steps, strict=True)
+        if not planned.runs_again
+    }
+    kept = [_ready_step(step) for step in steps if step.id in outputs]
+    first = [_ready_step(step) for step in steps if step.ready_at is not None and step.id not in outputs]
+    return first + recording.keep_from_original(run, kept, outputs, name, now)
 
 
 def _resolve_with_free_name(deployment: PipelineDeployment, configuration: Any) -> ResolvedConfiguration:

@@ -11,6 +11,9 @@ urlpatterns = [
     path("runs/", views.list_runs, name="run-list"),  # /runs/?q=&status=&template=
     path("runs/<uuid:run_id>/", views.show_run, name="run"),
     path("runs/<uuid:run_id>/stop", views.stop, name="run-stop"),
+    path(
+        "runs/<uuid:run_id>/repair", views.repair, name="run-repair"
+    ),  # /runs/<id>/repair?from=&version=newest
     path("steps/<uuid:step_id>/log", views.show_log, name="step-log"),
     path("artifacts/<uuid:artifact_version_id>/preview", views.show_preview, name="artifact-preview"),
 ]

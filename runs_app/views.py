@@ -1,6 +1,8 @@
 """Pages about what was run, and the page of a template: running it makes a run."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -14,11 +16,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from runs_app import previews
 from runs_app.dispatch import warm_up
-from runs_app.forms import LaunchForm, RunFilterForm
+from runs_app.forms import LaunchForm, RepairForm, RunFilterForm, StartingForm
 from runs_app.ledger import ledger_of
 from runs_app.logs import read_log
 from runs_app.models import ArtifactVersion, PipelineRun, Schedule, StepRun
-from runs_app.services import Launch, Trigger, launch_run, stop_run
+from runs_app.repair import Repair, RepairPlan, preview_repair, without_left_over
+from runs_app.services import Launch, Trigger, launch_run, repair_run, stop_run
 from templates_app.models import RunTemplate
 from templates_app.schema_forms.schemas import read_steps
 from templates_app.views import is_refinement
@@ -43,9 +46,16 @@ def run_template(request: HttpRequest, template_id: UUID) -> HttpResponse:
         request.POST if is_sent else None,
         configuration=_starting_values(request, template),
     )
-    if is_sent and form.is_valid() and (launch := _launch(request, template, form)):
-        if launch.is_replay:
-            messages.info(request, "This form had already started this run, so it was not started again.")
+
+    def start(trigger: Trigger) -> Launch:
+        return launch_run(
+            deployment=template.deployment,
+            version=template.version,
+            configuration=form.configuration,
+            trigger=trigger,
+        )
+
+    if is_sent and form.is_valid() and (launch := _launch(request, form, start)):
         return redirect(launch.run)
     if template.version.deployment.stack.is_remote:
         warm_up(template.version.deployment_id, template.version.deployment.stack.queue)
@@ -78,6 +88,7 @@ def show_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
         "outputs": [output for step in reversed(steps) for output in step.outputs.all()],
         "values": list(_values(run)),
         "ledger": reversed(ledger_of(run, LEDGER)),
+        "repairs": _repairs(request, run),
     }
     if not is_refinement(request):
         return render(request, "runs_app/run.html", context)
@@ -90,6 +101,43 @@ def stop(request: HttpRequest, run_id: UUID) -> HttpResponse:
     run = _find_run(request, run_id)
     stop_run(actor=request.user, run=run)
     return redirect(run)
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def repair(request: HttpRequest, run_id: UUID) -> HttpResponse:
+    """What a repair would run again, as one chooses; and the new run."""
+    run = _find_run(request, run_id)
+    asked = Repair(
+        run,
+        from_steps=tuple(filter(None, [request.GET.get("from")])),
+        is_newest=request.GET.get("version") == "newest",
+    )
+    try:
+        asked.check_possible()
+    except ValidationFailed as error:
+        messages.error(request, str(error))
+        return redirect(run)
+    is_sent = request.method == "POST"
+    form = RepairForm(asked, request.POST if is_sent else None)
+    is_valid, is_look = form.is_valid(), is_refinement(request) or "look" in request.POST
+
+    def start(trigger: Trigger) -> Launch:
+        return repair_run(repair=form.repair, trigger=trigger)
+
+    if is_valid and not is_look and (launch := _launch(request, form, start)):
+        return redirect(launch.run)
+    plan, is_as_asked = _plan_to_show(form, is_right=is_valid or not is_sent)
+    context = {
+        "run": run,
+        "form": form,
+        "plan": plan,
+        "is_as_asked": is_as_asked,
+        "is_newest": asked.is_newest,
+    }
+    if is_refinement(request):
+        return render(request, "runs_app/_repair_plan.html", context)
+    return render(request, "runs_app/repair.html", context, status=422 if is_sent and not is_look else 200)
 
 
 @login_required
@@ -120,6 +168,15 @@ def _find_run(request: HttpRequest, run_id: UUID) -> PipelineRun:
     return get_object_or_404(PipelineRun.objects.visible_to(request.user).for_page(), pk=run_id)
 
 
+def _repairs(request: HttpRequest, run: PipelineRun) -> list[PipelineRun]:
+    """The runs that repair this one; one that goes on has none yet."""
+    if not run.is_finished:
+        return []
+    return list(
+        PipelineRun.objects.visible_to(request.user).filter(original=run).only("id", "index", "status")
+    )
+
+
 def _values(run: PipelineRun) -> Iterator[tuple[str, list[tuple[str, Any]]]]:
     """What the run ran with, under the words of its form: titles of steps, each with titles and values."""
     for step in read_steps(run.deployment.config_schema):
@@ -143,18 +200,29 @@ def _starting_values(request: HttpRequest, template: RunTemplate) -> dict[str, A
     return {"steps": {name: {"parameters": values} for name, values in steps.items()}}
 
 
-def _launch(request: HttpRequest, template: RunTemplate, form: LaunchForm) -> Launch | None:
+def _plan_to_show(form: RepairForm, is_right: bool) -> tuple[RepairPlan | None, bool]:
+    """The plan, and whether it is that of the form's values: while one of them is wrong, it is the original's."""
+    asked = form.repair
+    try:
+        return preview_repair(asked), is_right
+    except ValidationFailed:
+        before = replace(asked, configuration=without_left_over({}, asked.start, asked.known))
+    for repair in (before, replace(before, from_steps=())):
+        with suppress(ValidationFailed):
+            return preview_repair(repair), False
+    return None, False
+
+
+def _launch(request: HttpRequest, form: StartingForm, start: Callable[[Trigger], Launch]) -> Launch | None:
     """Start the run; None when it was refused, with the reasons in the form."""
     trigger = Trigger(
         request.user, TriggerChannel.PAGE, route=request.path, idempotency_key=form.idempotency_key
     )
     try:
-        return launch_run(
-            deployment=template.deployment,
-            version=template.version,
-            configuration=form.configuration,
-            trigger=trigger,
-        )
+        launch = start(trigger)
+        if launch.is_replay:
+            messages.info(request, "This form had already started this run, so it was not started again.")
+        return launch
     except ValidationFailed as error:
         form.add_field_errors(error.errors)
     except ZenWebError as error:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 from os import PathLike
-from typing import Any, Self
+from typing import Any, Literal, Self, overload
 from urllib.parse import quote
 from uuid import UUID
 
@@ -20,6 +20,8 @@ from zenweb.responses import (
     Page,
     PipelineResponse,
     PipelineRunResponse,
+    PlannedStep,
+    RepairPlan,
     RunTemplateResponse,
     ScheduleResponse,
     StackResponse,
@@ -56,6 +58,55 @@ class Client:
     def stop_run(self, name_id_or_prefix: NameOrId) -> None:
         """Ask a run to stop."""
         self.transport.post(f"/runs/{_quoted(name_id_or_prefix)}/stop")
+
+    @overload
+    def repair_run(
+        self,
+        name_id_or_prefix: NameOrId,
+        *,
+        from_steps: Sequence[str] | None = None,
+        run_configuration: RunConfiguration | None = None,
+        newest: bool = False,
+        dry_run: Literal[False] = False,
+    ) -> PipelineRunResponse: ...
+
+    @overload
+    def repair_run(
+        self,
+        name_id_or_prefix: NameOrId,
+        *,
+        from_steps: Sequence[str] | None = None,
+        run_configuration: RunConfiguration | None = None,
+        newest: bool = False,
+        dry_run: Literal[True],
+    ) -> RepairPlan: ...
+
+    def repair_run(
+        self,
+        name_id_or_prefix: NameOrId,
+        *,
+        from_steps: Sequence[str] | None = None,
+        run_configuration: RunConfiguration | None = None,
+        newest: bool = False,
+        dry_run: bool = False,
+    ) -> PipelineRunResponse | RepairPlan:
+        """Run a finished run again from these steps on, or else what did not complete; the rest keeps its artifacts.
+
+        Values that are not given are those of the run. `newest` runs the newest version of its template. `dry_run`
+        starts nothing: it tells which steps would run again, and why.
+        """
+        path = f"/runs/{_quoted(name_id_or_prefix)}/repair"
+        body = {
+            "from_steps": list(from_steps) if from_steps is not None else None,
+            "configuration": wire_configuration(run_configuration),
+            "version": "newest" if newest else "same",
+        }
+        if not dry_run:
+            return self._run(path, body)
+        answer = self.transport.post(f"{path}?dry_run=true", body)
+        return RepairPlan(
+            [PlannedStep(step["name"], step["runs_again"], step["reason"]) for step in answer["steps"]]
+        )
 
     def trigger_pipeline(
         self,

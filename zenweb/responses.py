@@ -267,6 +267,30 @@ class StepRunResponse(Entity):
         return str(self._transport.get(f"{self.path}/{self.id}/logs"))
 
 
+@dataclass(frozen=True)
+class PlannedStep:
+    """What a repair does with one step: run it again or keep its artifacts, and why."""
+
+    name: str
+    runs_again: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class RepairPlan:
+    """What a repair would do."""
+
+    steps: list[PlannedStep]
+
+    @property
+    def again(self) -> list[str]:
+        return [step.name for step in self.steps if step.runs_again]
+
+    @property
+    def kept(self) -> list[str]:
+        return [step.name for step in self.steps if not step.runs_again]
+
+
 class PipelineRunResponse(Entity):
     path = "/runs"
 
@@ -301,6 +325,19 @@ class PipelineRunResponse(Entity):
     def template_id(self) -> UUID | None:
         found = self.metadata["template_id"]
         return UUID(found) if found else None
+
+    @property
+    def original_run_id(self) -> UUID | None:
+        """The run that this one repairs."""
+        found = self.metadata["original_run_id"]
+        return UUID(found) if found else None
+
+    @property
+    def repair_run_ids(self) -> list[UUID]:
+        """The runs that repair this one, the newest first."""
+        if "repair_run_ids" not in self.metadata:
+            self.refresh()
+        return [UUID(found) for found in self.metadata["repair_run_ids"]]
 
     @property
     def pipeline(self) -> PipelineResponse:

@@ -63,6 +63,7 @@ def _run_metadata(run: PipelineRun) -> Json:
         "orchestrator_run_id": None,
         "code_path": None,
         "template_id": str(run.template_id) if run.template_id else None,
+        "original_run_id": str(run.original_id) if run.original_id else None,
         "is_templatable": run.stack.is_remote,
         "enable_heartbeat": False,
         "parameters": run.parameters,

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from runs_app.api import schedules, views
+from runs_app.api import repairs, schedules, views
 
 urlpatterns = [
     path("run_templates/<str:name_or_id>/runs", views.TemplateRuns.as_view()),
@@ -13,6 +13,7 @@ urlpatterns = [
     path("runs/<str:name_or_id>", views.RunDetail.as_view()),
     path("runs/<str:name_or_id>/status", views.RunStatus.as_view()),
     path("runs/<str:name_or_id>/stop", views.RunStop.as_view()),
+    path("runs/<str:name_or_id>/repair", repairs.RunRepair.as_view()),
     path("runs/<str:name_or_id>/lease", views.LocalLease.as_view()),
     path("runs/<str:name_or_id>/logs", views.RunLogs.as_view()),
     path("runs/<str:name_or_id>/steps", views.RunSteps.as_view()),

@@ -60,6 +60,7 @@ RUNS = Listing(
         "stack_id": Column("stack_id", uuid.UUID),
         "stack": Column("stack", by_name_or_id("stack")),
         "user": Column("user", by_name_or_id("user")),
+        "original": Column("original", by_name_or_id("original")),
         "start_time": Column("start_time", parse_time),
         "end_time": Column("end_time", parse_time),
     },
@@ -179,7 +180,10 @@ class RunList(APIView):
 class RunDetail(APIView):
     def get(self, request: Request, name_or_id: str) -> Response:
         run = find_run(request, name_or_id)
-        return Response(describe_run(run, wants_hydration(request.query_params, default=True)))
+        answer = describe_run(run, wants_hydration(request.query_params, default=True))
+        if answer["metadata"]:  # of one run only: a list of runs would ask for each
+            answer["metadata"]["repair_run_ids"] = [str(repair) for repair in repairs_of(request, run)]
+        return Response(answer)
 
 
 class RunStatus(APIView):
@@ -336,6 +340,10 @@ def visible_artifact_versions(request: Request) -> QuerySet[Any]:
 
 def find_run(request: Request, name_or_id: str) -> PipelineRun:
     return cast(PipelineRun, find(visible_runs(request), name_or_id, "run"))
+
+
+def repairs_of(request: Request, run: PipelineRun) -> QuerySet[Any]:
+    return PipelineRun.objects.visible_to(request.user).filter(original=run).values_list("pk", flat=True)
 
 
 def find_step(request: Request, step_id: str) -> StepRun:

@@ -18,7 +18,7 @@ COMMANDS = {
     "pipeline": ("zenweb.cli.pipeline", "List pipelines and make run templates of them."),
     "run-template": ("zenweb.cli.run_template", "List run templates and run them."),
     "schedule": ("zenweb.cli.schedule", "Have run templates run by themselves."),
-    "run": ("zenweb.cli.run", "See what was run."),
+    "run": ("zenweb.cli.run", "See, stop and repair what was run."),
 }
 
 

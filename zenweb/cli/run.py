@@ -1,19 +1,22 @@
 """`zenweb run`: what was run."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 
 import click
 
 from zenweb.cli.display import show_facts, show_table
+from zenweb.cli.values import config_option, read_values, set_option
 from zenweb.client import Client
 from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import DoesNotExist
-from zenweb.responses import PipelineRunResponse, StepRunResponse
+from zenweb.responses import PipelineRunResponse, RepairPlan, StepRunResponse
 
 
 @click.group("run")
 def command() -> None:
-    """See what was run."""
+    """See, stop and repair what was run."""
 
 
 @command.command("list")
@@ -39,6 +42,8 @@ def describe(name: str) -> None:
             ("status", run.status),
             ("reason", run.status_reason),
             ("stack", run.stack.name),
+            ("repairs", str(run.original_run_id or "")),
+            ("repaired by", ", ".join(map(str, run.repair_run_ids))),
             ("created", _moment(run.created)),
             ("address", run.url),
         ]
@@ -66,6 +71,85 @@ def logs(name: str, step_name: str | None, follow: bool) -> None:
         click.echo(step.logs, nl=False)
 
 
+@command.command("stop")
+@click.argument("name")
+@click.option("--wait", is_flag=True, help="Return when the run has ended.")
+def stop(name: str, wait: bool) -> None:
+    """Stop the run NAME: its steps are asked to end, and killed if they do not."""
+    run = Client().get_pipeline_run(name)
+    if run.is_finished:
+        click.echo(f"Run {run.name} has ended already: {run.status}.")
+        return
+    run.stop()
+    if not wait:
+        click.echo(f"Run {run.name} was asked to stop: {run.url}")
+        return
+    run.wait()
+    click.echo(_ending(run))
+
+
+@command.command("repair")
+@click.argument("name")
+@click.option(
+    "--from",
+    "from_steps",
+    multiple=True,
+    metavar="STEP",
+    help="Run this step again and all that follows it; may be given several times. "
+    "Without it: what did not complete.",
+)
+@config_option
+@set_option
+@click.option("--newest", is_flag=True, help="On the newest version of the run's template.")
+@click.option("--dry-run", is_flag=True, help="Only show what would run again.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--wait", is_flag=True, help="Return when the run has ended; fail if it did not complete.")
+@click.option("--watch", is_flag=True, help="As --wait, and print what its steps print.")
+def repair(
+    name: str,
+    from_steps: tuple[str, ...],
+    config_path: Path | None,
+    settings: tuple[str, ...],
+    newest: bool,
+    dry_run: bool,
+    yes: bool,
+    wait: bool,
+    watch: bool,
+) -> None:
+    """Run the finished run NAME again in part, as a new run that keeps the rest of its artifacts.
+
+    Values that are not given are those of the run.
+    """
+    client, configuration = Client(), read_values(config_path, settings)
+    plan = client.repair_run(
+        name, from_steps=from_steps, run_configuration=configuration, newest=newest, dry_run=True
+    )
+    show_plan(plan)
+    if dry_run:
+        return
+    if plan.again and not yes:
+        click.confirm(f"Run {_counted(plan.again)} again and keep {len(plan.kept)}?", abort=True)
+    started = client.repair_run(name, from_steps=from_steps, run_configuration=configuration, newest=newest)
+    click.echo(f"Run {started.name}: {started.url}")
+    if watch:
+        _follow(started)
+    if wait or watch:
+        report_end(started.wait())
+
+
+def show_plan(plan: RepairPlan) -> None:
+    rows = [(step.name, "again" if step.runs_again else "kept", step.reason) for step in plan.steps]
+    show_table(("STEP", "RUNS", "WHY"), rows, empty="It has no steps.")
+
+
+def _counted(steps: Sequence[str]) -> str:
+    return f"{len(steps)} step{'' if len(steps) == 1 else 's'}"
+
+
+def _ending(run: PipelineRunResponse) -> str:
+    return f"Run {run.name} {run.status}" + (f": {run.status_reason}" if run.status_reason else ".")
+
+
 def _follow(source: PipelineRunResponse | StepRunResponse) -> None:
     """Print what comes, of one step as it is, of a run line by line, for its steps may print at the same time."""
     if isinstance(source, StepRunResponse):
@@ -90,7 +174,7 @@ def show_steps(run: PipelineRunResponse) -> None:
 def report_end(run: PipelineRunResponse) -> None:
     """Show how a run ended, and end this program with 1 if it did not complete."""
     show_steps(run)
-    click.echo(f"Run {run.name} {run.status}" + (f": {run.status_reason}" if run.status_reason else "."))
+    click.echo(_ending(run))
     for step in run.steps.values():
         if step.status is ExecutionStatus.FAILED and step.exception:
             click.echo(f"{step.name}: {step.exception['type']}: {step.exception['message']}", err=True)

@@ -1,0 +1,376 @@
+"""What a repair of a finished run runs again, what it keeps, and which values it starts from."""
+
+import uuid
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from django.utils import timezone
+
+from runs_app import statements
+from runs_app.models import PipelineRun, StepRun
+from runs_app.plans import plan_of
+from runs_app.run_configuration import (
+    Configuration,
+    ResolvedConfiguration,
+    ResolvedStep,
+    resolve,
+    without_unset,
+)
+from templates_app.models import PipelineDeployment, RunTemplateVersion
+from zenweb.config.spec import StepSpec
+from zenweb.config.suggestions import suggestion
+from zenweb.enums import ExecutionStatus
+from zenweb.exceptions import FieldError, ValidationFailed
+
+Known = Mapping[str, Collection[str]]
+"""The parameters that a pipeline has, by its steps."""
+DONE = frozenset({ExecutionStatus.COMPLETED, ExecutionStatus.CACHED})
+MOST_NAMED = 3
+
+
+@dataclass(frozen=True)
+class FormerStep:
+    """What the original run left of one step."""
+
+    spec: StepSpec
+    status: ExecutionStatus
+    parameters: dict[str, Any]
+    outputs: dict[str, uuid.UUID]
+    """Its artifact versions that still exist, by the outputs' names."""
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """What a repair does with one step, and why."""
+
+    name: str
+    runs_again: bool
+    reason: str
+    outputs: dict[str, uuid.UUID] = field(default_factory=dict)
+    """What a step that is kept gives out."""
+
+
+@dataclass(frozen=True)
+class RepairPlan:
+    """The steps of a repair, in the pipeline's order."""
+
+    steps: list[PlannedStep]
+
+    @property
+    def again(self) -> list[str]:
+        return [step.name for step in self.steps if step.runs_again]
+
+    @property
+    def kept(self) -> list[str]:
+        return [step.name for step in self.steps if not step.runs_again]
+
+
+def plan_repair(
+    *,
+    former: Mapping[str, FormerStep],
+    steps: Sequence[ResolvedStep],
+    from_steps: Sequence[str] = (),
+    is_same_store: bool = True,
+) -> RepairPlan:
+    """Decide for every step; `former` are the original's steps by name, `steps` what is to be done now.
+
+    What did not complete runs again in any case: it left nothing to keep. Raises ValidationFailed for a step to
+    start from that does not exist.
+    """
+    _check_exist(from_steps, [step.spec.name for step in steps])
+    planned: dict[str, PlannedStep] = {}
+    for step in steps:
+        name, before = step.spec.name, former.get(step.spec.name)
+        reason = (
+            _reason_of_its_own(step, before, name in from_steps)
+            or _reason_of_its_artifacts(before, is_same_store)
+            or _reason_of_those_before(step.spec, planned)
+        )
+        if reason or before is None:
+            planned[name] = PlannedStep(name, True, reason)
+        else:
+            planned[name] = PlannedStep(
+                name, False, "It completed, and nothing it depends on changed.", before.outputs
+            )
+    return RepairPlan(list(planned.values()))
+
+
+def _check_exist(from_steps: Sequence[str], known: Collection[str]) -> None:
+    errors = [
+        FieldError(f"/from_steps/{place}", f"There is no step {name!r}.{suggestion(name, known)}")
+        for place, name in enumerate(from_steps)
+        if name not in known
+    ]
+    if errors:
+        raise ValidationFailed(errors)
+
+
+def _reason_of_its_own(step: ResolvedStep, before: FormerStep | None, is_chosen: bool) -> str:
+    if before is None:
+        return "It is new in this version."
+    if before.status not in DONE:
+        return "It failed." if before.status is ExecutionStatus.FAILED else "It was not run to its end."
+    if is_chosen:
+        return "The repair starts here."
+    return _change_of_its_code(step.spec, before.spec) or _change_of_its_values(step, before)
+
+
+def _change_of_its_code(spec: StepSpec, before: StepSpec) -> str:
+    if (spec.code_hash, spec.source) != (before.code_hash, before.source):
+        return "Its code changed."
+    if spec.inputs != before.inputs:
+        return "Its inputs changed."
+    return "Its outputs changed." if spec.outputs != before.outputs else ""
+
+
+def _change_of_its_values(step: ResolvedStep, before: FormerStep) -> str:
+    names = [*step.parameters, *(name for name in before.parameters if name not in step.parameters)]
+    changed = [
+        name
+        for name in names
+        if (name in step.parameters) != (name in before.parameters)
+        or not _is_same(step.parameters[name], before.parameters[name])
+    ]
+    return f"Its values changed: {_listed(changed)}." if changed else ""
+
+
+def _reason_of_its_artifacts(before: FormerStep | None, is_same_store: bool) -> str:
+    if before is None:
+        return ""
+    if before.outputs and not is_same_store:
+        return "Its artifacts are in another artifact store."
+    deleted = [output.artifact_name for output in before.spec.outputs if output.name not in before.outputs]
+    return f"What it made was deleted: {_listed(deleted)}." if deleted else ""
+
+
+def _reason_of_those_before(spec: StepSpec, planned: Mapping[str, PlannedStep]) -> str:
+    again = [name for name in spec.upstream if planned[name].runs_again]
+    if not again:
+        return ""
+    return f"It follows {_listed(again)}, which {'runs' if len(again) == 1 else 'run'} again."
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Whether two JSON values are equal: 5 is 5.0, and true is not 1."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_is_same(one[name], other[name]) for name in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_is_same, one, other))
+    return bool(one == other)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
+
+
+# -- what is asked for ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Repair:
+    """A finished run to be run again in part: from these steps on, or else what did not complete.
+
+    What `configuration` leaves out is as it was in the original.
+    """
+
+    original: PipelineRun
+    from_steps: Sequence[str] = ()
+    configuration: Any = None
+    is_newest: bool = False
+
+    @property
+    def body(self) -> Configuration:
+        """What was asked for, to tell one request from another."""
+        return {
+            "from_steps": list(self.from_steps),
+            "configuration": self.configuration or {},
+            "version": "newest" if self.is_newest else "same",
+        }
+
+    @property
+    def version(self) -> RunTemplateVersion | None:
+        """Of the original's template, if it had one."""
+        template = self.original.template
+        return template.version if template and self.is_newest else self.original.template_version
+
+    @property
+    def deployment(self) -> PipelineDeployment:
+        """What is run."""
+        return self.version.deployment if self.version else self.original.deployment
+
+    @cached_property
+    def known(self) -> Known:
+        steps = self.deployment.config_schema["properties"]["steps"]["properties"]
+        return {
+            name: set(step["properties"]["parameters"].get("properties", {})) for name, step in steps.items()
+        }
+
+    @cached_property
+    def start(self) -> Configuration:
+        """The values it starts from."""
+        return starting_values(self.original, self.known)
+
+    @property
+    def values(self) -> Any:
+        """The values it is to run with, not checked yet."""
+        return lay_over(self.start, self.configuration, self.known)
+
+    def check_possible(self) -> None:
+        """Raises ValidationFailed, with what to do instead, for a run that cannot be repaired (like this)."""
+        run = self.original
+        if not run.stack.is_remote:
+            raise ValidationFailed(
+                f"Run {run.name} was executed by the process that called its pipeline, so only that can run it "
+                "again. Runs that workers execute can be repaired."
+            )
+        if not run.is_finished:
+            raise ValidationFailed(
+                f"Run {run.name} is {run.status}. Wait for its end, or stop it: then repair it."
+            )
+        if self.is_newest and run.template is None:
+            raise ValidationFailed(
+                f"Run {run.name} has no run template, so there is no newer version of what it ran."
+            )
+
+    def plan(self, resolved: ResolvedConfiguration) -> RepairPlan:
+        """What is done with these values."""
+        return plan_repair(
+            former=read_former_steps(self.original),
+            steps=resolved.steps,
+            from_steps=self.from_steps,
+            is_same_store=self.original.stack.artifact_store_uri == self.deployment.stack.artifact_store_uri,
+        )
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """Of values that do not fit, tell which ones are the original's."""
+        try:
+            yield
+        except ValidationFailed as error:
+            told = explained(error.errors, self.start, self.configuration, self.original.name)
+            raise ValidationFailed(list(told)) from error
+
+
+def preview_repair(repair: Repair) -> RepairPlan:
+    """What a repair would run again and keep; raises ValidationFailed as the repair itself would."""
+    repair.check_possible()
+    with repair.explaining():
+        return repair.plan(resolve(repair.deployment, repair.values, timezone.now()))
+
+
+# -- what there was ---------------------------------------------------------------------------------------------------
+
+
+def read_former_steps(run: PipelineRun) -> dict[str, FormerStep]:
+    """What a run left of its steps, by their names."""
+    spec_of = {spec.name: spec for spec in plan_of(run.deployment_id).spec.steps}
+    rows = list(StepRun.objects.filter(run=run).values_list("id", "name", "status", "parameters"))
+    outputs = statements.versions_of([step_id for step_id, *_ in rows])
+    return {
+        name: FormerStep(spec_of[name], ExecutionStatus(status), parameters, outputs[step_id])
+        for step_id, name, status, parameters in rows
+    }
+
+
+def starting_values(run: PipelineRun, known: Known) -> Configuration:
+    """What a repair starts from: what the run was asked for, and the values that it really ran with.
+
+    Not its name, which is taken, and no defaults of parameters that there are no more: nobody asked for these.
+    """
+    asked = without_unset(run.configuration or {})
+    asked.pop("run_name", None)
+    steps = dict(asked.pop("steps", {}))
+    for name, parameters in run.parameters.items():
+        if name in known:
+            ran = {key: value for key, value in parameters.items() if key in known[name]}
+            given = steps.get(name, {})
+            steps[name] = {**given, "parameters": given.get("parameters", {}) | ran}
+    return {**asked, "steps": steps}
+
+
+def left_over(start: Configuration, known: Known) -> dict[str, list[str]]:
+    """The parameters by step that were asked for and have no place any more."""
+    asked = {name: section.get("parameters", {}) for name, section in start["steps"].items()}
+    gone = {name: [key for key in asked[name] if key not in known.get(name, ())] for name in asked}
+    return {name: keys for name, keys in gone.items() if keys or name not in known}
+
+
+def without_left_over(configuration: Configuration, start: Configuration, known: Known) -> Configuration:
+    """The configuration, told to drop what has no place any more: where a person sees that there is no field for it."""
+    steps = dict(configuration.get("steps", {}))
+    for name, keys in left_over(start, known).items():
+        section = steps.get(name, {})
+        parameters = section.get("parameters", {}) | dict.fromkeys(keys)
+        steps[name] = {**section, "parameters": parameters} if name in known else None
+    return {**configuration, "steps": steps}
+
+
+def lay_over(start: Configuration, given: Any, known: Known) -> Any:
+    """The values of a repair: what is given now, and else what it starts from.
+
+    null drops a step or value that there is no more; other nulls mean what they mean in every configuration. What
+    is malformed comes out as it is, for the validator to refuse.
+    """
+    if not isinstance(given, dict):
+        return start if given is None else given
+    said = given.get("steps")
+    merged = _over(start, {key: value for key, value in given.items() if key != "steps"})
+    if not isinstance(said, dict):
+        return merged if said is None else {**merged, "steps": said}
+    steps = dict(start["steps"])
+    for name, section in said.items():
+        if section is None and name in steps and name not in known:
+            del steps[name]
+        else:
+            steps[name] = _step_over(steps.get(name), section, known.get(name, ()))
+    return {**merged, "steps": steps}
+
+
+def _step_over(start: Any, given: Any, known: Collection[str]) -> Any:
+    if not isinstance(start, dict) or not isinstance(given, dict):
+        return start if given is None else given
+    parameters, merged = given.get("parameters"), _over(start, given)
+    if isinstance(parameters, dict):
+        before = start.get("parameters", {})
+        dropped = {
+            name
+            for name, value in parameters.items()
+            if value is None and name in before and name not in known
+        }
+        values = before | parameters
+        merged["parameters"] = {name: value for name, value in values.items() if name not in dropped}
+    return merged
+
+
+def _over(start: Configuration, given: Configuration) -> Configuration:
+    """null and {} mean "not set", so they change nothing."""
+    said = {key: value for key, value in given.items() if key not in start or value not in (None, {})}
+    return {**start, **said}
+
+
+def explained(
+    errors: Sequence[FieldError], start: Configuration, given: Any, run: str
+) -> Iterator[FieldError]:
+    """The errors, those of values that nobody gave now with where they are from and what to do."""
+    for error in errors:
+        path = [part.replace("~1", "/").replace("~0", "~") for part in error.pointer.split("/")[1:]]
+        if path and _has(start, path) and not _has(given, path):
+            advice = (
+                f"It is from run {run}: give another value, or null where there is no place for it any more."
+            )
+            error = FieldError(error.pointer, f"{error.message} {advice}")  # noqa: PLW2901
+        yield error
+
+
+def _has(configuration: Any, path: Sequence[str]) -> bool:
+    for part in path:
+        if not isinstance(configuration, dict) or part not in configuration:
+            return False
+        configuration = configuration[part]
+    return True

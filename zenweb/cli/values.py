@@ -1,0 +1,65 @@
+"""A run configuration given on the command line: a YAML file, and single values over it."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zenweb.config.run_configuration import read_yaml
+from zenweb.exceptions import ValidationFailed
+
+config_option = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A run configuration in YAML.",
+)
+set_option = click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="PATH=VALUE",
+    help="One value, such as steps.trainer.parameters.learning_rate=0.1; may be given several times.",
+)
+
+
+def read_values(config_path: Path | None, settings: Sequence[str]) -> dict[str, Any]:
+    """The file's values with the single ones over them."""
+    configuration = read_yaml(config_path) if config_path else {}
+    for setting in settings:
+        path, equals, text = setting.partition("=")
+        if not equals or not all(parts := _parts(path)):
+            raise ValidationFailed(
+                f"--set {setting}: write it as PATH=VALUE, such as steps.trainer.parameters.learning_rate=0.1."
+            )
+        _put(configuration, parts, _value(text), setting)
+    return configuration
+
+
+def _parts(path: str) -> list[str]:
+    """The keys of a path; a step's name may hold points, what follows `parameters` may not."""
+    step, middle, parameter = path.removeprefix("steps.").rpartition(".parameters.")
+    if path.startswith("steps.") and middle:
+        return ["steps", step, "parameters", parameter]
+    return path.split(".")
+
+
+def _value(text: str) -> Any:
+    """JSON where it is JSON (numbers, true, lists, "5" for the text 5), else the text as it stands."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _put(configuration: dict[str, Any], path: Sequence[str], value: Any, setting: str) -> None:
+    here = configuration
+    for key in path[:-1]:
+        if here.get(key) is None:
+            here[key] = {}
+        here = here[key]
+        if not isinstance(here, dict):
+            raise ValidationFailed(f"--set {setting}: {key} already has a value that has no parts.")
+    here[path[-1]] = value
