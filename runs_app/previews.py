@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import SuspiciousFileOperation
+from django.utils.safestring import SafeString, mark_safe
+from markdown_it import MarkdownIt
 
 from runs_app.models import ArtifactVersion
 from zenweb.artifacts import store
@@ -25,6 +27,8 @@ IMAGE_TYPES = {
     ".webp": "image/webp",
 }
 TEXT_TYPE = "text/plain; charset=utf-8"
+# Pictures from elsewhere would tell others who looks at what, and the pages' own policy refuses them.
+MARKDOWN = MarkdownIt("js-default").disable("image")
 # Shown in a frame of its own: no scripts, no forms, no requests to anywhere.
 CONTENT_POLICY = "; ".join(
     [
@@ -44,12 +48,13 @@ class ShownPreview:
 
     kind: str
     text: str = ""
+    html: str = ""
     metrics: dict[str, Any] = field(default_factory=dict)
     table: dict[str, Any] = field(default_factory=dict)
 
     @property
     def is_wide(self) -> bool:
-        return self.kind in {"table", "html", "text"}
+        return self.kind in {"table", "html", "markdown", "text"}
 
 
 def show_preview(version: ArtifactVersion) -> ShownPreview:
@@ -116,6 +121,8 @@ def _read_for_page(uri: str) -> bytes:
 
 
 def _lay_out(kind: str, text: str) -> ShownPreview:
+    if kind == PreviewKind.MARKDOWN:
+        return ShownPreview("markdown", html=_rendered(text))
     if kind not in {PreviewKind.JSON, PreviewKind.TABLE}:
         return ShownPreview("text", text=text)
     try:
@@ -129,6 +136,17 @@ def _lay_out(kind: str, text: str) -> ShownPreview:
     if _is_plain(value):
         return ShownPreview("line", text=value if isinstance(value, str) else json.dumps(value))
     return ShownPreview("text", text=json.dumps(value, indent=2, ensure_ascii=False))
+
+
+@lru_cache(maxsize=256)
+def _rendered(markdown: str) -> SafeString:
+    """As HTML in which nothing of the author's is HTML: tags are text, and links lead to the web only."""
+    tokens = MARKDOWN.parse(markdown)
+    for token in tokens:
+        if token.type in {"heading_open", "heading_close"}:  # below the headings of the page
+            token.tag = f"h{min(6, int(token.tag[1]) + 3)}"
+    html: str = MARKDOWN.renderer.render(tokens, MARKDOWN.options, {})
+    return mark_safe(html)  # noqa: S308  # by a renderer that escapes all there is
 
 
 def _columns(table: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -78,4 +78,4 @@ def _parameters(hook: Callable[..., Any]) -> list[inspect.Parameter]:
 
 
 def _name_of(hook: Callable[..., Any]) -> str:
-    return str(getattr(hook, "__qualname__", hook))
+    return str(getattr(hook, "__name__", hook))
