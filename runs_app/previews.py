@@ -130,7 +130,7 @@ def _lay_out(kind: str, text: str) -> ShownPreview:
     except ValueError:
         return ShownPreview("text", text=text)
     if kind == PreviewKind.TABLE and isinstance(value, Mapping):
-        return ShownPreview("table", table={**value, "columns": _columns(value)})
+        return ShownPreview("table", table=_aligned(value))
     if isinstance(value, Mapping) and value and all(_is_plain(part) for part in value.values()):
         return ShownPreview("metrics", metrics=dict(value))
     if _is_plain(value):
@@ -145,16 +145,28 @@ def _rendered(markdown: str) -> SafeString:
     for token in tokens:
         if token.type in {"heading_open", "heading_close"}:  # below the headings of the page
             token.tag = f"h{min(6, int(token.tag[1]) + 3)}"
+        if token.attrs.pop("style", "") == "text-align:right":  # the pages' policy refuses styles in the text
+            token.attrSet("class", "number")
     html: str = MARKDOWN.renderer.render(tokens, MARKDOWN.options, {})
     return mark_safe(html)  # noqa: S308  # by a renderer that escapes all there is
 
 
-def _columns(table: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Names with what decides their alignment: whether the first row has a number there."""
-    first: list[Any] = next(iter(table.get("rows", [])), [])
-    numbers = [isinstance(cell, int | float) and not isinstance(cell, bool) for cell in first]
-    names = table.get("columns", [])
-    return [{"name": name, "is_number": flag} for name, flag in zip_longest(names, numbers[: len(names)])]
+def _aligned(table: Mapping[str, Any]) -> dict[str, Any]:
+    """The table with what decides about alignment: whether a column has numbers and nothing else."""
+    names, rows = table.get("columns", []), table.get("rows", [])
+    columns = list(zip_longest(*rows))[: len(names)]
+    numbers = [_are_numbers([cell for cell in column if cell is not None]) for column in columns]
+    return {
+        **table,
+        "columns": [{"name": name, "is_number": flag} for name, flag in zip_longest(names, numbers)],
+        "rows": [
+            [{"value": cell, "is_number": flag} for cell, flag in zip_longest(row, numbers)] for row in rows
+        ],
+    }
+
+
+def _are_numbers(cells: list[Any]) -> bool:
+    return bool(cells) and all(isinstance(cell, int | float) and not isinstance(cell, bool) for cell in cells)
 
 
 def _is_plain(value: Any) -> bool:

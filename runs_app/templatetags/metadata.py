@@ -59,8 +59,11 @@ def noted(thing: Execution | ArtifactVersion) -> list[Row]:
 @register.filter
 def facts(version: ArtifactVersion) -> list[Row]:
     """What its materializer says of a value, but for the one sentence that stands in for a preview."""
-    known = (name for name in version.metadata if name in FACTS and name != "string_representation")
-    return _rows((humanised(name), name, version.metadata[name]) for name in known)
+    known = {name: value for name, value in version.metadata.items() if name in FACTS}
+    known.pop("string_representation", None)
+    if isinstance(known.get("columns"), list) and isinstance(known.get("dtypes"), list):
+        known["columns"] = dict(zip(known["columns"], known.pop("dtypes"), strict=False))
+    return _rows((humanised(name), name, value) for name, value in known.items())
 
 
 def _rows(named: Iterable[tuple[str, str, Any]]) -> list[Row]:
@@ -79,6 +82,8 @@ def _row(title: str, name: str, encoded: Any) -> Row:
     if name in SIZES and isinstance(value, int):
         return Row(title, filesizeformat(value))
     text = _in_words(value)
+    if name == "shape":
+        text = text.replace(", ", " × ")
     return Row(title, text, link=text if _is_web_address(text) else "")
 
 

@@ -18,6 +18,7 @@ LONGEST_NAME = 255
 Noted = dict[str, Json]
 """Values by their names, encoded."""
 
+_PLAIN_KINDS: tuple[type[Any], ...] = (int, float, str, list, tuple)
 _SHAPE = "Metadata are values by their names, such as {'accuracy': 0.93}"
 
 
@@ -111,7 +112,7 @@ def _plain(value: object) -> Json:
     if isinstance(value, datetime):  # a timestamp of pandas; its NaT is not even equal to itself
         is_missing = value != value
         return None if is_missing else encode(datetime.combine(value.date(), value.timetz()))
-    for kind in (int, float, str, list, tuple):
+    for kind in _PLAIN_KINDS:
         if isinstance(value, kind):
             return encode(kind(value), _plain)
     raise TypeError
