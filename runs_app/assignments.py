@@ -2,7 +2,7 @@
 
 from runs_app import statements
 from runs_app.models import PipelineRun, StepAttempt
-from runs_app.plans import plan_of
+from runs_app.plans import may_retry, plan_of
 from zenweb.config.spec import InputSpec
 from zenweb.execution.protocol import Assignment, InputArtifact
 
@@ -24,6 +24,8 @@ def assignment_for(attempt: StepAttempt) -> Assignment:
         inputs=_inputs(run, spec.inputs),
         outputs=spec.outputs,
         artifact_uri=attempt.artifact_uri,
+        settings=step.settings,
+        is_last=not may_retry(step),
     )
 
 

@@ -38,6 +38,7 @@ class Execution(Entity):
     )
     start_time = models.DateTimeField(null=True, blank=True)
     end_time = models.DateTimeField(null=True, blank=True)
+    metadata = JSONField(default=dict, blank=True, help_text="What user code noted, encoded.")
 
     class Meta:
         abstract = True

@@ -4,7 +4,7 @@ import uuid
 from dataclasses import dataclass
 from functools import lru_cache
 
-from runs_app.models import PipelineRun
+from runs_app.models import PipelineRun, StepRun
 from templates_app.models import PipelineDeployment
 from zenweb.config.spec import PipelineSpec, StepSpec
 
@@ -33,11 +33,17 @@ def plan_of(deployment_id: uuid.UUID) -> Plan:
     return Plan(spec, found["code_archive__sha256"], found["code_archive_id"])
 
 
+def may_retry(step: StepRun) -> bool:
+    """Whether the step is tried again when its attempt fails."""
+    retry = step.settings.get("retry") or {}
+    return step.failures < int(retry.get("max_retries", 0))
+
+
 @lru_cache(maxsize=1024)
 def run_of(run_id: uuid.UUID) -> PipelineRun:
     """A run with its stack, for what does not change while it lasts: name, owner, deployment, store. Not its status."""
     queryset = PipelineRun.objects.select_related("stack")
-    run: PipelineRun = queryset.defer("configuration", "resolved_configuration", "warnings", "tags").get(
-        pk=run_id
-    )
+    run: PipelineRun = queryset.defer(
+        "configuration", "resolved_configuration", "warnings", "tags", "metadata"
+    ).get(pk=run_id)
     return run

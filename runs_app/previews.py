@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import SuspiciousFileOperation
+from django.utils.safestring import SafeString, mark_safe
+from markdown_it import MarkdownIt
 
 from runs_app.models import ArtifactVersion
 from zenweb.artifacts import store
@@ -25,6 +27,8 @@ IMAGE_TYPES = {
     ".webp": "image/webp",
 }
 TEXT_TYPE = "text/plain; charset=utf-8"
+# Pictures from elsewhere would tell others who looks at what, and the pages' own policy refuses them.
+MARKDOWN = MarkdownIt("js-default").disable("image")
 # Shown in a frame of its own: no scripts, no forms, no requests to anywhere.
 CONTENT_POLICY = "; ".join(
     [
@@ -44,12 +48,13 @@ class ShownPreview:
 
     kind: str
     text: str = ""
+    html: str = ""
     metrics: dict[str, Any] = field(default_factory=dict)
     table: dict[str, Any] = field(default_factory=dict)
 
     @property
     def is_wide(self) -> bool:
-        return self.kind in {"table", "html", "text"}
+        return self.kind in {"table", "html", "markdown", "text"}
 
 
 def show_preview(version: ArtifactVersion) -> ShownPreview:
@@ -116,6 +121,8 @@ def _read_for_page(uri: str) -> bytes:
 
 
 def _lay_out(kind: str, text: str) -> ShownPreview:
+    if kind == PreviewKind.MARKDOWN:
+        return ShownPreview("markdown", html=_rendered(text))
     if kind not in {PreviewKind.JSON, PreviewKind.TABLE}:
         return ShownPreview("text", text=text)
     try:
@@ -123,7 +130,7 @@ def _lay_out(kind: str, text: str) -> ShownPreview:
     except ValueError:
         return ShownPreview("text", text=text)
     if kind == PreviewKind.TABLE and isinstance(value, Mapping):
-        return ShownPreview("table", table={**value, "columns": _columns(value)})
+        return ShownPreview("table", table=_aligned(value))
     if isinstance(value, Mapping) and value and all(_is_plain(part) for part in value.values()):
         return ShownPreview("metrics", metrics=dict(value))
     if _is_plain(value):
@@ -131,12 +138,35 @@ def _lay_out(kind: str, text: str) -> ShownPreview:
     return ShownPreview("text", text=json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def _columns(table: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Names with what decides their alignment: whether the first row has a number there."""
-    first: list[Any] = next(iter(table.get("rows", [])), [])
-    numbers = [isinstance(cell, int | float) and not isinstance(cell, bool) for cell in first]
-    names = table.get("columns", [])
-    return [{"name": name, "is_number": flag} for name, flag in zip_longest(names, numbers[: len(names)])]
+@lru_cache(maxsize=256)
+def _rendered(markdown: str) -> SafeString:
+    """As HTML in which nothing of the author's is HTML: tags are text, and links lead to the web only."""
+    tokens = MARKDOWN.parse(markdown)
+    for token in tokens:
+        if token.type in {"heading_open", "heading_close"}:  # below the headings of the page
+            token.tag = f"h{min(6, int(token.tag[1]) + 3)}"
+        if token.attrs.pop("style", "") == "text-align:right":  # the pages' policy refuses styles in the text
+            token.attrSet("class", "number")
+    html: str = MARKDOWN.renderer.render(tokens, MARKDOWN.options, {})
+    return mark_safe(html)  # noqa: S308  # by a renderer that escapes all there is
+
+
+def _aligned(table: Mapping[str, Any]) -> dict[str, Any]:
+    """The table with what decides about alignment: whether a column has numbers and nothing else."""
+    names, rows = table.get("columns", []), table.get("rows", [])
+    columns = list(zip_longest(*rows))[: len(names)]
+    numbers = [_are_numbers([cell for cell in column if cell is not None]) for column in columns]
+    return {
+        **table,
+        "columns": [{"name": name, "is_number": flag} for name, flag in zip_longest(names, numbers)],
+        "rows": [
+            [{"value": cell, "is_number": flag} for cell, flag in zip_longest(row, numbers)] for row in rows
+        ],
+    }
+
+
+def _are_numbers(cells: list[Any]) -> bool:
+    return bool(cells) and all(isinstance(cell, int | float) and not isinstance(cell, bool) for cell in cells)
 
 
 def _is_plain(value: Any) -> bool:

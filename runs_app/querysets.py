@@ -33,7 +33,7 @@ class PipelineRunQuerySet(VisibleQuerySet):
     def with_relations(self) -> Self:
         """All that a list shows, in one query; the configurations stay where they are."""
         return self.select_related("project", "user", "pipeline", "stack", "template").defer(
-            "configuration", "resolved_configuration"
+            "configuration", "resolved_configuration", "metadata"
         )
 
     def for_page(self) -> Self:
@@ -59,7 +59,7 @@ class StepRunQuerySet(VisibleQuerySet):
     def with_what_an_attempt_needs(self) -> Self:
         """The run and its stack without the run's configuration, which grows with the number of its steps."""
         return self.select_related("run__stack").defer(
-            "run__configuration", "run__resolved_configuration", "run__warnings", "run__tags"
+            "run__configuration", "run__resolved_configuration", "run__warnings", "run__tags", "run__metadata"
         )
 
     def held_by(self, worker_id: object) -> Self:

@@ -16,14 +16,15 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from runs_app import caching, statements
+from runs_app import caching, metadata, statements
 from runs_app.caching import Versions
 from runs_app.dispatch import wake_workers
 from runs_app.models import LogChunk, PipelineRun, RunEvent, StepAttempt, StepRun, Worker
-from runs_app.plans import plan_of, run_of
+from runs_app.plans import may_retry, plan_of, run_of
 from runs_app.statements import ReadyStep
 from zenweb.config.spec import YEAR
 from zenweb.enums import OPEN_STATUSES, ExecutionMode, ExecutionStatus
+from zenweb.execution.metadata import Noted
 from zenweb.execution.protocol import StepException, StoredArtifact
 
 LOG_TAIL = 8_000
@@ -39,6 +40,9 @@ class StepOutcome:
 
     outputs: dict[str, StoredArtifact] = field(default_factory=dict)
     exception: StepException | None = None
+    metadata: Noted = field(default_factory=dict)
+    """What it noted about the step; about the run:"""
+    run_metadata: Noted = field(default_factory=dict)
     was_stopped: bool = False
     log_uri: str = ""
     log_tail: str = ""
@@ -105,7 +109,7 @@ def start_local_attempt(step: StepRun) -> StepAttempt | None:
     statements.lock_run(step.run_id)
     unstarted = StepRun.objects.filter(pk=step.pk, attempt=step.attempt, status__in=OPEN_STATUSES)
     if not unstarted.update(
-        attempt=F("attempt") + 1, status=ExecutionStatus.RUNNING, start_time=now, updated=now
+        attempt=F("attempt") + 1, status=ExecutionStatus.RUNNING, start_time=now, metadata={}, updated=now
     ):
         return None
     step.attempt += 1
@@ -138,6 +142,12 @@ def append_log(attempt: StepAttempt, text: str) -> None:
     LogChunk.objects.create(attempt=attempt, text=text)
 
 
+def show_metadata(attempt: StepAttempt, noted: Noted) -> None:
+    """What the attempt has noted so far, for as long as it holds its step; its end records all of it."""
+    held = StepRun.objects.filter(pk=attempt.step_id, attempt=attempt.number, status__in=ALIVE)
+    held.update(metadata=noted)
+
+
 def attempts_to_stop(worker: Worker) -> list[Any]:
     """Attempts of this worker that shall end: their run was asked to stop, or fails fast."""
     held = StepRun.objects.held_by(worker.pk).filter(
@@ -158,7 +168,7 @@ def record_end(attempt: StepAttempt, outcome: StepOutcome) -> bool:
     now = timezone.now()
     step = attempt.step
     is_stopping = statements.lock_run(step.run_id)
-    if outcome.exception and _may_retry(step) and not is_stopping and not _has_given_up(step.run):
+    if outcome.exception and may_retry(step) and not is_stopping and not _has_given_up(step.run):
         is_recorded = _retry(step, outcome.exception, now)
     else:
         is_recorded = _end(step, outcome, now)
@@ -192,10 +202,13 @@ def _end(step: StepRun, outcome: StepOutcome, now: datetime) -> bool:
         status=outcome.status,
         reason=_reason(outcome)[:2000],
         exception=exception.model_dump(exclude={"version"}) if exception else None,
+        metadata=outcome.metadata,
         started_at=outcome.started_at,
         now=now,
     ):
         return False
+    if outcome.run_metadata:
+        metadata.add_from_step(step, outcome.run_metadata)
     if outcome.status is ExecutionStatus.COMPLETED:
         _advance(step, _keep_outputs(step, outcome.outputs, now), now)
     else:
@@ -317,11 +330,6 @@ def _wake_for(run: PipelineRun, queues: list[str], kept_by_this_worker: str | No
         transaction.on_commit(partial(wake_workers, queues), robust=True)
 
 
-def _may_retry(step: StepRun) -> bool:
-    retry = step.settings.get("retry") or {}
-    return step.failures < int(retry.get("max_retries", 0))
-
-
 def _retry(step: StepRun, exception: StepException, now: datetime) -> bool:
     retry = step.settings["retry"]
     seconds = int(retry.get("delay") or 0) * int(retry.get("backoff") or 1) ** step.failures
@@ -335,6 +343,7 @@ def _retry(step: StepRun, exception: StepException, now: datetime) -> bool:
             status_reason=reason[:2000],
             failures=F("failures") + 1,
             exception=exception.model_dump(exclude={"version"}),
+            metadata={},
             worker=None,
             ready_at=now + delay,
             updated=now,
@@ -513,6 +522,7 @@ def give_back(attempt: StepAttempt, reason: str, most_deaths: int | None) -> boo
         held.update(
             status=ExecutionStatus.RETRYING,
             status_reason=f"{reason}; attempt {step.attempt + 1} follows"[:2000],
+            metadata={},
             worker=None,
             ready_at=now,
             updated=now,

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from runs_app import hooks
 from templates_app.models import PipelineDeployment
 from templates_app.schema_validation import MAX_DEPTH, depth_of, find_errors
 from zenweb.config.config_schema import step_keys
+from zenweb.config.hooks import FAILURE, SUCCESS
 from zenweb.config.spec import PipelineSpec, StepSpec
 from zenweb.config.suggestions import did_you_mean
 from zenweb.enums import ExecutionMode
@@ -18,7 +20,7 @@ Configuration = dict[str, Any]
 # Inside these, null and {} are values of the user's; everywhere else they mean "not set".
 USER_VALUES = frozenset({"parameters", "extra", "settings", "substitutions", "environment"})
 # What a run acts on. Every other known key is stored and answered with a warning.
-RUN_WIDE = ("enable_cache", "retry", "queue", "priority")
+RUN_WIDE = ("enable_cache", "retry", "queue", "priority", FAILURE, SUCCESS)
 STEP_SETTINGS = (*RUN_WIDE, "timeout")
 EFFECTIVE_RUN_KEYS = frozenset(
     {"run_name", "steps", "tags", "extra", "substitutions", "timeout", "execution_mode", *RUN_WIDE}
@@ -86,6 +88,8 @@ def resolve(deployment: PipelineDeployment, configuration: Any, now: datetime) -
     if errors := validate(deployment.config_schema, configuration):
         raise ValidationFailed(errors)
     cleaned = without_unset(configuration or {})
+    if errors := hooks.find_errors(deployment, cleaned):
+        raise ValidationFailed(errors)
     spec = PipelineSpec.model_validate(deployment.spec)
     given = cleaned.get("steps", {})
     return ResolvedConfiguration(
@@ -156,8 +160,8 @@ def _resolve_step(
     layers = [
         {"enable_cache": pipeline.enable_cache},
         spec.settings.model_dump(mode="json"),
-        {key: run.get(key) for key in RUN_WIDE},
-        {key: given.get(key) for key in STEP_SETTINGS},
+        hooks.with_paths({key: run.get(key) for key in RUN_WIDE if run.get(key) is not None}),
+        hooks.with_paths({key: given.get(key) for key in STEP_SETTINGS if given.get(key) is not None}),
     ]
     settings = {key: value for layer in layers for key, value in layer.items() if value is not None}
     return ResolvedStep(spec, {**spec.parameters, **given.get("parameters", {})}, settings)

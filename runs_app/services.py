@@ -12,8 +12,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from runs_app import recording
-from runs_app.models import IdempotencyRecord, PipelineRun, RunEvent, StepAttempt, StepRun
+from runs_app import metadata, recording
+from runs_app.models import ArtifactVersion, IdempotencyRecord, PipelineRun, RunEvent, StepAttempt, StepRun
 from runs_app.plans import plan_of
 from runs_app.recording import StepOutcome
 from runs_app.repair import Repair, RepairPlan
@@ -24,6 +24,9 @@ from templates_app.permissions import check_can_run
 from zenweb.accounts.models import User
 from zenweb.enums import ExecutionStatus, TriggerChannel
 from zenweb.exceptions import DoesNotExist, EntityExists, FieldError, NotAllowed, ValidationFailed
+from zenweb.execution.metadata import Noted, check_metadata
+
+Noteworthy = PipelineRun | StepRun | ArtifactVersion
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,23 @@ def stop_run(*, actor: User, run: PipelineRun) -> None:
     if not actor.is_active:
         raise NotAllowed("This account is switched off.")
     recording.request_stop(run, by=actor.get_username())
+
+
+@transaction.atomic
+def note_metadata(*, actor: User, things: Sequence[Noteworthy], values: Noted) -> None:
+    """Note values about runs, steps that have ended, and artifacts; of all of them or of none.
+
+    A step that still runs notes for itself, and its end records that.
+    """
+    if not actor.is_active:
+        raise NotAllowed("This account is switched off.")
+    check_metadata(values)
+    for thing in things:
+        if isinstance(thing, StepRun) and not thing.is_finished:
+            raise ValidationFailed(
+                f"Step {thing.name!r} has not ended: until then only its own code notes something about it."
+            )
+        metadata.add(thing, values)
 
 
 # -- runs of the local stack, executed by the process that called the pipeline -----------------------------------------

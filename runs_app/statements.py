@@ -21,7 +21,7 @@ from zenweb.execution.protocol import InputArtifact, StoredArtifact
 CLAIM = """
     UPDATE runs_app_steprun
     SET attempt = attempt + 1, ready_at = NULL, worker_id = %s, status = 'running', status_reason = '',
-        start_time = %s, updated = %s
+        start_time = %s, updated = %s, metadata = '{{}}'
     WHERE id = (
         SELECT id FROM runs_app_steprun
         WHERE ready_at <= %s AND queue = %s
@@ -40,7 +40,7 @@ RUN_FOR_END = "SELECT stop_requested_at FROM runs_app_pipelinerun WHERE id = %s 
 END_STEP = """
     UPDATE runs_app_steprun
     SET status = %s, status_reason = %s, start_time = COALESCE(%s, start_time), end_time = %s, updated = %s,
-        ready_at = NULL, worker_id = NULL, failures = failures + %s, exception = %s
+        ready_at = NULL, worker_id = NULL, failures = failures + %s, exception = %s, metadata = %s
     WHERE id = %s AND attempt = %s AND status IN ('running', 'stopping')
 """
 END_ATTEMPT = """
@@ -83,9 +83,17 @@ REMEMBER_KEYS = """
     )
 """
 VERSIONS_OF = "SELECT step_id, name, artifact_version_id FROM runs_app_stepoutput WHERE step_id IN ({places})"
+# With what the step noted that it stands for; found as its outputs were.
 END_CACHED = """
     UPDATE runs_app_steprun
-    SET status = 'cached', status_reason = %s, start_time = %s, end_time = %s, updated = %s, ready_at = NULL
+    SET status = 'cached', status_reason = %s, start_time = %s, end_time = %s, updated = %s, ready_at = NULL,
+        metadata = COALESCE((
+            SELECT earlier.metadata FROM runs_app_steprun earlier
+            WHERE earlier.cache_key = runs_app_steprun.cache_key
+                AND earlier.cache_key > '' AND earlier.status = 'completed'
+            ORDER BY earlier.end_time DESC
+            LIMIT 1
+        ), metadata)
     WHERE id IN ({places})
 """
 OUTPUTS_OF = """
@@ -174,6 +182,7 @@ def end_step(
     status: ExecutionStatus,
     reason: str,
     exception: dict[str, Any] | None,
+    metadata: dict[str, Any],
     started_at: datetime | None,
     now: datetime,
 ) -> bool:
@@ -187,6 +196,7 @@ def end_step(
         moment,
         1 if exception else 0,
         _json(exception),
+        _json(metadata),
     )
     return _execute_counting(END_STEP, *changed, _key(step_id), attempt) == 1
 

@@ -19,11 +19,13 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from zenweb.execution import processes
+from zenweb.execution.metadata import Noted
 from zenweb.execution.protocol import (
     Assignment,
     Completed,
     Event,
     Failed,
+    MetadataNoted,
     OutputSaved,
     Started,
     StepException,
@@ -98,6 +100,9 @@ class ChildEnd:
     """Ended, or never started, because its worker might no longer hold the step."""
     log: bytes
     was_shown_live: bool
+    metadata: Noted
+    """What it noted about its step; about its run:"""
+    run_metadata: Noted
     started_at: datetime | None
     """When the user's first line ran."""
 
@@ -203,6 +208,8 @@ class AttemptProcess:
         self._assignment = to_line(assignment)
         self._work, self._log, self._status = work, log, status
         self._events: list[Event] = []
+        self._noted: dict[str, Noted] = {"step": {}, "run": {}}
+        self._has_news = False
         self._pending = b""
         self._printed = bytearray()
         self._is_over = False
@@ -216,11 +223,18 @@ class AttemptProcess:
         self.parent.send({"op": "stop", "attempt": self.attempt, "grace": grace.total_seconds()})
 
     def watch(
-        self, *, on_log: Callable[[str], None], log_limit: int, timeout: timedelta | None, grace: timedelta
+        self,
+        *,
+        on_log: Callable[[str], None],
+        on_metadata: Callable[[Noted], None],
+        log_limit: int,
+        timeout: timedelta | None,
+        grace: timedelta,
     ) -> ChildEnd:
         """Hand over the assignment and wait for the end of the process, passing on what it prints."""
         deadline = time.monotonic() + timeout.total_seconds() if timeout else None
         self._tail = tail = LogTail(on_log)
+        shown = time.monotonic()
         with selectors.DefaultSelector() as selector:
             self._register(selector)
             self._begin()
@@ -228,6 +242,9 @@ class AttemptProcess:
                 for key, _ in selector.select(LOG_INTERVAL):
                     key.data(log_limit)
                 tail.show(self._printed)
+                if self._has_news and time.monotonic() - shown > LOG_INTERVAL:
+                    on_metadata(self._noted["step"])
+                    self._has_news, shown = False, time.monotonic()
                 if deadline is not None and time.monotonic() > deadline and not self.timed_out:
                     self.timed_out = True
                     self.stop(grace)
@@ -262,10 +279,18 @@ class AttemptProcess:
         *lines, self._pending = (self._pending + received).split(b"\n")
         if len(self._pending) > EVENT_LIMIT:
             raise ValueError("The step's process sent an event over the size limit.")
-        self._events.extend(event for line in lines if (event := parse_event(line)))
+        for line in lines:
+            self._take_in(parse_event(line))
         if self._started_at is None and any(isinstance(event, Started) for event in self._events):
             self._started_at = datetime.now(UTC)
         return True
+
+    def _take_in(self, event: Event | None) -> None:
+        if isinstance(event, MetadataNoted):  # joined at once: a loop may note something in every round
+            self._noted[event.about].update(event.values)
+            self._has_news = self._has_news or event.about == "step"
+        elif event is not None:
+            self._events.append(event)
 
     def _read_log(self, limit: int, selector: selectors.BaseSelector | None) -> bool:
         try:
@@ -316,6 +341,8 @@ class AttemptProcess:
             timed_out=self.timed_out,
             was_given_up=self._was_given_up and not is_completed,
             log=bytes(self._printed),
+            metadata=self._noted["step"],
+            run_metadata=self._noted["run"],
             was_shown_live=self._tail.has_shown,
             started_at=self._started_at,
         )

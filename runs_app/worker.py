@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 from django.conf import settings
@@ -41,6 +42,7 @@ from zenweb.execution.protocol import StepException
 
 logger = logging.getLogger(__name__)
 FAREWELL = 1.0  # seconds that a thread may need to notice that all is over
+T = TypeVar("T")
 RECORDING_PAUSE = 0.5  # seconds between two tries to record an end while the database is away
 
 
@@ -120,7 +122,8 @@ class StepWorker:
         try:
             timeout = attempt.step.settings.get("timeout")
             end = process.watch(
-                on_log=lambda text: _show(attempt, text),
+                on_log=lambda text: _show(attempt, recording.append_log, text),
+                on_metadata=lambda noted: _show(attempt, recording.show_metadata, noted),
                 log_limit=settings.LOG_LIMIT,
                 timeout=timedelta(seconds=timeout) if timeout is not None else None,
                 grace=settings.STOP_GRACE,
@@ -261,6 +264,8 @@ def _outcome(attempt: StepAttempt, end: ChildEnd) -> StepOutcome:
     return StepOutcome(
         outputs=end.outputs,
         exception=None if end.is_completed or end.was_stopped else exception,
+        metadata=end.metadata,
+        run_metadata=end.run_metadata,
         was_stopped=end.was_stopped and not end.is_completed,
         log_uri=_store_log(attempt, end.log),
         was_shown_live=end.was_shown_live,
@@ -279,11 +284,11 @@ def _store_log(attempt: StepAttempt, log: bytes) -> str:
     return uri
 
 
-def _show(attempt: StepAttempt, text: str) -> None:
+def _show(attempt: StepAttempt, show: Callable[[StepAttempt, T], None], news: T) -> None:
     try:
-        recording.append_log(attempt, text)
+        show(attempt, news)
     except DatabaseError:
-        logger.warning("A piece of the log of attempt %s could not be shown live.", attempt.pk, exc_info=True)
+        logger.warning("What attempt %s has to tell could not be shown live.", attempt.pk, exc_info=True)
         connections.close_all()
     close_old_connections()
 

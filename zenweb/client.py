@@ -290,6 +290,11 @@ class Client:
             raise DoesNotExist(f"There is no artifact {str(name_id_or_prefix)!r}{which}.")
         return found[0]
 
+    def create_run_metadata(self, values: Mapping[str, Any], resource_type: str, resource_id: UUID) -> None:
+        """Note encoded values about a `pipeline_run`, `step_run` or `artifact_version`; see `zenweb.log_metadata`."""
+        resource = {"id": str(resource_id), "type": resource_type}
+        self.transport.post("/run-metadata", {"resources": [resource], "values": values})
+
     # What calling a pipeline needs
 
     def upload_code_archive(self, archive: CodeArchive) -> None:

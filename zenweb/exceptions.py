@@ -116,5 +116,9 @@ class NoStepIsRunning(ZenWebError, RuntimeError):
     """Asked for the step's context outside of a step."""
 
 
+class NotInThisStep(ZenWebError, RuntimeError):
+    """The running step has no such output; the message says which there are."""
+
+
 class StepFailed(ZenWebError):
     """A step of a run executed in this process raised; the cause is attached."""

@@ -12,6 +12,7 @@ from uuid import UUID
 from zenweb.artifacts import materializers
 from zenweb.config.run_configuration import PipelineRunConfiguration
 from zenweb.enums import ExecutionStatus, Orchestrator
+from zenweb.execution.metadata import decode_metadata
 
 if TYPE_CHECKING:
     from zenweb.transport import Transport
@@ -187,8 +188,8 @@ class ArtifactVersionResponse(Entity):
 
     @property
     def run_metadata(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.metadata["run_metadata"]
-        return found
+        """Facts about the value, and what was noted about it."""
+        return decode_metadata(self.metadata["run_metadata"])
 
     def load(self) -> Any:
         """The value itself, from the artifact store."""
@@ -242,6 +243,11 @@ class StepRunResponse(Entity):
     def config(self) -> dict[str, Any]:
         found: dict[str, Any] = self.metadata["config"]
         return found
+
+    @property
+    def run_metadata(self) -> dict[str, Any]:
+        """What was noted about it with `log_metadata`."""
+        return decode_metadata(self.metadata["run_metadata"])
 
     @property
     def exception(self) -> dict[str, Any] | None:
@@ -351,6 +357,11 @@ class PipelineRunResponse(Entity):
     def config(self) -> dict[str, Any]:
         found: dict[str, Any] = self.metadata["config"]
         return found
+
+    @property
+    def run_metadata(self) -> dict[str, Any]:
+        """What was noted about it with `log_metadata`."""
+        return decode_metadata(self.metadata["run_metadata"])
 
     @property
     def tags(self) -> list[str]:

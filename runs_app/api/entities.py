@@ -3,6 +3,7 @@
 from runs_app.models import ArtifactVersion, PipelineRun, Schedule, StepOutput, StepRun
 from templates_app.api.entities import build_reference, pipeline_reference, stack_reference, tag_entity
 from zenweb.api.envelope import Json, entity, owned, user_entity, wire_time
+from zenweb.config.hooks import FAILURE, SUCCESS, hook_path
 
 NEXT_TIMES = 5
 STEP_CONFIGURATION_KEYS = ("enable_cache", "retry", "settings", "extra")
@@ -38,7 +39,7 @@ def describe_run(run: PipelineRun, hydrate: bool) -> Json:
 
 def _run_metadata(run: PipelineRun) -> Json:
     return {
-        "run_metadata": {},
+        "run_metadata": run.metadata,
         "config": {
             "enable_cache": run.configuration.get("enable_cache"),
             "enable_artifact_metadata": None,
@@ -48,8 +49,7 @@ def _run_metadata(run: PipelineRun) -> Json:
             "settings": run.configuration.get("settings") or {},
             "tags": run.tags,
             "extra": run.configuration.get("extra") or {},
-            "failure_hook_source": None,
-            "success_hook_source": None,
+            **hook_sources(run.configuration),
             "model": None,
             "parameters": run.deployment.spec.get("parameters") or None,
             "retry": run.configuration.get("retry"),
@@ -85,14 +85,24 @@ def describe_step(step: StepRun, hydrate: bool) -> Json:
         "pipeline_run_id": str(step.run_id),
         "substitutions": {},
     }
-    metadata = {"config": _step_config(step), "exception_info": step.exception} if hydrate else None
+    metadata = _step_metadata(step) if hydrate else None
     resources = {"outputs": {output.name: [describe_output(output)] for output in step.outputs.all()}}
     return entity(step, name=step.name, body=body, metadata=metadata, resources=resources)
 
 
+def _step_metadata(step: StepRun) -> Json:
+    return {"config": _step_config(step), "exception_info": step.exception, "run_metadata": step.metadata}
+
+
 def _step_config(step: StepRun) -> Json:
     settings = {key: step.settings.get(key) for key in STEP_CONFIGURATION_KEYS}
-    return {"name": step.name, "parameters": step.parameters, **settings}
+    return {"name": step.name, "parameters": step.parameters, **settings, **hook_sources(step.settings)}
+
+
+def hook_sources(configuration: Json) -> Json:
+    """The hooks as ZenML has them, wherever a configuration or the settings of a step name some."""
+    named = {key: configuration.get(key) for key in (FAILURE, SUCCESS)}
+    return {key: source(hook_path(value)) if value else None for key, value in named.items()}
 
 
 def describe_output(output: StepOutput) -> Json:

@@ -22,6 +22,7 @@ urlpatterns = [
     path("steps", views.StepList.as_view()),
     path("steps/<str:step_id>", views.StepDetail.as_view()),
     path("steps/<str:step_id>/logs", views.StepLogs.as_view()),
+    path("run-metadata", views.RunMetadata.as_view()),
     path("artifact_versions", views.ArtifactVersionList.as_view()),
     path("artifact_versions/<str:version_id>", views.ArtifactVersionDetail.as_view()),
 ]

@@ -20,9 +20,11 @@ from runs_app.models import ArtifactVersion, PipelineRun, StepOutput, StepRun
 from runs_app.recording import StepOutcome
 from runs_app.services import (
     Launch,
+    Noteworthy,
     Trigger,
     end_local_step,
     launch_run,
+    note_metadata,
     renew_lease,
     seconds_until_retry,
     start_local_step,
@@ -42,6 +44,7 @@ from zenweb.api.listing import Column, Listing, by_name_or_id, find, parse_time,
 from zenweb.api.parsing import AnyTypeJSONParser
 from zenweb.enums import ExecutionStatus, TriggerChannel
 from zenweb.exceptions import FieldError, ValidationFailed
+from zenweb.execution.metadata import check_metadata
 from zenweb.execution.protocol import StepException, StoredArtifact
 
 CHANNELS = {"sdk": TriggerChannel.SDK, "cli": TriggerChannel.CLI}
@@ -120,8 +123,12 @@ class StepEndBody(Body):
     outputs: list[OutputBody] = Field(default_factory=list)
     exception: ExceptionBody | None = None
     log: str = ""
+    step_metadata: dict[str, Any] = Field(default_factory=dict)
+    run_metadata: dict[str, Any] = Field(default_factory=dict)
 
     def outcome(self) -> StepOutcome:
+        check_metadata(self.step_metadata)
+        check_metadata(self.run_metadata)
         fields = ("uri", "materializer", "data_type", "type", "metadata", "preview")
         return StepOutcome(
             outputs={
@@ -129,6 +136,8 @@ class StepEndBody(Body):
                 for output in self.outputs
             },
             exception=self._exception(),
+            metadata=self.step_metadata,
+            run_metadata=self.run_metadata,
             was_stopped=self.status == ExecutionStatus.STOPPED,
             log_tail=self.log.replace("\x00", "\N{REPLACEMENT CHARACTER}"),
         )
@@ -140,6 +149,16 @@ class StepEndBody(Body):
             return None
         given = self.exception or ExceptionBody(type="Error", message="The step failed.")
         return StepException(**given.model_dump())
+
+
+class ResourceBody(Body):
+    id: str
+    type: str
+
+
+class RunMetadataBody(Body):
+    resources: list[ResourceBody] = Field(min_length=1, max_length=100)
+    values: dict[str, Any] = Field(min_length=1)
 
 
 class TemplateRuns(APIView):
@@ -280,6 +299,19 @@ class ArtifactVersionDetail(APIView):
         return Response(describe_artifact_version(version, True))
 
 
+class RunMetadata(APIView):
+    """Values about runs, steps and artifacts, as ZenML's `log_metadata` sends them. Its `types` say nothing new."""
+
+    def post(self, request: Request) -> Response:
+        body = read_body(RunMetadataBody, request)
+        things = [
+            find_noteworthy(request, resource, f"/resources/{index}/type")
+            for index, resource in enumerate(body.resources)
+        ]
+        note_metadata(actor=acting_user(request), things=things, values=body.values)
+        return Response(None)
+
+
 def wants_to_follow(request: Request) -> bool:
     return request.query_params.get("follow", "").lower() == "true"
 
@@ -348,3 +380,16 @@ def repairs_of(request: Request, run: PipelineRun) -> QuerySet[Any]:
 
 def find_step(request: Request, step_id: str) -> StepRun:
     return cast(StepRun, find(visible_steps(request), step_id, "step run", None))
+
+
+def find_noteworthy(request: Request, resource: ResourceBody, pointer: str) -> Noteworthy:
+    match resource.type:
+        case "pipeline_run":
+            return find_run(request, resource.id)
+        case "step_run":
+            return find_step(request, resource.id)
+        case "artifact_version":
+            found = find(visible_artifact_versions(request), resource.id, "artifact version", None)
+            return cast(ArtifactVersion, found)
+    sentence = "Metadata are about a pipeline_run, a step_run or an artifact_version."
+    raise ValidationFailed([FieldError(pointer, sentence)])

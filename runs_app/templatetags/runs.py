@@ -131,12 +131,9 @@ def figure(value: Any) -> str:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-@register.filter
-def is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(value, float):
+        return f"{value:.6g}".replace("nan", "NaN").replace("inf", "Infinity")
+    return str(value)
 
 
 @register.filter

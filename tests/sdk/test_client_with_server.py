@@ -1,15 +1,25 @@
 """The SDK against the real server, in one process: pipelines are frozen, become templates and runs."""
 
+import math
+from datetime import date
+from typing import Annotated
+
 import pytest
 
 from runs_app.models import PipelineRun
 from templates_app.models import CodeArchive, PipelineDeployment, RunTemplate
 from tests.in_process import network
-from zenweb import connection, pipeline, step
+from zenweb import connection, get_step_context, log_metadata, pipeline, step
 from zenweb.client import Client
 from zenweb.config.source import source_root
 from zenweb.enums import ExecutionStatus
-from zenweb.exceptions import CredentialsNotValid, EntityExists, LocalStackRefused, ValidationFailed
+from zenweb.exceptions import (
+    CredentialsNotValid,
+    DoesNotExist,
+    EntityExists,
+    LocalStackRefused,
+    ValidationFailed,
+)
 from zenweb.transport import Transport
 
 
@@ -27,6 +37,37 @@ def report(score: float) -> str:
 @step
 def fail() -> None:
     raise ValueError("this step fails")
+
+
+heard = []
+
+
+def hear(error: BaseException) -> None:
+    heard.append(f"{get_step_context().step_name}: {error}")
+
+
+def cheer() -> None:
+    heard.append(f"{get_step_context().step_name} is done")
+
+
+@step(on_success=cheer)
+def note() -> Annotated[int, "noted"]:
+    log_metadata({"loss": math.inf})
+    log_metadata({"unit": "m"}, infer_artifact=True)
+    log_metadata({"by": "a step"}, run_id_name_or_prefix=get_step_context().pipeline_run.id)
+    return 7
+
+
+@step(retry={"max_retries": 1})
+def fail_twice() -> None:
+    log_metadata({"attempt": get_step_context().attempt})
+    raise ValueError("never mind")
+
+
+@pipeline(on_failure=hear)
+def noting():
+    note()
+    fail_twice()
 
 
 @pipeline(run_name="nightly-{time}", tags=["demo"])
@@ -117,6 +158,35 @@ def test_a_step_that_fails_here_raises_its_own_error_and_is_recorded():
     run = Client().list_pipeline_runs()[0]
     assert run.status is ExecutionStatus.FAILED
     assert run.steps["fail"].exception["type"] == "ValueError"
+
+
+def test_metadata_and_hooks_of_steps_that_run_here():
+    Client().activate_stack("default")
+    heard.clear()
+    with pytest.raises(ValueError, match="never mind"):
+        noting()
+    run = Client().list_pipeline_runs()[0]
+    assert run.steps["note"].run_metadata == {"loss": math.inf}
+    assert run.steps["note"].output.run_metadata["unit"] == "m"
+    assert run.steps["fail_twice"].run_metadata == {"attempt": 2}
+    assert run.run_metadata == {"by": "a step"}
+    assert heard == ["note is done", "fail_twice: never mind"]
+
+
+def test_metadata_from_outside_of_a_step():
+    Client().activate_stack("default")
+    run = my_pipeline()
+    log_metadata({"reviewed": True}, run_id_name_or_prefix=run.name)
+    log_metadata({"loss": math.nan}, run_id_name_or_prefix=run.id, step_name="train")
+    log_metadata({"when": date(2024, 2, 29)}, step_id=run.steps["train"].id)
+    log_metadata({"unit": "m"}, artifact_version_id=run.steps["train"].output.id)
+    log_metadata({"unit": "km"}, artifact_name="my_pipeline::train::output", artifact_version=1)
+    assert run.refresh().run_metadata == {"reviewed": True}
+    trained = run.steps["train"].run_metadata
+    assert (math.isnan(trained["loss"]), trained["when"]) == (True, date(2024, 2, 29))
+    assert run.steps["train"].output.run_metadata["unit"] == "km"
+    with pytest.raises(DoesNotExist, match=r"no step 'trian'\. There is: train, report"):
+        log_metadata({"a": 1}, run_id_name_or_prefix=run.id, step_name="trian")
 
 
 def test_required_parameters_are_asked_for_when_it_is_run():

@@ -52,6 +52,15 @@ def ask(question: str, token: SecretStr) -> str:
     return question
 
 
+def told() -> None: ...
+
+
+def told_why(error: BaseException) -> None: ...
+
+
+def told_too_much(error: BaseException, channel: str) -> None: ...
+
+
 @pipeline(tags=["demo"], enable_cache=False)
 def training(path: str = "data.csv", trees: int = 3):
     """Train on a file."""
@@ -177,6 +186,16 @@ def test_options_of_the_step_and_of_the_pipeline_become_settings():
     assert compiled(lambda: load("x"), retry={"max_retries": 1}).steps[0].settings.retry.max_retries == 1
 
 
+def test_hooks_are_frozen_by_their_names_and_the_nearest_counts():
+    hooked = load.with_options(on_failure=told_why)
+    settings = compiled(lambda: hooked("x"), on_failure=told, on_success="alerts.cheer").steps[0].settings
+    assert settings.failure_hook_source == f"{__name__}.told_why"
+    assert settings.success_hook_source == "alerts.cheer"
+    steps = {"load": {"failure_hook_source": {"module": "alerts", "attribute": "page", "type": "user"}}}
+    settings = compiled(lambda: hooked("x"), steps=steps).steps[0].settings
+    assert settings.failure_hook_source == "alerts.page"
+
+
 def test_an_option_that_nothing_acts_on_yet_is_told(caplog):
     compiled(notify)
     assert caplog.messages == ["Step 'notify', extra: accepted, no effect"]
@@ -270,8 +289,21 @@ def circle():
         (lambda: load("x", id="a.b"), r"a name has letters"),
         (lambda: load.with_options(timeout=-1)("x"), r"Step 'load': timeout: Input should be greater than 0"),
         (
-            lambda: load.with_options(on_failure=print)("x"),
-            r"on_failure cannot be given inside of the pipeline",
+            lambda: load.with_options(extra={"team": "y"})("x"),
+            r"extra cannot be given inside of the pipeline",
+        ),
+        (
+            lambda: load.with_options(on_failure=lambda: None)("x"),
+            r"Step 'load', on_failure: '<lambda>' cannot be imported by the step's process: define it with `def`",
+        ),
+        (lambda: load.with_options(on_success="told")("x"), r"on_success: This names no hook: name it as"),
+        (
+            lambda: load.with_options(on_success=told_why)("x"),
+            r"Step 'load': on_success takes a function of no argument; 'told_why' wants others",
+        ),
+        (
+            lambda: load.with_options(on_failure=told_too_much)("x"),
+            r"on_failure takes a function of no argument or one, the exception",
         ),
         (load.with_options(parameters={"pth": 1}), r"has no parameter 'pth'"),
     ],

@@ -71,6 +71,12 @@ def check_archive(
     return sum(len(file.content) for file in _read(content, sha256, limit, files_limit))
 
 
+def names_in(content: bytes) -> list[str]:
+    """The paths of the files in an archive that `check_archive` has let in."""
+    with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as tar:
+        return [member.name for member in tar if member.isfile()]
+
+
 def unpack(
     content: bytes, target: Path, *, sha256: str, limit: int = BYTES_LIMIT, files_limit: int = FILES_LIMIT
 ) -> None:

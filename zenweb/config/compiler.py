@@ -28,6 +28,7 @@ from zenweb.config.draft import (
     bound_arguments,
     drafting,
 )
+from zenweb.config.hooks import FAILURE, HOOK_OPTIONS, SUCCESS, check_hook, hook_path
 from zenweb.config.options import PROCESS_OPTIONS
 from zenweb.config.parameters import Parameter, description, summary, typed_parameters
 from zenweb.config.run_configuration import (
@@ -49,12 +50,14 @@ NAME = re.compile(r"[\w -]+")
 FROZEN_KEYS = frozenset(
     {
         *("run_name", "enable_cache", "retry", "queue", "priority", "timeout", "execution_mode"),
-        *("tags", "settings", "parameters", "steps"),
+        *("tags", "settings", "parameters", "steps", FAILURE, SUCCESS),
     }
 )
 # What a pipeline says for those of its steps that say nothing. (Its time-out is the whole run's.)
-PIPELINE_WIDE = ("retry", "queue", "priority")
-FROZEN_STEP_KEYS = frozenset({"parameters", "enable_cache", "retry", "timeout", "queue", "priority"})
+PIPELINE_WIDE = ("retry", "queue", "priority", FAILURE, SUCCESS)
+FROZEN_STEP_KEYS = frozenset(
+    {"parameters", "enable_cache", "retry", "timeout", "queue", "priority", FAILURE, SUCCESS}
+)
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ class Use:
 
 def compile_pipeline(pipeline: Definition[..., Any], arguments: Mapping[str, Any]) -> PipelineSpec:
     """The spec of a pipeline. Raises AuthoringError, naming step and parameter, for what cannot be frozen."""
-    configuration = configuration_of(pipeline.options)
+    configuration = configuration_of({**pipeline.options, **_hooks(pipeline.label, pipeline.options)})
     _warn_of_what_has_no_effect(configuration)
     parameters = _pipeline_parameters(pipeline, {**(configuration.parameters or {}), **arguments})
     draft = _draft(pipeline, parameters)
@@ -101,6 +104,20 @@ def configuration_of(options: Mapping[str, Any]) -> PipelineRunConfiguration:
         return PipelineRunConfiguration.model_validate(_laid_over(file, said))
     except ValidationError as error:
         raise ValidationFailed(field_errors(error)) from error
+
+
+def _hooks(owner: str, options: Mapping[str, Any]) -> dict[str, str]:
+    """The hooks among the options, as a configuration has them."""
+    found = {}
+    for option, key in HOOK_OPTIONS.items():
+        if (hook := options.get(option)) is not None:
+            try:
+                found[key] = hook_path(hook)
+            except ValueError as error:
+                raise AuthoringError(f"{owner}, {option}: {error}") from error
+            if callable(hook):
+                check_hook(owner, option, hook)
+    return found
 
 
 def _seconds(value: Any) -> Any:
@@ -299,7 +316,8 @@ def _type_name(hint: Any) -> str:
 
 
 def _settings(invocation: Invocation, configuration: PipelineRunConfiguration) -> StepSettings:
-    options, configured = invocation.step.options, _configured(invocation, configuration)
+    owner, configured = f"Step {invocation.name!r}", _configured(invocation, configuration)
+    options = {**invocation.step.options, **_hooks(owner, invocation.step.options)}
     said = {name: _seconds(options.get(name)) for name in StepSettings.model_fields}
     said |= {name: configuration[name] for name in PIPELINE_WIDE if said[name] is None}
     overridden = {
@@ -309,4 +327,4 @@ def _settings(invocation: Invocation, configuration: PipelineRunConfiguration) -
         return StepSettings.model_validate({**said, **overridden})
     except ValidationError as error:
         reasons = "; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors())
-        raise AuthoringError(f"Step {invocation.name!r}: {reasons}.") from error
+        raise AuthoringError(f"{owner}: {reasons}.") from error

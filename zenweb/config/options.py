@@ -25,21 +25,24 @@ class StepOptions(TypedDict, total=False):
     settings: dict[str, Any]
     extra: dict[str, Any]
     output_materializers: Any
-    on_failure: Callable[..., None]
-    on_success: Callable[..., None]
+    on_failure: "Callable[..., Any] | str"
+    """Called with nothing or with the exception when the step has failed for good; or its `module.function`."""
+    on_success: "Callable[..., Any] | str"
 
 
 # Known to the step object only: a spec does not carry them, so that a step's process has them from its import.
-PROCESS_OPTIONS = frozenset({"settings", "extra", "output_materializers", "on_failure", "on_success"})
+PROCESS_OPTIONS = frozenset({"settings", "extra", "output_materializers"})
 
 
 class PipelineOptions(TypedDict, total=False):
     name: str
     enable_cache: bool
     retry: "StepRetry | Mapping[str, int]"
-    """For the steps that have none of their own; so are `queue` and `priority`."""
+    """For the steps that have none of their own; so are `queue`, `priority` and the hooks."""
     queue: str
     priority: int
+    on_failure: "Callable[..., Any] | str"
+    on_success: "Callable[..., Any] | str"
     timeout: float | timedelta
     """Seconds that a whole run may take from the start of its first step."""
     execution_mode: str

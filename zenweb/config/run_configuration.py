@@ -7,17 +7,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, SecretStr, ValidationError, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    RootModel,
+    SecretStr,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from zenweb.config.hooks import hook_path
 from zenweb.config.spec import Mode, Priority, QueueName, StepRetry, Timeout
 from zenweb.config.suggestions import suggestion
 from zenweb.exceptions import FieldError, ValidationFailed
 
 # Its schema is written out where it is used, so that no name of ours stands among the `$defs` of a pipeline's types.
 Retry = Annotated[StepRetry, WithJsonSchema(StepRetry.model_json_schema())]
+
+
+# Whether it names anything is said in one sentence by whoever checks it, not by the schema.
+HookSource = Annotated[
+    str, BeforeValidator(hook_path), WithJsonSchema({"type": ["string", "object", "null"]})
+]
 
 
 class Section(BaseModel):
@@ -71,8 +87,8 @@ class StepRunConfiguration(Section):
     environment: dict[str, Any] | None = None
     secrets: list[str | UUID] | None = None
     model: dict[str, Any] | None = None
-    failure_hook_source: Any = None
-    success_hook_source: Any = None
+    failure_hook_source: HookSource | None = None
+    success_hook_source: HookSource | None = None
     start_hook_source: Any = None
     end_hook_source: Any = None
     cache_policy: Any = None
@@ -152,8 +168,8 @@ class PipelineRunConfiguration(Section):
     init_hook_source: Any = None
     init_hook_kwargs: dict[str, Any] | None = None
     cleanup_hook_source: Any = None
-    failure_hook_source: Any = None
-    success_hook_source: Any = None
+    failure_hook_source: HookSource | None = None
+    success_hook_source: HookSource | None = None
     start_hook_source: Any = None
     end_hook_source: Any = None
     cache_policy: Any = None

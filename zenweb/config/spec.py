@@ -40,6 +40,9 @@ class StepSettings(SpecModel):
     timeout: Timeout | None = None
     queue: QueueName | None = None
     priority: Priority | None = None
+    failure_hook_source: str | None = None
+    """`module.function`, as is the other."""
+    success_hook_source: str | None = None
 
 
 class OutputSpec(SpecModel):

@@ -1,15 +1,28 @@
-"""What user code may ask about the step it runs in."""
+"""What user code may ask and note about the step it runs in."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
+from typing import Any, Literal
 
-from zenweb.exceptions import NoStepIsRunning
-from zenweb.execution.protocol import Assignment, InputArtifact
+from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
+from zenweb.exceptions import NoStepIsRunning, NotInThisStep
+from zenweb.execution.metadata import Noted, encode_metadata, joined
+from zenweb.execution.protocol import Assignment, Event, MetadataNoted
 
 _current: ContextVar["StepContext | None"] = ContextVar("zenweb_step", default=None)
+
+
+@dataclass
+class Notes:
+    """What the attempt has noted so far."""
+
+    about: dict[str, Noted] = field(default_factory=lambda: {"step": {}, "run": {}})
+    outputs: dict[str, Noted] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 @dataclass(frozen=True)
@@ -17,6 +30,8 @@ class StepContext:
     """The running step, its run and its place among the attempts."""
 
     assignment: Assignment
+    emit: Callable[[Event], None]
+    notes: Notes = field(default_factory=Notes)
 
     @property
     def attempt(self) -> int:
@@ -30,47 +45,78 @@ class StepContext:
 
     @property
     def pipeline(self) -> SimpleNamespace:
+        """Its `name`."""
         return SimpleNamespace(name=self.assignment.pipeline_name)
 
     @property
     def pipeline_run(self) -> SimpleNamespace:
+        """The run's `id` and `name`."""
         return SimpleNamespace(id=self.assignment.run_id, name=self.assignment.run_name)
 
     @property
     def step_run(self) -> SimpleNamespace:
-        return SimpleNamespace(id=self.assignment.step_run_id, name=self.assignment.step_name)
+        """The step's `id`, `name` and `config`: its `parameters` as JSON, and its `settings` (retry, timeout, …)."""
+        given = self.assignment
+        config = SimpleNamespace(name=given.step_name, parameters=given.parameters, settings=given.settings)
+        return SimpleNamespace(id=given.step_run_id, name=given.step_name, config=config)
 
     @property
     def step_name(self) -> str:
         return self.assignment.step_name
 
     @property
-    def inputs(self) -> dict[str, InputArtifact]:
-        return self.assignment.inputs
+    def inputs(self) -> dict[str, UnmaterializedArtifact]:
+        """The artifact versions that fill parameters, by the parameters' names."""
+        return {name: given.unloaded() for name, given in self.assignment.inputs.items()}
 
     def get_output_artifact_uri(self, output_name: str | None = None) -> str:
         """The folder in the artifact store that will hold this output; the only one needs no name."""
-        names = [output.name for output in self.assignment.outputs]
-        if output_name is None and len(names) == 1:
-            output_name = names[0]
-        if output_name not in names:
-            raise NoStepIsRunning(
-                f"Step {self.step_name!r} has no output {output_name!r}. There is: {', '.join(names)}."
-            )
-        return f"{self.assignment.artifact_uri}/{output_name}"
+        return f"{self.assignment.artifact_uri}/{self.find_output(output_name)}"
+
+    def add_output_metadata(self, metadata: Mapping[str, Any], output_name: str | None = None) -> None:
+        """Note something about an output that the step will return; the only one needs no name."""
+        output, values = self.find_output(output_name), encode_metadata(metadata)
+        with self.notes.lock:
+            self.notes.outputs[output] = joined(self.notes.outputs.get(output, {}), values)
+
+    def add_metadata(self, metadata: Mapping[str, Any], about: Literal["step", "run"] = "step") -> None:
+        """Note something about the step or its run."""
+        values = encode_metadata(metadata)
+        with self.notes.lock:
+            self.notes.about[about] = joined(self.notes.about[about], values)
+        self.emit(MetadataNoted(about=about, values=values))
+
+    def find_output(self, name: str | None) -> str:
+        """The output of that name, or with that artifact's; without a name, the only one. Raises NotInThisStep."""
+        outputs = self.assignment.outputs
+        if name is None and len(outputs) == 1:
+            return outputs[0].name
+        found = next((output.name for output in outputs if name in {output.name, output.artifact_name}), None)
+        if found is not None:
+            return found
+        there_is = f"There is: {', '.join(output.name for output in outputs)}." if outputs else "It has none."
+        if name is None and outputs:
+            raise NotInThisStep(f"Step {self.step_name!r} has several outputs: say which one. {there_is}")
+        which = "output" if name is None else f"output {name!r}"
+        raise NotInThisStep(f"Step {self.step_name!r} has no {which}. {there_is}")
 
 
 def get_step_context() -> StepContext:
     """The context of the step that is running; RuntimeError outside of one."""
-    context = _current.get()
+    context = current_step()
     if context is None:
         raise NoStepIsRunning("get_step_context() works only inside a running step.")
     return context
 
 
+def current_step() -> StepContext | None:
+    """The context of the step that is running, if one is."""
+    return _current.get()
+
+
 @contextmanager
-def running(assignment: Assignment) -> Iterator[StepContext]:
-    context = StepContext(assignment)
+def running(assignment: Assignment, emit: Callable[[Event], None]) -> Iterator[StepContext]:
+    context = StepContext(assignment, emit)
     token = _current.set(context)
     try:
         yield context

@@ -14,7 +14,7 @@ from zenweb.config.source import import_source
 from zenweb.config.spec import PipelineSpec
 from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import ServerUnreachable
-from zenweb.execution.protocol import Assignment, Event, Failed, OutputSaved
+from zenweb.execution.protocol import Assignment, Event, Failed, OutputSaved, noted_in
 from zenweb.execution.runner import run_attempt
 from zenweb.steps import Step
 
@@ -93,6 +93,7 @@ def _end(assignment: Assignment, events: list[Event], log: str) -> dict[str, Any
         ],
         "exception": failed.model_dump(exclude={"version"}) if failed else None,
         "log": log[-LOG_LIMIT:],
+        **{f"{about}_metadata": values for about, values in noted_in(events).items()},
     }
 
 

@@ -2,12 +2,15 @@
 
 import json
 import uuid
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from zenweb.artifacts.previews import storable
+from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
 from zenweb.config.spec import OutputSpec
+from zenweb.enums import ArtifactType
 
 PROTOCOL_VERSION = 1
 StorableText = Annotated[str, AfterValidator(storable)]
@@ -37,6 +40,18 @@ class InputArtifact(StoredArtifact):
     name: str
     artifact_version: str
 
+    def unloaded(self) -> UnmaterializedArtifact:
+        """As user code sees it."""
+        return UnmaterializedArtifact(
+            id=str(self.id),
+            name=self.name,
+            version=self.artifact_version,
+            uri=self.uri,
+            type=ArtifactType(self.type),
+            data_type=self.data_type,
+            materializer=self.materializer,
+        )
+
 
 class Assignment(Message):
     """Everything the process needs to run one attempt of one step."""
@@ -52,6 +67,10 @@ class Assignment(Message):
     inputs: dict[str, InputArtifact]
     outputs: list[OutputSpec]
     artifact_uri: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """As they were resolved for this run: `timeout`, `retry`, hooks and so on."""
+    is_last: bool = True
+    """Whether the step fails for good when this attempt does."""
 
     @property
     def idempotency_key(self) -> str:
@@ -79,6 +98,14 @@ class OutputSaved(Message):
     artifact: StoredArtifact
 
 
+class MetadataNoted(Message):
+    """User code noted something. (What it notes about an output travels with the output.)"""
+
+    event: Literal["metadata"] = "metadata"
+    about: Literal["step", "run"]
+    values: dict[str, Any]
+
+
 class Completed(Message):
     event: Literal["completed"] = "completed"
 
@@ -88,13 +115,23 @@ class Failed(Message):
     exception: StepException
 
 
-Event = Started | OutputSaved | Completed | Failed
+Event = Started | OutputSaved | MetadataNoted | Completed | Failed
 _EVENTS: dict[str, type[Event]] = {
     "started": Started,
     "output": OutputSaved,
+    "metadata": MetadataNoted,
     "completed": Completed,
     "failed": Failed,
 }
+
+
+def noted_in(events: Iterable[Event]) -> dict[str, dict[str, Any]]:
+    """All that was noted about the step and its run; of a name that came twice, the newer value."""
+    noted: dict[str, dict[str, Any]] = {}
+    for event in events:
+        if isinstance(event, MetadataNoted):
+            noted.setdefault(event.about, {}).update(event.values)
+    return noted
 
 
 def parse_event(line: bytes) -> Event | None:

@@ -15,9 +15,9 @@ from zenweb.artifacts import materializers
 from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
 from zenweb.config.parameters import parameter_adapters
 from zenweb.config.signatures import declared_outputs, declared_parameters
-from zenweb.enums import ArtifactType
 from zenweb.exceptions import AuthoringError, ZenWebError
 from zenweb.execution import context
+from zenweb.execution.hooks import Hooks
 from zenweb.execution.protocol import (
     Assignment,
     Completed,
@@ -64,22 +64,35 @@ def prepare_steps(code_root: str) -> None:
 
 
 def run_attempt(step: Step[..., Any], assignment: Assignment, emit: Emit) -> BaseException | None:
-    """Run the step and emit `started`, an `output` each, then `completed` or `failed`.
+    """Run the step and its hook and emit `started`, an `output` each, then `completed` or `failed`.
 
     What the step raised is returned, not raised: it is a result like any other.
     """
     try:
-        arguments = _arguments(step, assignment)
-        with context.running(assignment):
-            emit(Started())
-            result = step.entrypoint(**arguments)
-        for name, value in _outputs(assignment, result):
-            emit(OutputSaved(name=name, artifact=_save(assignment, step, name, value)))
-    except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001  # whatever it is, it is recorded
+        hooks = Hooks.of(assignment)
+    except Exception as error:  # noqa: BLE001  # its module may raise anything
         emit(Failed(exception=describe(error)))
         return error
+    with context.running(assignment, emit) as running:
+        try:
+            saved = _run(step, assignment, emit)
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001  # whatever it is, it is recorded
+            failed = Failed(exception=describe(error))
+            hooks.after_failure(error)
+            emit(failed)
+            return error
+        hooks.after_success()
+        for name, artifact in saved.items():
+            emit(OutputSaved(name=name, artifact=_noted(artifact, running.notes.outputs.get(name, {}))))
     emit(Completed())
     return None
+
+
+def _run(step: Step[..., Any], assignment: Assignment, emit: Emit) -> dict[str, StoredArtifact]:
+    arguments = _arguments(step, assignment)
+    emit(Started())
+    result = step.entrypoint(**arguments)
+    return {name: _save(assignment, step, name, value) for name, value in _outputs(assignment, result)}
 
 
 def describe(error: BaseException) -> StepException:
@@ -103,15 +116,7 @@ def _arguments(step: Step[..., Any], assignment: Assignment) -> dict[str, Any]:
 
 def _load(hint: Any, given: InputArtifact) -> Any:
     if hint is UnmaterializedArtifact:
-        return UnmaterializedArtifact(
-            id=str(given.id),
-            name=given.name,
-            version=given.artifact_version,
-            uri=given.uri,
-            type=ArtifactType(given.type),
-            data_type=given.data_type,
-            materializer=given.materializer,
-        )
+        return given.unloaded()
     return materializers.load(given.uri, given.materializer)
 
 
@@ -140,6 +145,11 @@ def _save(assignment: Assignment, step: Step[..., Any], name: str, value: Any) -
         metadata=saved.metadata,
         preview={"kind": saved.preview.kind, "file": saved.preview.file} if saved.preview else None,
     )
+
+
+def _noted(artifact: StoredArtifact, values: dict[str, Any]) -> StoredArtifact:
+    """With what user code noted about it, beside or instead of what its materializer has."""
+    return artifact.model_copy(update={"metadata": {**artifact.metadata, **values}}) if values else artifact
 
 
 def _own_frames_skipped(trace: TracebackType | None) -> TracebackType | None:

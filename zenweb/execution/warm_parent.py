@@ -25,6 +25,7 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -333,9 +334,12 @@ def _attend(work: socket.socket) -> None:
 
 
 def _emitter(work: socket.socket) -> Callable[[Event], None]:
+    lock = threading.Lock()  # user code's threads may note metadata at once
+
     def emit(event: Event) -> None:
         _flush()  # what was printed before an event is in the log before the event is known
-        work.sendall(to_line(event))
+        with lock:
+            work.sendall(to_line(event))
 
     return emit
 

@@ -47,6 +47,7 @@ class DataFrameMaterializer(Materializer):
             "shape": list(value.shape),
             "columns": [line(name) for name in value.columns[:_MAX_COLUMNS_IN_METADATA]],
             "dtypes": [str(dtype) for dtype in value.dtypes.iloc[:_MAX_COLUMNS_IN_METADATA]],
+            "null_counts": _null_counts(value),
         }
 
     def preview(self, value: pandas.DataFrame) -> PreviewDraft:
@@ -79,6 +80,7 @@ class SeriesMaterializer(Materializer):
             "shape": list(value.shape),
             "name": None if value.name is None else line(value.name),
             "dtype": str(value.dtype),
+            "null_counts": int(value.isna().sum()),
         }
 
     def preview(self, value: "pandas.Series[Any]") -> PreviewDraft:
@@ -148,6 +150,12 @@ def _head_preview(frame: pandas.DataFrame) -> PreviewDraft:
         total_rows=len(frame),
         total_columns=frame.shape[1] + head.shape[1] - min(frame.shape[1], MAX_TABLE_COLUMNS),
     )
+
+
+def _null_counts(frame: pandas.DataFrame) -> dict[str, int]:
+    """Of the columns that have missing values."""
+    counts = frame.iloc[:, :_MAX_COLUMNS_IN_METADATA].isna().sum()
+    return {line(name): int(count) for name, count in zip(counts.index, counts, strict=True) if count}
 
 
 def _index_names(frame: pandas.DataFrame) -> list[str]:
