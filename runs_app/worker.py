@@ -44,6 +44,7 @@ logger = logging.getLogger(__name__)
 FAREWELL = 1.0  # seconds that a thread may need to notice that all is over
 T = TypeVar("T")
 RECORDING_PAUSE = 0.5  # seconds between two tries to record an end while the database is away
+STOP_PAUSE = 0.15  # seconds between two looks for attempts that shall end
 
 
 class GivenUp(Exception):
@@ -198,8 +199,15 @@ class StepWorker:
         return row, lease
 
     def _beat(self) -> None:
-        while not self._over.wait(settings.HEARTBEAT_INTERVAL.total_seconds() / 2):
+        pause = settings.HEARTBEAT_INTERVAL.total_seconds() / 2
+        next_beat = time.monotonic() + pause
+        # Whoever stops a run waits for it: while something runs, the worker looks for that more often than it beats.
+        while not self._over.wait(min(STOP_PAUSE, pause) if self.running else pause):
             try:
+                if time.monotonic() < next_beat:
+                    self._stop_what_shall_end()
+                    continue
+                next_beat = time.monotonic() + pause
                 self._live_on()
             except DatabaseError:
                 # No beat, no ping: if this lasts for a lease, the warm parents end what runs, and others take over.
@@ -219,13 +227,16 @@ class StepWorker:
             return
         self.lease.until = until
         self.parents.ping(self.lease)
+        self._stop_what_shall_end()
+        self._housekeeper.tidy_up(self.row, self.queues)
+        for deployment_id in self._housekeeper.newly_registered(self.queues):
+            self.warm_up(deployment_id)
+
+    def _stop_what_shall_end(self) -> None:
         for attempt_id in recording.attempts_to_stop(self.row):
             process = self.running.get(attempt_id)
             if process is not None and not process.was_stopped:
                 process.stop(settings.STOP_GRACE)
-        self._housekeeper.tidy_up(self.row, self.queues)
-        for deployment_id in self._housekeeper.newly_registered(self.queues):
-            self.warm_up(deployment_id)
 
     def _start_over(self) -> None:
         """Others gave this worker up and took its steps: end what still runs here and begin as a new worker."""
