@@ -39,6 +39,7 @@ class Housekeeper:
         wake_for_forgotten_steps(queues)
         _end_lapsed_runs()
         end_overdue_runs()
+        recording.admit_forgotten()
 
     def newly_registered(self, queues: Sequence[str]) -> list[uuid.UUID]:
         """Deployments of these queues that became a template's version since this was asked last."""

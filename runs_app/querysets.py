@@ -14,6 +14,18 @@ class PipelineRunQuerySet(VisibleQuerySet):
     def unfinished(self) -> Self:
         return self.filter(status__in=OPEN_STATUSES)
 
+    def holding_a_place(self) -> Self:
+        """Open runs that count for their template's limit."""
+        return self.unfinished().filter(queued_at__isnull=True)
+
+    def queued(self) -> Self:
+        """Runs that wait until their template may run one more, in the order in which they may."""
+        return (
+            self.unfinished()
+            .filter(queued_at__isnull=False, stop_requested_at__isnull=True)
+            .order_by("-priority", "index")
+        )
+
     def overdue(self, now: datetime) -> list[Any]:
         """Runs that go on for longer than they may; few have a limit at all."""
         limited = self.unfinished().filter(

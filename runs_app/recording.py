@@ -16,20 +16,26 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from runs_app import caching, statements
+from runs_app import caching, limits, statements
 from runs_app.caching import Versions
 from runs_app.dispatch import wake_workers
 from runs_app.models import LogChunk, PipelineRun, RunEvent, StepAttempt, StepRun, Worker
 from runs_app.plans import plan_of, run_of
 from runs_app.statements import ReadyStep
 from zenweb.config.spec import YEAR
-from zenweb.enums import OPEN_STATUSES, ExecutionMode, ExecutionStatus
+from zenweb.enums import OPEN_STATUSES, ConcurrencyPolicy, ExecutionMode, ExecutionStatus
 from zenweb.execution.protocol import StepException, StoredArtifact
 
 LOG_TAIL = 8_000
 ALIVE = [ExecutionStatus.RUNNING, ExecutionStatus.STOPPING]
 CACHED_REASON = "It ran before with the same code, parameters and inputs: these are its outputs from then."
 MOST_NAMES = 10
+MOST_ADMITTED = 100  # in one transaction; housekeeping goes on
+NEEDED_AT_THE_END = (
+    *("stop_requested_at", "has_timed_out", "timeout", "status_reason"),
+    *("template_id", "queued_at"),
+)
+HEAVY = ("configuration", "resolved_configuration", "warnings", "tags")
 MOST_DELAY = timedelta(days=1)  # of a retry, however its backoff multiplies it
 
 
@@ -244,6 +250,7 @@ def offer(
     known: Versions,
     now: datetime,
     kept_by_this_worker: str | None = None,
+    may_admit: bool = True,
 ) -> None:
     """Steps wait for nothing any more: those that ran before are over, and so on with what follows.
 
@@ -262,7 +269,7 @@ def offer(
         ready = _end_as_cached(run, ended, reused, now) if ended else []
     if cached:
         _note_cached(run, cached, now)
-        _close_if_over(run.pk, now)
+        _close_if_over(run.pk, now, may_admit)
     _wake_for(run, queues, kept_by_this_worker)
 
 
@@ -364,11 +371,11 @@ def _close_unstarted(steps: Any, reason: str, now: datetime) -> None:
     )
 
 
-def _close_if_over(run_id: uuid.UUID, now: datetime) -> None:
-    """A run has ended only when no step is open: the one place where a run ends."""
+def _close_if_over(run_id: uuid.UUID, now: datetime, may_admit: bool = True) -> None:
+    """A run has ended only when no step is open: the one place where a run ends, and its place becomes free."""
     if StepRun.objects.filter(run_id=run_id, status__in=OPEN_STATUSES).exists():
         return
-    run = PipelineRun.objects.only("stop_requested_at", "has_timed_out", "timeout").get(pk=run_id)
+    run = PipelineRun.objects.only(*NEEDED_AT_THE_END).get(pk=run_id)
     status, reason = _final_word(run)
     ended = PipelineRun.objects.filter(pk=run.pk, status__in=OPEN_STATUSES).update(
         status=status,
@@ -377,9 +384,13 @@ def _close_if_over(run_id: uuid.UUID, now: datetime) -> None:
         end_time=now,
         updated=now,
         lease_until=None,
+        queued_at=None,
     )
     if ended:
         RunEvent.objects.create(run=run, sentence=f"The run ended: {status.value}.")
+        # Never for a run that was waiting itself: it held no place, and whoever holds the template may wait for it.
+        if may_admit and run.template_id is not None and run.queued_at is None:
+            admit_waiting(run.template_id)
 
 
 def end_empty_run(run: PipelineRun) -> None:
@@ -391,7 +402,7 @@ def _final_word(run: PipelineRun) -> tuple[ExecutionStatus, str]:
     if run.has_timed_out:
         return ExecutionStatus.FAILED, _overdue(run)
     if run.stop_requested_at is not None:
-        return ExecutionStatus.STOPPED, "It was stopped on request."
+        return ExecutionStatus.STOPPED, run.status_reason or "It was stopped on request."
     if failed := StepRun.objects.filter(run=run, status=ExecutionStatus.FAILED).order_by("end_time").first():
         return ExecutionStatus.FAILED, f"Step {failed.name} failed: {failed.status_reason}"[:2000]
     return ExecutionStatus.COMPLETED, ""
@@ -438,6 +449,88 @@ def _ask_to_stop(run: PipelineRun, sentence: str, unstarted: str, has_timed_out:
     _close_if_over(run.pk, now)
 
 
+# -- templates that run only so many at once --------------------------------------------------------------------------
+
+
+def skip(run: PipelineRun, reason: str) -> None:
+    """End a run that was accepted only to be told that it does not run; its template's row is held."""
+    now = timezone.now()
+    run.status, run.status_reason, run.stop_requested_at, run.end_time = (
+        ExecutionStatus.STOPPED,
+        reason,
+        now,
+        now,
+    )
+    PipelineRun.objects.filter(pk=run.pk).update(stop_requested_at=now, status_reason=reason)
+    RunEvent.objects.create(run=run, sentence=reason)
+    _close_unstarted(StepRun.objects.filter(run=run), "It was not started, because the run was not.", now)
+    _close_if_over(run.pk, now, may_admit=False)
+
+
+@transaction.atomic
+def admit_waiting(template_id: uuid.UUID | None) -> None:
+    """Give the free places of a template to the runs that wait for one: the one place where they stop waiting.
+
+    In the transaction in which a place becomes free; and for whatever else makes room, such as a raised limit, by
+    housekeeping. Runs whose template is gone or limits them no more all go on.
+    """
+    limit = limits.hold_limit(template_id) if template_id is not None else None
+    waiting = (
+        PipelineRun.objects.queued().filter(template_id=template_id).defer(*HEAVY).select_related("stack")
+    )
+    for _ in range(MOST_ADMITTED):
+        if (limit is not None and limit.free_places() <= 0) or (run := waiting.first()) is None:
+            return
+        _admit(run)
+
+
+def _admit(run: PipelineRun) -> None:
+    """From now on its first steps are ready; the cache may even end it here."""
+    now = timezone.now()
+    still_waiting = PipelineRun.objects.queued().filter(pk=run.pk)
+    if not still_waiting.order_by().update(queued_at=None, status_reason="", updated=now):
+        return  # it was stopped while this was being decided
+    RunEvent.objects.create(run=run, sentence="Its turn has come.")
+    first = StepRun.objects.filter(run=run, waits_for=0, status=ExecutionStatus.INITIALIZING)
+    first.update(ready_at=now, updated=now)
+    # What it frees by ending at once is given away by the loop around this.
+    offer(run, [ready_step(step) for step in first], {}, now, may_admit=False)
+    if not run.steps.exists():
+        _close_if_over(run.pk, now, may_admit=False)
+
+
+def make_room(template_id: uuid.UUID) -> None:
+    """Where a newer run takes an older one's place, only the newest stay: the others are asked to stop.
+
+    Each in a transaction of its own: whoever holds a run may wait for its template, so never the other way round.
+    """
+    limit = limits.limit_of(template_id)
+    if limit is None or limit.policy is not ConcurrencyPolicy.CANCEL:
+        return
+    open_runs = PipelineRun.objects.unfinished().filter(template_id=template_id, stop_requested_at=None)
+    newest_first = list(open_runs.order_by("-index").only("name"))
+    for run in newest_first[limit.most :]:
+        reason = f"Run {newest_first[0].name} took its place: {limit.words}."
+        _ask_to_stop(run, reason, "It was not started, because a newer run took the place of this one.")
+
+
+def admit_forgotten() -> None:
+    """Whatever happened to those who should have done it: nobody waits while there is room, or for what may end."""
+    for template_id in list(
+        PipelineRun.objects.queued().order_by().values_list("template_id", flat=True).distinct()
+    ):
+        if template_id is not None:
+            make_room(template_id)
+        admit_waiting(template_id)
+
+
+def ready_step(step: StepRun) -> ReadyStep:
+    return ReadyStep(
+        *(step.id, step.index, step.name, step.queue),
+        *(step.parameters, step.settings, step.downstream),
+    )
+
+
 # -- the dead ---------------------------------------------------------------------------------------------------------
 
 
@@ -453,7 +546,12 @@ def bury_worker(worker: Worker, reason: str, most_deaths: int | None, beat: int 
         alive = alive.filter(beat=beat)
     if not alive.update(is_alive=False, ended_reason=reason, updated=timezone.now()):
         return False
-    for attempt in _open_attempts(worker):
+    attempts = _open_attempts(worker)
+    # First all runs, then all templates: whoever ends one run holds it before it asks for its template.
+    for run_id in sorted({attempt.step.run_id for attempt in attempts}):
+        statements.lock_run(run_id)
+    limits.hold_limits_of([attempt.step.run_id for attempt in attempts])
+    for attempt in attempts:
         give_back(attempt, f"worker {worker.name} {reason}", most_deaths)
     return True
 

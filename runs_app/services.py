@@ -4,7 +4,8 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -13,15 +14,15 @@ from django.db.models import F
 from django.utils import timezone
 
 from runs_app import recording
+from runs_app.limits import Limit, hold_limit
 from runs_app.models import IdempotencyRecord, PipelineRun, RunEvent, StepAttempt, StepRun
 from runs_app.plans import plan_of
 from runs_app.recording import StepOutcome
 from runs_app.run_configuration import ResolvedConfiguration, resolve
-from runs_app.statements import ReadyStep
 from templates_app.models import Pipeline, PipelineDeployment, RunTemplateVersion
 from templates_app.permissions import check_can_run
 from zenweb.accounts.models import User
-from zenweb.enums import ExecutionStatus, TriggerChannel
+from zenweb.enums import ConcurrencyPolicy, ExecutionStatus, TriggerChannel
 from zenweb.exceptions import DoesNotExist, EntityExists, FieldError, NotAllowed, ValidationFailed
 
 
@@ -180,6 +181,8 @@ def _start_run(
     body_hash: str,
 ) -> PipelineRun:
     resolved = _resolve_with_free_name(deployment, configuration)
+    limit = _exhausted_limit(version)
+    waits = limit is not None and limit.policy is not ConcurrencyPolicy.SKIP
     Pipeline.objects.filter(pk=deployment.pipeline_id).update(run_count=F("run_count") + 1)
     is_local = not deployment.stack.is_remote
     run = PipelineRun.objects.create(
@@ -200,8 +203,12 @@ def _start_run(
         resolved_configuration=resolved.as_json(),
         warnings=resolved.warnings,
         lease_until=timezone.now() + settings.LOCAL_RUN_LEASE if is_local else None,
+        queued_at=timezone.now() if waits else None,
+        priority=max((step.settings.get("priority") or 0 for step in resolved.steps), default=0),
+        status_reason=f"It waits for its turn: {limit.words}." if limit and waits else "",
     )
-    steps = list(_step_rows(run, resolved, is_local))
+    # Nobody takes the steps of a local run, or of one that waits.
+    steps = list(_step_rows(run, resolved, is_local, is_held=is_local or waits))
     StepRun.objects.bulk_create(steps)
     RunEvent.objects.create(
         run=run, sentence=f"Accepted from {trigger.actor.get_username()} through {trigger.channel.words}."
@@ -210,11 +217,33 @@ def _start_run(
         IdempotencyRecord.objects.create(
             user=trigger.actor, route=trigger.route, key=trigger.idempotency_key, body_hash=body_hash, run=run
         )
+    if limit is not None:
+        _hold_up(run, limit)
+        return run
     if not steps:
         recording.end_empty_run(run)
-    ready = [_ready_step(step) for step in steps if step.ready_at is not None]
+    ready = [recording.ready_step(step) for step in steps if step.ready_at is not None]
     recording.offer(run, ready, {}, timezone.now())
     return run
+
+
+def _exhausted_limit(version: RunTemplateVersion | None) -> Limit | None:
+    """The limit of a template that has as many runs as it may; its row is held. None: the run may go on."""
+    if version is None or version.template.max_concurrent_runs is None:
+        return None
+    limit = hold_limit(version.template_id)
+    return limit if limit is not None and limit.free_places() <= 0 else None
+
+
+def _hold_up(run: PipelineRun, limit: Limit) -> None:
+    """One run too many: it waits, or does not run, or takes the place of an older one."""
+    if limit.policy is ConcurrencyPolicy.SKIP:
+        recording.skip(run, f"It was not run: {limit.reason_for(run)}")
+        return
+    RunEvent.objects.create(run=run, sentence=f"It waits for its turn: {limit.reason_for(run)}")
+    if limit.policy is ConcurrencyPolicy.CANCEL:
+        # After this transaction, see there; housekeeping does it where this process dies before.
+        transaction.on_commit(partial(recording.make_room, limit.template_id), robust=True)
 
 
 def _resolve_with_free_name(deployment: PipelineDeployment, configuration: Any) -> ResolvedConfiguration:
@@ -233,7 +262,9 @@ def _resolve_with_free_name(deployment: PipelineDeployment, configuration: Any) 
     return resolved
 
 
-def _step_rows(run: PipelineRun, resolved: ResolvedConfiguration, is_local: bool) -> Iterator[StepRun]:
+def _step_rows(
+    run: PipelineRun, resolved: ResolvedConfiguration, is_local: bool, is_held: bool
+) -> Iterator[StepRun]:
     index_of = {step.spec.name: index for index, step in enumerate(resolved.steps)}
     downstream: dict[str, list[int]] = {name: [] for name in index_of}
     for index, step in enumerate(resolved.steps):
@@ -253,20 +284,9 @@ def _step_rows(run: PipelineRun, resolved: ResolvedConfiguration, is_local: bool
             priority=step.settings.get("priority") or 0,
             waits_for=len(step.spec.upstream),
             downstream=downstream[step.spec.name],
-            ready_at=_ready_at(step.spec.upstream, is_local, now),
+            ready_at=None if step.spec.upstream or is_held else now,
             status=ExecutionStatus.INITIALIZING,
         )
-
-
-def _ready_step(step: StepRun) -> ReadyStep:
-    return ReadyStep(
-        *(step.id, step.index, step.name, step.queue),
-        *(step.parameters, step.settings, step.downstream),
-    )
-
-
-def _ready_at(upstream: list[str], is_local: bool, now: datetime) -> datetime | None:
-    return None if upstream or is_local else now
 
 
 def _hash_of(configuration: Any) -> str:

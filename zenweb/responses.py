@@ -11,7 +11,7 @@ from uuid import UUID
 
 from zenweb.artifacts import materializers
 from zenweb.config.run_configuration import PipelineRunConfiguration
-from zenweb.enums import ExecutionStatus, Orchestrator
+from zenweb.enums import ConcurrencyPolicy, ExecutionStatus, Orchestrator
 
 if TYPE_CHECKING:
     from zenweb.transport import Transport
@@ -122,6 +122,16 @@ class RunTemplateResponse(Entity):
     @property
     def version(self) -> int:
         return int(self.body["version"])
+
+    @property
+    def max_concurrent_runs(self) -> int | None:
+        """How many of its runs may go on at once; None: any number."""
+        found: int | None = self.body["max_concurrent_runs"]
+        return found
+
+    @property
+    def concurrency_policy(self) -> ConcurrencyPolicy:
+        return ConcurrencyPolicy(self.body["concurrency_policy"])
 
     @property
     def description(self) -> str:
