@@ -258,7 +258,7 @@ class Crowd:
         self.most_at_once = 0
 
     def run(self, launchers: int, runs: int) -> None:
-        roles = [self._work] * 3 + [self._stop, self._bury, self._sweep, self._watch]
+        roles = [self._work] * 4 + [self._bury, self._stop, self._bury, self._sweep, self._watch]
         launching = [self._thread(lambda _: self._launch(runs)) for _ in range(launchers)]
         others = [self._thread(role) for role in roles]
         for thread in launching:
@@ -291,14 +291,14 @@ class Crowd:
     def _work(self, chance: random.Random) -> None:
         worker = hire()
         while not self.over.is_set():
-            attempt = recording.claim_ready_step(worker, "default")
-            if attempt is None:
-                if not Worker.objects.filter(pk=worker.pk, is_alive=True).exists():
-                    worker = hire()
-                time.sleep(0.002)
-                continue
-            recording.note_that_it_runs(attempt.step)
-            recording.record_end(attempt, FAILURE if chance.random() < 0.2 else completed(attempt))
+            # Of two runs at once, where there are two: whoever buries this worker ends both.
+            attempts = [recording.claim_ready_step(worker, "default") for _ in range(2)]
+            if not any(attempts) and not Worker.objects.filter(pk=worker.pk, is_alive=True).exists():
+                worker = hire()
+            time.sleep(chance.uniform(0, 0.01))
+            for attempt in filter(None, attempts):
+                recording.note_that_it_runs(attempt.step)
+                recording.record_end(attempt, FAILURE if chance.random() < 0.2 else completed(attempt))
 
     def _stop(self, chance: random.Random) -> None:
         while not self.over.wait(0.05):
@@ -306,9 +306,9 @@ class Crowd:
                 recording.request_stop(run, by="somebody")
 
     def _bury(self, chance: random.Random) -> None:
-        while not self.over.wait(0.1):
+        while not self.over.wait(0.01):
             if worker := chance.choice([None, *Worker.objects.alive()]):
-                recording.bury_worker(worker, "died", most_deaths=3)
+                recording.bury_worker(worker, "died", most_deaths=1)
 
     def _sweep(self, chance: random.Random) -> None:
         while not self.over.wait(0.05):
@@ -324,11 +324,11 @@ class Crowd:
 def test_the_limit_is_never_exceeded_nor_a_place_lost_however_much_happens_at_once(
     template: RunTemplate, alice: User, policy: str
 ) -> None:
-    crowd = Crowd(limit(template, 2, policy), alice, seed=1)
+    crowd = Crowd(limit(template, 3, policy), alice, seed=1)
     crowd.run(launchers=3, runs=8)
     assert crowd.errors == []
     assert not PipelineRun.objects.unfinished().exists()
     assert not StepRun.objects.unfinished().exists()
     assert not PipelineRun.objects.filter(queued_at__isnull=False).exists()
     assert PipelineRun.objects.count() == 24
-    assert 1 <= crowd.most_at_once <= 2
+    assert 1 <= crowd.most_at_once <= 3
