@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce
@@ -70,7 +71,9 @@ def claim_ready_step(worker: Worker, queue: str) -> StepAttempt | None:
     wait for its steps.
     """
     now = timezone.now()
-    claimed = statements.claim_step(worker_id=worker.pk, queue=queue, now=now)
+    claimed = statements.claim_step(
+        worker_id=worker.pk, queue=queue, now=now, most=settings.QUEUE_LIMITS.get(queue)
+    )
     if claimed is None:
         return None
     run = run_of(claimed.run_id)
@@ -170,6 +173,7 @@ def record_end(attempt: StepAttempt, outcome: StepOutcome) -> bool:
         is_recorded = _end(step, outcome, now)
     if is_recorded:
         _close_attempt(attempt, outcome, now)
+        _offer_freed_place(step.queue)
         if outcome.status is not ExecutionStatus.COMPLETED:
             _close_if_over(step.run_id, now)
     return is_recorded
@@ -300,6 +304,12 @@ def _wake_for(run: PipelineRun, queues: list[str], kept_by_this_worker: str | No
         queues.remove(kept_by_this_worker)
     if queues and run.lease_until is None:
         transaction.on_commit(partial(wake_workers, queues), robust=True)
+
+
+def _offer_freed_place(queue: str) -> None:
+    """Where a queue runs only so many steps at once, others may have looked in vain while all places were taken."""
+    if queue in settings.QUEUE_LIMITS:
+        transaction.on_commit(partial(wake_workers, [queue]), robust=True)
 
 
 def _may_retry(step: StepRun) -> bool:
@@ -594,6 +604,7 @@ def give_back(attempt: StepAttempt, reason: str, most_deaths: int | None) -> boo
             updated=now,
         )
         _wake_for(step.run, [step.queue])
+    _offer_freed_place(step.queue)
     _close_if_over(step.run_id, now)
     return True
 

@@ -4,8 +4,10 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.test import Client
 
@@ -18,6 +20,7 @@ from tests.factories import launch
 from zenweb.accounts.models import User
 from zenweb.enums import ExecutionStatus
 from zenweb.execution.protocol import StepException, StoredArtifact
+from zenweb.settings import env_numbers
 
 API = "/api/v1"
 FAILURE = StepOutcome(exception=StepException(type="ValueError", message="no data", traceback="…"))
@@ -332,3 +335,131 @@ def test_the_limit_is_never_exceeded_nor_a_place_lost_however_much_happens_at_on
     assert not PipelineRun.objects.filter(queued_at__isnull=False).exists()
     assert PipelineRun.objects.count() == 24
     assert 1 <= crowd.most_at_once <= 3
+
+
+# -- steps of a queue --------------------------------------------------------------------------------------------------
+
+
+def test_a_queue_runs_no_more_steps_at_once_than_it_may(
+    template: RunTemplate, alice: User, worker: Worker, settings: Any
+) -> None:
+    settings.QUEUE_LIMITS = {"default": 2}
+    for _ in range(3):
+        launch(template, alice, NO_CACHE)
+    first, _ = claim(worker), claim(hire())
+    assert recording.claim_ready_step(worker, "default") is None
+    recording.record_end(first, FAILURE)
+    assert recording.claim_ready_step(worker, "default") is not None
+
+
+def test_a_step_that_is_being_stopped_keeps_its_place_in_the_queue(
+    template: RunTemplate, alice: User, worker: Worker, settings: Any
+) -> None:
+    settings.QUEUE_LIMITS = {"default": 1}
+    launch(template, alice)
+    attempt = claim(worker)
+    launch(template, alice)
+    recording.request_stop(attempt.step.run, by="alice")
+    assert recording.claim_ready_step(worker, "default") is None
+    recording.record_end(attempt, StepOutcome(was_stopped=True))
+    assert claim(worker)
+
+
+def test_the_place_of_a_dead_workers_step_becomes_free(
+    template: RunTemplate, alice: User, worker: Worker, settings: Any
+) -> None:
+    settings.QUEUE_LIMITS = {"default": 1}
+    launch(template, alice)
+    claim(worker)
+    recording.bury_worker(worker, "died", most_deaths=3)
+    assert claim(hire()).number == 2
+
+
+def test_the_limit_of_one_queue_is_none_of_another(
+    template: RunTemplate, alice: User, worker: Worker, settings: Any
+) -> None:
+    settings.QUEUE_LIMITS = {"gpu": 1}
+    for queue in ("gpu", "gpu", "default", "default"):
+        launch(template, alice, {**NO_CACHE, "queue": queue})
+    gpu = hire("gpu")
+    assert claim(gpu, "gpu")
+    assert recording.claim_ready_step(gpu, "gpu") is None
+    assert claim(worker)
+    assert claim(worker)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("how", ["completes", "fails", "loses its worker"])
+def test_a_freed_place_wakes_a_worker_at_once(
+    template: RunTemplate,
+    alice: User,
+    worker: Worker,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+) -> None:
+    settings.QUEUE_LIMITS = {"default": 1}
+    for _ in range(2):
+        launch(template, alice, NO_CACHE)
+    attempt = claim(worker)
+    rung: list[list[str]] = []
+    monkeypatch.setattr("runs_app.recording.wake_workers", lambda queues: rung.append(list(queues)))
+    if how == "loses its worker":
+        recording.bury_worker(worker, "died", most_deaths=1)
+    else:
+        recording.record_end(attempt, completed(attempt) if how == "completes" else FAILURE)
+    assert ["default"] in rung
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_limit_of_a_queue_holds_however_many_workers_claim_at_once(
+    template: RunTemplate, alice: User, settings: Any
+) -> None:
+    settings.QUEUE_LIMITS = {"default": 2}
+    for _ in range(20):
+        launch(template, alice, NO_CACHE)
+    at_once, most, guard, errors = 0, 0, threading.Lock(), list[Exception]()
+
+    def work() -> None:
+        nonlocal at_once, most
+        worker = hire()
+        deadline = time.monotonic() + LIMIT
+        try:
+            while PipelineRun.objects.unfinished().exists() and time.monotonic() < deadline:
+                if (attempt := recording.claim_ready_step(worker, "default")) is None:
+                    time.sleep(0.001)
+                    continue
+                with guard:
+                    at_once += 1
+                    most = max(most, at_once)
+                time.sleep(0.02)
+                with guard:
+                    at_once -= 1
+                recording.record_end(attempt, completed(attempt))
+        except Exception as error:  # noqa: BLE001  whatever it is, the test shows it
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LIMIT)
+    assert errors == []
+    assert most == 2
+    assert not PipelineRun.objects.unfinished().exists()
+
+
+@pytest.mark.parametrize("text", ["gpu", "gpu=", "gpu=0", "gpu=-1", "gpu=two", "=2", "gpu=2;big=1"])
+def test_a_limit_that_makes_no_sense_is_a_sentence_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("ZENWEB_QUEUE_LIMITS", text)
+    with pytest.raises(ImproperlyConfigured, match="such as gpu=2,big=1"):
+        env_numbers("ZENWEB_QUEUE_LIMITS")
+
+
+def test_limits_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZENWEB_QUEUE_LIMITS", "gpu=2, big machines = 1")
+    assert env_numbers("ZENWEB_QUEUE_LIMITS") == {"gpu": 2, "big machines": 1}
