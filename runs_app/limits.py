@@ -26,7 +26,7 @@ class Limit:
 
     @property
     def words(self) -> str:
-        return f'the template "{self.template_name}" runs {self.most} at most at once'
+        return f'the template "{self.template_name}" runs at most {self.most} at once'
 
     def holders(self) -> Any:
         """The runs that hold a place, the oldest first."""
@@ -39,7 +39,7 @@ class Limit:
     def reason_for(self, run: PipelineRun) -> str:
         """Why the run does not start now: what the template says, and which runs hold its places."""
         others = self.holders().exclude(pk=run.pk).values_list("name", flat=True)
-        return f"{self.words}, and {named(list(others[: MOST_NAMED + 1]))} had not ended."
+        return f"{self.words}, already {named(list(others[: MOST_NAMED + 1]))}."
 
 
 def hold_limit(template_id: uuid.UUID) -> Limit | None:

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Self
 
+from django.conf import settings
 from django.db import models
+from django.db.models.functions import Now
 
 from templates_app.querysets import VisibleQuerySet
 from zenweb.enums import OPEN_STATUSES, ExecutionStatus
@@ -60,6 +62,12 @@ class StepRunQuerySet(VisibleQuerySet):
         """Waiting for a worker, in the order in which workers take them."""
         return self.filter(ready_at__lte=now).order_by("-priority", "ready_at", "index")
 
+    def running(self) -> Self:
+        """Held by a worker, and so taking a place of their queue (the same as in the claim's statement)."""
+        return self.filter(
+            worker__isnull=False, status__in=[ExecutionStatus.RUNNING, ExecutionStatus.STOPPING]
+        )
+
     def with_what_an_attempt_needs(self) -> Self:
         """The run and its stack without the run's configuration, which grows with the number of its steps."""
         return self.select_related("run__stack").defer(
@@ -89,6 +97,10 @@ class ArtifactVersionQuerySet(VisibleQuerySet):
 class WorkerQuerySet(models.QuerySet["Worker"]):  # type: ignore[name-defined]
     def alive(self) -> Self:
         return self.filter(is_alive=True)
+
+    def seen_lately(self) -> Self:
+        """Those that show that they live, by the database's clock. For telling people, not for burying anybody."""
+        return self.alive().filter(updated__gt=Now() - settings.WORKER_LEASE)
 
     def serving(self, queues: Iterable[str]) -> Self:
         wanted = set(queues)

@@ -274,7 +274,10 @@ def offer(
     if cached:
         _note_cached(run, cached, now)
         _close_if_over(run.pk, now, may_admit)
-    _wake_for(run, queues, kept_by_this_worker)
+    if kept_by_this_worker is None and queues and run.lease_until is None:
+        _announce(run, queues)
+    else:
+        _wake_for(run, queues, kept_by_this_worker)
 
 
 def _end_as_cached(
@@ -304,6 +307,20 @@ def _wake_for(run: PipelineRun, queues: list[str], kept_by_this_worker: str | No
         queues.remove(kept_by_this_worker)
     if queues and run.lease_until is None:
         transaction.on_commit(partial(wake_workers, queues), robust=True)
+
+
+def _announce(run: PipelineRun, queues: list[str]) -> None:
+    """Tell the first steps of a run to workers, and its ledger that they were told."""
+    named = limits.named(sorted(set(queues)))
+    several = "s" if len(set(queues)) > 1 else ""
+    RunEvent.objects.create(run=run, sentence=f"Offered to the workers of queue{several} {named}.")
+    transaction.on_commit(partial(_ring, run.pk, queues), robust=True)
+
+
+def _ring(run_id: uuid.UUID, queues: list[str]) -> None:
+    if not wake_workers(queues):
+        sentence = "The broker did not answer: workers look for it by themselves."
+        RunEvent.objects.create(run_id=run_id, sentence=sentence)
 
 
 def _offer_freed_place(queue: str) -> None:
@@ -539,6 +556,14 @@ def ready_step(step: StepRun) -> ReadyStep:
         *(step.id, step.index, step.name, step.queue),
         *(step.parameters, step.settings, step.downstream),
     )
+
+
+@transaction.atomic
+def note_unserved(run_id: uuid.UUID, queue: str, sentence: str) -> None:
+    """Steps of a queue that nobody serves say so, and their run's ledger does: once, however many housekeepers look."""
+    silent = StepRun.objects.filter(run_id=run_id, queue=queue, ready_at__isnull=False, status_reason="")
+    if silent.update(status_reason=sentence, updated=timezone.now()):
+        RunEvent.objects.create(run_id=run_id, sentence=sentence)
 
 
 # -- the dead ---------------------------------------------------------------------------------------------------------

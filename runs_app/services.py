@@ -34,6 +34,13 @@ class Trigger:
     channel: TriggerChannel
     route: str = ""
     idempotency_key: str = ""
+    api_key_name: str = ""
+
+    @property
+    def words(self) -> str:
+        """ "alice through REST with the key ci" """
+        key = f" with the key {self.api_key_name}" if self.api_key_name else ""
+        return f"{self.actor.get_username()} through {self.channel.words}{key}"
 
 
 @dataclass(frozen=True)
@@ -210,9 +217,7 @@ def _start_run(
     # Nobody takes the steps of a local run, or of one that waits.
     steps = list(_step_rows(run, resolved, is_local, is_held=is_local or waits))
     StepRun.objects.bulk_create(steps)
-    RunEvent.objects.create(
-        run=run, sentence=f"Accepted from {trigger.actor.get_username()} through {trigger.channel.words}."
-    )
+    RunEvent.objects.create(run=run, sentence=f"Accepted from {trigger.words}.")
     if trigger.idempotency_key:
         IdempotencyRecord.objects.create(
             user=trigger.actor, route=trigger.route, key=trigger.idempotency_key, body_hash=body_hash, run=run

@@ -277,6 +277,15 @@ class StepRunResponse(Entity):
         return str(self._transport.get(f"{self.path}/{self.id}/logs"))
 
 
+@dataclass(frozen=True)
+class RunEvent:
+    """One line of a run's history, in words."""
+
+    created: datetime
+    step: str | None
+    sentence: str
+
+
 class PipelineRunResponse(Entity):
     path = "/runs"
 
@@ -342,6 +351,20 @@ class PipelineRunResponse(Entity):
         """The steps by their names, as they are now."""
         found = self._transport.get(f"{self.path}/{self.id}/steps", hydrate=True, size=10_000)
         return {step["name"]: StepRunResponse(self._transport, step) for step in found["items"]}
+
+    @property
+    def events(self) -> list[RunEvent]:
+        """What happened so far, the oldest first."""
+        found: list[RunEvent] = []
+        index, pages = 1, 1
+        while index <= pages:
+            answer = self._transport.get(f"{self.path}/{self.id}/events", page=index, size=1000)
+            found += [
+                RunEvent(_moment(event["created"]), event["step"], event["sentence"])
+                for event in answer["items"]
+            ]
+            index, pages = index + 1, answer["total_pages"]
+        return found
 
     def wait(self, timeout: float | None = None) -> Self:
         """Return when the run has ended, however it ended. Raises TimeoutError after `timeout` seconds."""

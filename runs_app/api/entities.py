@@ -1,5 +1,6 @@
 """How what was run looks on the wire."""
 
+from runs_app.ledger import Line
 from runs_app.models import ArtifactVersion, PipelineRun, StepOutput, StepRun
 from templates_app.api.entities import build_reference, pipeline_reference, stack_reference, tag_entity
 from zenweb.api.envelope import Json, entity, owned, user_entity, wire_time
@@ -91,6 +92,10 @@ def describe_step(step: StepRun, hydrate: bool) -> Json:
 def _step_config(step: StepRun) -> Json:
     settings = {key: step.settings.get(key) for key in STEP_CONFIGURATION_KEYS}
     return {"name": step.name, "parameters": step.parameters, **settings}
+
+
+def describe_line(line: Line) -> Json:
+    return {"created": wire_time(line.at), "step": line.step, "sentence": line.sentence}
 
 
 def describe_output(output: StepOutput) -> Json:

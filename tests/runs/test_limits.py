@@ -184,7 +184,7 @@ def test_skipped_runs_end_at_once_and_say_why(rest: Client, template: RunTemplat
     answer = rest.post(f"{API}/run_templates/{template.id}/runs", content_type="application/json")
     body = answer.json()["body"]
     assert (answer.status_code, body["status"]) == (200, "stopped")
-    assert f"runs 1 at most at once, and {first.name} had not ended" in body["status_reason"]
+    assert f"runs at most 1 at once, already {first.name}." in body["status_reason"]
     run = PipelineRun.objects.get(pk=answer.json()["id"])
     assert (run.status, run.status_reason, run.end_time is None) == ("stopped", body["status_reason"], False)
     assert not run.steps.unfinished().exists()
