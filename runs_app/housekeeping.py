@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connections
 from django.utils import timezone
 
-from runs_app import recording
+from runs_app import recording, waiting
 from runs_app.dispatch import wake_workers
 from runs_app.models import PipelineRun, StepRun, Worker
 from runs_app.schedules import fire_due_schedules
@@ -42,6 +42,8 @@ class Housekeeper:
         wake_for_forgotten_steps(queues)
         _end_lapsed_runs()
         end_overdue_runs()
+        recording.admit_forgotten()
+        note_unserved_queues()
 
     def newly_registered(self, queues: Sequence[str]) -> list[uuid.UUID]:
         """Deployments of these queues that became a template's version since this was asked last."""
@@ -87,8 +89,15 @@ def keep_schedules(over: threading.Event) -> None:
 def wake_for_forgotten_steps(queues: Sequence[str]) -> None:
     """A step that is ready for a while had its ring lost, or waits its turn: ringing again harms nobody."""
     stale = StepRun.objects.ready(timezone.now() - STALE_AFTER).filter(queue__in=queues)
-    if waiting := sorted(stale.order_by().values_list("queue", flat=True).distinct()):
-        wake_workers(waiting)
+    if queues_in_need := sorted(stale.order_by().values_list("queue", flat=True).distinct()):
+        wake_workers(queues_in_need)
+
+
+def note_unserved_queues() -> None:
+    """Of queues other than one's own: who serves one takes its steps."""
+    for run_id, sentences in waiting.unserved().items():
+        for queue, sentence in sentences.items():
+            recording.note_unserved(run_id, queue, sentence)
 
 
 def end_overdue_runs() -> None:

@@ -1,38 +1,88 @@
-"""A run's history in words: what was noted as an event, and what every attempt's row tells by itself."""
+"""A run's history in words: what was noted as an event, what every attempt's row tells by itself, what it waits for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from runs_app.models import PipelineRun, StepAttempt
+from runs_app.waiting import Reason
+from runs_app.wording import duration_words
 from zenweb.enums import ExecutionStatus
 
 
 @dataclass(frozen=True)
 class Line:
-    """One thing that happened."""
+    """One thing that happened, to the whole run or to a step of it."""
 
     at: datetime
     sentence: str
+    step: str | None = None
 
 
-def ledger_of(run: PipelineRun, limit: int) -> list[Line]:
-    """The last `limit` lines, in the order in which things happened."""
-    noted = [Line(event.created, event.sentence) for event in run.events.order_by("-id")[:limit]]
-    attempts = StepAttempt.objects.filter(step__run=run).select_related("step", "worker")
-    told = [line for attempt in attempts.order_by("-start_time")[:limit] for line in _lines_of(attempt)]
-    return sorted(noted + told, key=lambda line: line.at)[-limit:]
+def ledger_of(run: PipelineRun, limit: int, reasons: Sequence[Reason] = ()) -> list[Line]:
+    """The last `limit` lines, in the order in which things happened; `reasons` are what it waits for now."""
+    events = [Line(event.created, event.sentence) for event in run.events.order_by("-id")[:limit]]
+    attempts = _attempts(run).order_by("-start_time")[:limit]
+    return _merged(reversed(events), attempts, _unnoted(run, reasons))[-limit:]
+
+
+def ledger_page(
+    run: PipelineRun, first: int, size: int, reasons: Sequence[Reason] = ()
+) -> tuple[list[Line], int]:
+    """Lines of the ledger from the `first` on (0 is the oldest), and how many there are."""
+    attempts, reasons = _attempts(run), _unnoted(run, reasons)
+    total = (
+        run.events.count() + attempts.count() + attempts.filter(end_time__isnull=False).count() + len(reasons)
+    )
+    if first >= total:
+        return [], total
+    # Whatever comes before the page's end is among so many of the oldest of each kind.
+    last = first + size
+    events = [Line(event.created, event.sentence) for event in run.events.order_by("created", "id")[:last]]
+    lines = _merged(events, attempts.order_by("start_time", "id")[:last], reasons)
+    return lines[first:last], total
+
+
+def _attempts(run: PipelineRun) -> Any:
+    return StepAttempt.objects.filter(step__run=run).select_related("step", "worker").defer("log_tail")
+
+
+def _unnoted(run: PipelineRun, reasons: Sequence[Reason]) -> list[Reason]:
+    """Without what a housekeeper has noted already."""
+    if not reasons:
+        return []
+    sentences = [reason.sentence for reason in reasons]
+    noted = set(run.events.filter(sentence__in=sentences).values_list("sentence", flat=True))
+    return [reason for reason in reasons if reason.sentence not in noted]
+
+
+def _merged(events: Iterable[Line], attempts: Iterable[StepAttempt], reasons: Sequence[Reason]) -> list[Line]:
+    told = [line for attempt in attempts for line in _lines_of(attempt)]
+    waits = [Line(reason.since, reason.sentence) for reason in reasons]
+    return sorted([*events, *told, *waits], key=lambda line: line.at)
 
 
 def _lines_of(attempt: StepAttempt) -> Iterator[Line]:
-    by = f"worker {attempt.worker.name}" if attempt.worker else "its caller"
-    subject = f"Step {attempt.step.name}"
-    yield Line(attempt.start_time, f"{subject}: attempt {attempt.number} started by {by}")
+    step = attempt.step
+    subject = f"Step {step.name}: attempt {attempt.number}"
+    by = f"claimed by worker {attempt.worker.name}" if attempt.worker else "started by its caller"
+    yield Line(attempt.start_time, f"{subject} {by}", step.name)
     if attempt.end_time is not None:
-        yield Line(attempt.end_time, f"{subject}: attempt {attempt.number} {_end_of(attempt)}")
+        yield Line(attempt.end_time, f"{subject} {_end_of(attempt)}{_what_follows(attempt)}", step.name)
 
 
 def _end_of(attempt: StepAttempt) -> str:
     if attempt.status == ExecutionStatus.RETRIED:
         return f"was lost: {attempt.reason}"
-    return f"{attempt.status}: {attempt.reason}" if attempt.reason else attempt.status
+    taken = duration_words(attempt.duration)
+    if attempt.status == ExecutionStatus.COMPLETED:
+        return f"completed in {taken}"
+    return f"{attempt.status} after {taken}" + (f": {attempt.reason}" if attempt.reason else "")
+
+
+def _what_follows(attempt: StepAttempt) -> str:
+    step = attempt.step
+    if attempt.number < step.attempt or step.status == ExecutionStatus.RETRYING:
+        return f"; attempt {attempt.number + 1} follows"
+    return ""

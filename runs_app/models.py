@@ -92,6 +92,9 @@ class PipelineRun(Execution):
         choices=[(mode.value, mode.value) for mode in ExecutionMode],
         default=ExecutionMode.CONTINUE_ON_FAILURE,
     )
+    # Since when it waits until its template may run one more. Null: it does not, and holds a place of its template.
+    queued_at = models.DateTimeField(null=True, blank=True)
+    priority = models.IntegerField(default=0, help_text="The highest of its steps': who waits less.")
     # A run of the local stack belongs to the process that called it, which must keep saying that it lives.
     lease_until = models.DateTimeField(null=True, blank=True)
 
@@ -108,6 +111,11 @@ class PipelineRun(Execution):
             models.Index(fields=["template", "-created"], name="run_template_created"),
             models.Index(fields=["pipeline", "-created"], name="run_pipeline_created"),
             models.Index(fields=["lease_until"], condition=Q(lease_until__isnull=False), name="run_lease"),
+            models.Index(
+                fields=["template", "-priority", "index"],
+                condition=Q(queued_at__isnull=False),
+                name="run_queued",
+            ),
             models.Index(
                 fields=["start_time"],
                 condition=Q(timeout__isnull=False, end_time__isnull=True),

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Self
 
+from django.conf import settings
 from django.db import models
+from django.db.models.functions import Now
 
 from templates_app.querysets import VisibleQuerySet
 from zenweb.enums import OPEN_STATUSES, ExecutionStatus
@@ -16,6 +18,18 @@ CLOCKS_DIFFER = timedelta(minutes=1)
 class PipelineRunQuerySet(VisibleQuerySet):
     def unfinished(self) -> Self:
         return self.filter(status__in=OPEN_STATUSES)
+
+    def holding_a_place(self) -> Self:
+        """Open runs that count for their template's limit."""
+        return self.unfinished().filter(queued_at__isnull=True)
+
+    def queued(self) -> Self:
+        """Runs that wait until their template may run one more, in the order in which they may."""
+        return (
+            self.unfinished()
+            .filter(queued_at__isnull=False, stop_requested_at__isnull=True)
+            .order_by("-priority", "index")
+        )
 
     def overdue(self, now: datetime) -> list[Any]:
         """Runs that go on for longer than they may; few have a limit at all."""
@@ -55,6 +69,12 @@ class StepRunQuerySet(VisibleQuerySet):
     def ready(self, now: datetime) -> Self:
         """Waiting for a worker, in the order in which workers take them."""
         return self.filter(ready_at__lte=now).order_by("-priority", "ready_at", "index")
+
+    def running(self) -> Self:
+        """Held by a worker, and so taking a place of their queue (the same as in the claim's statement)."""
+        return self.filter(
+            worker__isnull=False, status__in=[ExecutionStatus.RUNNING, ExecutionStatus.STOPPING]
+        )
 
     def with_what_an_attempt_needs(self) -> Self:
         """The run and its stack without the run's configuration, which grows with the number of its steps."""
@@ -108,6 +128,10 @@ class ScheduleQuerySet(VisibleQuerySet):
 class WorkerQuerySet(models.QuerySet["Worker"]):  # type: ignore[name-defined]
     def alive(self) -> Self:
         return self.filter(is_alive=True)
+
+    def seen_lately(self) -> Self:
+        """Those that show that they live, by the database's clock. For telling people, not for burying anybody."""
+        return self.alive().filter(updated__gt=Now() - settings.WORKER_LEASE)
 
     def serving(self, queues: Iterable[str]) -> Self:
         wanted = set(queues)

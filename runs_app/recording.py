@@ -11,19 +11,20 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from runs_app import caching, metadata, statements
+from runs_app import caching, limits, metadata, statements
 from runs_app.caching import Versions
 from runs_app.dispatch import wake_workers
 from runs_app.models import LogChunk, PipelineRun, RunEvent, StepAttempt, StepRun, Worker
 from runs_app.plans import may_retry, plan_of, run_of
 from runs_app.statements import ReadyStep
 from zenweb.config.spec import YEAR
-from zenweb.enums import OPEN_STATUSES, ExecutionMode, ExecutionStatus
+from zenweb.enums import OPEN_STATUSES, ConcurrencyPolicy, ExecutionMode, ExecutionStatus
 from zenweb.execution.metadata import Noted
 from zenweb.execution.protocol import StepException, StoredArtifact
 
@@ -31,6 +32,12 @@ LOG_TAIL = 8_000
 ALIVE = [ExecutionStatus.RUNNING, ExecutionStatus.STOPPING]
 CACHED_REASON = "It ran before with the same code, parameters and inputs: these are its outputs from then."
 MOST_NAMES = 10
+MOST_ADMITTED = 100  # in one transaction; housekeeping goes on
+NEEDED_AT_THE_END = (
+    *("stop_requested_at", "has_timed_out", "timeout", "status_reason"),
+    *("template_id", "queued_at"),
+)
+HEAVY = ("configuration", "resolved_configuration", "warnings", "tags")
 MOST_DELAY = timedelta(days=1)  # of a retry, however its backoff multiplies it
 
 
@@ -68,7 +75,9 @@ def claim_ready_step(worker: Worker, queue: str) -> StepAttempt | None:
     wait for its steps.
     """
     now = timezone.now()
-    claimed = statements.claim_step(worker_id=worker.pk, queue=queue, now=now)
+    claimed = statements.claim_step(
+        worker_id=worker.pk, queue=queue, now=now, most=settings.QUEUE_LIMITS.get(queue)
+    )
     if claimed is None:
         return None
     run = run_of(claimed.run_id)
@@ -174,6 +183,7 @@ def record_end(attempt: StepAttempt, outcome: StepOutcome) -> bool:
         is_recorded = _end(step, outcome, now)
     if is_recorded:
         _close_attempt(attempt, outcome, now)
+        _offer_freed_place(step.queue)
         if outcome.status is not ExecutionStatus.COMPLETED:
             _close_if_over(step.run_id, now)
     return is_recorded
@@ -257,6 +267,7 @@ def offer(
     known: Versions,
     now: datetime,
     kept_by_this_worker: str | None = None,
+    may_admit: bool = True,
 ) -> None:
     """Steps wait for nothing any more: those that ran before are over, and so on with what follows.
 
@@ -275,8 +286,11 @@ def offer(
         ready = _end_as_cached(run, ended, reused, CACHED_REASON, now) if ended else []
     if cached:
         _note_cached(run, cached, now)
-        _close_if_over(run.pk, now)
-    _wake_for(run, queues, kept_by_this_worker)
+        _close_if_over(run.pk, now, may_admit)
+    if kept_by_this_worker is None and queues and run.lease_until is None:
+        _announce(run, queues)
+    else:
+        _wake_for(run, queues, kept_by_this_worker)
 
 
 def _end_as_cached(
@@ -314,12 +328,16 @@ def _note_cached(run: PipelineRun, names: Sequence[str], now: datetime) -> None:
 
 def _note_ended(run: PipelineRun, how: str, names: Sequence[str], now: datetime) -> None:
     """Steps that ended without being run; the run goes on from them as from a first step."""
-    PipelineRun.objects.filter(pk=run.pk, status=ExecutionStatus.INITIALIZING).update(
-        status=ExecutionStatus.RUNNING, start_time=now, updated=now
-    )
+    _go_on(run, now)
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     named = ", ".join(names[:MOST_NAMES])
     RunEvent.objects.create(run=run, sentence=f"{how}: {named}{more}.")
+
+
+def _go_on(run: PipelineRun, now: datetime) -> None:
+    PipelineRun.objects.filter(pk=run.pk, status=ExecutionStatus.INITIALIZING, queued_at=None).update(
+        status=ExecutionStatus.RUNNING, start_time=now, updated=now
+    )
 
 
 def _wake_for(run: PipelineRun, queues: list[str], kept_by_this_worker: str | None = None) -> None:
@@ -328,6 +346,26 @@ def _wake_for(run: PipelineRun, queues: list[str], kept_by_this_worker: str | No
         queues.remove(kept_by_this_worker)
     if queues and run.lease_until is None:
         transaction.on_commit(partial(wake_workers, queues), robust=True)
+
+
+def _announce(run: PipelineRun, queues: list[str]) -> None:
+    """Tell the first steps of a run to workers, and its ledger that they were told."""
+    named = limits.named(sorted(set(queues)))
+    several = "s" if len(set(queues)) > 1 else ""
+    RunEvent.objects.create(run=run, sentence=f"Offered to the workers of queue{several} {named}.")
+    transaction.on_commit(partial(_ring, run.pk, queues), robust=True)
+
+
+def _ring(run_id: uuid.UUID, queues: list[str]) -> None:
+    if not wake_workers(queues):
+        sentence = "The broker did not answer: workers look for it by themselves."
+        RunEvent.objects.create(run_id=run_id, sentence=sentence)
+
+
+def _offer_freed_place(queue: str) -> None:
+    """Where a queue runs only so many steps at once, others may have looked in vain while all places were taken."""
+    if queue in settings.QUEUE_LIMITS:
+        transaction.on_commit(partial(wake_workers, [queue]), robust=True)
 
 
 def _retry(step: StepRun, exception: StepException, now: datetime) -> bool:
@@ -395,11 +433,11 @@ def _close_unstarted(steps: Any, reason: str, now: datetime) -> None:
     )
 
 
-def _close_if_over(run_id: uuid.UUID, now: datetime) -> None:
-    """A run has ended only when no step is open: the one place where a run ends."""
+def _close_if_over(run_id: uuid.UUID, now: datetime, may_admit: bool = True) -> None:
+    """A run has ended only when no step is open: the one place where a run ends, and its place becomes free."""
     if StepRun.objects.filter(run_id=run_id, status__in=OPEN_STATUSES).exists():
         return
-    run = PipelineRun.objects.only("stop_requested_at", "has_timed_out", "timeout").get(pk=run_id)
+    run = PipelineRun.objects.only(*NEEDED_AT_THE_END).get(pk=run_id)
     status, reason = _final_word(run)
     ended = PipelineRun.objects.filter(pk=run.pk, status__in=OPEN_STATUSES).update(
         status=status,
@@ -408,9 +446,13 @@ def _close_if_over(run_id: uuid.UUID, now: datetime) -> None:
         end_time=now,
         updated=now,
         lease_until=None,
+        queued_at=None,
     )
     if ended:
         RunEvent.objects.create(run=run, sentence=f"The run ended: {status.value}.")
+        # Never for a run that was waiting itself: it held no place, and whoever holds the template may wait for it.
+        if may_admit and run.template_id is not None and run.queued_at is None:
+            admit_waiting(run.template_id)
 
 
 def end_empty_run(run: PipelineRun) -> None:
@@ -422,7 +464,7 @@ def _final_word(run: PipelineRun) -> tuple[ExecutionStatus, str]:
     if run.has_timed_out:
         return ExecutionStatus.FAILED, _overdue(run)
     if run.stop_requested_at is not None:
-        return ExecutionStatus.STOPPED, "It was stopped on request."
+        return ExecutionStatus.STOPPED, run.status_reason or "It was stopped on request."
     if failed := StepRun.objects.filter(run=run, status=ExecutionStatus.FAILED).order_by("end_time").first():
         return ExecutionStatus.FAILED, f"Step {failed.name} failed: {failed.status_reason}"[:2000]
     return ExecutionStatus.COMPLETED, ""
@@ -469,6 +511,103 @@ def _ask_to_stop(run: PipelineRun, sentence: str, unstarted: str, has_timed_out:
     _close_if_over(run.pk, now)
 
 
+# -- templates that run only so many at once --------------------------------------------------------------------------
+
+
+def skip(run: PipelineRun, reason: str) -> None:
+    """End a run that was accepted only to be told that it does not run; its template's row is held."""
+    now = timezone.now()
+    run.status, run.status_reason, run.stop_requested_at, run.end_time = (
+        ExecutionStatus.STOPPED,
+        reason,
+        now,
+        now,
+    )
+    PipelineRun.objects.filter(pk=run.pk).update(stop_requested_at=now, status_reason=reason)
+    RunEvent.objects.create(run=run, sentence=reason)
+    _close_unstarted(StepRun.objects.filter(run=run), "It was not started, because the run was not.", now)
+    _close_if_over(run.pk, now, may_admit=False)
+
+
+@transaction.atomic
+def admit_waiting(template_id: uuid.UUID | None) -> None:
+    """Give the free places of a template to the runs that wait for one: the one place where they stop waiting.
+
+    In the transaction in which a place becomes free; and for whatever else makes room, such as a raised limit, by
+    housekeeping. Runs whose template is gone or limits them no more all go on.
+    """
+    limit = limits.hold_limit(template_id) if template_id is not None else None
+    waiting = (
+        PipelineRun.objects.queued().filter(template_id=template_id).defer(*HEAVY).select_related("stack")
+    )
+    for _ in range(MOST_ADMITTED):
+        if (limit is not None and limit.free_places() <= 0) or (run := waiting.first()) is None:
+            return
+        _admit(run)
+
+
+def _admit(run: PipelineRun) -> None:
+    """From now on its first steps are ready; the cache may even end it here."""
+    now = timezone.now()
+    still_waiting = PipelineRun.objects.queued().filter(pk=run.pk)
+    if not still_waiting.order_by().update(queued_at=None, status_reason="", updated=now):
+        return  # it was stopped while this was being decided
+    RunEvent.objects.create(run=run, sentence="Its turn has come.")
+    if StepRun.objects.filter(run=run, status=ExecutionStatus.CACHED).exists():
+        _go_on(run, now)  # a repair, which keeps these steps from its original
+    first = StepRun.objects.filter(run=run, waits_for=0, status=ExecutionStatus.INITIALIZING)
+    first.update(ready_at=now, updated=now)
+    # What it frees by ending at once is given away by the loop around this.
+    offer(run, [ready_step(step) for step in first], {}, now, may_admit=False)
+    if not run.steps.exists():
+        _close_if_over(run.pk, now, may_admit=False)
+
+
+def make_room(template_id: uuid.UUID) -> None:
+    """Where a newer run takes an older one's place, only the newest stay: the others are asked to stop.
+
+    Each in a transaction of its own: whoever holds a run may wait for its template, so never the other way round.
+    """
+    limit = limits.limit_of(template_id)
+    if limit is None or limit.policy is not ConcurrencyPolicy.CANCEL:
+        return
+    open_runs = PipelineRun.objects.unfinished().filter(template_id=template_id, stop_requested_at=None)
+    newest_first = list(open_runs.order_by("-index").only("name"))
+    for run in newest_first[limit.most :]:
+        reason = f"Run {newest_first[0].name} took its place: {limit.words}."
+        _ask_to_stop(run, reason, "It was not started, because a newer run took the place of this one.")
+
+
+def admit_forgotten() -> None:
+    """Whatever happened to those who should have done it: nobody waits while there is room, or for what may end."""
+    for template_id in list(
+        PipelineRun.objects.queued().order_by().values_list("template_id", flat=True).distinct()
+    ):
+        if template_id is not None:
+            make_room(template_id)
+        admit_waiting(template_id)
+
+
+def hold_back(ready: Sequence[ReadyStep]) -> None:
+    """Nobody takes these steps until their run's turn has come."""
+    StepRun.objects.filter(pk__in=[step.id for step in ready]).update(ready_at=None)
+
+
+def ready_step(step: StepRun) -> ReadyStep:
+    return ReadyStep(
+        *(step.id, step.index, step.name, step.queue),
+        *(step.parameters, step.settings, step.downstream),
+    )
+
+
+@transaction.atomic
+def note_unserved(run_id: uuid.UUID, queue: str, sentence: str) -> None:
+    """Steps of a queue that nobody serves say so, and their run's ledger does: once, however many housekeepers look."""
+    silent = StepRun.objects.filter(run_id=run_id, queue=queue, ready_at__isnull=False, status_reason="")
+    if silent.update(status_reason=sentence, updated=timezone.now()):
+        RunEvent.objects.create(run_id=run_id, sentence=sentence)
+
+
 # -- the dead ---------------------------------------------------------------------------------------------------------
 
 
@@ -484,7 +623,12 @@ def bury_worker(worker: Worker, reason: str, most_deaths: int | None, beat: int 
         alive = alive.filter(beat=beat)
     if not alive.update(is_alive=False, ended_reason=reason, updated=timezone.now()):
         return False
-    for attempt in _open_attempts(worker):
+    attempts = _open_attempts(worker)
+    # First all runs, then all templates: whoever ends one run holds it before it asks for its template.
+    for run_id in sorted({attempt.step.run_id for attempt in attempts}):
+        statements.lock_run(run_id)
+    limits.hold_limits_of([attempt.step.run_id for attempt in attempts])
+    for attempt in attempts:
         give_back(attempt, f"worker {worker.name} {reason}", most_deaths)
     return True
 
@@ -528,6 +672,7 @@ def give_back(attempt: StepAttempt, reason: str, most_deaths: int | None) -> boo
             updated=now,
         )
         _wake_for(step.run, [step.queue])
+    _offer_freed_place(step.queue)
     _close_if_over(step.run_id, now)
     return True
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -13,6 +14,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from runs_app import metadata, recording
+from runs_app.limits import Limit, hold_limit
 from runs_app.models import ArtifactVersion, IdempotencyRecord, PipelineRun, RunEvent, StepAttempt, StepRun
 from runs_app.plans import plan_of
 from runs_app.recording import StepOutcome
@@ -22,7 +24,7 @@ from runs_app.statements import ReadyStep
 from templates_app.models import Pipeline, PipelineDeployment, RunTemplateVersion
 from templates_app.permissions import check_can_run
 from zenweb.accounts.models import User
-from zenweb.enums import ExecutionStatus, TriggerChannel
+from zenweb.enums import ConcurrencyPolicy, ExecutionStatus, TriggerChannel
 from zenweb.exceptions import DoesNotExist, EntityExists, FieldError, NotAllowed, ValidationFailed
 from zenweb.execution.metadata import Noted, check_metadata
 
@@ -37,6 +39,13 @@ class Trigger:
     channel: TriggerChannel
     route: str = ""
     idempotency_key: str = ""
+    api_key_name: str = ""
+
+    @property
+    def words(self) -> str:
+        """ "alice through REST with the key ci" """
+        key = f" with the key {self.api_key_name}" if self.api_key_name else ""
+        return f"{self.actor.get_username()} through {self.channel.words}{key}"
 
 
 @dataclass(frozen=True)
@@ -230,6 +239,8 @@ def _start_run(
 ) -> PipelineRun:
     resolved = _resolve_with_free_name(deployment, configuration)
     plan = _plan_to_do(repair, resolved) if repair else None
+    limit = _exhausted_limit(version)
+    waits = limit is not None and limit.policy is not ConcurrencyPolicy.SKIP
     Pipeline.objects.filter(pk=deployment.pipeline_id).update(run_count=F("run_count") + 1)
     is_local = not deployment.stack.is_remote
     run = PipelineRun.objects.create(
@@ -251,24 +262,32 @@ def _start_run(
         resolved_configuration=resolved.as_json(),
         warnings=resolved.warnings,
         lease_until=timezone.now() + settings.LOCAL_RUN_LEASE if is_local else None,
+        queued_at=timezone.now() if waits else None,
+        priority=max((step.settings.get("priority") or 0 for step in resolved.steps), default=0),
+        status_reason=f"It waits for its turn: {limit.words}." if limit and waits else "",
     )
-    steps = list(_step_rows(run, resolved, is_local))
+    # Nobody takes the steps of a local run, or of one that waits.
+    steps = list(_step_rows(run, resolved, is_local, is_held=is_local or waits))
     StepRun.objects.bulk_create(steps)
-    RunEvent.objects.create(
-        run=run, sentence=f"Accepted from {trigger.actor.get_username()} through {trigger.channel.words}."
-    )
+    RunEvent.objects.create(run=run, sentence=f"Accepted from {trigger.words}.")
     if trigger.idempotency_key:
         IdempotencyRecord.objects.create(
             user=trigger.actor, route=trigger.route, key=trigger.idempotency_key, body_hash=body_hash, run=run
         )
-    if not steps:
-        recording.end_empty_run(run)
+    if limit is not None and not waits:
+        recording.skip(run, f"It was not run: {limit.reason_for(run)}")
+        return run
     now = timezone.now()
     if repair and plan:
         ready = _keep(run, steps, repair, plan, now)
     else:
-        ready = [_ready_step(step) for step in steps if step.ready_at is not None]
-    recording.offer(run, ready, {}, now)
+        ready = [recording.ready_step(step) for step in steps if step.ready_at is not None]
+    if limit is not None:
+        _wait(run, ready, limit)
+    elif steps:
+        recording.offer(run, ready, {}, now)
+    else:
+        recording.end_empty_run(run)
     return run
 
 
@@ -296,9 +315,28 @@ def _keep(
         for step, planned in zip(steps, plan.steps, strict=True)
         if not planned.runs_again
     }
-    kept = [_ready_step(step) for step in steps if step.id in outputs]
-    first = [_ready_step(step) for step in steps if step.ready_at is not None and step.id not in outputs]
+    kept = [recording.ready_step(step) for step in steps if step.id in outputs]
+    first = [
+        recording.ready_step(step) for step in steps if step.ready_at is not None and step.id not in outputs
+    ]
     return first + recording.keep_from_original(run, kept, outputs, name, now)
+
+
+def _exhausted_limit(version: RunTemplateVersion | None) -> Limit | None:
+    """The limit of a template that has as many runs as it may; its row is held. None: the run may go on."""
+    if version is None or version.template.max_concurrent_runs is None:
+        return None
+    limit = hold_limit(version.template_id)
+    return limit if limit is not None and limit.free_places() <= 0 else None
+
+
+def _wait(run: PipelineRun, ready: Sequence[ReadyStep], limit: Limit) -> None:
+    """One run too many: it waits for a place, perhaps for the one of an older run."""
+    recording.hold_back(ready)
+    RunEvent.objects.create(run=run, sentence=f"It waits for its turn: {limit.reason_for(run)}")
+    if limit.policy is ConcurrencyPolicy.CANCEL:
+        # After this transaction, see there; housekeeping does it where this process dies before.
+        transaction.on_commit(partial(recording.make_room, limit.template_id), robust=True)
 
 
 def _resolve_with_free_name(deployment: PipelineDeployment, configuration: Any) -> ResolvedConfiguration:
@@ -317,7 +355,9 @@ def _resolve_with_free_name(deployment: PipelineDeployment, configuration: Any) 
     return resolved
 
 
-def _step_rows(run: PipelineRun, resolved: ResolvedConfiguration, is_local: bool) -> Iterator[StepRun]:
+def _step_rows(
+    run: PipelineRun, resolved: ResolvedConfiguration, is_local: bool, is_held: bool
+) -> Iterator[StepRun]:
     index_of = {step.spec.name: index for index, step in enumerate(resolved.steps)}
     downstream: dict[str, list[int]] = {name: [] for name in index_of}
     for index, step in enumerate(resolved.steps):
@@ -337,20 +377,9 @@ def _step_rows(run: PipelineRun, resolved: ResolvedConfiguration, is_local: bool
             priority=step.settings.get("priority") or 0,
             waits_for=len(step.spec.upstream),
             downstream=downstream[step.spec.name],
-            ready_at=_ready_at(step.spec.upstream, is_local, now),
+            ready_at=None if step.spec.upstream or is_held else now,
             status=ExecutionStatus.INITIALIZING,
         )
-
-
-def _ready_step(step: StepRun) -> ReadyStep:
-    return ReadyStep(
-        *(step.id, step.index, step.name, step.queue),
-        *(step.parameters, step.settings, step.downstream),
-    )
-
-
-def _ready_at(upstream: list[str], is_local: bool, now: datetime) -> datetime | None:
-    return None if upstream or is_local else now
 
 
 def _hash_of(configuration: Any) -> str:

@@ -27,10 +27,16 @@ CLAIM = """
         WHERE ready_at <= %s AND queue = %s
         ORDER BY priority DESC, ready_at, "index"
         LIMIT 1 {step_lock}
-    ) AND EXISTS (SELECT 1 FROM runs_app_worker WHERE id = %s AND is_alive {worker_lock})
+    ) AND EXISTS (SELECT 1 FROM runs_app_worker WHERE id = %s AND is_alive {worker_lock}) {limit}
     RETURNING id, run_id, "index", name, attempt, CAST(parameters AS TEXT), CAST(settings AS TEXT),
         CAST(downstream AS TEXT), failures, worker_deaths, queue
 """
+# Of a queue that runs only so many steps at once, one worker after the other takes one, so that each counts all others.
+HOLD_QUEUE = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
+HAS_PLACE = """AND (
+        SELECT COUNT(*) FROM runs_app_steprun taken
+        WHERE taken.queue = %s AND taken.worker_id IS NOT NULL AND taken.status IN ('running', 'stopping')
+    ) < %s"""
 START_ATTEMPT = """
     INSERT INTO runs_app_stepattempt (id, created, updated, step_id, number, worker_id, status, reason,
         start_time, artifact_uri, log_uri, log_tail)
@@ -140,10 +146,16 @@ class ReadyStep:
     downstream: Any
 
 
-def claim_step(*, worker_id: uuid.UUID, queue: str, now: datetime) -> ClaimedStep | None:
-    statement = CLAIM.format(step_lock=_lock("UPDATE SKIP LOCKED"), worker_lock=_lock("SHARE"))
+def claim_step(
+    *, worker_id: uuid.UUID, queue: str, now: datetime, most: int | None = None
+) -> ClaimedStep | None:
+    """The most urgent ready step of the queue, for this worker; None also while `most` steps of the queue run."""
+    if most is not None and connection.vendor == "postgresql":
+        _execute(HOLD_QUEUE, f"zenweb queue {queue}")
+    limit, limits = ("", ()) if most is None else (HAS_PLACE, (queue, most))
+    statement = CLAIM.format(step_lock=_lock("UPDATE SKIP LOCKED"), worker_lock=_lock("SHARE"), limit=limit)
     worker, moment = _key(worker_id), _time(now)
-    rows = _execute(statement, worker, moment, moment, moment, queue, worker)
+    rows = _execute(statement, worker, moment, moment, moment, queue, worker, *limits)
     if not rows:
         return None
     step_id, run_id, index, name, attempt, parameters, settings, downstream, failures, deaths, queue = rows[0]

@@ -22,6 +22,7 @@ from runs_app.logs import read_log
 from runs_app.models import ArtifactVersion, PipelineRun, Schedule, StepRun
 from runs_app.repair import Repair, RepairPlan, preview_repair, without_left_over
 from runs_app.services import Launch, Trigger, launch_run, repair_run, stop_run
+from runs_app.waiting import explain
 from templates_app.models import RunTemplate
 from templates_app.schema_forms.schemas import read_steps
 from templates_app.views import is_refinement
@@ -81,13 +82,14 @@ def list_runs(request: HttpRequest) -> HttpResponse:
 def show_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
     run = _find_run(request, run_id)
     steps = list(run.steps.for_page())
+    reasons = explain(run, steps)
     context = {
         "run": run,
         "steps": steps,
         # What came last is what the run was for.
         "outputs": [output for step in reversed(steps) for output in step.outputs.all()],
         "values": list(_values(run)),
-        "ledger": reversed(ledger_of(run, LEDGER)),
+        "ledger": reversed(ledger_of(run, LEDGER, reasons)),
         "repairs": _repairs(request, run),
     }
     if not is_refinement(request):

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connections
 from django.db.models import F
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from runs_app import housekeeping, recording
 from runs_app.assignments import assignment_for
@@ -220,9 +220,7 @@ class StepWorker:
     def _live_on(self) -> None:
         # From before the beat, so that it ends before anybody can have waited for one lease after it.
         until = time.monotonic() + settings.PARENT_LEASE.total_seconds()
-        if not Worker.objects.filter(pk=self.row.pk, is_alive=True).update(
-            beat=F("beat") + 1, updated=timezone.now()
-        ):
+        if not Worker.objects.filter(pk=self.row.pk, is_alive=True).update(beat=F("beat") + 1, updated=Now()):
             self._start_over()
             return
         self.lease.until = until

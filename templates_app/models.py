@@ -3,8 +3,9 @@
 from typing import Any, ClassVar, cast
 
 from django.conf import settings
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.db.models import Q
 from django.urls import reverse
 
 from templates_app.querysets import (
@@ -15,7 +16,9 @@ from templates_app.querysets import (
 )
 from zenweb.accounts.models import Project
 from zenweb.entity import Entity, JSONField
-from zenweb.enums import Orchestrator
+from zenweb.enums import ConcurrencyPolicy, Orchestrator
+
+MOST_CONCURRENT_RUNS = 10_000
 
 
 class Pipeline(Entity):
@@ -121,6 +124,18 @@ class RunTemplate(Entity):
     is_hidden = models.BooleanField(default=False, help_text="Left out of lists.")
     is_enabled = models.BooleanField(default=True, help_text="May be run.")
     tags = JSONField(default=list, blank=True)
+    max_concurrent_runs = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_CONCURRENT_RUNS)],
+        help_text="How many of its runs may go on at once. Empty: as many as are started.",
+    )
+    concurrency_policy = models.CharField(
+        max_length=20,
+        choices=[(policy.value, f"Further runs {policy.words}") for policy in ConcurrencyPolicy],
+        default=ConcurrencyPolicy.QUEUE,
+        help_text="What becomes of one more run than that.",
+    )
     latest_version = models.ForeignKey(
         "RunTemplateVersion", null=True, editable=False, on_delete=models.RESTRICT, related_name="+"
     )
@@ -130,7 +145,10 @@ class RunTemplate(Entity):
     class Meta:
         ordering: ClassVar = ["name"]
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["project", "name"], name="template_name_per_project")
+            models.UniqueConstraint(fields=["project", "name"], name="template_name_per_project"),
+            models.CheckConstraint(
+                condition=Q(max_concurrent_runs__gte=1), name="template_limit_is_positive"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -152,6 +170,14 @@ class RunTemplate(Entity):
     @property
     def pipeline(self) -> Pipeline:
         return self.deployment.pipeline
+
+    @property
+    def limit_words(self) -> str:
+        """ "at most 2 at once, further ones wait for their turn"; nothing where there is no limit."""
+        if self.max_concurrent_runs is None:
+            return ""
+        words = ConcurrencyPolicy(self.concurrency_policy).words
+        return f"at most {self.max_concurrent_runs} at once, further ones {words}"
 
 
 class RunTemplateVersion(Entity):

@@ -12,6 +12,7 @@ from django.db import transaction
 from pydantic import ValidationError
 
 from templates_app.models import (
+    MOST_CONCURRENT_RUNS,
     CodeArchive,
     Pipeline,
     PipelineDeployment,
@@ -24,9 +25,12 @@ from templates_app.schema_validation import check_schema, pointer_to
 from zenweb.accounts.models import Project, User
 from zenweb.config.code_archive import check_archive
 from zenweb.config.spec import PipelineSpec
+from zenweb.config.suggestions import suggestion
+from zenweb.enums import ConcurrencyPolicy
 from zenweb.exceptions import EntityExists, FieldError, LocalStackRefused, ValidationFailed
 
 NAME_LIMIT = 255
+LIMIT_FIELDS = ("max_concurrent_runs", "concurrency_policy")
 # Steps and outputs name folders of the artifact store.
 NAME_IN_PATHS = re.compile(r"[\w .-]{1,200}")
 
@@ -55,6 +59,33 @@ class DeploymentRequest:
             archive.sha256,
         ]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class ConcurrencyLimit:
+    """How many runs of a template may go on at once (0: any number), and what becomes of one more; None: as it is."""
+
+    max_concurrent_runs: int | None = None
+    concurrency_policy: str | None = None
+
+    def check(self) -> None:
+        errors = []
+        most = self.max_concurrent_runs
+        if most is not None and not 0 <= most <= MOST_CONCURRENT_RUNS:
+            sentence = f"Between 1 and {MOST_CONCURRENT_RUNS} runs may go on at once; 0 means any number."
+            errors.append(FieldError("/max_concurrent_runs", sentence))
+        policies = [policy.value for policy in ConcurrencyPolicy]
+        if self.concurrency_policy is not None and self.concurrency_policy not in policies:
+            sentence = f"There is no policy {self.concurrency_policy!r}.{suggestion(self.concurrency_policy, policies)}"
+            errors.append(FieldError("/concurrency_policy", sentence))
+        if errors:
+            raise ValidationFailed(errors)
+
+    def apply_to(self, template: RunTemplate) -> None:
+        if self.max_concurrent_runs is not None:
+            template.max_concurrent_runs = self.max_concurrent_runs or None
+        if self.concurrency_policy is not None:
+            template.concurrency_policy = self.concurrency_policy
 
 
 def store_code_archive(*, sha256: str, content: bytes) -> CodeArchive:
@@ -115,10 +146,13 @@ def create_run_template(
     is_hidden: bool = False,
     tags: Sequence[str] = (),
     update: bool = False,
+    limit: ConcurrencyLimit | None = None,
 ) -> RunTemplate:
     """A new template, or with `update` a new version of the one that has this name."""
     check_stack_is_remote(deployment.stack)
     check_name(name)
+    limit = limit or ConcurrencyLimit()
+    limit.check()
     existing = RunTemplate.objects.select_for_update().filter(project=deployment.project, name=name).first()
     if existing is not None:
         if not update:
@@ -131,9 +165,10 @@ def create_run_template(
         if description:
             existing.description = description
         existing.tags = list(dict.fromkeys([*existing.tags, *tags]))
-        existing.save(update_fields=["description", "tags", "updated"])
+        limit.apply_to(existing)
+        existing.save(update_fields=["description", "tags", *LIMIT_FIELDS, "updated"])
         return _add_version(existing, deployment, actor)
-    template = RunTemplate.objects.create(
+    template = RunTemplate(
         project=deployment.project,
         user=actor,
         name=name,
@@ -141,6 +176,8 @@ def create_run_template(
         is_hidden=is_hidden,
         tags=list(dict.fromkeys(tags)),
     )
+    limit.apply_to(template)
+    template.save()
     return _add_version(template, deployment, actor)
 
 
@@ -166,9 +203,12 @@ def update_run_template(
     is_hidden: bool | None = None,
     add_tags: Sequence[str] = (),
     remove_tags: Sequence[str] = (),
+    limit: ConcurrencyLimit | None = None,
 ) -> RunTemplate:
     """Change what is given; None leaves a thing as it is."""
     check_can_edit(actor, template)
+    limit = limit or ConcurrencyLimit()
+    limit.check()
     template = RunTemplate.objects.select_for_update(of=("self",)).with_relations().get(pk=template.pk)
     if name is not None and name != template.name:
         check_name(name)
@@ -180,7 +220,8 @@ def update_run_template(
     if is_hidden is not None:
         template.is_hidden = is_hidden
     template.tags = [tag for tag in dict.fromkeys([*template.tags, *add_tags]) if tag not in remove_tags]
-    template.save(update_fields=["name", "description", "is_hidden", "tags", "updated"])
+    limit.apply_to(template)
+    template.save(update_fields=["name", "description", "is_hidden", "tags", *LIMIT_FIELDS, "updated"])
     return template
 
 

@@ -12,6 +12,7 @@ from zenweb import connection
 from zenweb.config.code_archive import CodeArchive
 from zenweb.config.importing import is_importing, skipped
 from zenweb.config.run_configuration import PipelineRunConfiguration, read_yaml, wire_configuration
+from zenweb.enums import ConcurrencyPolicy
 from zenweb.exceptions import DoesNotExist, ValidationFailed
 from zenweb.responses import (
     ArtifactVersionResponse,
@@ -142,14 +143,22 @@ class Client:
         description: str | None = None,
         tags: Sequence[str] | None = None,
         update: bool = False,
+        max_concurrent_runs: int | None = None,
+        concurrency_policy: ConcurrencyPolicy | str | None = None,
     ) -> RunTemplateResponse:
-        """Make a template of what a run of a remote stack ran. `update`: or a new version of the one with this name."""
+        """Make a template of what a run of a remote stack ran. `update`: or a new version of the one with this name.
+
+        At most `max_concurrent_runs` of its runs go on at once; `concurrency_policy` says whether one more waits
+        ("queue", the default), is not run ("skip"), or takes the place of the oldest ("cancel").
+        """
         body = {
             "name": name,
             "source_deployment_id": str(deployment_id),
             "description": description,
             "tags": list(tags) if tags is not None else None,
             "update": update,
+            "max_concurrent_runs": max_concurrent_runs,
+            "concurrency_policy": concurrency_policy,
         }
         return RunTemplateResponse(self.transport, self.transport.post("/run_templates", body))
 
@@ -174,14 +183,18 @@ class Client:
         hidden: bool | None = None,
         add_tags: Sequence[str] | None = None,
         remove_tags: Sequence[str] | None = None,
+        max_concurrent_runs: int | None = None,
+        concurrency_policy: ConcurrencyPolicy | str | None = None,
     ) -> RunTemplateResponse:
-        """Change what is given; None leaves a thing as it is."""
+        """Change what is given; None leaves a thing as it is. `max_concurrent_runs=0`: any number may go on at once."""
         body = {
             "name": name,
             "description": description,
             "hidden": hidden,
             "add_tags": list(add_tags) if add_tags is not None else None,
             "remove_tags": list(remove_tags) if remove_tags is not None else None,
+            "max_concurrent_runs": max_concurrent_runs,
+            "concurrency_policy": concurrency_policy,
         }
         answer = self.transport.put(f"/run_templates/{_quoted(name_id_or_prefix)}", body)
         return RunTemplateResponse(self.transport, answer)

@@ -41,6 +41,26 @@ class ExecutionMode(StrEnum):
     FAIL_FAST = "fail_fast"  # what runs is stopped as well
 
 
+class ConcurrencyPolicy(StrEnum):
+    """What becomes of one more run of a template that has as many at once as it may."""
+
+    QUEUE = "queue"  # it waits until one of them has ended
+    SKIP = "skip"  # it is not run
+    CANCEL = "cancel"  # the oldest is stopped, and it starts when that has ended
+
+    @property
+    def words(self) -> str:
+        """In a sentence: "further runs …"."""
+        return _POLICY_WORDS[self]
+
+
+_POLICY_WORDS = {
+    ConcurrencyPolicy.QUEUE: "wait for their turn",
+    ConcurrencyPolicy.SKIP: "are not run",
+    ConcurrencyPolicy.CANCEL: "take the place of the oldest",
+}
+
+
 class Orchestrator(StrEnum):
     """Who executes the steps of a stack."""
 

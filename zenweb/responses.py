@@ -11,7 +11,7 @@ from uuid import UUID
 
 from zenweb.artifacts import materializers
 from zenweb.config.run_configuration import PipelineRunConfiguration
-from zenweb.enums import ExecutionStatus, Orchestrator
+from zenweb.enums import ConcurrencyPolicy, ExecutionStatus, Orchestrator
 from zenweb.execution.metadata import decode_metadata
 
 if TYPE_CHECKING:
@@ -123,6 +123,16 @@ class RunTemplateResponse(Entity):
     @property
     def version(self) -> int:
         return int(self.body["version"])
+
+    @property
+    def max_concurrent_runs(self) -> int | None:
+        """How many of its runs may go on at once; None: any number."""
+        found: int | None = self.body["max_concurrent_runs"]
+        return found
+
+    @property
+    def concurrency_policy(self) -> ConcurrencyPolicy:
+        return ConcurrencyPolicy(self.body["concurrency_policy"])
 
     @property
     def description(self) -> str:
@@ -297,6 +307,15 @@ class RepairPlan:
         return [step.name for step in self.steps if not step.runs_again]
 
 
+@dataclass(frozen=True)
+class RunEvent:
+    """One line of a run's history, in words."""
+
+    created: datetime
+    step: str | None
+    sentence: str
+
+
 class PipelineRunResponse(Entity):
     path = "/runs"
 
@@ -380,6 +399,20 @@ class PipelineRunResponse(Entity):
         """The steps by their names, as they are now."""
         found = self._transport.get(f"{self.path}/{self.id}/steps", hydrate=True, size=10_000)
         return {step["name"]: StepRunResponse(self._transport, step) for step in found["items"]}
+
+    @property
+    def events(self) -> list[RunEvent]:
+        """What happened so far, the oldest first."""
+        found: list[RunEvent] = []
+        index, pages = 1, 1
+        while index <= pages:
+            answer = self._transport.get(f"{self.path}/{self.id}/events", page=index, size=1000)
+            found += [
+                RunEvent(_moment(event["created"]), event["step"], event["sentence"])
+                for event in answer["items"]
+            ]
+            index, pages = index + 1, answer["total_pages"]
+        return found
 
     def wait(self, timeout: float | None = None) -> Self:
         """Return when the run has ended, however it ended. Raises TimeoutError after `timeout` seconds."""

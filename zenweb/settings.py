@@ -35,6 +35,19 @@ def env_list(name: str, default: str = "") -> list[str]:
     return [part.strip() for part in env(name, default).split(",") if part.strip()]
 
 
+def env_numbers(name: str) -> dict[str, int]:
+    """`gpu=2,big=1`: a whole number of 1 or more for each name."""
+    numbers = {}
+    for part in env_list(name):
+        key, _, number = (text.strip() for text in part.partition("="))
+        if not key or not number.isdecimal() or int(number) < 1:
+            raise ImproperlyConfigured(
+                f"{name} names queues and how many of their steps may run at once, such as gpu=2,big=1; not {part!r}."
+            )
+        numbers[key] = int(number)
+    return numbers
+
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(env("ZENWEB_DATA_DIR", str(Path.cwd() / ".zenweb"))).resolve()
 VERSION = __version__
@@ -222,6 +235,8 @@ PARENT_LEASE = WORKER_LEASE * 0.6
 SHUTDOWN_LIMIT = timedelta(seconds=env_int("ZENWEB_SHUTDOWN_LIMIT", 8))
 LOCAL_RUN_LEASE = timedelta(seconds=30)
 STOP_GRACE = timedelta(seconds=env_int("ZENWEB_STOP_GRACE", 10))
+# How many steps of a queue may run at once, over all workers: each of them must be told the same.
+QUEUE_LIMITS = env_numbers("ZENWEB_QUEUE_LIMITS")
 MAX_WORKER_DEATHS = env_int("ZENWEB_MAX_WORKER_DEATHS", 3)
 LOG_LIMIT = env_int("ZENWEB_LOG_LIMIT", 20 * 1024 * 1024)
 # What user code may see of the worker's environment: no key of ours, no database, no broker.

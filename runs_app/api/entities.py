@@ -1,5 +1,6 @@
 """How what was run looks on the wire."""
 
+from runs_app.ledger import Line
 from runs_app.models import ArtifactVersion, PipelineRun, Schedule, StepOutput, StepRun
 from templates_app.api.entities import build_reference, pipeline_reference, stack_reference, tag_entity
 from zenweb.api.envelope import Json, entity, owned, user_entity, wire_time
@@ -103,6 +104,10 @@ def hook_sources(configuration: Json) -> Json:
     """The hooks as ZenML has them, wherever a configuration or the settings of a step name some."""
     named = {key: configuration.get(key) for key in (FAILURE, SUCCESS)}
     return {key: source(hook_path(value)) if value else None for key, value in named.items()}
+
+
+def describe_line(line: Line) -> Json:
+    return {"created": wire_time(line.at), "step": line.step, "sentence": line.sentence}
 
 
 def describe_output(output: StepOutput) -> Json:

@@ -14,6 +14,7 @@ urlpatterns = [
     path("runs/<str:name_or_id>/status", views.RunStatus.as_view()),
     path("runs/<str:name_or_id>/stop", views.RunStop.as_view()),
     path("runs/<str:name_or_id>/repair", repairs.RunRepair.as_view()),
+    path("runs/<str:name_or_id>/events", views.RunEvents.as_view()),
     path("runs/<str:name_or_id>/lease", views.LocalLease.as_view()),
     path("runs/<str:name_or_id>/logs", views.RunLogs.as_view()),
     path("runs/<str:name_or_id>/steps", views.RunSteps.as_view()),

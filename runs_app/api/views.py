@@ -13,8 +13,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from runs_app.api.entities import describe_artifact_version, describe_run, describe_step
+from runs_app.api.entities import describe_artifact_version, describe_line, describe_run, describe_step
 from runs_app.assignments import assignment_for
+from runs_app.ledger import ledger_page
 from runs_app.logs import Follower, read_log, read_run_log
 from runs_app.models import ArtifactVersion, PipelineRun, StepOutput, StepRun
 from runs_app.recording import StepOutcome
@@ -30,6 +31,7 @@ from runs_app.services import (
     start_local_step,
     stop_run,
 )
+from runs_app.waiting import explain, explain_runs, explain_steps
 from templates_app.api.views import (
     SORT_TIMES,
     TIMES,
@@ -40,7 +42,17 @@ from templates_app.api.views import (
     read_body,
 )
 from templates_app.models import RunTemplate
-from zenweb.api.listing import Column, Listing, by_name_or_id, find, parse_time, wants_hydration
+from zenweb.accounts.models import ApiKey
+from zenweb.api.envelope import page
+from zenweb.api.listing import (
+    Column,
+    Listing,
+    by_name_or_id,
+    find,
+    page_asked_for,
+    parse_time,
+    wants_hydration,
+)
 from zenweb.api.parsing import AnyTypeJSONParser
 from zenweb.enums import ExecutionStatus, TriggerChannel
 from zenweb.exceptions import FieldError, ValidationFailed
@@ -75,6 +87,7 @@ RUNS = Listing(
         "end_time": "end_time",
     },
     describe=describe_run,
+    prepare=explain_runs,
 )
 STEPS = Listing(
     columns={
@@ -86,6 +99,7 @@ STEPS = Listing(
     sortable={**SORT_TIMES, "name": "name", "index": "index"},
     describe=describe_step,
     default_sort="index",
+    prepare=explain_steps,
 )
 ARTIFACT_VERSIONS = Listing(
     columns={
@@ -199,6 +213,7 @@ class RunList(APIView):
 class RunDetail(APIView):
     def get(self, request: Request, name_or_id: str) -> Response:
         run = find_run(request, name_or_id)
+        explain_runs([run])
         answer = describe_run(run, wants_hydration(request.query_params, default=True))
         if answer["metadata"]:  # of one run only: a list of runs would ask for each
             answer["metadata"]["repair_run_ids"] = [str(repair) for repair in repairs_of(request, run)]
@@ -222,6 +237,17 @@ class RunSteps(APIView):
         return STEPS.answer(visible_steps(request).filter(run=run), request.query_params)
 
 
+class RunEvents(APIView):
+    """The run's ledger, the oldest line first."""
+
+    def get(self, request: Request, name_or_id: str) -> Response:
+        run = find_run(request, name_or_id)
+        index, size = page_asked_for(request.query_params)
+        reasons = explain(run, list(run.steps.filter(ready_at__isnull=False)))
+        lines, total = ledger_page(run, (index - 1) * size, size, reasons)
+        return Response(page([describe_line(line) for line in lines], index=index, size=size, total=total))
+
+
 class StepList(APIView):
     def get(self, request: Request) -> Response:
         return STEPS.answer(visible_steps(request), request.query_params)
@@ -229,9 +255,9 @@ class StepList(APIView):
 
 class StepDetail(APIView):
     def get(self, request: Request, step_id: str) -> Response:
-        return Response(
-            describe_step(find_step(request, step_id), wants_hydration(request.query_params, default=True))
-        )
+        step = find_step(request, step_id)
+        explain_steps([step])
+        return Response(describe_step(step, wants_hydration(request.query_params, default=True)))
 
 
 class StepLogs(APIView):
@@ -330,6 +356,7 @@ def trigger_of(request: Request) -> Trigger:
         channel=CHANNELS.get(request.headers.get("X-ZenWeb-Channel", ""), TriggerChannel.REST),
         route=f"POST {request.path}"[:300],
         idempotency_key=request.headers.get("Idempotency-Key", "")[:255],
+        api_key_name=request.auth.name if isinstance(request.auth, ApiKey) else "",
     )
 
 

@@ -14,6 +14,7 @@ from django.utils.timesince import timesince, timeuntil
 from runs_app.forms import STATUS_WORDS
 from runs_app.models import ArtifactVersion, Execution, PipelineRun, StepAttempt, StepOutput
 from runs_app.previews import show_preview
+from runs_app.wording import duration_words
 from templates_app.templatetags.zenweb_icons import icon
 from zenweb.enums import ExecutionStatus, TriggerChannel
 
@@ -50,20 +51,7 @@ def status_chip(execution: Execution | StepAttempt) -> SafeString:
 
 @register.filter
 def duration(value: timedelta | None) -> str:
-    """0.35 s, 12 s, 3 min 5 s, 2 h 10 min."""
-    if value is None:
-        return ""
-    seconds = max(value.total_seconds(), 0.0)
-    if seconds < 10:
-        return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, whole = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {whole} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min"
+    return "" if value is None else duration_words(value)
 
 
 @register.filter

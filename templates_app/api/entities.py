@@ -115,6 +115,8 @@ def describe_run_template(template: RunTemplate, hydrate: bool) -> Json:
         "runnable": template.is_enabled,
         "hidden": template.is_hidden,
         "version": template.version.number,
+        "max_concurrent_runs": template.max_concurrent_runs,
+        "concurrency_policy": template.concurrency_policy,
     }
     return entity(template, name=template.name, body=body, metadata=metadata, resources=resources)
 

@@ -20,6 +20,7 @@ from templates_app.api.entities import (
 from templates_app.models import CodeArchive, Pipeline, PipelineDeployment, RunTemplate, Stack
 from templates_app.schema_validation import pointer_to
 from templates_app.services import (
+    ConcurrencyLimit,
     DeploymentRequest,
     create_deployment,
     create_pipeline,
@@ -98,7 +99,17 @@ class DeploymentBody(Body):
     project: str | None = None
 
 
-class RunTemplateBody(Body):
+class LimitBody(Body):
+    """ZenML knows no limits: these keys are ours."""
+
+    max_concurrent_runs: int | None = None
+    concurrency_policy: str | None = None
+
+    def limit(self) -> ConcurrencyLimit:
+        return ConcurrencyLimit(self.max_concurrent_runs, self.concurrency_policy)
+
+
+class RunTemplateBody(LimitBody):
     name: str
     source_deployment_id: str | None = None
     source_snapshot_id: str | None = None
@@ -109,7 +120,7 @@ class RunTemplateBody(Body):
     project: str | None = None
 
 
-class RunTemplateUpdateBody(Body):
+class RunTemplateUpdateBody(LimitBody):
     name: str | None = None
     description: str | None = None
     hidden: bool | None = None
@@ -233,6 +244,7 @@ class RunTemplateList(APIView):
             is_hidden=bool(body.hidden),
             tags=body.tags or [],
             update=body.update,
+            limit=body.limit(),
         )
         return Response(describe_run_template(template, True))
 
@@ -252,6 +264,7 @@ class RunTemplateDetail(APIView):
             is_hidden=body.hidden,
             add_tags=body.add_tags or [],
             remove_tags=body.remove_tags or [],
+            limit=body.limit(),
         )
         return Response(describe_run_template(template, True))
 

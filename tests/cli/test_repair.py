@@ -119,7 +119,7 @@ def test_a_single_value_inside_of_another_is_refused():
 def test_a_run_is_stopped_and_waited_for(alices, template, alice):
     run = launch(template, alice)
     result = alices("run", "stop", run.name, "--wait")
-    assert (result.exit_code, result.stdout) == (0, f"Run {run.name} stopped: It was stopped on request.\n")
+    assert (result.exit_code, result.stdout) == (0, f"Run {run.name} stopped: alice asked to stop the run.\n")
     run.refresh_from_db()
     assert run.status == "stopped"
 

@@ -41,7 +41,9 @@ def test_a_run_is_listed_and_described(alices, template):
     assert run.name in alices("run", "list").stdout
     described = alices("run", "describe", run.name).stdout
     assert f"http://localhost:8000/runs/{run.id}/" in described
-    assert [line.split()[0] for line in described.splitlines()[-2:]] == ["trainer", "evaluator"]
+    steps, history = (part.splitlines()[1:] for part in described.split("\n\n")[1:])
+    assert [line.split()[0] for line in steps] == ["trainer", "evaluator"]
+    assert "Accepted from alice through Python with the key tests." in history[0]
 
 
 def test_logs_of_a_step_that_does_not_exist_name_those_that_do(alices, template):

@@ -6,7 +6,6 @@ import pytest
 from django.utils import timezone
 
 from runs_app import recording
-from runs_app.ledger import ledger_of
 from runs_app.models import Artifact, ArtifactVersion, PipelineRun, StepAttempt, StepRun, Worker
 from runs_app.recording import StepOutcome
 from templates_app.models import RunTemplate
@@ -157,20 +156,6 @@ def test_a_running_step_keeps_a_stopping_run_open(run: PipelineRun, worker: Work
     assert recording.attempts_to_stop(worker) == [attempt.id]
     recording.record_end(attempt, StepOutcome(was_stopped=True))
     assert status(run) == ExecutionStatus.STOPPED
-
-
-def test_the_ledger_tells_the_story_in_order(run: PipelineRun, worker: Worker) -> None:
-    recording.record_end(claim(worker), completed("score"))
-    recording.record_end(claim(worker), FAILURE)
-    told = [line.sentence for line in ledger_of(run, limit=100)]
-    assert told == [
-        "Accepted from alice through REST.",
-        "Step trainer: attempt 1 started by worker w1",
-        "Step trainer: attempt 1 completed",
-        "Step evaluator: attempt 1 started by worker w1",
-        "Step evaluator: attempt 1 failed: no data",
-        "The run ended: failed.",
-    ]
 
 
 def test_a_step_costs_two_transactions_and_few_statements(

@@ -61,12 +61,16 @@ class Listing:
     sortable: Mapping[str, str]
     describe: Callable[[Any, bool], Json]
     default_sort: str = "created"
+    prepare: Callable[[list[Any]], None] | None = None
+    """What is done with the rows of a page before they are described."""
 
     def answer(self, queryset: QuerySet[Any], query: QueryDict) -> Response:
-        index, size = _whole(query, "page", 1, None), _whole(query, "size", 20, MOST_PER_PAGE)
+        index, size = page_asked_for(query)
         rows = self.filtered(queryset, query).order_by(*self._order(query))
         total = rows.count()
-        shown = rows[(index - 1) * size : index * size]
+        shown = list(rows[(index - 1) * size : index * size])
+        if self.prepare is not None:
+            self.prepare(shown)
         hydrate = wants_hydration(query, default=False)
         return Response(
             page([self.describe(row, hydrate) for row in shown], index=index, size=size, total=total)
@@ -85,6 +89,11 @@ class Listing:
             raise ValidationFailed([FieldError("/sort_by", f"Cannot sort by {name!r}. There is: {known}.")])
         sign = "-" if direction == "desc" else ""
         return [f"{sign}{self.sortable[name]}", f"{sign}pk"]
+
+
+def page_asked_for(query: QueryDict) -> tuple[int, int]:
+    """The number of the page, from 1 on, and how many rows it has."""
+    return _whole(query, "page", 1, None), _whole(query, "size", 20, MOST_PER_PAGE)
 
 
 def find(queryset: QuerySet[Any], name_or_id: str, noun: str, name_field: str | None = "name") -> Any:

@@ -13,6 +13,8 @@ from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import DoesNotExist
 from zenweb.responses import PipelineRunResponse, RepairPlan, StepRunResponse
 
+MOST_EVENTS = 100
+
 
 @click.group("run")
 def command() -> None:
@@ -32,7 +34,7 @@ def list_runs(status: str | None, limit: int) -> None:
 @command.command("describe")
 @click.argument("name")
 def describe(name: str) -> None:
-    """Show the run NAME (or the id, or its beginning) with its steps."""
+    """Show the run NAME (or the id, or its beginning) with its steps and what happened."""
     run = Client().get_pipeline_run(name)
     show_facts(
         [
@@ -50,6 +52,8 @@ def describe(name: str) -> None:
     )
     click.echo()
     show_steps(run)
+    click.echo()
+    show_events(run)
 
 
 @command.command("logs")
@@ -169,6 +173,14 @@ def _follow(source: PipelineRunResponse | StepRunResponse) -> None:
 def show_steps(run: PipelineRunResponse) -> None:
     rows = [(step.name, step.status, duration_of(step), _outputs(step)) for step in run.steps.values()]
     show_table(("STEP", "STATUS", "DURATION", "OUTPUTS"), rows, empty="It has no steps.")
+
+
+def show_events(run: PipelineRunResponse) -> None:
+    events = run.events
+    if len(events) > MOST_EVENTS:
+        click.echo(f"The last {MOST_EVENTS} of {len(events)} events:")
+    rows = [(_moment(event.created), event.sentence) for event in events[-MOST_EVENTS:]]
+    show_table(("WHEN", "WHAT HAPPENED"), rows, empty="Nothing has happened yet.")
 
 
 def report_end(run: PipelineRunResponse) -> None:

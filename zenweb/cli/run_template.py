@@ -8,12 +8,13 @@ import click
 from zenweb.cli.display import show_table
 from zenweb.cli.run import report_end
 from zenweb.client import Client
+from zenweb.enums import ConcurrencyPolicy
 from zenweb.responses import RunTemplateResponse
 
 
 @click.group("run-template")
 def command() -> None:
-    """List run templates and run them."""
+    """List run templates, run and change them."""
 
 
 @command.command("list")
@@ -52,6 +53,40 @@ def run(name: str, config_path: Path | None, wait: bool) -> None:
     click.echo(f"Run {started.name}: {started.url}")
     if wait:
         report_end(started.wait())
+
+
+@command.command("update")
+@click.argument("name")
+@click.option("--description", help="What the template is for.")
+@click.option(
+    "--max-concurrent-runs",
+    type=click.IntRange(min=0),
+    help="How many of its runs may go on at once; 0: any number.",
+)
+@click.option(
+    "--concurrency-policy",
+    type=click.Choice(list(ConcurrencyPolicy)),
+    help="One more run waits (queue), is not run (skip) or takes the place of the oldest (cancel).",
+)
+def update(
+    name: str, description: str | None, max_concurrent_runs: int | None, concurrency_policy: str | None
+) -> None:
+    """Change the template NAME; what is not given stays as it is."""
+    if description is None and max_concurrent_runs is None and concurrency_policy is None:
+        raise click.UsageError("Say what to change, such as --max-concurrent-runs 1.")
+    template = Client().update_run_template(
+        name,
+        description=description,
+        max_concurrent_runs=max_concurrent_runs,
+        concurrency_policy=concurrency_policy,
+    )
+    click.echo(f"Run template {template.name}: {_limit(template)}.")
+
+
+def _limit(template: RunTemplateResponse) -> str:
+    if template.max_concurrent_runs is None:
+        return "any number of runs at once"
+    return f"at most {template.max_concurrent_runs} at once, further runs {template.concurrency_policy.words}"
 
 
 def form_address(client: Client, template: RunTemplateResponse) -> str:

@@ -1,0 +1,75 @@
+"""How many runs of a template may go on at once, and what becomes of one more.
+
+A run that waits has `queued_at`; every other open run of its template holds one of its places. Whoever counts them
+to give one away holds the template's row, so that two can never give away the same; recording.py and services.py do.
+"""
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from runs_app.models import PipelineRun
+from templates_app.models import RunTemplate
+from zenweb.enums import ConcurrencyPolicy
+
+MOST_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What a template says about its runs."""
+
+    template_id: uuid.UUID
+    template_name: str
+    most: int
+    policy: ConcurrencyPolicy
+
+    @property
+    def words(self) -> str:
+        return f'the template "{self.template_name}" runs at most {self.most} at once'
+
+    def holders(self) -> Any:
+        """The runs that hold a place, the oldest first."""
+        return PipelineRun.objects.holding_a_place().filter(template_id=self.template_id).order_by("index")
+
+    def free_places(self) -> int:
+        """Only true while the template's row is held."""
+        return self.most - int(self.holders().count())
+
+    def reason_for(self, run: PipelineRun) -> str:
+        """Why the run does not start now: what the template says, and which runs hold its places."""
+        others = self.holders().exclude(pk=run.pk).values_list("name", flat=True)
+        return f"{self.words}, already {named(list(others[: MOST_NAMED + 1]))}."
+
+
+def hold_limit(template_id: uuid.UUID) -> Limit | None:
+    """The template's limit, with its row held until the transaction ends; None, and nothing held, without one."""
+    return _first(RunTemplate.objects.filter(pk=template_id).select_for_update(no_key=True))
+
+
+def limit_of(template_id: uuid.UUID) -> Limit | None:
+    """The template's limit, to look at."""
+    return _first(RunTemplate.objects.filter(pk=template_id))
+
+
+def hold_limits_of(run_ids: list[uuid.UUID]) -> None:
+    """Hold what the ends of these runs may ask for, in one order, so that nobody waits in a circle."""
+    limited = RunTemplate.objects.filter(max_concurrent_runs__isnull=False)
+    of_these = limited.filter(pk__in=PipelineRun.objects.filter(pk__in=run_ids).values("template_id"))
+    list(of_these.select_for_update(no_key=True).order_by("pk").values_list("pk"))
+
+
+def named(names: list[str]) -> str:
+    """ "a", "a and b", "a, b, c and others"."""
+    if len(names) > MOST_NAMED:
+        return f"{', '.join(names[:MOST_NAMED])} and others"
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _first(templates: Any) -> Limit | None:
+    limited = templates.filter(max_concurrent_runs__isnull=False)
+    found = limited.values_list("pk", "name", "max_concurrent_runs", "concurrency_policy").first()
+    if found is None:
+        return None
+    pk, name, most, policy = found
+    return Limit(pk, name, most, ConcurrencyPolicy(policy))

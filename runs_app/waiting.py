@@ -1,0 +1,159 @@
+"""Why what waits does so, as it is when somebody looks: nobody serves its queue, or a limit is reached.
+
+Nothing of this needs a worker to notice it, so it is told even when nothing but the web server runs. What is read
+for a page or an answer gets these reasons in place of the stored ones; only `recording.note_unserved` stores some.
+"""
+
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+from django.utils import timezone
+
+from runs_app import limits
+from runs_app.models import PipelineRun, StepRun, Worker
+from runs_app.wording import clock_words
+from zenweb.enums import ExecutionStatus
+
+NEVER = datetime.min.replace(tzinfo=UTC)  # always before a step became ready
+PATIENCE = timedelta(seconds=1)  # before a step that is ready counts as waiting
+MOST_WORKERS = 500  # that are looked through for who served a queue last
+MOST_UNSERVED = 500  # steps that are noted at once
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why something waits, and since when that is so."""
+
+    since: datetime
+    sentence: str
+
+
+def explain(run: PipelineRun, steps: Sequence[StepRun]) -> list[Reason]:
+    """Have a run and its steps say what they wait for; all there is to say, once each."""
+    found = _explain_steps(steps)
+    if run.queued_at is not None and not run.is_finished:
+        _explain_queued([run])
+        return []  # its ledger says so already
+    _explain_run(run, found)
+    return list({reason.sentence: reason for reason in found.values()}.values())
+
+
+def explain_steps(steps: Sequence[StepRun]) -> None:
+    """Have steps say what they wait for, in place of what they have stored."""
+    _explain_steps(steps)
+
+
+def explain_runs(runs: Sequence[PipelineRun]) -> None:
+    """Have runs say what they, or their steps, wait for."""
+    unfinished = [run for run in runs if not run.is_finished]
+    if not unfinished:
+        return
+    _explain_queued([run for run in unfinished if run.queued_at is not None])
+    ready = StepRun.objects.filter(run__in=unfinished, ready_at__lte=timezone.now() - PATIENCE)
+    steps = list(ready.only("id", "run_id", "queue", "ready_at").order_by("index"))
+    reasons = _reasons(steps)
+    for run in unfinished:
+        _explain_run(
+            run, {step.id: reasons[step.id] for step in steps if step.run_id == run.pk and step.id in reasons}
+        )
+
+
+def unserved() -> dict[uuid.UUID, dict[str, str]]:
+    """By run and queue, the sentence for steps that wait although no worker is there for them, and do not say so yet.
+
+    For housekeepers, who bury the dead: a worker that is not buried counts as alive.
+    """
+    served = {queue for queues in Worker.objects.alive().values_list("queues", flat=True) for queue in queues}
+    silent = StepRun.objects.filter(
+        ready_at__lte=timezone.now() - settings.WORKER_LEASE, status_reason="", run__lease_until=None
+    ).exclude(queue__in=served)
+    found: dict[uuid.UUID, dict[str, str]] = {}
+    waiting = list(silent.values_list("run_id", "queue")[:MOST_UNSERVED])
+    sentences = {
+        queue: reason.sentence for queue, reason in _unserved({queue for _, queue in waiting}).items()
+    }
+    for run_id, queue in waiting:
+        found.setdefault(run_id, {})[queue] = sentences[queue]
+    return found
+
+
+def _explain_steps(steps: Iterable[StepRun]) -> dict[uuid.UUID, Reason]:
+    ready = [step for step in steps if step.ready_at is not None]
+    reasons = _reasons(ready)
+    for step in ready:
+        told = reasons[step.id].sentence if step.id in reasons else ""
+        # A step that is tried again says why in the row; what a new one says there may be over.
+        kept = step.status_reason if step.status == ExecutionStatus.RETRYING else ""
+        step.status_reason = " ".join(filter(None, [kept, told]))
+    return reasons
+
+
+def _explain_run(run: PipelineRun, reasons: dict[uuid.UUID, Reason]) -> None:
+    if reasons and not run.is_finished and not run.status_reason:
+        run.status_reason = next(iter(reasons.values())).sentence
+
+
+def _explain_queued(runs: Sequence[PipelineRun]) -> None:
+    """Runs that wait for others of their template name them as they are now."""
+    by_template = {run.template_id: limits.limit_of(run.template_id) for run in runs if run.template_id}
+    for run in runs:
+        if run.template_id and (limit := by_template[run.template_id]):
+            run.status_reason = f"It waits for its turn: {limit.reason_for(run)}"
+
+
+def _reasons(steps: Sequence[StepRun]) -> dict[uuid.UUID, Reason]:
+    latest = timezone.now() - PATIENCE
+    waiting = [
+        (step, step.ready_at) for step in steps if step.ready_at and step.ready_at <= latest and step.queue
+    ]
+    by_queue = _by_queue({step.queue for step, _ in waiting}) if waiting else {}
+    return {
+        step.id: Reason(max(ready_at, by_queue[step.queue].since), by_queue[step.queue].sentence)
+        for step, ready_at in waiting
+        if step.queue in by_queue
+    }
+
+
+def _by_queue(queues: set[str]) -> dict[str, Reason]:
+    """What the steps of these queues wait for; nothing where they only have to wait until a worker is free."""
+    served = {
+        queue for names in Worker.objects.seen_lately().values_list("queues", flat=True) for queue in names
+    }
+    return {**_unserved(queues - served), **_full(queues & served)}
+
+
+def _unserved(queues: set[str]) -> dict[str, Reason]:
+    if not queues:
+        return {}
+    latest = list(Worker.objects.order_by("-updated").values_list("queues", "updated")[:MOST_WORKERS])
+    found = {}
+    for queue in queues:
+        since = next((updated for names, updated in latest if queue in names), None)
+        if since is None:
+            found[queue] = Reason(NEVER, f"No worker has served queue {queue} yet.")
+        else:
+            found[queue] = Reason(since, f"No worker serves queue {queue} since {clock_words(since)}.")
+    return found
+
+
+def _full(queues: set[str]) -> dict[str, Reason]:
+    """Queues that run as many steps as they may."""
+    limited = queues & settings.QUEUE_LIMITS.keys()
+    if not limited:
+        return {}
+    taken = Counter(StepRun.objects.running().filter(queue__in=limited).values_list("queue", flat=True))
+    return {
+        queue: Reason(
+            NEVER, f"Queue {queue} runs at most {_steps(settings.QUEUE_LIMITS[queue])} at once, and does."
+        )
+        for queue in limited
+        if taken[queue] >= settings.QUEUE_LIMITS[queue]
+    }
+
+
+def _steps(number: int) -> str:
+    return f"{number} step{'' if number == 1 else 's'}"
