@@ -16,6 +16,7 @@ from runs_app.repair import FormerStep, Repair, RepairPlan, plan_repair, preview
 from runs_app.run_configuration import ResolvedStep
 from runs_app.services import Trigger, repair_run
 from templates_app.models import RunTemplate, Stack
+from templates_app.services import ConcurrencyLimit, update_run_template
 from tests.factories import freeze, launch, make_template
 from tests.runs.test_caching import completed, execute, outputs, statuses, with_factor
 from zenweb.accounts.models import User
@@ -527,3 +528,21 @@ def test_a_run_of_the_local_stack_is_refused(rest: Client, stacks: dict[str, Sta
 def test_a_stranger_repairs_nothing(client: Client, broken: PipelineRun) -> None:
     assert send(client, broken, None).status_code == 401
     assert PipelineRun.objects.count() == 1
+
+
+def test_a_repair_waits_for_its_turn_like_any_run(
+    chain: RunTemplate, broken: PipelineRun, alice: User, worker: Worker
+) -> None:
+    update_run_template(actor=alice, template=chain, limit=ConcurrencyLimit(1, "queue"))
+    broken.refresh_from_db()
+    chain = RunTemplate.objects.with_relations().get(pk=chain.pk)
+    before_it = launch(chain, alice, {"enable_cache": False})
+    new = repaired(broken, alice)
+    assert (new.status, new.queued_at is None) == (ExecutionStatus.INITIALIZING, False)
+    assert statuses(new) == {"first": "cached", "second": "initializing", "last": "initializing"}
+    while (attempt := recording.claim_ready_step(worker, "default")) and attempt.step.run_id == before_it.pk:
+        recording.record_end(attempt, completed(attempt.step.name))
+    assert attempt is not None
+    assert (attempt.step.run_id, attempt.step.name) == (new.pk, "second")
+    new.refresh_from_db()
+    assert new.status == ExecutionStatus.RUNNING
