@@ -2,20 +2,28 @@
 
 import uuid
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import Any
 
 from runs_app.models import PipelineRun, StepRun
 from templates_app.models import PipelineDeployment
+from templates_app.schema_validation import Validator, compile_schema
 from zenweb.config.spec import PipelineSpec, StepSpec
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A deployment's spec and the hash of its code."""
+    """A deployment's documents and the hash of its code."""
 
     spec: PipelineSpec
+    config_schema: dict[str, Any]
+    config_template: dict[str, Any]
     code_sha256: str
     code_archive_id: uuid.UUID
+
+    @cached_property
+    def validator(self) -> Validator:
+        return compile_schema(self.config_schema)
 
     def step(self, index: int) -> StepSpec:
         return self.spec.steps[index]
@@ -26,11 +34,17 @@ class Plan:
 
 @lru_cache(maxsize=128)
 def plan_of(deployment_id: uuid.UUID) -> Plan:
-    found = PipelineDeployment.objects.values("spec", "code_archive_id", "code_archive__sha256").get(
-        pk=deployment_id
+    deployments = PipelineDeployment.objects.values(
+        "spec", "config_schema", "config_template", "code_archive_id", "code_archive__sha256"
     )
-    spec = PipelineSpec.model_validate(found["spec"])
-    return Plan(spec, found["code_archive__sha256"], found["code_archive_id"])
+    found = deployments.get(pk=deployment_id)
+    return Plan(
+        spec=PipelineSpec.model_validate(found["spec"]),
+        config_schema=found["config_schema"],
+        config_template=found["config_template"],
+        code_sha256=found["code_archive__sha256"],
+        code_archive_id=found["code_archive_id"],
+    )
 
 
 def may_retry(step: StepRun) -> bool:

@@ -1,13 +1,14 @@
 """A run's configuration: cleaned, checked by the one validator, and resolved to what will really run."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from runs_app import hooks
+from runs_app.plans import plan_of
 from templates_app.models import PipelineDeployment
-from templates_app.schema_validation import MAX_DEPTH, depth_of, find_errors
+from templates_app.schema_validation import MAX_DEPTH, Validator, depth_of, find_errors
 from zenweb.config.config_schema import step_keys
 from zenweb.config.hooks import FAILURE, SUCCESS
 from zenweb.config.spec import PipelineSpec, StepSpec
@@ -68,7 +69,9 @@ class ResolvedConfiguration:
         }
 
 
-def validate(config_schema: dict[str, Any], configuration: Any) -> list[FieldError]:
+def validate(
+    config_schema: dict[str, Any], configuration: Any, validator: Validator | None = None
+) -> list[FieldError]:
     """Everything wrong with a run configuration. What is not set counts as left out."""
     if configuration is not None and not isinstance(configuration, dict):
         return [FieldError("", "A run configuration is an object with named values.")]
@@ -80,20 +83,21 @@ def validate(config_schema: dict[str, Any], configuration: Any) -> list[FieldErr
         FieldError(f"/{key}", sentence) for key, sentence in REFUSALS.items() if key in cleaned
     ]
     cleaned = {key: value for key, value in cleaned.items() if key not in REFUSALS}
-    return refused + find_errors(config_schema, _with_every_step(config_schema, cleaned))
+    return refused + find_errors(config_schema, _with_every_step(config_schema, cleaned), validator)
 
 
 def resolve(deployment: PipelineDeployment, configuration: Any, now: datetime) -> ResolvedConfiguration:
     """Check a configuration and lay it over the deployment's defaults; raises ValidationFailed with every error."""
-    if errors := validate(deployment.config_schema, configuration):
+    plan = plan_of(deployment.pk)
+    if errors := validate(plan.config_schema, configuration, plan.validator):
         raise ValidationFailed(errors)
     cleaned = without_unset(configuration or {})
     if errors := hooks.find_errors(deployment, cleaned):
         raise ValidationFailed(errors)
-    spec = PipelineSpec.model_validate(deployment.spec)
+    spec = plan.spec
     given = cleaned.get("steps", {})
     return ResolvedConfiguration(
-        run_name=_run_name(spec, deployment.config_template, cleaned, now),
+        run_name=_run_name(spec, plan.config_template, cleaned, now),
         steps=[_resolve_step(spec, step, given.get(step.name, {}), cleaned) for step in spec.steps],
         tags=list(dict.fromkeys([*spec.tags, *cleaned.get("tags", [])])),
         timeout=cleaned.get("timeout", spec.timeout),
@@ -190,6 +194,3 @@ def _warnings(configuration: Configuration) -> list[str]:
         if key not in EFFECTIVE_STEP_KEYS
     ]
     return [f"{pointer}: accepted, no effect" for pointer in found]
-
-
-Validator = Callable[[dict[str, Any], Any], list[FieldError]]

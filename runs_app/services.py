@@ -10,10 +10,9 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F
 from django.utils import timezone
 
-from runs_app import metadata, recording
+from runs_app import metadata, recording, statements
 from runs_app.limits import Limit, hold_limit
 from runs_app.models import ArtifactVersion, IdempotencyRecord, PipelineRun, RunEvent, StepAttempt, StepRun
 from runs_app.plans import plan_of
@@ -21,7 +20,7 @@ from runs_app.recording import StepOutcome
 from runs_app.repair import Repair, RepairPlan
 from runs_app.run_configuration import ResolvedConfiguration, resolve
 from runs_app.statements import ReadyStep
-from templates_app.models import Pipeline, PipelineDeployment, RunTemplateVersion
+from templates_app.models import PipelineDeployment, RunTemplateVersion
 from templates_app.permissions import check_can_run
 from zenweb.accounts.models import User
 from zenweb.enums import ConcurrencyPolicy, ExecutionStatus, TriggerChannel
@@ -241,19 +240,18 @@ def _start_run(
     plan = _plan_to_do(repair, resolved) if repair else None
     limit = _exhausted_limit(version)
     waits = limit is not None and limit.policy is not ConcurrencyPolicy.SKIP
-    Pipeline.objects.filter(pk=deployment.pipeline_id).update(run_count=F("run_count") + 1)
     is_local = not deployment.stack.is_remote
     run = PipelineRun.objects.create(
         project_id=deployment.project_id,
         user=trigger.actor,
-        pipeline_id=deployment.pipeline_id,
+        pipeline=deployment.pipeline,
         deployment=deployment,
         stack=deployment.stack,
         template=version.template if version else None,
         template_version=version,
         original=repair.original if repair else None,
         name=resolved.run_name,
-        index=Pipeline.objects.values_list("run_count", flat=True).get(pk=deployment.pipeline_id),
+        index=statements.next_run_index(deployment.pipeline_id),
         channel=trigger.channel,
         tags=resolved.tags,
         timeout=resolved.timeout,

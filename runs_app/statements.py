@@ -1,7 +1,7 @@
 """The statements that every step of every run goes through, as SQL.
 
 Building them anew from the ORM costs several times what they take to run (docs/decisions/0005). Only recording.py,
-caching.py and assignments.py use them; whatever happens less often than once per step stays with the ORM.
+caching.py, assignments.py and services.py use them; whatever happens less often than once per step stays with the ORM.
 """
 
 import json
@@ -17,6 +17,7 @@ from django.db import connection
 from zenweb.enums import ExecutionStatus
 from zenweb.execution.protocol import InputArtifact, StoredArtifact
 
+NEXT_RUN = "UPDATE templates_app_pipeline SET run_count = run_count + 1 WHERE id = %s RETURNING run_count"
 # The worker first: whoever declares it dead waits for this claim and finds it, or this claim finds the worker dead.
 CLAIM = """
     UPDATE runs_app_steprun
@@ -144,6 +145,11 @@ class ReadyStep:
     parameters: Any
     settings: Any
     downstream: Any
+
+
+def next_run_index(pipeline_id: uuid.UUID) -> int:
+    """Count one more run of the pipeline."""
+    return int(_execute(NEXT_RUN, _key(pipeline_id))[0][0])
 
 
 def claim_step(

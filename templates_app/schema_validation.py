@@ -12,6 +12,7 @@ from zenweb.exceptions import FieldError, ValidationFailed
 
 # A document deeper than this is hostile or broken; nobody writes it.
 MAX_DEPTH = 100
+Validator = jsonschema_rs.Draft202012Validator
 MOST_NAMED = 12
 TYPE_WORDS = {
     "string": "a text",
@@ -39,18 +40,22 @@ def check_schema(schema: Any) -> None:
         raise ValidationFailed(f"The schema is nested more than {MAX_DEPTH} levels deep.")
     try:
         jsonschema_rs.meta.validate(schema)
-        _compile(schema)
+        compile_schema(schema)
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
         raise ValidationFailed(f"The schema cannot be used: {str(error).splitlines()[0]}") from error
 
 
-def find_errors(schema: dict[str, Any], value: Any) -> list[FieldError]:
-    """Everything that is wrong with the value, each thing once and at its place."""
+def find_errors(schema: dict[str, Any], value: Any, validator: Validator | None = None) -> list[FieldError]:
+    """Everything that is wrong with the value, each thing once and at its place.
+
+    `validator`: what the schema compiles to, where the caller keeps that.
+    """
     if depth_of(value) > MAX_DEPTH:
         return [FieldError("", f"This is nested more than {MAX_DEPTH} levels deep.")]
     if unstorable := list(_unstorable(value)):
         return unstorable
-    found = (entry for error in _compile(schema).iter_errors(value) for entry in _explain(error, schema))
+    errors = (validator or compile_schema(schema)).iter_errors(value)
+    found = (entry for error in errors for entry in _explain(error, schema))
     return list(dict.fromkeys(found))
 
 
@@ -99,8 +104,8 @@ def _children(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _compile(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
-    return jsonschema_rs.Draft202012Validator(
+def compile_schema(schema: dict[str, Any]) -> Validator:
+    return Validator(
         schema,
         validate_formats=True,
         formats={"date-time": _is_date_time, "time": _is_time},

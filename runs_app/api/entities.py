@@ -2,6 +2,7 @@
 
 from runs_app.ledger import Line
 from runs_app.models import ArtifactVersion, PipelineRun, Schedule, StepOutput, StepRun
+from runs_app.plans import plan_of
 from templates_app.api.entities import build_reference, pipeline_reference, stack_reference, tag_entity
 from zenweb.api.envelope import Json, entity, owned, user_entity, wire_time
 from zenweb.config.hooks import FAILURE, SUCCESS, hook_path
@@ -52,7 +53,7 @@ def _run_metadata(run: PipelineRun) -> Json:
             "extra": run.configuration.get("extra") or {},
             **hook_sources(run.configuration),
             "model": None,
-            "parameters": run.deployment.spec.get("parameters") or None,
+            "parameters": plan_of(run.deployment_id).spec.parameters or None,
             "retry": run.configuration.get("retry"),
             "substitutions": run.configuration.get("substitutions") or {},
             "name": run.pipeline.name,

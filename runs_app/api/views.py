@@ -370,15 +370,17 @@ def answer_launch(request: Request, launch: Launch) -> Response:
 
 def find_template_to_run(request: Request, name_or_id: str) -> RunTemplate:
     """The template with what a launch needs of it, in one query."""
-    templates = RunTemplate.objects.visible_to(request.user).with_relations()
+    templates = RunTemplate.objects.visible_to(request.user).with_relations().without_schemas()
     template = cast(RunTemplate, find(templates, name_or_id, "run template"))
     template.version.template = template
     return template
 
 
 def visible_runs(request: Request) -> QuerySet[Any]:
-    return PipelineRun.objects.visible_to(request.user).select_related(
-        "project", "user", "pipeline", "stack", "deployment__stack", "template"
+    runs = PipelineRun.objects.visible_to(request.user)
+    documents = ("deployment__spec", "deployment__config_schema", "deployment__config_template")
+    return runs.select_related("project", "user", "pipeline", "stack", "deployment__stack", "template").defer(
+        *documents
     )
 
 

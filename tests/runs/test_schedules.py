@@ -19,6 +19,7 @@ from django.db import connection, connections
 from runs_app import housekeeping
 from runs_app.cron import last_time, times_after
 from runs_app.models import PipelineRun, RunEvent, Schedule, ScheduleFiring, StepRun
+from runs_app.plans import plan_of
 from runs_app.schedules import create_schedule, delete_schedule, fire_due_schedules, update_schedule
 from runs_app.worker import StepWorker
 from templates_app.models import PipelineDeployment, RunTemplate, Stack
@@ -111,6 +112,7 @@ def test_a_time_that_has_come_makes_one_run_in_the_owners_name(
     )
     assert list(RunEvent.objects.values_list("sentence", flat=True)) == [
         "Accepted from alice through a schedule.",
+        "Offered to the workers of queue default.",
         'Asked for by the schedule "hourly" for 2026-06-01 15:00, Europe/Berlin.',
     ]
 
@@ -380,6 +382,7 @@ def want_other_values(template: RunTemplate, owner: User) -> None:
     rate = schema["properties"]["steps"]["properties"]["trainer"]["properties"]["parameters"]["properties"]
     rate["learning_rate"] = {"type": "number", "maximum": 0.1}
     PipelineDeployment.objects.update(config_schema=schema)
+    plan_of.cache_clear()  # in the product a deployment never changes
 
 
 def switch_owner_off(template: RunTemplate, owner: User) -> None:
@@ -392,6 +395,7 @@ def delete_owner(template: RunTemplate, owner: User) -> None:
 
 def break_deployment(template: RunTemplate, owner: User) -> None:
     PipelineDeployment.objects.update(spec={"steps": "gone"})
+    plan_of.cache_clear()
 
 
 def take_the_name(template: RunTemplate, owner: User) -> None:
