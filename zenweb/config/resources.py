@@ -24,7 +24,7 @@ def with_checked_resources(settings: Any) -> dict[str, Any]:
         raise ValueError("settings are values with names, such as resources.")
     said = settings.get(RESOURCES)
     if said is None:
-        return settings
+        return dict(settings)
     plain = said.model_dump(exclude_none=True) if isinstance(said, BaseModel) else said
     try:
         StepResources.model_validate(plain)
