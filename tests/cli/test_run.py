@@ -82,3 +82,10 @@ def test_how_many_runs_go_on_at_once_is_changed(alices, template):
 def test_an_update_of_nothing_says_what_can_be_changed(alices, template):
     result = alices("run-template", "update", template.name)
     assert (result.exit_code, "--max-concurrent-runs" in result.stderr) == (2, True)
+
+
+def test_runs_are_listed_by_their_status(alices, template):
+    alices("run-template", "run", template.name)
+    name = PipelineRun.objects.get().name
+    assert name in alices("run", "list", "--status", "initializing").stdout
+    assert name not in alices("run", "list", "--status", "failed").stdout
