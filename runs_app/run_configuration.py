@@ -1,6 +1,6 @@
 """A run's configuration: cleaned, checked by the one validator, and resolved to what will really run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ from templates_app.models import PipelineDeployment
 from templates_app.schema_validation import MAX_DEPTH, Validator, depth_of, find_errors
 from zenweb.config.config_schema import step_keys
 from zenweb.config.hooks import FAILURE, SUCCESS
+from zenweb.config.resources import Resources, ineffective
 from zenweb.config.spec import PipelineSpec, StepSpec
 from zenweb.config.suggestions import did_you_mean
 from zenweb.enums import ExecutionMode
@@ -24,9 +25,19 @@ USER_VALUES = frozenset({"parameters", "extra", "settings", "substitutions", "en
 RUN_WIDE = ("enable_cache", "retry", "queue", "priority", FAILURE, SUCCESS)
 STEP_SETTINGS = (*RUN_WIDE, "timeout")
 EFFECTIVE_RUN_KEYS = frozenset(
-    {"run_name", "steps", "tags", "extra", "substitutions", "timeout", "execution_mode", *RUN_WIDE}
+    {
+        "run_name",
+        "steps",
+        "tags",
+        "extra",
+        "substitutions",
+        "timeout",
+        "execution_mode",
+        "settings",
+        *RUN_WIDE,
+    }
 )
-EFFECTIVE_STEP_KEYS = frozenset({"parameters", "extra", *STEP_SETTINGS})
+EFFECTIVE_STEP_KEYS = frozenset({"parameters", "extra", "settings", *STEP_SETTINGS})
 REFUSALS = {
     "build": "A template always runs the code it was made from: `build` cannot be changed when it is run.",
     "schedule": "A run starts at once: `schedule` cannot be part of its configuration.",
@@ -96,15 +107,16 @@ def resolve(deployment: PipelineDeployment, configuration: Any, now: datetime) -
         raise ValidationFailed(errors)
     spec = plan.spec
     given = cleaned.get("steps", {})
+    steps = [_resolve_step(spec, step, given.get(step.name, {}), cleaned) for step in spec.steps]
     return ResolvedConfiguration(
         run_name=_run_name(spec, plan.config_template, cleaned, now),
-        steps=[_resolve_step(spec, step, given.get(step.name, {}), cleaned) for step in spec.steps],
+        steps=steps,
         tags=list(dict.fromkeys([*spec.tags, *cleaned.get("tags", [])])),
         timeout=cleaned.get("timeout", spec.timeout),
         execution_mode=ExecutionMode(
             cleaned.get("execution_mode") or spec.execution_mode or ExecutionMode.CONTINUE_ON_FAILURE
         ),
-        warnings=_warnings(cleaned),
+        warnings=[*_warnings(cleaned), *_resource_notes(steps)],
     )
 
 
@@ -168,6 +180,15 @@ def _resolve_step(
         hooks.with_paths({key: given.get(key) for key in STEP_SETTINGS if given.get(key) is not None}),
     ]
     settings = {key: value for layer in layers for key, value in layer.items() if value is not None}
+    resources = Resources.laid_over(
+        [
+            Resources.said_by({"resources": spec.settings.resources}, spec.settings.queue),
+            Resources.said_by(run.get("settings"), run.get("queue")),
+            Resources.said_by(given.get("settings"), given.get("queue")),
+        ]
+    )
+    settings |= {"queue": resources.queue, "resources": resources.needs}
+    settings = {key: value for key, value in settings.items() if value is not None and value != {}}
     return ResolvedStep(spec, {**spec.parameters, **given.get("parameters", {})}, settings)
 
 
@@ -193,4 +214,17 @@ def _warnings(configuration: Configuration) -> list[str]:
         for key in step
         if key not in EFFECTIVE_STEP_KEYS
     ]
+    found += [f"/settings/{key}" for key in ineffective(configuration.get("settings"))]
+    found += [
+        f"/steps/{name}/settings/{key}"
+        for name, step in configuration.get("steps", {}).items()
+        for key in ineffective(step.get("settings"))
+    ]
     return [f"{pointer}: accepted, no effect" for pointer in found]
+
+
+def _resource_notes(steps: Iterable[ResolvedStep]) -> Iterator[str]:
+    for step in steps:
+        resources = Resources(step.settings.get("queue"), step.settings.get("resources") or {})
+        if note := resources.missing_queue():
+            yield f"/steps/{step.spec.name}/settings/resources/{note}"

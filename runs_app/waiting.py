@@ -6,11 +6,13 @@ for a page or an answer gets these reasons in place of the stored ones; only `re
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from django.conf import settings
+from django.db.models import Min
 from django.utils import timezone
 
 from runs_app import limits
@@ -20,6 +22,7 @@ from zenweb.enums import ExecutionStatus
 
 NEVER = datetime.min.replace(tzinfo=UTC)  # always before a step became ready
 PATIENCE = timedelta(seconds=1)  # before a step that is ready counts as waiting
+Key = TypeVar("Key")
 MOST_WORKERS = 500  # that are looked through for who served a queue last
 MOST_UNSERVED = 500  # steps that are noted at once
 
@@ -38,8 +41,9 @@ def explain(run: PipelineRun, steps: Sequence[StepRun]) -> list[Reason]:
     if run.queued_at is not None and not run.is_finished:
         _explain_queued([run])
         return []  # its ledger says so already
-    _explain_run(run, found)
-    return list({reason.sentence: reason for reason in found.values()}.values())
+    reasons = list({reason.sentence: reason for reason in found.values()}.values())
+    _explain_run(run, reasons)
+    return reasons
 
 
 def explain_steps(steps: Sequence[StepRun]) -> None:
@@ -54,12 +58,14 @@ def explain_runs(runs: Sequence[PipelineRun]) -> None:
         return
     _explain_queued([run for run in unfinished if run.queued_at is not None])
     ready = StepRun.objects.filter(run__in=unfinished, ready_at__lte=timezone.now() - PATIENCE)
-    steps = list(ready.only("id", "run_id", "queue", "ready_at").order_by("index"))
-    reasons = _reasons(steps)
+    # However many steps these runs have: each queue is looked at once.
+    waiting = ready.order_by().values_list("run_id", "queue").annotate(Min("ready_at"))
+    found = _reasons({(run_id, queue): (queue, since) for run_id, queue, since in waiting})
+    by_run: dict[uuid.UUID, list[Reason]] = {}
+    for (run_id, _), reason in sorted(found.items(), key=lambda item: item[1].since):
+        by_run.setdefault(run_id, []).append(reason)
     for run in unfinished:
-        _explain_run(
-            run, {step.id: reasons[step.id] for step in steps if step.run_id == run.pk and step.id in reasons}
-        )
+        _explain_run(run, by_run.get(run.pk, []))
 
 
 def unserved() -> dict[uuid.UUID, dict[str, str]]:
@@ -83,7 +89,10 @@ def unserved() -> dict[uuid.UUID, dict[str, str]]:
 
 def _explain_steps(steps: Iterable[StepRun]) -> dict[uuid.UUID, Reason]:
     ready = [step for step in steps if step.ready_at is not None]
-    reasons = _reasons(ready)
+    latest = timezone.now() - PATIENCE
+    reasons = _reasons(
+        {step.id: (step.queue, step.ready_at) for step in ready if step.ready_at and step.ready_at <= latest}
+    )
     for step in ready:
         told = reasons[step.id].sentence if step.id in reasons else ""
         # A step that is tried again says why in the row; what a new one says there may be over.
@@ -92,9 +101,9 @@ def _explain_steps(steps: Iterable[StepRun]) -> dict[uuid.UUID, Reason]:
     return reasons
 
 
-def _explain_run(run: PipelineRun, reasons: dict[uuid.UUID, Reason]) -> None:
+def _explain_run(run: PipelineRun, reasons: Sequence[Reason]) -> None:
     if reasons and not run.is_finished and not run.status_reason:
-        run.status_reason = next(iter(reasons.values())).sentence
+        run.status_reason = reasons[0].sentence
 
 
 def _explain_queued(runs: Sequence[PipelineRun]) -> None:
@@ -105,16 +114,13 @@ def _explain_queued(runs: Sequence[PipelineRun]) -> None:
             run.status_reason = f"It waits for its turn: {limit.reason_for(run)}"
 
 
-def _reasons(steps: Sequence[StepRun]) -> dict[uuid.UUID, Reason]:
-    latest = timezone.now() - PATIENCE
-    waiting = [
-        (step, step.ready_at) for step in steps if step.ready_at and step.ready_at <= latest and step.queue
-    ]
-    by_queue = _by_queue({step.queue for step, _ in waiting}) if waiting else {}
+def _reasons(waiting: Mapping[Key, tuple[str, datetime]]) -> dict[Key, Reason]:
+    """For what waits in a queue since when, why it does so."""
+    by_queue = _by_queue({queue for queue, _ in waiting.values() if queue}) if waiting else {}
     return {
-        step.id: Reason(max(ready_at, by_queue[step.queue].since), by_queue[step.queue].sentence)
-        for step, ready_at in waiting
-        if step.queue in by_queue
+        key: Reason(max(since, by_queue[queue].since), by_queue[queue].sentence)
+        for key, (queue, since) in waiting.items()
+        if queue in by_queue
     }
 
 

@@ -157,8 +157,7 @@ class Client:
             "description": description,
             "tags": list(tags) if tags is not None else None,
             "update": update,
-            "max_concurrent_runs": max_concurrent_runs,
-            "concurrency_policy": concurrency_policy,
+            **_limit(max_concurrent_runs, concurrency_policy),
         }
         return RunTemplateResponse(self.transport, self.transport.post("/run_templates", body))
 
@@ -193,8 +192,7 @@ class Client:
             "hidden": hidden,
             "add_tags": list(add_tags) if add_tags is not None else None,
             "remove_tags": list(remove_tags) if remove_tags is not None else None,
-            "max_concurrent_runs": max_concurrent_runs,
-            "concurrency_policy": concurrency_policy,
+            **_limit(max_concurrent_runs, concurrency_policy),
         }
         answer = self.transport.put(f"/run_templates/{_quoted(name_id_or_prefix)}", body)
         return RunTemplateResponse(self.transport, answer)
@@ -370,6 +368,12 @@ class Client:
             if page.index >= page.total_pages:
                 raise DoesNotExist("Unable to find a runnable template for the given stack and pipeline.")
             page = self.list_run_templates(**filters, page=page.index + 1)
+
+
+def _limit(most: int | None, policy: ConcurrencyPolicy | str | None) -> dict[str, Any]:
+    """The keys that ZenML's servers do not know, where something is to be said."""
+    said = {"max_concurrent_runs": most, "concurrency_policy": policy and str(policy)}
+    return {key: value for key, value in said.items() if value is not None}
 
 
 def _quoted(name_or_id: NameOrId) -> str:

@@ -98,6 +98,8 @@ def _step_metadata(step: StepRun) -> Json:
 
 def _step_config(step: StepRun) -> Json:
     settings = {key: step.settings.get(key) for key in STEP_CONFIGURATION_KEYS}
+    if resources := step.settings.get("resources"):
+        settings["settings"] = {"resources": resources}
     return {"name": step.name, "parameters": step.parameters, **settings, **hook_sources(step.settings)}
 
 

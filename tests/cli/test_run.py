@@ -64,3 +64,28 @@ def test_a_run_is_followed_line_by_line_under_the_names_of_its_steps(alices, tem
     followed = alices("run", "logs", run.name, "-f").stdout
     assert followed.splitlines() == ["trainer | one", "evaluator | three", "trainer | two"]
     assert alices("run", "logs", run.name, "-f", "--step", "trainer").stdout == "one\ntwo"
+
+
+def test_how_many_runs_go_on_at_once_is_changed(alices, template):
+    limited = alices(
+        "run-template", "update", template.name, "--max-concurrent-runs", "1", "--concurrency-policy", "skip"
+    )
+    assert limited.stdout == f"Run template {template.name}: at most 1 at once, further runs are not run.\n"
+    alices("run-template", "run", template.name)
+    waited = alices("run-template", "run", template.name, "--wait")
+    assert waited.exit_code == 1
+    assert "stopped: It was not run:" in waited.stdout
+    unlimited = alices("run-template", "update", template.name, "--max-concurrent-runs", "0")
+    assert unlimited.stdout == f"Run template {template.name}: any number of runs at once.\n"
+
+
+def test_an_update_of_nothing_says_what_can_be_changed(alices, template):
+    result = alices("run-template", "update", template.name)
+    assert (result.exit_code, "--max-concurrent-runs" in result.stderr) == (2, True)
+
+
+def test_runs_are_listed_by_their_status(alices, template):
+    alices("run-template", "run", template.name)
+    name = PipelineRun.objects.get().name
+    assert name in alices("run", "list", "--status", "initializing").stdout
+    assert name not in alices("run", "list", "--status", "failed").stdout

@@ -15,6 +15,16 @@ def settled() -> int:
     return 2
 
 
+@step(settings={"resources": {"queue": "gpu", "gpu_count": 1, "memory": "16GB"}}, enable_cache=False)
+def needs_a_gpu() -> int:
+    return 3
+
+
+@step(settings={"resources": {"gpu_count": 1}})
+def asks_for_a_gpu() -> int:
+    return 4
+
+
 @step
 def after_plain(number: int) -> int:
     return number
@@ -41,3 +51,9 @@ def joined_pipeline() -> None:
 def settled_pipeline() -> None:
     after_plain(plain())
     settled.with_options(priority=6)()
+
+
+@pipeline(settings={"resources": {"cpu_count": 2, "memory": "1GB"}})
+def resources_pipeline() -> None:
+    needs_a_gpu()
+    asks_for_a_gpu()

@@ -10,6 +10,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.test import Client
+from django.urls import reverse
 
 from runs_app import recording
 from runs_app.models import PipelineRun, StepAttempt, StepRun, Worker
@@ -18,7 +19,7 @@ from templates_app.models import RunTemplate
 from templates_app.services import ConcurrencyLimit, update_run_template
 from tests.factories import launch
 from zenweb.accounts.models import User
-from zenweb.enums import ExecutionStatus
+from zenweb.enums import ConcurrencyPolicy, ExecutionStatus
 from zenweb.execution.protocol import StepException, StoredArtifact
 from zenweb.settings import env_numbers
 
@@ -335,6 +336,70 @@ def test_the_limit_is_never_exceeded_nor_a_place_lost_however_much_happens_at_on
     assert not PipelineRun.objects.filter(queued_at__isnull=False).exists()
     assert PipelineRun.objects.count() == 24
     assert 1 <= crowd.most_at_once <= 3
+
+
+# -- where a limit is set ----------------------------------------------------------------------------------------------
+
+
+def test_a_limit_is_set_changed_and_removed_over_rest(rest: Client, template: RunTemplate) -> None:
+    address = f"{API}/run_templates/{template.id}"
+    for said, expected in (
+        ({"max_concurrent_runs": 3, "concurrency_policy": "skip"}, (3, "skip")),
+        ({"max_concurrent_runs": 1}, (1, "skip")),
+        ({"description": "nightly"}, (1, "skip")),
+        ({"max_concurrent_runs": 0, "concurrency_policy": "queue"}, (None, "queue")),
+    ):
+        body = rest.put(address, said, content_type="application/json").json()["body"]
+        assert (body["max_concurrent_runs"], body["concurrency_policy"]) == expected
+
+
+def test_a_template_is_made_with_a_limit(rest: Client, template: RunTemplate) -> None:
+    made = {"name": "nightly", "source_deployment_id": str(template.deployment.id), "max_concurrent_runs": 1}
+    answer = rest.post(f"{API}/run_templates", made, content_type="application/json")
+    assert answer.json()["body"]["max_concurrent_runs"] == 1
+    assert answer.json()["body"]["concurrency_policy"] == "queue"
+
+
+@pytest.mark.parametrize(
+    ("said", "pointer"),
+    [
+        ({"max_concurrent_runs": -1}, "/max_concurrent_runs"),
+        ({"max_concurrent_runs": 10**12}, "/max_concurrent_runs"),
+        ({"max_concurrent_runs": "1"}, "/max_concurrent_runs"),
+        ({"concurrency_policy": "que"}, "/concurrency_policy"),
+    ],
+)
+def test_a_limit_that_makes_no_sense_is_refused(
+    rest: Client, template: RunTemplate, said: Any, pointer: str
+) -> None:
+    answer = rest.put(f"{API}/run_templates/{template.id}", said, content_type="application/json")
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+    template.refresh_from_db()
+    assert (template.max_concurrent_runs, template.concurrency_policy) == (None, ConcurrencyPolicy.QUEUE)
+
+
+def test_a_limit_is_set_in_the_admin(client: Client, template: RunTemplate) -> None:
+    client.force_login(User.objects.create_superuser(username="boss", password="a long password"))
+    address = reverse("admin:templates_app_runtemplate_change", args=[template.id])
+    form = {"name": template.name, "is_enabled": "on", "tags": "[]", "concurrency_policy": "cancel"}
+    inline = {"versions-TOTAL_FORMS": "0", "versions-INITIAL_FORMS": "0"}
+    refused = client.post(address, {**form, **inline, "max_concurrent_runs": "0"})
+    assert "greater than or equal to 1" in refused.text
+    assert client.post(address, {**form, **inline, "max_concurrent_runs": "2"}).status_code == 302
+    template.refresh_from_db()
+    assert template.limit_words == "at most 2 at once, further ones take the place of the oldest"
+
+
+def test_the_page_of_a_limited_template_says_what_becomes_of_one_more_run(
+    client: Client, template: RunTemplate, bob: User
+) -> None:
+    client.force_login(bob)
+    assert "Starts at once" in client.get(template.get_absolute_url()).text
+    limit(template, 1, "skip")
+    page = client.get(template.get_absolute_url()).text
+    assert "Starts at once" not in page
+    assert page.count("t most 1 at once, further ones are not run") == 2
 
 
 # -- steps of a queue --------------------------------------------------------------------------------------------------

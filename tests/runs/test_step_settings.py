@@ -121,6 +121,76 @@ def test_what_has_an_effect_is_not_warned_of(settled: RunTemplate, alice: User) 
     assert launch(settled, alice, configuration).warnings == []
 
 
+# -- what a step needs -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def needy(stacks: dict[str, Stack], alice: User) -> RunTemplate:
+    """needs_a_gpu names its queue among its resources, asks_for_a_gpu names none."""
+    return make_template(freeze("settled.resources_pipeline", alice, stacks["celery"]), alice, "needy")
+
+
+def resources(run: PipelineRun) -> dict[str, tuple[str, Any]]:
+    return {step.name: (step.queue, step.settings.get("resources")) for step in run.steps.all()}
+
+
+def test_resources_name_the_queue_and_are_kept_with_the_run(needy: RunTemplate, alice: User) -> None:
+    run = launch(needy, alice)
+    assert resources(run) == {
+        "needs_a_gpu": ("gpu", {"cpu_count": 2, "gpu_count": 1, "memory": "16GB"}),
+        "asks_for_a_gpu": ("default", {"cpu_count": 2, "gpu_count": 1, "memory": "1GB"}),
+    }
+    assert run.resolved_configuration["steps"]["needs_a_gpu"]["resources"]["memory"] == "16GB"
+
+
+def test_a_gpu_without_a_queue_is_warned_of(rest: Client, needy: RunTemplate, alice: User) -> None:
+    [warning] = launch(needy, alice).warnings
+    assert warning.startswith("/steps/asks_for_a_gpu/settings/resources/gpu_count: no queue is named")
+    assert launch(needy, alice, {"settings": {"resources": {"queue": "gpu"}}}).warnings == []
+
+
+@pytest.mark.parametrize(
+    ("configuration", "queue"),
+    [
+        ({"settings": {"resources": {"queue": "run"}}}, "run"),
+        ({"queue": "plain", "settings": {"resources": {"queue": "run"}}}, "plain"),
+        ({"queue": "run", "steps": {"needs_a_gpu": {"settings": {"resources": {"queue": "own"}}}}}, "own"),
+        ({"steps": {"needs_a_gpu": {"settings": {"resources": {"queue": None, "memory": "2GiB"}}}}}, "gpu"),
+    ],
+)
+def test_the_nearest_word_about_resources_counts(
+    needy: RunTemplate, alice: User, configuration: Any, queue: str
+) -> None:
+    assert resources(launch(needy, alice, configuration))["needs_a_gpu"][0] == queue
+
+
+@pytest.mark.parametrize(
+    ("resources", "pointer"),
+    [
+        ({"gpu_count": -1}, "/gpu_count"),
+        ({"gpu_count": "one"}, "/gpu_count"),
+        ({"cpu_count": 0}, "/cpu_count"),
+        ({"memory": "a lot"}, "/memory"),
+        ({"gpus": 1}, "/gpus"),
+        ("gpu", ""),
+    ],
+)
+def test_resources_that_make_no_sense_are_refused(
+    rest: Client, needy: RunTemplate, resources: Any, pointer: str
+) -> None:
+    configuration = {"steps": {"needs_a_gpu": {"settings": {"resources": resources}}}}
+    address = f"/api/v1/run_templates/{needy.id}/runs"
+    answer = rest.post(address, configuration, content_type="application/json")
+    assert answer.status_code == 422
+    expected = f"/steps/needs_a_gpu/settings/resources{pointer}"
+    assert [error["pointer"] for error in answer.json()["errors"]] == [expected]
+
+
+def test_other_settings_are_named_as_having_no_effect(needy: RunTemplate, alice: User) -> None:
+    configuration = {"settings": {"docker": {}, "resources": {"queue": "gpu"}}}
+    assert launch(needy, alice, configuration).warnings == ["/settings/docker: accepted, no effect"]
+
+
 def test_a_backoff_grows_no_further_than_a_day(settled: RunTemplate, alice: User, worker: Worker) -> None:
     retry = {"max_retries": 1000, "delay": 86_400, "backoff": 100}
     launch(settled, alice, {**ONE_QUEUE, "retry": retry})

@@ -377,3 +377,26 @@ def test_a_step_or_pipeline_inside_of_a_function_cannot_be_imported():
         compiled(local_step)
     with pytest.raises(AuthoringError, match="'local_pipeline' is not at the top level"):
         local_pipeline.compile()
+
+
+def test_resources_name_the_queue_and_say_what_is_not_enforced(caplog):
+    needs = {"resources": {"queue": "gpu", "gpu_count": 1, "memory": "16GB"}, "docker": {}}
+    settings = compiled(lambda: load.with_options(settings=needs)("x")).steps[0].settings
+    assert (settings.queue, settings.resources.gpu_count, settings.resources.memory) == ("gpu", 1, "16GB")
+    assert caplog.messages == [
+        "Step 'load', settings.docker: accepted, no effect",
+        "Step 'load', settings.resources.memory: kept with the run; "
+        "what a step gets is decided by its queue's workers",
+    ]
+
+
+def test_a_gpu_without_a_queue_is_warned_of(caplog):
+    compiled(lambda: load.with_options(settings={"resources": {"gpu_count": 1}})("x"))
+    [message] = caplog.messages
+    assert message.startswith("Step 'load', settings.resources.gpu_count: no queue is named")
+
+
+@pytest.mark.parametrize("resources", [{"gpu_count": "one"}, {"gpus": 1}, {"memory": "16"}, "gpu"])
+def test_resources_that_make_no_sense_are_refused(resources):
+    with pytest.raises(AuthoringError, match="load"):
+        compiled(lambda: load.with_options(settings={"resources": resources})("x"))

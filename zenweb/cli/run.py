@@ -22,7 +22,7 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--status", type=click.Choice(list(ExecutionStatus)))
+@click.option("--status", type=click.Choice([status.value for status in ExecutionStatus]))
 @click.option("--limit", default=20, show_default=True, help="How many, the newest first.")
 def list_runs(status: str | None, limit: int) -> None:
     """List runs, the newest first."""

@@ -65,7 +65,7 @@ def run(name: str, config_path: Path | None, wait: bool) -> None:
 )
 @click.option(
     "--concurrency-policy",
-    type=click.Choice(list(ConcurrencyPolicy)),
+    type=click.Choice([policy.value for policy in ConcurrencyPolicy]),
     help="One more run waits (queue), is not run (skip) or takes the place of the oldest (cancel).",
 )
 def update(

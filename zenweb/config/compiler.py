@@ -31,6 +31,7 @@ from zenweb.config.draft import (
 from zenweb.config.hooks import FAILURE, HOOK_OPTIONS, SUCCESS, check_hook, hook_path
 from zenweb.config.options import PROCESS_OPTIONS
 from zenweb.config.parameters import Parameter, description, summary, typed_parameters
+from zenweb.config.resources import Resources, ineffective, with_checked_resources
 from zenweb.config.run_configuration import (
     PipelineRunConfiguration,
     StepRunConfiguration,
@@ -55,8 +56,9 @@ FROZEN_KEYS = frozenset(
 )
 # What a pipeline says for those of its steps that say nothing. (Its time-out is the whole run's.)
 PIPELINE_WIDE = ("retry", "queue", "priority", FAILURE, SUCCESS)
+DIRECT_SETTINGS = tuple(name for name in StepSettings.model_fields if name != "resources")
 FROZEN_STEP_KEYS = frozenset(
-    {"parameters", "enable_cache", "retry", "timeout", "queue", "priority", FAILURE, SUCCESS}
+    {"parameters", "enable_cache", "retry", "timeout", "queue", "priority", "settings", FAILURE, SUCCESS}
 )
 
 
@@ -136,6 +138,8 @@ def _warn_of_what_has_no_effect(configuration: PipelineRunConfiguration) -> None
     pointers = [f"/{key}" for key in wire if key not in FROZEN_KEYS]
     for name, step in wire.get("steps", {}).items():
         pointers += [f"/steps/{name}/{key}" for key in step if key not in FROZEN_STEP_KEYS]
+        pointers += [f"/steps/{name}/settings/{key}" for key in ineffective(step.get("settings"))]
+    pointers += [f"/settings/{key}" for key in ineffective(wire.get("settings"))]
     for pointer in pointers:
         logger.warning("%s: accepted, no effect", pointer)
 
@@ -291,6 +295,8 @@ def _check_process_options(invocation: Invocation) -> None:
             )
         if option in invocation.step.options:
             logger.warning("Step %r, %s: accepted, no effect", invocation.name, option)
+    for key in ineffective(invocation.step.options.get("settings")):
+        logger.warning("Step %r, settings.%s: accepted, no effect", invocation.name, key)
 
 
 @cache
@@ -318,13 +324,25 @@ def _type_name(hint: Any) -> str:
 def _settings(invocation: Invocation, configuration: PipelineRunConfiguration) -> StepSettings:
     owner, configured = f"Step {invocation.name!r}", _configured(invocation, configuration)
     options = {**invocation.step.options, **_hooks(owner, invocation.step.options)}
+    try:
+        own_settings = with_checked_resources(options.get("settings") or {})
+    except ValueError as error:
+        raise AuthoringError(f"{owner}: {error}.") from error
     said = {name: _seconds(options.get(name)) for name in StepSettings.model_fields}
     said |= {name: configuration[name] for name in PIPELINE_WIDE if said[name] is None}
-    overridden = {
-        name: value for name in StepSettings.model_fields if (value := configured[name]) is not None
-    }
+    overridden = {name: value for name in DIRECT_SETTINGS if (value := configured[name]) is not None}
+    layers = [
+        Resources.said_by(configuration.settings, configuration.queue),
+        Resources.said_by(own_settings, options.get("queue")),
+        Resources.said_by(configured.settings, configured.queue),
+    ]
+    resources = Resources.laid_over(layers)
+    needs = {"queue": resources.queue, "resources": resources.needs or None}
     try:
-        return StepSettings.model_validate({**said, **overridden})
+        settings = StepSettings.model_validate({**said, **overridden, **needs})
     except ValidationError as error:
         reasons = "; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors())
         raise AuthoringError(f"{owner}: {reasons}.") from error
+    for sentence in resources.notes():
+        logger.warning("%s, settings.resources.%s", owner, sentence)
+    return settings

@@ -23,6 +23,7 @@ class StepOptions(TypedDict, total=False):
     priority: int
     parameters: dict[str, Any]
     settings: dict[str, Any]
+    """`{"resources": {"queue", "gpu_count", "cpu_count", "memory"}}`, as ZenML's ResourceSettings; nothing else yet."""
     extra: dict[str, Any]
     output_materializers: Any
     on_failure: "Callable[..., Any] | str"
@@ -31,7 +32,7 @@ class StepOptions(TypedDict, total=False):
 
 
 # Known to the step object only: a spec does not carry them, so that a step's process has them from its import.
-PROCESS_OPTIONS = frozenset({"settings", "extra", "output_materializers"})
+PROCESS_OPTIONS = frozenset({"extra", "output_materializers"})
 
 
 class PipelineOptions(TypedDict, total=False):

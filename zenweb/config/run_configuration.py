@@ -22,6 +22,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from zenweb.config.hooks import hook_path
+from zenweb.config.resources import Settings
 from zenweb.config.spec import Mode, Priority, QueueName, StepRetry, Timeout
 from zenweb.config.suggestions import suggestion
 from zenweb.exceptions import FieldError, ValidationFailed
@@ -76,7 +77,7 @@ class StepRunConfiguration(Section):
     timeout: Timeout | None = None
     queue: QueueName | None = None
     priority: Priority | None = None
-    settings: dict[str, Any] | None = None
+    settings: Settings | None = None
     extra: dict[str, Any] | None = None
     substitutions: dict[str, str] | None = None
     enable_artifact_metadata: bool | None = None
@@ -152,7 +153,7 @@ class PipelineRunConfiguration(Section):
     """Of the whole run, from the start of its first step."""
     execution_mode: Mode | None = None
     tags: list[Any] | None = None
-    settings: dict[str, Any] | None = None
+    settings: Settings | None = None
     extra: dict[str, Any] | None = None
     substitutions: dict[str, str] | None = None
     enable_artifact_metadata: bool | None = None

@@ -32,6 +32,16 @@ class StepRetry(SpecModel):
     backoff: int = Field(default=1, ge=1, le=100)
 
 
+class StepResources(SpecModel):
+    """What a step needs, as ZenML's ResourceSettings say it; and the queue whose workers have it."""
+
+    cpu_count: float | None = Field(default=None, gt=0, le=100_000)
+    gpu_count: int | None = Field(default=None, ge=0, le=10_000)
+    memory: str | None = Field(default=None, pattern="^[0-9]{1,15}([KMGTP]i?B)$")
+    """Such as `16GB` or `512MiB`."""
+    queue: QueueName | None = None
+
+
 class StepSettings(SpecModel):
     """How a step is executed; None leaves the decision to the pipeline or the stack."""
 
@@ -43,6 +53,8 @@ class StepSettings(SpecModel):
     failure_hook_source: str | None = None
     """`module.function`, as is the other."""
     success_hook_source: str | None = None
+    resources: StepResources | None = None
+    """For the record. The queue among them stands in `queue`."""
 
 
 class OutputSpec(SpecModel):
