@@ -106,7 +106,10 @@ def _step_config(step: StepRun) -> Json:
 def hook_sources(configuration: Json) -> Json:
     """The hooks as ZenML has them, wherever a configuration or the settings of a step name some."""
     named = {key: configuration.get(key) for key in (FAILURE, SUCCESS)}
-    return {key: source(hook_path(value)) if value else None for key, value in named.items()}
+    paths = {
+        key: value if isinstance(value, str) else hook_path(value) for key, value in named.items() if value
+    }
+    return {key: source(paths[key]) if key in paths else None for key in named}
 
 
 def describe_line(line: Line) -> Json:

@@ -50,7 +50,7 @@ def cheer() -> None:
     heard.append(f"{get_step_context().step_name} is done")
 
 
-@step(on_success=cheer)
+@step(on_success=cheer, timeout=0.001)  # which means nothing where nobody could end it
 def note() -> Annotated[int, "noted"]:
     log_metadata({"loss": math.inf})
     log_metadata({"unit": "m"}, infer_artifact=True)

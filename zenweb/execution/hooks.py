@@ -30,9 +30,13 @@ class Hooks:
     deadline: float | None
 
     @classmethod
-    def of(cls, assignment: Assignment) -> "Hooks":
-        """Found before the step's first line, so that a name that leads nowhere is heard of. Raises SourceNotFound."""
-        settings, timeout = assignment.settings, assignment.settings.get("timeout")
+    def of(cls, assignment: Assignment, is_timed: bool) -> "Hooks":
+        """Found before the step's first line, so that a name that leads nowhere is heard of. Raises SourceNotFound.
+
+        `is_timed`: somebody ends this process when the step's time is up.
+        """
+        settings = assignment.settings
+        timeout = settings.get("timeout") if is_timed else None
         return cls(
             on_failure=_find(settings.get(FAILURE)) if assignment.is_last else None,
             on_success=_find(settings.get(SUCCESS)),

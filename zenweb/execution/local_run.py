@@ -68,7 +68,7 @@ def _run_attempt(
     assignment = _placed(Assignment.model_validate(reporter.start_step(run_id, step_name)), artifact_folder)
     events: list[Event] = []
     with _printing_also_into_log() as log:
-        error = run_attempt(import_source(assignment.source, Step), assignment, events.append)
+        error = run_attempt(import_source(assignment.source, Step), assignment, events.append, is_timed=False)
     return error, reporter.end_step(run_id, step_name, _end(assignment, events, log.getvalue()))
 
 

@@ -63,13 +63,16 @@ def prepare_steps(code_root: str) -> None:
             _anatomy(step.entrypoint)
 
 
-def run_attempt(step: Step[..., Any], assignment: Assignment, emit: Emit) -> BaseException | None:
+def run_attempt(
+    step: Step[..., Any], assignment: Assignment, emit: Emit, *, is_timed: bool = True
+) -> BaseException | None:
     """Run the step and its hook and emit `started`, an `output` each, then `completed` or `failed`.
 
-    What the step raised is returned, not raised: it is a result like any other.
+    What the step raised is returned, not raised: it is a result like any other. `is_timed`: somebody ends this
+    process when the step's time is up.
     """
     try:
-        hooks = Hooks.of(assignment)
+        hooks = Hooks.of(assignment, is_timed)
     except Exception as error:  # noqa: BLE001  # its module may raise anything
         emit(Failed(exception=describe(error)))
         return error
