@@ -52,3 +52,9 @@ def gated_chain() -> None:
 @pipeline(enable_cache=False)
 def uncached_pipeline() -> None:
     second(first())
+
+
+@pipeline
+def gate_beside_chain() -> None:
+    gate()
+    second(first())

@@ -335,6 +335,17 @@ def test_a_diamond_waits_for_what_runs_again_only(
     assert new.status == ExecutionStatus.COMPLETED
 
 
+def test_steps_behind_kept_ones_are_offered_with_those_that_wait_for_nothing(
+    stacks: dict[str, Stack], alice: User, worker: Worker
+) -> None:
+    """What is offered is looked for by its key later on."""
+    template = make_template(freeze("cached.gate_beside_chain", alice, stacks["celery"]), alice, "beside")
+    run = finish(launch(template, alice), worker, failing="second")
+    new = repaired(run, alice, "gate")
+    assert new.steps.get(name="second").cache_key
+    assert sorted(execute(worker)) == ["gate", "second"]
+
+
 def test_many_kept_steps_cost_no_statement_of_their_own(
     whole: PipelineRun, alice: User, django_assert_max_num_queries: Any
 ) -> None:
