@@ -195,8 +195,11 @@ def test_a_shut_down_worker_gives_its_steps_back(
 
 
 def test_a_worker_paused_between_its_claim_and_its_order_starts_nothing(
-    fragile: RunTemplate, alice: User, worker: StepWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fragile: RunTemplate, alice: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Not started: a heartbeat would renew its lease.
+    worker = StepWorker(name="w1", queues=["default"], slots=1)
+
     def pause(attempt: StepAttempt) -> Assignment:
         worker.lease.until = 0.0
         return assignment_for(attempt)
@@ -207,6 +210,7 @@ def test_a_worker_paused_between_its_claim_and_its_order_starts_nothing(
     assert not list(tmp_path.glob("started-*"))
     assert StepAttempt.objects.get(number=1).status == ExecutionStatus.RETRIED
     assert not StepRun.objects.filter(status=ExecutionStatus.FAILED).exists()
+    worker.shut_down()
 
 
 def test_an_end_that_no_database_accepts_is_a_failure(
