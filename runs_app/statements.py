@@ -21,7 +21,7 @@ from zenweb.execution.protocol import InputArtifact, StoredArtifact
 CLAIM = """
     UPDATE runs_app_steprun
     SET attempt = attempt + 1, ready_at = NULL, worker_id = %s, status = 'running', status_reason = '',
-        start_time = %s, updated = %s, metadata = '{{}}'
+        start_time = %s, updated = %s
     WHERE id = (
         SELECT id FROM runs_app_steprun
         WHERE ready_at <= %s AND queue = %s

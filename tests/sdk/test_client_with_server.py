@@ -1,6 +1,8 @@
 """The SDK against the real server, in one process: pipelines are frozen, become templates and runs."""
 
 import math
+import subprocess
+import sys
 from datetime import date
 from typing import Annotated
 
@@ -47,6 +49,7 @@ def hear(error: BaseException) -> None:
 
 
 def cheer() -> None:
+    subprocess.run([sys.executable, "-c", ""], check=True)  # takes longer than no time
     heard.append(f"{get_step_context().step_name} is done")
 
 
