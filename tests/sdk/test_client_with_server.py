@@ -163,7 +163,7 @@ def test_a_step_that_fails_here_raises_its_own_error_and_is_recorded():
     assert run.steps["fail"].exception["type"] == "ValueError"
 
 
-def test_metadata_and_hooks_of_steps_that_run_here():
+def test_metadata_and_hooks_of_steps_that_run_here(caplog):
     Client().activate_stack("default")
     heard.clear()
     with pytest.raises(ValueError, match="never mind"):
@@ -174,6 +174,7 @@ def test_metadata_and_hooks_of_steps_that_run_here():
     assert run.steps["fail_twice"].run_metadata == {"attempt": 2}
     assert run.run_metadata == {"by": "a step"}
     assert heard == ["note is done", "fail_twice: never mind"]
+    assert "was given up" not in caplog.text
 
 
 def test_metadata_from_outside_of_a_step():
