@@ -118,7 +118,7 @@ def start_local_attempt(step: StepRun) -> StepAttempt | None:
     statements.lock_run(step.run_id)
     unstarted = StepRun.objects.filter(pk=step.pk, attempt=step.attempt, status__in=OPEN_STATUSES)
     if not unstarted.update(
-        attempt=F("attempt") + 1, status=ExecutionStatus.RUNNING, start_time=now, metadata={}, updated=now
+        attempt=F("attempt") + 1, status=ExecutionStatus.RUNNING, start_time=now, updated=now
     ):
         return None
     step.attempt += 1

@@ -22,7 +22,7 @@ NEXT_RUN = "UPDATE templates_app_pipeline SET run_count = run_count + 1 WHERE id
 CLAIM = """
     UPDATE runs_app_steprun
     SET attempt = attempt + 1, ready_at = NULL, worker_id = %s, status = 'running', status_reason = '',
-        start_time = %s, updated = %s, metadata = '{{}}'
+        start_time = %s, updated = %s
     WHERE id = (
         SELECT id FROM runs_app_steprun
         WHERE ready_at <= %s AND queue = %s
