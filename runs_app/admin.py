@@ -8,6 +8,7 @@ from django.http import HttpRequest
 
 from runs_app.models import (
     ArtifactVersion,
+    Environment,
     PipelineRun,
     RunEvent,
     Schedule,
@@ -155,3 +156,10 @@ class WorkerAdmin(ReadOnlyAdmin):
     )
     list_filter = ("is_alive",)
     search_fields = ("name", "hostname")
+
+
+@admin.register(Environment)
+class EnvironmentAdmin(ReadOnlyAdmin):
+    list_display = ("hash", "status", "requirements", "python_version", "platform", "made_at", "seconds")
+    list_filter = ("status",)
+    search_fields = ("hash", "requirements")

@@ -73,12 +73,13 @@ def _lines_of(attempt: StepAttempt) -> Iterator[Line]:
 
 
 def _end_of(attempt: StepAttempt) -> str:
+    reason = attempt.reason.partition("\n")[0]  # the rest is told where the step is
     if attempt.status == ExecutionStatus.RETRIED:
-        return f"was lost: {attempt.reason}"
+        return f"was lost: {reason}"
     taken = duration_words(attempt.duration)
     if attempt.status == ExecutionStatus.COMPLETED:
         return f"completed in {taken}"
-    return f"{attempt.status} after {taken}" + (f": {attempt.reason}" if attempt.reason else "")
+    return f"{attempt.status} after {taken}" + (f": {reason}" if reason else "")
 
 
 def _what_follows(attempt: StepAttempt) -> str:

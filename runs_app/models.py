@@ -23,7 +23,7 @@ from runs_app.querysets import (
 from templates_app.models import Pipeline, PipelineDeployment, RunTemplate, RunTemplateVersion, Stack
 from zenweb.accounts.models import Project
 from zenweb.entity import Entity, JSONField
-from zenweb.enums import ExecutionMode, ExecutionStatus, TriggerChannel
+from zenweb.enums import EnvironmentStatus, ExecutionMode, ExecutionStatus, TriggerChannel
 
 LOG_PIECES, LOG_CHARACTERS = 50, 8_000
 STATUS_CHOICES = [(status.value, status.value) for status in ExecutionStatus]
@@ -448,6 +448,30 @@ class Worker(Entity):
     @property
     def last_seen(self) -> datetime:
         return self.updated
+
+
+class Environment(Entity):
+    """An installed set of requirements, by the hash of all that decides what is in it. Each machine makes it once."""
+
+    hash = models.CharField(max_length=64, unique=True)
+    requirements = JSONField(default=list)
+    python_version = models.CharField(max_length=50)
+    sdk_version = models.CharField(max_length=50)
+    platform = models.CharField(max_length=100)
+    status = models.CharField(
+        max_length=20,
+        choices=[(status.value, status.value) for status in EnvironmentStatus],
+        default=EnvironmentStatus.MAKING,
+    )
+    log_tail = models.TextField(blank=True, help_text="The installer's last lines.")
+    made_at = models.DateTimeField(null=True, blank=True)
+    seconds = models.FloatField(null=True, blank=True, help_text="What making it took.")
+
+    class Meta:
+        ordering: ClassVar = ["-created"]
+
+    def __str__(self) -> str:
+        return self.hash
 
 
 class IdempotencyRecord(models.Model):

@@ -9,17 +9,19 @@ from runs_app.models import PipelineRun, StepRun
 from templates_app.models import PipelineDeployment
 from templates_app.schema_validation import Validator, compile_schema
 from zenweb.config.spec import PipelineSpec, StepSpec
+from zenweb.enums import StepProcess
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A deployment's documents and the hash of its code."""
+    """A deployment's documents, the hash of its code, and the packages that it needs."""
 
     spec: PipelineSpec
     config_schema: dict[str, Any]
     config_template: dict[str, Any]
     code_sha256: str
     code_archive_id: uuid.UUID
+    requirements: tuple[str, ...]
 
     @cached_property
     def validator(self) -> Validator:
@@ -28,6 +30,12 @@ class Plan:
     def step(self, index: int) -> StepSpec:
         return self.spec.steps[index]
 
+    @property
+    def process(self) -> StepProcess | None:
+        """What all of its steps ask for; None when they do not agree."""
+        asked = {step.settings.process for step in self.spec.steps}
+        return asked.pop() if len(asked) == 1 else None
+
     def artifact_name(self, index: int, output: str) -> str:
         return next(spec.artifact_name for spec in self.step(index).outputs if spec.name == output)
 
@@ -35,7 +43,8 @@ class Plan:
 @lru_cache(maxsize=128)
 def plan_of(deployment_id: uuid.UUID) -> Plan:
     deployments = PipelineDeployment.objects.values(
-        "spec", "config_schema", "config_template", "code_archive_id", "code_archive__sha256"
+        *("spec", "config_schema", "config_template", "requirements"),
+        *("code_archive_id", "code_archive__sha256"),
     )
     found = deployments.get(pk=deployment_id)
     return Plan(
@@ -44,6 +53,7 @@ def plan_of(deployment_id: uuid.UUID) -> Plan:
         config_template=found["config_template"],
         code_sha256=found["code_archive__sha256"],
         code_archive_id=found["code_archive_id"],
+        requirements=tuple(found["requirements"]),
     )
 
 

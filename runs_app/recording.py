@@ -56,6 +56,8 @@ class StepOutcome:
     was_shown_live: bool = False
     started_at: datetime | None = None
     """When the user's first line ran; until then the attempt only waited for its code to be imported."""
+    is_unprepared: bool = False
+    """What the whole run needs could not be made: it is not tried again, and no other step of the run is started."""
 
     @property
     def status(self) -> ExecutionStatus:
@@ -157,6 +159,20 @@ def show_metadata(attempt: StepAttempt, noted: Noted) -> None:
     held.update(metadata=noted)
 
 
+def explain(attempt: StepAttempt, sentence: str) -> None:
+    """Say what a running attempt waits for, as long as it holds its step; an empty sentence: for nothing any more."""
+    held = StepRun.objects.filter(pk=attempt.step_id, attempt=attempt.number, status=ExecutionStatus.RUNNING)
+    held.update(status_reason=sentence[:2000], updated=timezone.now())
+
+
+def note_once(run_id: uuid.UUID, sentence: str, beginning: str = "") -> None:
+    """A line of the ledger that many steps would write, unless one that begins so is there."""
+    if not RunEvent.objects.filter(
+        run_id=run_id, sentence__startswith=(beginning or sentence)[:2000]
+    ).exists():
+        RunEvent.objects.create(run_id=run_id, sentence=sentence[:2000])
+
+
 def attempts_to_stop(worker: Worker) -> list[Any]:
     """Attempts of this worker that shall end: their run was asked to stop, or fails fast."""
     held = StepRun.objects.held_by(worker.pk).filter(
@@ -177,7 +193,8 @@ def record_end(attempt: StepAttempt, outcome: StepOutcome) -> bool:
     now = timezone.now()
     step = attempt.step
     is_stopping = statements.lock_run(step.run_id)
-    if outcome.exception and may_retry(step) and not is_stopping and not _has_given_up(step.run):
+    is_worth_it = may_retry(step) and not outcome.is_unprepared
+    if outcome.exception and is_worth_it and not is_stopping and not _has_given_up(step.run):
         is_recorded = _retry(step, outcome.exception, now)
     else:
         is_recorded = _end(step, outcome, now)
@@ -223,6 +240,9 @@ def _end(step: StepRun, outcome: StepOutcome, now: datetime) -> bool:
         _advance(step, _keep_outputs(step, outcome.outputs, now), now)
     else:
         _close_what_waits_for(step, now)
+        if outcome.is_unprepared:
+            steps = StepRun.objects.filter(run_id=step.run_id)
+            _close_unstarted(steps, "It was not started, because the run could not be prepared.", now)
         if outcome.status is ExecutionStatus.FAILED:
             _give_up(step, now)
     return True

@@ -11,13 +11,14 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+from zenweb.enums import StepProcess
 from zenweb.execution import processes
 from zenweb.execution.metadata import Noted
 from zenweb.execution.protocol import (
@@ -25,6 +26,7 @@ from zenweb.execution.protocol import (
     Completed,
     Event,
     Failed,
+    Loading,
     MetadataNoted,
     OutputSaved,
     Started,
@@ -36,8 +38,7 @@ from zenweb.execution.protocol import (
 from zenweb.execution.warm_parent import MAX_PACKET, Orders
 
 IMPORT_LIMIT = timedelta(minutes=2)
-GREATEST_AGE = timedelta(minutes=10)  # what a module computed at import grows stale
-MOST_PARENTS = 8
+MEMORY_INTERVAL = 5.0  # seconds between two looks at what the parents take: the kernel counts pages for it
 READ_SIZE = 65_536
 LOG_INTERVAL = 0.4  # seconds between two looks at what a running step printed
 EVENT_LIMIT = 16 * 1024 * 1024
@@ -49,6 +50,26 @@ class ParentKey:
 
     code_root: Path
     module_source: str
+    python: Path = Path(sys.executable)
+    """The interpreter, of the pipeline's environment if it has one."""
+    process: StepProcess = StepProcess.FORK
+
+
+def local_today() -> date:
+    return datetime.now(UTC).astimezone().date()
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How much of warm parents a worker keeps."""
+
+    number: int
+    memory: int
+    """Bytes, of all of them together."""
+    idle: timedelta
+    """An unused one ends after this."""
+    age: timedelta
+    """One this old is replaced before it is used again: what a module computed at import grows stale."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +82,8 @@ class Upbringing:
     """Where attempts get folders for temporary files."""
     log: Path
     """What parents print while they import."""
+    bounds: Bounds
+    today: Callable[[], date] = local_today
 
 
 class ImportFailed(Exception):
@@ -98,6 +121,8 @@ class ChildEnd:
     timed_out: bool
     was_given_up: bool
     """Ended, or never started, because its worker might no longer hold the step."""
+    was_silent: bool
+    """Killed because it hung before the user's first line; no line of the step has run."""
     log: bytes
     was_shown_live: bool
     metadata: Noted
@@ -112,30 +137,40 @@ class WarmParent:
 
     def __init__(self, key: ParentKey, upbringing: Upbringing) -> None:
         self.key = key
-        self.started = time.monotonic()
-        self.day = _today()
+        self.started = self.used = time.monotonic()
+        self.day = upbringing.today()
         self.attempts = 0
+        self.obstacle: str | None = None
+        """What its import left behind that stands against forking."""
+        self.instead_of_forking = ""
+        """Why it spawns although forking was asked for."""
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         orders = Orders(
             code_root=str(key.code_root),
             module_source=key.module_source,
             scratch=str(upbringing.scratch),
             lease=upbringing.lease.total_seconds(),
+            spawns=key.process is StepProcess.SPAWN,
         )
         with theirs, upbringing.log.open("ab") as log:
-            self.process = subprocess.Popen(  # our own interpreter and module
-                [sys.executable, "-P", "-m", "zenweb.execution.warm_parent", orders.model_dump_json()],
+            self.process = subprocess.Popen(  # our own module, in our interpreter or an environment's
+                [str(key.python), "-P", "-m", "zenweb.execution.warm_parent", orders.model_dump_json()],
                 stdin=theirs.fileno(),
                 stdout=log,
                 stderr=log,
-                env=dict(upbringing.environment),
+                env=_environment_for(key.python, upbringing.environment),
                 start_new_session=True,
             )
 
+    def is_fresh(self, upbringing: Upbringing) -> bool:
+        is_young = time.monotonic() - self.started < upbringing.bounds.age.total_seconds()
+        return is_young and self.day == upbringing.today() and self.process.poll() is None
+
     @property
-    def is_fresh(self) -> bool:
-        young = time.monotonic() - self.started < GREATEST_AGE.total_seconds()
-        return young and self.day == _today() and self.process.poll() is None
+    def memory(self) -> int:
+        """Bytes that would be free without it: its own, its share of what others use too, its spare child's."""
+        spare = [] if self.attempts else list(processes.children_of(self.process.pid))
+        return sum(map(processes.memory_of, [self.process.pid, *spare]))
 
     def wait_until_ready(self) -> None:
         """Raises ImportFailed with what the module's import raised."""
@@ -154,8 +189,10 @@ class WarmParent:
             raise ImportFailed(
                 _process_exception(f"The process that imports the pipeline's code {_how(code)}.")
             )
-        if failed := json.loads(packet).get("failed"):
+        told = json.loads(packet)
+        if failed := told.get("failed"):
             raise ImportFailed(StepException.model_validate(failed))
+        self.obstacle = told.get("obstacle")
 
     def fork(self, attempt: uuid.UUID, assignment: Assignment, lease: Lease) -> "AttemptProcess":
         work, their_work = socket.socketpair()
@@ -205,6 +242,8 @@ class AttemptProcess:
         self.attempt = attempt
         self.was_stopped = False
         self.timed_out = False
+        self.was_silent = False
+        self._pid: int | None = None
         self._assignment = to_line(assignment)
         self._work, self._log, self._status = work, log, status
         self._events: list[Event] = []
@@ -230,9 +269,14 @@ class AttemptProcess:
         log_limit: int,
         timeout: timedelta | None,
         grace: timedelta,
+        silence: timedelta,
     ) -> ChildEnd:
-        """Hand over the assignment and wait for the end of the process, passing on what it prints."""
+        """Hand over the assignment and wait for the end of the process, passing on what it prints.
+
+        A forked process that does nothing for the time of `silence` before the user's first line is killed.
+        """
         deadline = time.monotonic() + timeout.total_seconds() if timeout else None
+        vigil = Vigil(IMPORT_LIMIT if self.parent.key.process is StepProcess.SPAWN else silence)
         self._tail = tail = LogTail(on_log)
         shown = time.monotonic()
         with selectors.DefaultSelector() as selector:
@@ -248,6 +292,9 @@ class AttemptProcess:
                 if deadline is not None and time.monotonic() > deadline and not self.timed_out:
                     self.timed_out = True
                     self.stop(grace)
+                if not self.was_silent and vigil.is_in_vain(self._events, self._pid):
+                    self.was_silent = True
+                    self.parent.send({"op": "stop", "attempt": self.attempt, "grace": 0.0})
             self._drain(log_limit)
         self._close()
         return self._end()
@@ -310,6 +357,7 @@ class AttemptProcess:
     def _read_status(self) -> None:
         packet = self._status.recv(MAX_PACKET)
         fields = json.loads(packet) if packet else {}
+        self._pid = fields.get("pid", self._pid)
         if "exited" in fields:
             self._exit_code = fields["exited"]
         self._was_given_up = "given_up" in fields
@@ -330,6 +378,10 @@ class AttemptProcess:
     def _end(self) -> ChildEnd:
         failed = next((event.exception for event in self._events if isinstance(event, Failed)), None)
         is_completed = any(isinstance(event, Completed) for event in self._events)
+        was_silent = self.was_silent and not self._events
+        if not is_completed and failed is None and was_silent:
+            limit = int(IMPORT_LIMIT.total_seconds())
+            failed = _process_exception(f"Importing the pipeline's code took more than {limit} s.")
         if not is_completed and failed is None:
             failed = _process_exception(f"The step's process {_how(self._exit_code)}.")
         return ChildEnd(
@@ -340,12 +392,34 @@ class AttemptProcess:
             was_stopped=self.was_stopped and not self.timed_out,
             timed_out=self.timed_out,
             was_given_up=self._was_given_up and not is_completed,
+            was_silent=self.was_silent and self._started_at is None and not self.was_stopped,
             log=bytes(self._printed),
             metadata=self._noted["step"],
             run_metadata=self._noted["run"],
             was_shown_live=self._tail.has_shown,
             started_at=self._started_at,
         )
+
+
+class Vigil:
+    """Tells a process that hangs from one that is slow, until the user's first line runs."""
+
+    def __init__(self, patience: timedelta) -> None:
+        self._patience = patience.total_seconds()
+        self._since = time.monotonic()
+        self._is_over = False
+        self._worked = 0.0
+
+    def is_in_vain(self, events: Sequence[Event], pid: int | None) -> bool:
+        """Whether nothing was heard for too long. A process that loads its inputs may take its time, if it works."""
+        if self._is_over:
+            return False
+        if events and not isinstance(events[-1], Loading):
+            self._is_over = True
+            return False
+        if events and (worked := processes.seconds_worked(pid)) != self._worked:
+            self._worked, self._since = worked, time.monotonic()
+        return time.monotonic() - self._since > self._patience
 
 
 class LogTail:
@@ -371,14 +445,17 @@ class LogTail:
 
 
 class WarmParents:
-    """The warm parents of one worker, the least recently used of them given up when there are too many."""
+    """The warm parents of one worker, the least recently used of them given up when they are too many or too big."""
 
     def __init__(self, upbringing: Upbringing) -> None:
-        self._upbringing = upbringing
+        self.upbringing = upbringing
         self._parents: dict[ParentKey, WarmParent] = {}
         self._retired: list[WarmParent] = []
+        self._ended: list[WarmParent] = []
+        self._must_spawn: dict[ParentKey, tuple[str, float]] = {}
         self._lock = threading.Lock()
         self._key_locks: dict[ParentKey, threading.Lock] = {}
+        self._weigh_next = 0.0
         # A parent dies with the thread that started it (that is how the kernel counts), so one thread starts them all.
         self._nursery = ThreadPoolExecutor(max_workers=1, thread_name_prefix="nursery")
 
@@ -386,12 +463,23 @@ class WarmParents:
         self, key: ParentKey, attempt: uuid.UUID, assignment: Assignment, lease: Lease
     ) -> AttemptProcess:
         """A new child for the attempt; a parent that turns out to be gone is replaced once."""
+        parent = self._borrow(key)
         try:
-            return self._borrow(key).fork(attempt, assignment, lease)
+            return parent.fork(attempt, assignment, lease)
         except ParentLost:
             with self._lock:
-                self._parents.pop(key, None)
+                self._parents.pop(parent.key, None)
+                self._let_go(parent)
             return self._borrow(key).fork(attempt, assignment, lease)
+
+    def avoid_forking(self, key: ParentKey, reason: str) -> None:
+        """Spawn where forking is asked for, until a new import may have other manners."""
+        with self._lock:
+            until = time.monotonic() + self.upbringing.bounds.age.total_seconds()
+            self._must_spawn[key] = (reason, until)
+            if (parent := self._parents.pop(key, None)) is not None:
+                self._retired.append(parent)
+                self._end_idle_retired()
 
     def warm_up(self, key: ParentKey) -> None:
         """Start the parent unless there is one. Raises ImportFailed."""
@@ -400,6 +488,7 @@ class WarmParents:
     def give_back(self, parent: WarmParent) -> None:
         with self._lock:
             parent.attempts -= 1
+            parent.used = time.monotonic()
             self._end_idle_retired()
 
     def all(self) -> list[WarmParent]:
@@ -410,12 +499,33 @@ class WarmParents:
         for parent in self.all():
             parent.send({"op": "ping", "until": lease.until})
 
+    def tidy_up(self) -> None:
+        """End what nobody has used for long, and the least recently used while all together take too much memory."""
+        now, bounds = time.monotonic(), self.upbringing.bounds
+        with self._lock:
+            for parent in self._idle():
+                if now - parent.used > bounds.idle.total_seconds():
+                    self._retire(parent)
+            self._ended = [parent for parent in self._ended if parent.process.poll() is None]
+        if now < self._weigh_next:
+            return
+        self._weigh_next = now + MEMORY_INTERVAL
+        weights = {parent: parent.memory for parent in self.all()}
+        with self._lock:
+            for parent in self._idle():
+                if sum(weights.values()) <= bounds.memory:
+                    break
+                weights.pop(parent, None)
+                self._retire(parent)
+
     def end_all(self) -> None:
         """End every parent and with it everything that runs below."""
         everyone = self.all()
         with self._lock:
+            everyone += self._ended
             self._parents.clear()
             self._retired.clear()
+            self._ended.clear()
         for parent in everyone:
             parent.end()
         for parent in everyone:
@@ -425,36 +535,76 @@ class WarmParents:
                 parent.kill()
 
     def _borrow(self, key: ParentKey) -> WarmParent:
+        """The parent for this key, or one that spawns where it turns out that its children could not go on."""
+        if (reason := self._reason_to_spawn(key)) is None:
+            parent = self._borrow_as_asked(key)
+            if parent.obstacle is None:
+                return parent
+            reason = f"importing {key.module_source.rpartition('.')[0]} left {parent.obstacle}"
+            self.avoid_forking(key, reason)
+            self.give_back(parent)
+        spawning = self._borrow_as_asked(replace(key, process=StepProcess.SPAWN))
+        spawning.instead_of_forking = reason
+        return spawning
+
+    def _reason_to_spawn(self, key: ParentKey) -> str | None:
+        with self._lock:
+            reason, until = self._must_spawn.get(key, ("", 0.0))
+            if time.monotonic() < until:
+                return reason
+            self._must_spawn.pop(key, None)
+            return None
+
+    def _borrow_as_asked(self, key: ParentKey) -> WarmParent:
         with self._lock:
             key_lock = self._key_locks.setdefault(key, threading.Lock())
         with key_lock:
             with self._lock:
                 parent = self._parents.pop(key, None)
-                if parent is not None and not parent.is_fresh:
+                if parent is not None and not parent.is_fresh(self.upbringing):
                     self._retired.append(parent)
                     self._end_idle_retired()
                     parent = None
             if parent is None:
-                parent = self._nursery.submit(WarmParent, key, self._upbringing).result()
-                parent.wait_until_ready()
+                parent = self._bring_up(key)
             with self._lock:
                 parent.attempts += 1
-                self._parents[key] = (
-                    parent  # at the end: dicts keep order, so the first is the least recently used
-                )
+                # At the end: dicts keep order, so the first is the least recently used.
+                self._parents[key] = parent
                 self._retire_surplus()
             return parent
 
+    def _bring_up(self, key: ParentKey) -> WarmParent:
+        parent = self._nursery.submit(WarmParent, key, self.upbringing).result()
+        try:
+            parent.wait_until_ready()
+        except ImportFailed:
+            self._let_go(parent)
+            raise
+        return parent
+
+    def _let_go(self, parent: WarmParent) -> None:
+        parent.end()
+        self._ended.append(parent)
+
+    def _idle(self) -> list[WarmParent]:
+        """Those without attempts, the least recently used first."""
+        return [parent for parent in self._parents.values() if parent.attempts == 0]
+
     def _retire_surplus(self) -> None:
-        while len(self._parents) > MOST_PARENTS:
-            oldest = next(iter(self._parents))
-            self._retired.append(self._parents.pop(oldest))
+        """Idle ones go first; without any, the oldest goes when its attempts have ended."""
+        while (surplus := len(self._parents) - self.upbringing.bounds.number) > 0:
+            for parent in (self._idle() or list(self._parents.values()))[:surplus]:
+                self._retire(parent)
+
+    def _retire(self, parent: WarmParent) -> None:
+        self._retired.append(self._parents.pop(parent.key))
         self._end_idle_retired()
 
     def _end_idle_retired(self) -> None:
         for parent in [parent for parent in self._retired if parent.attempts == 0]:
             self._retired.remove(parent)
-            parent.end()
+            self._let_go(parent)
 
 
 def _how(exit_code: int | None) -> str:
@@ -470,5 +620,9 @@ def _process_exception(message: str) -> StepException:
     return StepException(type="ProcessDied", message=message, traceback="")
 
 
-def _today() -> date:
-    return datetime.now(UTC).astimezone().date()
+def _environment_for(python: Path, given: Mapping[str, str]) -> dict[str, str]:
+    """What user code sees of the environment; the programs of its own virtual environment come first."""
+    if python == Path(sys.executable):
+        return dict(given)
+    path = os.pathsep.join(filter(None, [str(python.parent), given.get("PATH", "")]))
+    return {**given, "PATH": path, "VIRTUAL_ENV": str(python.parent.parent)}

@@ -22,11 +22,13 @@ from django.db.models.functions import Now
 
 from runs_app import housekeeping, recording
 from runs_app.assignments import assignment_for
+from runs_app.environments import Build, BuildStopped, EnvironmentFailed, Environments
 from runs_app.models import StepAttempt, Worker
 from runs_app.plans import Plan, plan_of
 from runs_app.recording import StepOutcome
 from runs_app.warm_parents import (
     AttemptProcess,
+    Bounds,
     ChildEnd,
     ImportFailed,
     Lease,
@@ -37,12 +39,14 @@ from runs_app.warm_parents import (
 from templates_app.models import CodeArchive
 from zenweb.artifacts import store
 from zenweb.config.code_archive import unpack
+from zenweb.enums import StepProcess
 from zenweb.exceptions import ZenWebError
 from zenweb.execution.protocol import StepException
 
 logger = logging.getLogger(__name__)
 FAREWELL = 1.0  # seconds that a thread may need to notice that all is over
 T = TypeVar("T")
+NOT_WARMED_UP = (ImportFailed, EnvironmentFailed, BuildStopped)
 RECORDING_PAUSE = 0.5  # seconds between two tries to record an end while the database is away
 STOP_PAUSE = 0.15  # seconds between two looks for attempts that shall end
 
@@ -57,7 +61,8 @@ class StepWorker:
     def __init__(self, *, name: str, queues: Iterable[str], slots: int) -> None:
         self.name, self.queues, self.slots = name, sorted(queues), slots
         self.row, self.lease = self._register()
-        self.running: dict[uuid.UUID, AttemptProcess] = {}
+        self.running: dict[uuid.UUID, AttemptProcess | Build] = {}
+        self.environments = Environments(self.running)
         self.is_draining = False
         self.parents = WarmParents(
             Upbringing(
@@ -65,6 +70,12 @@ class StepWorker:
                 environment=settings.STEP_ENVIRONMENT,
                 scratch=_own_scratch(),
                 log=_folder("logs") / "steps.log",
+                bounds=Bounds(
+                    number=settings.WARM_PARENTS,
+                    memory=settings.WARM_PARENT_MEMORY,
+                    idle=settings.WARM_PARENT_IDLE,
+                    age=settings.WARM_PARENT_AGE,
+                ),
             )
         )
         self._over = threading.Event()
@@ -103,38 +114,55 @@ class StepWorker:
         recording.note_that_it_runs(attempt.step)
         try:
             outcome = self._execute(attempt, lease)
-        except GivenUp:
+        except (GivenUp, BuildStopped) as ended:
+            if isinstance(ended, BuildStopped) and not self.is_draining:
+                self._record(attempt, StepOutcome(was_stopped=True))
+                return
             reason = f"worker {self.name} stood still for longer than its lease, or was shut down"
             most = None if self.is_draining else settings.MAX_WORKER_DEATHS
             self._insist(attempt, lambda: recording.give_back(attempt, reason, most))
             return
         except ImportFailed as error:
             outcome = StepOutcome(exception=error.exception)
+        except EnvironmentFailed as error:
+            outcome = StepOutcome(exception=error.exception, is_unprepared=True, log_tail=error.log)
         except Exception as error:
             logger.exception("Attempt %s could not be run.", attempt.pk)
             outcome = StepOutcome(exception=_infrastructure_exception(error))
         self._record(attempt, outcome)
 
     def _execute(self, attempt: StepAttempt, lease: Lease) -> StepOutcome:
-        key = self._parent_key(attempt.step.run.deployment_id)
+        key = self._parent_key(attempt.step.run.deployment_id, attempt)
+        end = self._watch(attempt, key, lease)
+        if end.was_silent and not end.was_given_up and key.process is StepProcess.FORK:
+            # Nothing of the step has run: the same attempt goes on in a process that was not forked.
+            silence = f"{settings.CHILD_SILENCE.total_seconds():g}"
+            self.parents.avoid_forking(key, f"a forked one was silent for {silence} s and was killed")
+            end = self._watch(attempt, key, lease)
+        if end.was_given_up:
+            raise GivenUp
+        return _outcome(attempt, end)
+
+    def _watch(self, attempt: StepAttempt, key: ParentKey, lease: Lease) -> ChildEnd:
         process = self.parents.fork(key, attempt.id, assignment_for(attempt), lease)
+        if reason := process.parent.instead_of_forking:
+            sentence = f"Steps of this run get processes that import the code themselves: {reason}."
+            recording.note_once(attempt.step.run_id, sentence)
         self.running[attempt.id] = process
         close_old_connections()  # a pooled one goes back: the step may take hours
         try:
             timeout = attempt.step.settings.get("timeout")
-            end = process.watch(
+            return process.watch(
                 on_log=lambda text: _show(attempt, recording.append_log, text),
                 on_metadata=lambda noted: _show(attempt, recording.show_metadata, noted),
                 log_limit=settings.LOG_LIMIT,
                 timeout=timedelta(seconds=timeout) if timeout is not None else None,
                 grace=settings.STOP_GRACE,
+                silence=settings.CHILD_SILENCE,
             )
         finally:
             del self.running[attempt.id]
             self.parents.give_back(process.parent)
-        if end.was_given_up:
-            raise GivenUp
-        return _outcome(attempt, end)
 
     def _record(self, attempt: StepAttempt, outcome: StepOutcome) -> None:
         """A finished step is recorded, however long the database is away, as long as this worker counts as alive."""
@@ -167,14 +195,17 @@ class StepWorker:
     def _warm_up(self, deployment_id: uuid.UUID) -> None:
         try:
             self.parents.warm_up(self._parent_key(deployment_id))
-        except (ImportFailed, ObjectDoesNotExist, DatabaseError, ZenWebError) as error:
+        except (*NOT_WARMED_UP, ObjectDoesNotExist, DatabaseError, ZenWebError, OSError) as error:
             logger.info("Deployment %s could not be warmed up: %s", deployment_id, error)
         finally:
             connections.close_all()
 
-    def _parent_key(self, deployment_id: uuid.UUID) -> ParentKey:
+    def _parent_key(self, deployment_id: uuid.UUID, attempt: StepAttempt | None = None) -> ParentKey:
         plan = plan_of(deployment_id)
-        return ParentKey(self._code_root(plan), plan.spec.source)
+        python = self.environments.python_for(plan.requirements, attempt)
+        asked = attempt.step.settings.get("process") if attempt else plan.process
+        process = StepProcess(asked or settings.STEP_PROCESS)
+        return ParentKey(self._code_root(plan), plan.spec.source, python, process)
 
     def _code_root(self, plan: Plan) -> Path:
         """The folder with the deployment's code, unpacked once and shared by all attempts."""
@@ -226,6 +257,7 @@ class StepWorker:
         self.lease.until = until
         self.parents.ping(self.lease)
         self._stop_what_shall_end()
+        self.parents.tidy_up()
         self._housekeeper.tidy_up(self.row, self.queues)
         for deployment_id in self._housekeeper.newly_registered(self.queues):
             self.warm_up(deployment_id)
@@ -248,6 +280,7 @@ class StepWorker:
     def shut_down(self) -> None:
         """Take nothing new, let running steps finish within a limit, and give back the rest at once."""
         self.is_draining = True
+        self.environments.interrupt()
         deadline = time.monotonic() + settings.SHUTDOWN_LIMIT.total_seconds()
         while self.running and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.conf import settings
@@ -24,10 +24,11 @@ from templates_app.permissions import check_can_edit
 from templates_app.schema_validation import check_schema, pointer_to
 from zenweb.accounts.models import Project, User
 from zenweb.config.code_archive import check_archive
+from zenweb.config.requirements import MOST_REQUIREMENTS, checked_requirement
 from zenweb.config.spec import PipelineSpec
 from zenweb.config.suggestions import suggestion
 from zenweb.enums import ConcurrencyPolicy
-from zenweb.exceptions import EntityExists, FieldError, LocalStackRefused, ValidationFailed
+from zenweb.exceptions import AuthoringError, EntityExists, FieldError, LocalStackRefused, ValidationFailed
 
 NAME_LIMIT = 255
 LIMIT_FIELDS = ("max_concurrent_runs", "concurrency_policy")
@@ -112,6 +113,7 @@ def create_deployment(
     spec = _parse_spec(request.spec)
     _check_config_schema(request.config_schema, spec)
     check_name(request.pipeline)
+    request = replace(request, requirements=_checked_requirements(request.requirements))
     pipeline, _ = Pipeline.objects.get_or_create(
         project=project,
         name=request.pipeline,
@@ -261,6 +263,20 @@ def _parse_spec(fields: dict[str, Any]) -> PipelineSpec:
             sentence = f"Step {step.name} needs {', '.join(sorted(missing))}, which does not come before it."
             raise ValidationFailed([FieldError(f"/spec/steps/{index}", sentence)])
     return spec
+
+
+def _checked_requirements(lines: Sequence[str]) -> list[str]:
+    checked, errors = set[str](), list[FieldError]()
+    for index, line in enumerate(lines):
+        try:
+            checked.add(checked_requirement(line))
+        except AuthoringError as error:
+            errors.append(FieldError(f"/requirements/{index}", str(error)))
+    if len(lines) > MOST_REQUIREMENTS:
+        errors = [FieldError("/requirements", f"A pipeline may name {MOST_REQUIREMENTS} requirements.")]
+    if errors:
+        raise ValidationFailed(errors)
+    return sorted(checked)
 
 
 def _check_same_pipeline(template: RunTemplate, deployment: PipelineDeployment) -> None:

@@ -18,6 +18,7 @@ from zenweb.accounts.models import User
 from zenweb.accounts.services import default_project
 from zenweb.config.code_archive import pack
 from zenweb.config.config_schema import build_config_schema, build_config_template
+from zenweb.config.requirements import requirements_of
 from zenweb.config.source import import_source
 from zenweb.enums import TriggerChannel
 from zenweb.pipelines import Pipeline
@@ -29,7 +30,8 @@ def freeze(source: str, owner: User, stack: Stack, root: Path = PIPELINES) -> Pi
     """A deployment of the pipeline that `source` names in a module below `root`."""
     sys.path.insert(0, str(root))
     try:
-        spec = import_source(source, Pipeline).compile()
+        pipeline = import_source(source, Pipeline)
+        spec = pipeline.compile()
     finally:
         sys.path.remove(str(root))
     archive = pack(root)
@@ -43,6 +45,7 @@ def freeze(source: str, owner: User, stack: Stack, root: Path = PIPELINES) -> Pi
             spec=spec.model_dump(mode="json"),
             config_schema=build_config_schema(spec),
             config_template=build_config_template(spec),
+            requirements=requirements_of(pipeline.options, spec.settings, root),
             python_version=f"{sys.version_info.major}.{sys.version_info.minor}",
             client_version=__version__,
         ),

@@ -11,6 +11,7 @@ from zenweb.client import Client
 from zenweb.config.code_archive import pack
 from zenweb.config.compiler import compile_pipeline, configuration_of
 from zenweb.config.config_schema import build_config_schema, build_config_template
+from zenweb.config.requirements import requirements_of
 from zenweb.config.source import source_root
 from zenweb.config.spec import PipelineSpec
 from zenweb.exceptions import LocalStackRefused
@@ -59,7 +60,9 @@ def deploy(
     client: Client, pipeline: "Pipeline[..., Any]", spec: PipelineSpec, stack: StackResponse
 ) -> DeploymentResponse:
     """Store the pipeline's code and its spec. Nothing new is made of what is already there."""
-    archive = pack(source_root(pipeline))
+    root = source_root(pipeline)
+    requirements = requirements_of(pipeline.options, spec.settings, root)
+    archive = pack(root)
     client.upload_code_archive(archive)
     run_name = configuration_of(pipeline.options).run_name
     return client.create_deployment(
@@ -70,7 +73,7 @@ def deploy(
             "config_schema": build_config_schema(spec),
             "config_template": build_config_template(spec, run_name),
             "code_archive": archive.sha256,
-            "requirements": [],
+            "requirements": requirements,
             "python_version": f"{sys.version_info.major}.{sys.version_info.minor}",
             "client_version": __version__,
         }

@@ -61,6 +61,21 @@ _POLICY_WORDS = {
 }
 
 
+class StepProcess(StrEnum):
+    """Where the process of an attempt comes from."""
+
+    FORK = "fork"  # from a process that has imported the pipeline's module
+    SPAWN = "spawn"  # from nothing: an interpreter that imports the module itself
+
+
+class EnvironmentStatus(StrEnum):
+    """How far an environment is."""
+
+    MAKING = "making"
+    READY = "ready"
+    FAILED = "failed"
+
+
 class Orchestrator(StrEnum):
     """Who executes the steps of a stack."""
 

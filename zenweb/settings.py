@@ -1,7 +1,9 @@
 """Django settings: one file, fed by the environment. Nothing else on the server reads `os.environ`."""
 
 import os
+import sys
 from datetime import timedelta
+from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from zenweb import __version__
+from zenweb.enums import StepProcess
 
 
 def env(name: str, default: str = "") -> str:
@@ -46,6 +49,21 @@ def env_numbers(name: str) -> dict[str, int]:
             )
         numbers[key] = int(number)
     return numbers
+
+
+def env_choice(name: str, default: str, choices: type[StrEnum]) -> str:
+    value, known = env(name, default), [choice.value for choice in choices]
+    if value not in known:
+        raise ImproperlyConfigured(f"{name} must be one of {', '.join(known)}, not {value!r}.")
+    return value
+
+
+def environment_like(patterns: list[str]) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if any(fnmatchcase(name, pattern) for pattern in patterns)
+    }
 
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -243,11 +261,24 @@ LOG_LIMIT = env_int("ZENWEB_LOG_LIMIT", 20 * 1024 * 1024)
 STEP_ENVIRONMENT_PATTERNS = env_list(
     "ZENWEB_STEP_ENVIRONMENT", "PATH,HOME,USER,LANG,LC_*,TZ,TMPDIR,LD_LIBRARY_PATH,VIRTUAL_ENV,SSL_CERT_*"
 )
-STEP_ENVIRONMENT = {
-    name: value
-    for name, value in os.environ.items()
-    if any(fnmatchcase(name, pattern) for pattern in STEP_ENVIRONMENT_PATTERNS)
-}
+STEP_ENVIRONMENT = environment_like(STEP_ENVIRONMENT_PATTERNS)
+# Warm parents of one worker: how many, how much memory they may take together, for how long one may be idle, and
+# after what time one is replaced, because what a module computed at import grows stale.
+WARM_PARENTS = env_int("ZENWEB_WARM_PARENTS", 8)
+WARM_PARENT_MEMORY = env_int("ZENWEB_WARM_PARENT_MEMORY", 2048) * 2**20
+WARM_PARENT_IDLE = timedelta(seconds=env_int("ZENWEB_WARM_PARENT_IDLE", 15 * 60))
+WARM_PARENT_AGE = timedelta(seconds=env_int("ZENWEB_WARM_PARENT_AGE", 10 * 60))
+# A forked process that says nothing for so long before the user's first line hangs, and is started by spawn instead.
+CHILD_SILENCE = timedelta(seconds=env_int("ZENWEB_CHILD_SILENCE", 10))
+# Where steps say nothing themselves. macOS can fork, but its libraries cannot be forked.
+STEP_PROCESS = env_choice("ZENWEB_STEP_PROCESS", "spawn" if sys.platform == "darwin" else "fork", StepProcess)
+# Environments of pipelines with requirements. An installer runs strangers' code as well: it sees what steps see, and
+# what tells it where packages are.
+ENVIRONMENT_LIMIT = timedelta(seconds=env_int("ZENWEB_ENVIRONMENT_LIMIT", 10 * 60))
+INSTALLER_ENVIRONMENT_PATTERNS = env_list(
+    "ZENWEB_INSTALLER_ENVIRONMENT", "PIP_*,UV_*,*_PROXY,*_proxy,XDG_CACHE_HOME,REQUESTS_CA_BUNDLE"
+)
+INSTALLER_ENVIRONMENT = STEP_ENVIRONMENT | environment_like(INSTALLER_ENVIRONMENT_PATTERNS)
 ARTIFACT_STORE_URI = env("ZENWEB_ARTIFACT_STORE", str(DATA_DIR / "artifacts"))
 
 # Text and time

@@ -16,6 +16,7 @@ from zenweb.client import Client
 from zenweb.config.source import source_root
 from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import (
+    AuthoringError,
     CredentialsNotValid,
     DoesNotExist,
     EntityExists,
@@ -98,6 +99,15 @@ def connected(stacks, alices_key, tmp_path, monkeypatch):
     )
     # Packing all of this repository for each test would say nothing more.
     monkeypatch.setattr("zenweb.deployment.source_root", lambda p: source_root(p) / "tests" / "pipelines")
+
+
+def test_what_a_pipeline_needs_is_frozen_with_it():
+    needy = my_pipeline.with_options(requirements=["requests", "Pandas == 2.2"])
+    needy.create_run_template(name="needy")
+    assert PipelineDeployment.objects.get().requirements == ["pandas==2.2", "requests"]
+    with pytest.raises(AuthoringError, match="option of an installer"):
+        my_pipeline.with_options(requirements=["-e ."]).create_run_template(name="other")
+    assert RunTemplate.objects.count() == PipelineDeployment.objects.count() == 1
 
 
 def test_a_pipeline_becomes_a_template_with_its_schema_and_defaults():

@@ -179,10 +179,13 @@ def test_after_takes_names_results_and_steps_and_decides_the_order():
 
 
 def test_options_of_the_step_and_of_the_pipeline_become_settings():
-    slow = load.with_options(retry={"max_retries": 3, "delay": 2}, timeout=1.5, queue="gpu", priority=7)
+    slow = load.with_options(
+        retry={"max_retries": 3, "delay": 2}, timeout=1.5, queue="gpu", priority=7, process="spawn"
+    )
     settings = compiled(lambda: slow("x"), retry={"max_retries": 1}).steps[0].settings
     assert settings.retry.max_retries == 3
     assert (settings.timeout, settings.queue, settings.priority) == (1.5, "gpu", 7)
+    assert settings.process == "spawn"
     assert compiled(lambda: load("x"), retry={"max_retries": 1}).steps[0].settings.retry.max_retries == 1
 
 
@@ -288,6 +291,7 @@ def circle():
         (lambda: (load("x", id="a"), load("x", id="a")), r"already a step 'a'"),
         (lambda: load("x", id="a.b"), r"a name has letters"),
         (lambda: load.with_options(timeout=-1)("x"), r"Step 'load': timeout: Input should be greater than 0"),
+        (lambda: load.with_options(process="thread")("x"), r"process: Input should be 'fork' or 'spawn'"),
         (
             lambda: load.with_options(extra={"team": "y"})("x"),
             r"extra cannot be given inside of the pipeline",

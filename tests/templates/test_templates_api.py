@@ -172,6 +172,29 @@ def test_a_deployment_with_a_broken_spec_is_refused(rest: Client, deployment: Pi
     assert PipelineDeployment.objects.count() == 1
 
 
+def test_requirements_that_name_no_package_are_refused_each_at_its_place(
+    rest: Client, deployment: PipelineDeployment
+) -> None:
+    body = {
+        "pipeline": "p",
+        "stack": "celery",
+        "spec": deployment.spec,
+        "config_schema": deployment.config_schema,
+        "config_template": {},
+        "code_archive": deployment.code_archive.sha256,
+        "python_version": "3.11",
+        "client_version": "0.1.0",
+        "requirements": ["Pandas == 2.2", "--index-url https://example.com", "-e .", "requests"],
+    }
+    answer = post(rest, "/pipeline_deployments", body)
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/requirements/1", "/requirements/2"]
+    assert PipelineDeployment.objects.count() == 1
+    body["requirements"] = ["requests", "Pandas == 2.2"]
+    assert post(rest, "/pipeline_deployments", body).status_code == 200
+    assert PipelineDeployment.objects.get(pipeline__name="p").requirements == ["pandas==2.2", "requests"]
+
+
 @pytest.mark.parametrize(
     "header", ["", "Bearer ", "Bearer nonsense", "Bearer ZENKEY_bm9uc2Vuc2U=", "Basic abc"]
 )

@@ -330,7 +330,7 @@ def _settings(invocation: Invocation, configuration: PipelineRunConfiguration) -
         raise AuthoringError(f"{owner}: {error}.") from error
     said = {name: _seconds(options.get(name)) for name in StepSettings.model_fields}
     said |= {name: configuration[name] for name in PIPELINE_WIDE if said[name] is None}
-    overridden = {name: value for name in DIRECT_SETTINGS if (value := configured[name]) is not None}
+    overridden = {name: value for name in DIRECT_SETTINGS if (value := configured.get(name)) is not None}
     layers = [
         Resources.said_by(configuration.settings, configuration.queue),
         Resources.said_by(own_settings, options.get("queue")),

@@ -21,6 +21,8 @@ class StepOptions(TypedDict, total=False):
     """Seconds."""
     queue: str
     priority: int
+    process: str
+    """`spawn`: each attempt in an interpreter of its own, instead of forked (`fork`) from one that has imported."""
     parameters: dict[str, Any]
     settings: dict[str, Any]
     """`{"resources": {"queue", "gpu_count", "cpu_count", "memory"}}`, as ZenML's ResourceSettings; nothing else yet."""
@@ -48,6 +50,8 @@ class PipelineOptions(TypedDict, total=False):
     """Seconds that a whole run may take from the start of its first step."""
     execution_mode: str
     """What a failed step means for the others: continue_on_failure (default), stop_on_failure or fail_fast."""
+    requirements: "Iterable[str] | str | PathLike[str]"
+    """Packages beside ZenWeb that the steps need on workers; or a requirements file, seen from the code's folder."""
     tags: list[str]
     settings: dict[str, Any]
     run_name: str

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from zenweb.enums import ExecutionMode
+from zenweb.enums import ExecutionMode, StepProcess
 
 SPEC_VERSION: Final = 1
 DAY, YEAR = 86_400, 31_536_000  # seconds
@@ -43,7 +43,7 @@ class StepResources(SpecModel):
 
 
 class StepSettings(SpecModel):
-    """How a step is executed; None leaves the decision to the pipeline or the stack."""
+    """How a step is executed; None leaves the decision to the pipeline, the stack or the worker."""
 
     enable_cache: bool | None = None
     retry: StepRetry | None = None
@@ -55,6 +55,7 @@ class StepSettings(SpecModel):
     success_hook_source: str | None = None
     resources: StepResources | None = None
     """For the record. The queue among them stands in `queue`."""
+    process: StepProcess | None = None
 
 
 class OutputSpec(SpecModel):

@@ -46,6 +46,23 @@ def descendants_of(pid: int) -> Iterator[int]:
         waiting.extend(children_of(child))
 
 
+def memory_of(pid: int) -> int:
+    """Bytes: its own pages, and its share of those that it has in common with others (PSS); 0 where nobody says so."""
+    with suppress(OSError, StopIteration, ValueError):
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("Pss:")).split()[1]) * 1024
+    return 0
+
+
+def seconds_worked(pid: int | None) -> float:
+    """Processor time that a process has used; 0 where nobody says so."""
+    with suppress(OSError, ValueError, IndexError):
+        # After the name, which is in parentheses and may hold anything.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
+
+
 def send(pid: int, signal_number: int) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.kill(pid, signal_number)

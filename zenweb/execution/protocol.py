@@ -86,6 +86,12 @@ class StepException(Message):
     traceback: StorableText
 
 
+class Loading(Message):
+    """The step is imported; its inputs are loaded next, however long that takes."""
+
+    event: Literal["loading"] = "loading"
+
+
 class Started(Message):
     """The next thing that happens is the user's first line."""
 
@@ -115,8 +121,9 @@ class Failed(Message):
     exception: StepException
 
 
-Event = Started | OutputSaved | MetadataNoted | Completed | Failed
+Event = Loading | Started | OutputSaved | MetadataNoted | Completed | Failed
 _EVENTS: dict[str, type[Event]] = {
+    "loading": Loading,
     "started": Started,
     "output": OutputSaved,
     "metadata": MetadataNoted,

@@ -24,6 +24,7 @@ from zenweb.execution.protocol import (
     Event,
     Failed,
     InputArtifact,
+    Loading,
     OutputSaved,
     Started,
     StepException,
@@ -66,7 +67,9 @@ def prepare_steps(code_root: str) -> None:
 def run_attempt(
     step: Step[..., Any], assignment: Assignment, emit: Emit, *, is_timed: bool = True
 ) -> BaseException | None:
-    """Run the step and its hook and emit `started`, an `output` each, then `completed` or `failed`.
+    """Run the step and its hook.
+
+    Emits `loading` if it has inputs, `started`, an `output` each, then `completed` or `failed`.
 
     What the step raised is returned, not raised: it is a result like any other. `is_timed`: somebody ends this
     process when the step's time is up.
@@ -92,6 +95,8 @@ def run_attempt(
 
 
 def _run(step: Step[..., Any], assignment: Assignment, emit: Emit) -> dict[str, StoredArtifact]:
+    if assignment.inputs:
+        emit(Loading())
     arguments = _arguments(step, assignment)
     emit(Started())
     result = step.entrypoint(**arguments)

@@ -7,7 +7,9 @@ standard input. The worker's packets:
     {"op": "stop", "attempt": id, "grace": seconds}
     {"op": "ping", "until": moment}
 
-The first packet back says whether the import went well. On an attempt's status socket follow its `pid` and, once it
+The first packet back says whether the import went well, and whether it left behind what stands against forking; then
+the worker ends this process, and starts one that `spawns`: it imports nothing, and each of its children starts an
+interpreter that does. On an attempt's status socket follow its `pid` and, once it
 and everything below it is gone, how it `exited`. The parent ends all it started when the worker's socket closes or
 the moment (of the monotonic clock, which both share) has passed until which the worker surely holds its steps, so that
 nobody else can start a step while an attempt at it still lives. An attempt that was ended so, or that was asked for
@@ -38,7 +40,7 @@ from pydantic import BaseModel
 
 from zenweb.artifacts import materializers
 from zenweb.config.source import import_source, importing_for_execution
-from zenweb.execution import processes
+from zenweb.execution import fork_obstacles, processes
 from zenweb.execution.protocol import Assignment, Event, Failed, Started, to_line
 from zenweb.execution.runner import describe, prepare_steps, run_attempt
 from zenweb.steps import Step
@@ -72,6 +74,8 @@ class Orders(BaseModel):
     """Where each attempt gets a folder for temporary files, removed with it."""
     lease: float
     """Seconds after the import within which the worker has to say until when it holds its steps."""
+    spawns: bool = False
+    """Each attempt gets an interpreter of its own."""
 
 
 @dataclass
@@ -98,30 +102,43 @@ def main() -> None:
     processes.die_with_parent()
     processes.adopt_orphans()
     try:
-        _import(orders)
+        obstacle = None if orders.spawns else _import_to_fork(orders)
     except (Exception, SystemExit) as error:  # noqa: BLE001  # told to the worker
         _send(control, {"failed": describe(error).model_dump()})
         return
     # From here on it sees for itself when its worker dies, and must then live on to end what its attempts started.
     processes.outlive_parent()
-    _send(control, {"ready": os.getpid()})
+    _send(control, {"ready": os.getpid(), "obstacle": obstacle})
     WarmParent(control, orders).serve()
 
 
-def _import(orders: Orders) -> None:
-    os.chdir(orders.code_root)
-    sys.path.insert(0, orders.code_root)
+def enter(code_root: str) -> None:
+    """Have the pipeline's code found, and its files where its author has them."""
+    os.chdir(code_root)
+    sys.path.insert(0, code_root)
+
+
+def import_module(orders: Orders) -> None:
+    with importing_for_execution():
+        import_source(orders.module_source)
+
+
+def _import_to_fork(orders: Orders) -> str | None:
+    """Import the module; what stands against forking afterwards."""
+    enter(orders.code_root)
     environment = os.environ  # noqa: TID251  # to change it for what is imported, not to be configured by it
     given = {name: environment.get(name) for name in THREAD_VARIABLES}
     environment.update(dict.fromkeys(THREAD_VARIABLES, "1"))
-    with importing_for_execution():
-        import_source(orders.module_source)
+    sockets = fork_obstacles.open_sockets()
+    import_module(orders)
     materializers.preload()
     prepare_steps(orders.code_root)
     for name, value in given.items():
-        environment.pop(name) if value is None else environment.update({name: value})
+        environment.pop(name, None) if value is None else environment.update({name: value})
     gc.collect()
+    obstacle = fork_obstacles.obstacle_to_forking(sockets)
     gc.freeze()  # a child's collector must not touch, and so copy, the pages it shares with this process
+    return obstacle
 
 
 class WarmParent:
@@ -129,6 +146,7 @@ class WarmParent:
 
     def __init__(self, control: socket.socket, orders: Orders) -> None:
         self.control = control
+        self.orders = orders
         self.scratch = Path(orders.scratch)
         self.until = time.monotonic() + orders.lease
         self.children: dict[int, Child] = {}
@@ -236,27 +254,21 @@ class WarmParent:
             self.selector.close()
             self.control.close()
             os.close(self.wakeup_read)
+            if self.orders.spawns:
+                self._start_interpreter(orders)
             _reseed()
             _rehearse()
-            attempt, descriptors, _, _ = socket.recv_fds(orders, MAX_PACKET, 2)
-            orders.close()
-            if attempt:
-                self._run(attempt.decode(), *descriptors)
+            attend_once(orders, self.orders.scratch)
             code = 0
         finally:
             _flush()
             os._exit(code)
 
-    def _run(self, attempt: str, work: int, log: int) -> None:
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        os.close(log)
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):
-                # Each line is seen when it is printed, and the last ones of a process that dies are not lost.
-                stream.reconfigure(line_buffering=True)
-        _use_for_temporary_files(self.scratch / attempt)
-        _attend(socket.socket(fileno=work))
+    def _start_interpreter(self, orders: socket.socket) -> None:
+        """Become another program, which keeps this process's number, its parent and what it promised the kernel."""
+        orders.set_inheritable(True)
+        module = [sys.executable, "-P", "-m", "zenweb.execution.spawned_child"]
+        os.execv(sys.executable, [*module, self.orders.model_dump_json(), str(orders.fileno())])  # noqa: S606
 
     def _stop(self, attempt: str, grace: float) -> None:
         for child in self.children.values():
@@ -319,15 +331,34 @@ def _reap() -> list[tuple[int, int]]:
     return ended
 
 
-def _attend(work: socket.socket) -> None:
+def attend_once(orders: socket.socket, scratch: str, prepare: Callable[[], None] = lambda: None) -> None:
+    """In the child: wait for an attempt and run it."""
+    attempt, descriptors, _, _ = socket.recv_fds(orders, MAX_PACKET, 2)
+    orders.close()
+    if not attempt:
+        return
+    work, log = descriptors
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Each line is seen when it is printed, and the last ones of a process that dies are not lost.
+            stream.reconfigure(line_buffering=True)
+    _use_for_temporary_files(Path(scratch, attempt.decode()))
+    _attend(socket.socket(fileno=work), prepare)
+
+
+def _attend(work: socket.socket, prepare: Callable[[], None]) -> None:
     """Read the assignment, run it, and tell the worker each event."""
     lines = work.makefile("rb")
     assignment = Assignment.model_validate_json(lines.readline())
     emit = _emitter(work)
     try:
+        prepare()
         with importing_for_execution():
             step = import_source(assignment.source, Step)
-    except Exception as error:  # noqa: BLE001  # recorded as the step's failure
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # recorded as the step's failure
         emit(Failed(exception=describe(error)))
         return
     run_attempt(step, assignment, emit)

@@ -1,0 +1,261 @@
+"""Environments of pipelines with requirements are really made, by the installers that there are."""
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+import pytest
+
+from runs_app.environments import Build, Recipe
+from runs_app.models import ArtifactVersion, Environment, PipelineRun, StepAttempt, StepRun, Worker
+from runs_app.services import stop_run
+from runs_app.worker import StepWorker
+from templates_app.models import RunTemplate, Stack
+from tests.factories import freeze, launch, make_template
+from tests.packages import make_slow_package, make_tiny_wheel
+from tests.runs.test_worker import finished, in_background, wait_for
+from zenweb.accounts.models import User
+from zenweb.artifacts import materializers
+from zenweb.enums import ExecutionStatus
+from zenweb.execution.environment_builder import FAILED
+
+pytestmark = pytest.mark.django_db(transaction=True)
+BUILD_LIMIT = 120  # seconds: the SDK's own packages may have to be downloaded
+
+
+@pytest.fixture(autouse=True)
+def packages(tmp_path: Path, settings: Any) -> Path:
+    """Where installers look for packages beside their index."""
+    folder = tmp_path / "packages"
+    folder.mkdir()
+    settings.INSTALLER_ENVIRONMENT = {
+        **settings.INSTALLER_ENVIRONMENT,
+        "UV_FIND_LINKS": str(folder),
+        "PIP_FIND_LINKS": str(folder),
+    }
+    return folder
+
+
+@pytest.fixture
+def worker(own_data_folder: Path) -> Iterator[StepWorker]:
+    worker = StepWorker(name="w1", queues=["default"], slots=2)
+    worker.start()
+    yield worker
+    worker.shut_down()
+
+
+@pytest.fixture
+def make(stacks: dict[str, Stack], alice: User) -> Callable[[str], RunTemplate]:
+    return lambda name: make_template(freeze(f"needy.{name}", alice, stacks["celery"]), alice, name)
+
+
+@pytest.fixture
+def slow(make: Callable[[str], RunTemplate], packages: Path, tmp_path: Path) -> RunTemplate:
+    """Its environment is being made for ever."""
+    make_slow_package(packages, tmp_path)
+    return make("slow_pipeline")
+
+
+def without_uv(settings: Any) -> None:
+    path = settings.INSTALLER_ENVIRONMENT["PATH"].split(os.pathsep)
+    kept = [folder for folder in path if not Path(folder, "uv").exists()]
+    settings.INSTALLER_ENVIRONMENT = {**settings.INSTALLER_ENVIRONMENT, "PATH": os.pathsep.join(kept)}
+
+
+def environments(data: Path) -> list[str]:
+    """What lies where environments are made, but for locks, notes and the SDK's wheel."""
+    names = [path.name for path in (data / "environments").iterdir() if path.is_dir()]
+    return [name for name in names if not name.startswith("zenweb-")]
+
+
+def sentences(run: PipelineRun) -> str:
+    return "\n".join(run.events.values_list("sentence", flat=True))
+
+
+def what_it_found(run: PipelineRun) -> dict[str, str]:
+    version = ArtifactVersion.objects.get(producer_step__run=run)
+    return materializers.load(version.uri, version.materializer)
+
+
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+def test_steps_run_in_the_environment_that_their_pipeline_names(
+    installer: str,
+    make: Callable[[str], RunTemplate],
+    alice: User,
+    packages: Path,
+    settings: Any,
+    own_data_folder: Path,
+) -> None:
+    if installer == "pip":
+        without_uv(settings)
+    elif shutil.which("uv") is None:
+        pytest.skip("there is no uv here")
+    make_tiny_wheel(packages)
+    template = make("needy_pipeline")
+    runs = [launch(template, alice) for _ in range(2)]
+    workers = [StepWorker(name=name, queues=["default"], slots=1) for name in ("w1", "w2")]
+    for worker in workers:
+        worker.start()
+    working = [in_background(lambda one=one: one.run_ready_steps("default")) for one in workers]
+    for thread in working:
+        thread.join(BUILD_LIMIT)
+    assert [finished(run).status for run in runs] == [ExecutionStatus.COMPLETED] * 2, runs[0].status_reason
+    environment = Environment.objects.get()
+    folder = own_data_folder / "environments" / environment.hash
+    for run in runs:
+        found = what_it_found(run)
+        assert found["zenweb_tests_tiny"] == "1.0"
+        assert found["prefix"] == found["VIRTUAL_ENV"] == str(folder)
+        assert found["program"] == str(folder / "bin" / "tiny-says")
+        assert found["said"] == "I am 1.0"
+        absent = ("django", "zenweb.settings", "zenweb.api", "runs_app", "templates_app", "numpy")
+        assert {found[module] for module in absent} == {"is not there"}
+        assert f"Environment {environment.hash} was made in" in sentences(run)
+    assert environments(own_data_folder) == [environment.hash]
+    assert (environment.status, environment.requirements) == ("ready", ["zenweb-tests-tiny==1.0"])
+    assert environment.made_at is not None
+    later = launch(template, alice)
+    workers[0].run_ready_steps("default")
+    assert finished(later).status == ExecutionStatus.COMPLETED
+    assert "Environment" not in sentences(later)
+    for worker in workers:
+        worker.shut_down()
+
+
+def test_a_failure_is_the_runs_and_a_later_run_tries_again(
+    make: Callable[[str], RunTemplate], alice: User, worker: StepWorker, packages: Path, own_data_folder: Path
+) -> None:
+    make_tiny_wheel(packages)
+    template = make("impossible_pipeline")
+    run = launch(template, alice)
+    worker.run_ready_steps("default")
+    assert finished(run).status == ExecutionStatus.FAILED
+    assert "EnvironmentFailed: Environment" in run.status_reason
+    said = run.status_reason.partition("last lines:")[2]
+    assert said.count("no version of zenweb-tests-tiny==99") == 1 or "No matching distribution" in said
+    assert said.strip() in StepAttempt.objects.get(step__run=run).log_tail
+    steps = {step.name: step for step in run.steps.all()}
+    failed = [step for step in steps.values() if step.status == ExecutionStatus.FAILED]
+    assert [step.attempt for step in failed] == [1]  # not tried again, however often the step itself would be
+    other = next(step for step in steps.values() if step not in failed)
+    assert (other.status, other.attempt) == (ExecutionStatus.STOPPED, 0)
+    assert other.status_reason == "It was not started, because the run could not be prepared."
+    assert Environment.objects.get().status == "failed"
+    assert "zenweb-tests-tiny==99" in Environment.objects.get().log_tail
+    assert not environments(own_data_folder)
+    assert Worker.objects.get(pk=worker.row.pk).is_alive
+    make_tiny_wheel(packages, "99")
+    again = launch(template, alice)
+    worker.run_ready_steps("default")
+    assert finished(again).status == ExecutionStatus.COMPLETED, again.status_reason
+
+
+def test_while_it_is_made_the_step_says_so_the_worker_lives_and_stop_ends_it(
+    slow: RunTemplate, alice: User, worker: StepWorker, tmp_path: Path, own_data_folder: Path, rest: Any
+) -> None:
+    run = launch(slow, alice)
+    working = in_background(lambda: worker.run_ready_steps("default"))
+    step = run.steps.get()
+    wait_for(
+        lambda: "is being made" in str(rest.get(f"/api/v1/steps/{step.id}").json()["body"]["status_reason"]),
+        30,
+    )
+    builds = int(wait_for((tmp_path / "builds").exists, 60) and (tmp_path / "builds").read_text())
+    beat = Worker.objects.get(pk=worker.row.pk).beat
+    wait_for(lambda: Worker.objects.get(pk=worker.row.pk).beat > beat + 1)
+    assert run.events.filter(sentence__endswith="(zenweb-tests-tiny-slow) is being made.").count() == 1
+    asked = time.monotonic()
+    stop_run(actor=alice, run=run)
+    working.join(15)
+    assert time.monotonic() - asked < 5
+    assert finished(run).status == ExecutionStatus.STOPPED
+    assert not psutil.pid_exists(builds)
+    assert not environments(own_data_folder)
+    assert Environment.objects.get().status == "failed"
+
+
+def test_a_shut_down_worker_ends_what_it_makes_and_gives_the_step_back(
+    slow: RunTemplate, alice: User, tmp_path: Path, own_data_folder: Path
+) -> None:
+    worker = StepWorker(name="w1", queues=["default"], slots=1)
+    run = launch(slow, alice)
+    working = in_background(lambda: worker.run_ready_steps("default"))
+    wait_for((tmp_path / "builds").exists, 60)
+    worker.start()
+    worker.shut_down()
+    working.join(10)
+    step = StepRun.objects.get(run=run)
+    assert (step.status, step.worker_deaths) == (ExecutionStatus.RETRYING, 0)
+    assert not psutil.pid_exists(int((tmp_path / "builds").read_text()))
+    assert not environments(own_data_folder)
+
+
+def test_what_takes_too_long_fails(
+    slow: RunTemplate, alice: User, worker: StepWorker, settings: Any, tmp_path: Path
+) -> None:
+    settings.ENVIRONMENT_LIMIT /= 100
+    run = launch(slow, alice)
+    worker.run_ready_steps("default")
+    assert finished(run).status == ExecutionStatus.FAILED
+    assert "It took longer than 6 s and was ended." in run.status_reason
+
+
+def test_a_killed_build_leaves_nothing_that_looks_finished(
+    slow: RunTemplate, alice: User, worker: StepWorker, tmp_path: Path, own_data_folder: Path
+) -> None:
+    run = launch(slow, alice)
+    working = in_background(lambda: worker.run_ready_steps("default"))
+    wait_for((tmp_path / "builds").exists, 60)
+    try:
+        build = next(running for running in list(worker.running.values()))
+        build.process.send_signal(signal.SIGKILL)
+        working.join(10)
+    finally:
+        orphan = psutil.Process(int((tmp_path / "builds").read_text()))
+        orphan.kill()
+    assert finished(run).status == ExecutionStatus.FAILED
+    assert f"ended with {-signal.SIGKILL}" in run.status_reason or "cannot be made" in run.status_reason
+    left = environments(own_data_folder)
+    assert len(left) == 1
+    assert left[0].startswith(".")
+    StepWorker(name="w2", queues=["default"], slots=1).shut_down()
+    assert not environments(own_data_folder)
+
+
+def test_the_first_failure_answers_all_that_waited_for_it(own_data_folder: Path) -> None:
+    recipe = Recipe(("zenweb-tests-tiny==1.0",))
+    recipe.folder.parent.mkdir(parents=True)
+    with (recipe.folder.parent / f".{recipe.hash}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # as somebody who makes it
+        build = Build(recipe)
+        answer: list[int] = []
+        waiting = in_background(lambda: answer.append(build.watch(lambda line: None)))
+        wait_for(lambda: is_waiting_for(lock, build))
+        failure = {"moment": time.monotonic(), "reason": "the index said no"}
+        (recipe.folder.parent / f".{recipe.hash}.failed").write_text(json.dumps(failure))
+    waiting.join(10)
+    assert (answer, list(build.tail)) == ([FAILED], ["the index said no"])
+    assert not environments(own_data_folder)
+
+
+def is_waiting_for(lock: IO[str], build: Build) -> bool:
+    with suppress(psutil.Error):
+        return lock.name in {opened.path for opened in psutil.Process(build.process.pid).open_files()}
+    return False
+
+
+def test_what_decides_the_content_decides_the_hash() -> None:
+    hashes = {
+        Recipe(requirements).hash for requirements in [("a==1", "b==1"), ("b==1", "a==1"), ("a==2", "b==1")]
+    }
+    assert len(hashes) == 2
+    assert Recipe(("a==1",)).python != Path(sys.executable)
