@@ -195,15 +195,21 @@ def test_a_shut_down_worker_gives_its_steps_back(
 
 
 def test_a_worker_paused_between_its_claim_and_its_order_starts_nothing(
-    fragile: RunTemplate, alice: User, worker: StepWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fragile: RunTemplate, alice: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    worker = StepWorker(
+        name="w1", queues=["default"], slots=1
+    )  # without a heart, which would renew the lease
+
     def pause(attempt: StepAttempt) -> Assignment:
         worker.lease.until = 0.0
         return assignment_for(attempt)
 
     monkeypatch.setattr("runs_app.worker.assignment_for", pause)
     launch(fragile, alice, {"steps": {"ends": {"parameters": {"folder": str(tmp_path)}}}})
-    worker.run_ready_steps("default")
+    done = worker.run_ready_steps("default")
+    worker.shut_down()
+    assert done == 1
     assert not list(tmp_path.glob("started-*"))
     assert StepAttempt.objects.get(number=1).status == ExecutionStatus.RETRIED
     assert not StepRun.objects.filter(status=ExecutionStatus.FAILED).exists()
