@@ -13,7 +13,7 @@ from runs_app.models import PipelineRun, StepAttempt, StepRun
 from templates_app.models import RunTemplate
 from tests.faults import database
 from tests.faults.conftest import Launch
-from tests.faults.machine import IS_LONG, LEASE, SEED, Machine, Witness, trigger, wait_for
+from tests.faults.machine import IS_LONG, LEASE, SEED, Machine, Witness, figures, trigger, wait_for
 from tests.faults.test_dying_workers import WORKING, assert_that_each_end_is_recorded_once, wait_until_over
 from zenweb.api.errors import NO_DATABASE
 from zenweb.enums import ExecutionStatus
@@ -50,6 +50,7 @@ def test_runs_accepted_while_the_database_is_restarted_all_end(
                 refused.append(answer.headers["Retry-After"])
             time.sleep(0.1)
         restarting.result()
+    figures.append(f"PostgreSQL, {RESTARTS} restarts: {len(accepted)} accepted, {len(refused)} refused (503)")
     runs = list(PipelineRun.objects.all())
     assert set(accepted) <= {str(run.pk) for run in runs}
     assert len(accepted) > 5 * RESTARTS / 2
