@@ -7,8 +7,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
 
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connections
@@ -17,19 +16,21 @@ from django.utils import timezone
 from runs_app import recording, waiting
 from runs_app.dispatch import wake_workers
 from runs_app.models import PipelineRun, StepRun, Worker
+from runs_app.observation import Observer
 from runs_app.schedules import fire_due_schedules
 from templates_app.models import RunTemplateVersion
 
 logger = logging.getLogger(__name__)
 INTERVAL = 1.0  # seconds
-STALE_AFTER = timedelta(seconds=1)
 
 
 class Housekeeper:
-    """Watches other workers by whether their counters move over its own monotonic clock, so no clock can mislead it."""
+    """Judges by counters and by its own monotonic clock: clocks that are wrong, or set right, end nothing."""
 
     def __init__(self) -> None:
-        self._seen: dict[uuid.UUID, tuple[int, float]] = {}
+        self._workers = Observer(settings.WORKER_LEASE)
+        self._callers = Observer(settings.LOCAL_RUN_LEASE)
+        self._stopwatch = Stopwatch()
         self._next = 0.0
         self._looked_at = timezone.now()
 
@@ -38,10 +39,11 @@ class Housekeeper:
         if now < self._next:
             return
         self._next = now + INTERVAL
-        self._bury_the_dead(worker, now)
+        self._bury_the_dead(worker)
         wake_for_forgotten_steps(queues)
-        _end_lapsed_runs()
-        end_overdue_runs()
+        self._end_abandoned_runs()
+        for run in self._stopwatch.overdue():
+            recording.time_out(run)
         recording.admit_forgotten()
         note_unserved_queues()
 
@@ -55,18 +57,44 @@ class Housekeeper:
             self._looked_at = found[-1][0]
         return [deployment_id for _, deployment_id in found]
 
-    def _bury_the_dead(self, worker: Worker, now: float) -> None:
-        alive = dict(Worker.objects.alive().exclude(pk=worker.pk).values_list("pk", "beat"))
-        self._seen = {pk: seen for pk, seen in self._seen.items() if pk in alive}
-        for pk, beat in alive.items():
-            last_beat, since = self._seen.get(pk, (None, now))
-            if beat != last_beat:
-                self._seen[pk] = (beat, now)
-            elif now - since > settings.WORKER_LEASE.total_seconds():
-                silent = Worker.objects.get(pk=pk)
-                reason = f"died (silent for {int(now - since)} s)"
-                if recording.bury_worker(silent, reason, settings.MAX_WORKER_DEATHS, beat=beat):
-                    logger.warning("Worker %s %s.", silent.name, reason)
+    def _bury_the_dead(self, worker: Worker) -> None:
+        """The one place where the dead are found."""
+        beats = dict(Worker.objects.alive().exclude(pk=worker.pk).values_list("pk", "beat"))
+        for pk, seconds in self._workers.silent(beats).items():
+            silent = Worker.objects.get(pk=pk)
+            reason = f"died (silent for {int(seconds)} s)"
+            if recording.bury_worker(silent, reason, settings.MAX_WORKER_DEATHS, beat=beats[pk]):
+                logger.warning("Worker %s %s.", silent.name, reason)
+
+    def _end_abandoned_runs(self) -> None:
+        beats = dict(PipelineRun.objects.called_locally().values_list("pk", "caller_beat"))
+        for pk in self._callers.silent(beats):
+            recording.fail_abandoned_run(pk, beats[pk])
+
+
+class Stopwatch:
+    """Counts how long runs with a time limit take; what one worker has counted, others go on from."""
+
+    NOTED_EVERY = 5.0  # seconds
+
+    def __init__(self) -> None:
+        self._counted: dict[uuid.UUID, tuple[float, float]] = {}
+
+    def overdue(self) -> Iterator[PipelineRun]:
+        """Runs that go on for longer than they may."""
+        now = time.monotonic()
+        limited = list(PipelineRun.objects.with_time_limit())
+        self._counted = {run.pk: self._counted.get(run.pk, (0.0, now)) for run in limited}
+        for run in limited:
+            seconds, since = self._counted[run.pk]
+            spent = seconds + now - since
+            if run.seconds_spent > spent:
+                spent = run.seconds_spent
+                self._counted[run.pk] = (spent, now)
+            if run.timeout is not None and spent > run.timeout:
+                yield run
+            elif spent > run.seconds_spent + self.NOTED_EVERY:
+                recording.note_time_spent(run, spent)
 
 
 def keep_schedules(over: threading.Event) -> None:
@@ -87,9 +115,9 @@ def keep_schedules(over: threading.Event) -> None:
 
 
 def wake_for_forgotten_steps(queues: Sequence[str]) -> None:
-    """A step that is ready for a while had its ring lost, or waits its turn: ringing again harms nobody."""
-    stale = StepRun.objects.ready(timezone.now() - STALE_AFTER).filter(queue__in=queues)
-    if queues_in_need := sorted(stale.order_by().values_list("queue", flat=True).distinct()):
+    """A step that is ready may have had its ring lost, or waits its turn: ringing again harms nobody."""
+    ready = StepRun.objects.ready(timezone.now()).filter(queue__in=queues)
+    if queues_in_need := sorted(ready.order_by().values_list("queue", flat=True).distinct()):
         wake_workers(queues_in_need)
 
 
@@ -98,13 +126,3 @@ def note_unserved_queues() -> None:
     for run_id, sentences in waiting.unserved().items():
         for queue, sentence in sentences.items():
             recording.note_unserved(run_id, queue, sentence)
-
-
-def end_overdue_runs() -> None:
-    for run in PipelineRun.objects.overdue(timezone.now()):
-        recording.time_out(run)
-
-
-def _end_lapsed_runs() -> None:
-    for run in PipelineRun.objects.filter(lease_until__lt=timezone.now()).select_related("pipeline"):
-        recording.fail_lapsed_run(run)

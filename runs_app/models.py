@@ -92,11 +92,12 @@ class PipelineRun(Execution):
         choices=[(mode.value, mode.value) for mode in ExecutionMode],
         default=ExecutionMode.CONTINUE_ON_FAILURE,
     )
+    seconds_spent = models.FloatField(default=0, help_text="Counted so far, where there is a limit.")
     # Since when it waits until its template may run one more. Null: it does not, and holds a place of its template.
     queued_at = models.DateTimeField(null=True, blank=True)
     priority = models.IntegerField(default=0, help_text="The highest of its steps': who waits less.")
-    # A run of the local stack belongs to the process that called it, which must keep saying that it lives.
-    lease_until = models.DateTimeField(null=True, blank=True)
+    # A run of the local stack belongs to the process that called it, which keeps moving this while it lives.
+    caller_beat = models.PositiveBigIntegerField(null=True, blank=True)
 
     objects = PipelineRunQuerySet.as_manager()
 
@@ -110,7 +111,7 @@ class PipelineRun(Execution):
             models.Index(fields=["status", "-created"], name="run_status_created"),
             models.Index(fields=["template", "-created"], name="run_template_created"),
             models.Index(fields=["pipeline", "-created"], name="run_pipeline_created"),
-            models.Index(fields=["lease_until"], condition=Q(lease_until__isnull=False), name="run_lease"),
+            models.Index(fields=["caller_beat"], condition=Q(caller_beat__isnull=False), name="run_caller"),
             models.Index(
                 fields=["template", "-priority", "index"],
                 condition=Q(queued_at__isnull=False),
@@ -150,8 +151,10 @@ class StepRun(Execution):
     # The graph, as each step sees it: how many steps it still waits for, and the indexes of those that wait for it.
     waits_for = models.PositiveIntegerField(default=0)
     downstream = JSONField(default=list)
-    # Since when a worker may take it (in the future: a retry's delay). Null: not yet, or taken, or over.
+    # Since when it waits for a worker. Null: not yet, or taken, or over.
     ready_at = models.DateTimeField(null=True, blank=True)
+    # Of a retry with a delay. Only this is judged by the clock, which may differ between machines.
+    delayed_until = models.DateTimeField(null=True, blank=True)
     attempt = models.PositiveIntegerField(default=0)
     failures = models.PositiveIntegerField(
         default=0, help_text="Attempts that its own code or process ended."

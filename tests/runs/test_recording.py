@@ -138,8 +138,8 @@ def test_a_retry_waits_for_its_delay(run: PipelineRun, worker: Worker) -> None:
     recording.record_end(claim(worker), FAILURE)
     step = StepRun.objects.get(run=run, name="trainer")
     assert step.status == ExecutionStatus.RETRYING
-    assert step.ready_at is not None
-    assert 50 < (step.ready_at - timezone.now()).total_seconds() <= 60
+    assert step.delayed_until is not None
+    assert 50 < (step.delayed_until - timezone.now()).total_seconds() <= 60
     assert recording.claim_ready_step(worker, "default") is None
 
 

@@ -1,5 +1,6 @@
 """How a step is run, and who has the last word about it: the step of the run, the run, the step, the pipeline."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -8,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from runs_app import recording
-from runs_app.housekeeping import end_overdue_runs
+from runs_app.housekeeping import Stopwatch
 from runs_app.models import PipelineRun, StepAttempt, StepRun, Worker
 from runs_app.recording import StepOutcome
 from templates_app.models import RunTemplate, Stack
@@ -197,9 +198,9 @@ def test_a_backoff_grows_no_further_than_a_day(settled: RunTemplate, alice: User
     StepRun.objects.update(failures=900)
     step = claim(worker).step
     recording.record_end(StepAttempt.objects.get(step=step), FAILURE)
-    ready_at = StepRun.objects.get(pk=step.pk).ready_at
-    assert ready_at is not None
-    assert ready_at - timezone.now() <= timedelta(days=1)
+    delayed_until = StepRun.objects.get(pk=step.pk).delayed_until
+    assert delayed_until is not None
+    assert delayed_until - timezone.now() <= timedelta(days=1)
 
 
 # -- what a failure means for the other steps --------------------------------------------------------------------------
@@ -294,16 +295,33 @@ def test_a_lost_step_is_not_started_again_in_a_run_that_has_given_up(
 # -- the time a run may take -------------------------------------------------------------------------------------------
 
 
+@dataclass
+class Clock:
+    """The monotonic clock of the housekeeper, set by hand."""
+
+    now: float = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("runs_app.housekeeping.time", clock)
+    return clock
+
+
+def overdue(stopwatch: Stopwatch) -> list[PipelineRun]:
+    return list(stopwatch.overdue())
+
+
 def test_a_run_that_takes_too_long_fails_and_is_stopped(
     settled: RunTemplate, alice: User, worker: Worker
 ) -> None:
     run = launch(settled, alice, {**ONE_QUEUE, "timeout": 60})
     attempt = claim(worker)
-    end_overdue_runs()
-    run.refresh_from_db()
-    assert run.status == ExecutionStatus.RUNNING
-    PipelineRun.objects.update(start_time=timezone.now() - timedelta(seconds=61))
-    end_overdue_runs()
+    recording.time_out(run)
     assert recording.attempts_to_stop(worker) == [attempt.id]
     recording.record_end(attempt, StepOutcome(was_stopped=True))
     run.refresh_from_db()
@@ -312,8 +330,49 @@ def test_a_run_that_takes_too_long_fails_and_is_stopped(
     assert set(statuses(run).values()) == {ExecutionStatus.STOPPED}
 
 
-def test_waiting_for_a_worker_is_not_counted(settled: RunTemplate, alice: User) -> None:
-    run = launch(settled, alice, {**ONE_QUEUE, "timeout": 0.001})
-    end_overdue_runs()
-    run.refresh_from_db()
-    assert run.status == ExecutionStatus.INITIALIZING
+def test_waiting_for_a_worker_is_not_counted(settled: RunTemplate, alice: User, clock: Clock) -> None:
+    launch(settled, alice, {**ONE_QUEUE, "timeout": 60})
+    stopwatch = Stopwatch()
+    assert overdue(stopwatch) == []
+    clock.now += 61
+    assert overdue(stopwatch) == []
+
+
+def test_the_time_that_a_run_takes_is_counted_from_its_first_step(
+    settled: RunTemplate, alice: User, worker: Worker, clock: Clock
+) -> None:
+    run = launch(settled, alice, {**ONE_QUEUE, "timeout": 60})
+    claim(worker)
+    stopwatch = Stopwatch()
+    assert overdue(stopwatch) == []
+    clock.now += 59
+    assert overdue(stopwatch) == []
+    clock.now += 2
+    assert overdue(stopwatch) == [run]
+
+
+def test_who_counts_next_goes_on_from_what_was_counted(
+    settled: RunTemplate, alice: User, worker: Worker, clock: Clock
+) -> None:
+    run = launch(settled, alice, {**ONE_QUEUE, "timeout": 60})
+    claim(worker)
+    first = Stopwatch()
+    assert overdue(first) == []
+    clock.now += 40
+    assert overdue(first) == []
+    second = Stopwatch()
+    assert overdue(second) == []
+    clock.now += 21
+    assert overdue(second) == overdue(first) == [run]
+
+
+def test_a_clock_that_is_an_hour_off_times_nothing_out(
+    settled: RunTemplate, alice: User, worker: Worker, clock: Clock
+) -> None:
+    launch(settled, alice, {**ONE_QUEUE, "timeout": 60})
+    claim(worker)
+    PipelineRun.objects.update(start_time=timezone.now() - timedelta(hours=1))
+    stopwatch = Stopwatch()
+    assert overdue(stopwatch) == []
+    clock.now += 1
+    assert overdue(stopwatch) == []

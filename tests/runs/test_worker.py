@@ -206,11 +206,12 @@ def test_a_worker_paused_between_its_claim_and_its_order_starts_nothing(
 
     monkeypatch.setattr("runs_app.worker.assignment_for", pause)
     launch(fragile, alice, {"steps": {"ends": {"parameters": {"folder": str(tmp_path)}}}})
-    assert worker.run_ready_steps("default") == 1
+    done = worker.run_ready_steps("default")
+    worker.shut_down()
+    assert done == 1
     assert not list(tmp_path.glob("started-*"))
     assert StepAttempt.objects.get(number=1).status == ExecutionStatus.RETRIED
     assert not StepRun.objects.filter(status=ExecutionStatus.FAILED).exists()
-    worker.shut_down()
 
 
 def test_an_end_that_no_database_accepts_is_a_failure(
