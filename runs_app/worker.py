@@ -35,6 +35,7 @@ from runs_app.warm_parents import (
 )
 from templates_app.models import CodeArchive
 from zenweb.artifacts import store
+from zenweb.artifacts.store import ArtifactStoreError
 from zenweb.config.code_archive import unpack
 from zenweb.exceptions import ZenWebError
 from zenweb.execution.protocol import StepException
@@ -266,7 +267,11 @@ def _store_log(attempt: StepAttempt, log: bytes) -> str:
     if not log:
         return ""
     uri = f"{attempt.artifact_uri}/log.txt"
-    store.write_bytes(uri, log)
+    try:
+        store.write_bytes(uri, log)
+    except ArtifactStoreError:  # what the step did is not undone by that, nor is its own reason hidden
+        logger.warning("The log of attempt %s could not be stored.", attempt.pk, exc_info=True)
+        return ""
     return uri
 
 
