@@ -14,7 +14,7 @@ from runs_app.models import PipelineRun
 from templates_app.models import RunTemplate, Stack
 from tests.factories import freeze, launch, make_template
 from tests.faults.database import copy_database, new_database, using_database
-from tests.faults.machine import Machine, Witness, client_of
+from tests.faults.machine import Machine, Witness, client_of, figures
 from zenweb.accounts.models import User
 from zenweb.accounts.services import create_api_key
 from zenweb.cli.broker import broker_url
@@ -25,6 +25,13 @@ PIPELINES = {
     "pressed": ["hungry", "filling"],
 }
 Launch = Callable[..., PipelineRun]
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if figures:
+        terminalreporter.section("as measured (docs/reliability.md)")
+        for figure in figures:
+            terminalreporter.line(figure)
 
 
 @pytest.fixture(scope="session")

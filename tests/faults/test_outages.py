@@ -13,7 +13,7 @@ import redis
 from runs_app.models import PipelineRun, StepAttempt
 from templates_app.models import RunTemplate
 from tests.faults.conftest import Launch
-from tests.faults.machine import IS_LONG, SEED, Machine, Witness, trigger, wait_for
+from tests.faults.machine import IS_LONG, SEED, Machine, Witness, figures, trigger, wait_for
 from tests.faults.test_dying_workers import WORKING, assert_that_each_end_is_recorded_once, wait_until_over
 from zenweb.enums import ExecutionStatus
 
@@ -65,7 +65,9 @@ def test_every_run_asked_for_during_an_outage_is_accepted_and_ends(
     assert PipelineRun.objects.filter(status=ExecutionStatus.COMPLETED).count() == TRIGGERS + 1
     assert witness.count("start") == TRIGGERS + 1
     assert_that_each_end_is_recorded_once(witness)
-    assert sorted(waits)[int(len(waits) * 0.95)] < (0.05 if IS_LONG else 0.25)
+    p95 = sorted(waits)[int(len(waits) * 0.95)]
+    figures.append(f"{TRIGGERS} triggers, Redis {outage.__name__}: p95 {p95 * 1000:.0f} ms")
+    assert p95 <= (0.05 if IS_LONG else 0.25)
 
 
 def test_messages_delivered_three_times_and_out_of_order_change_nothing(
