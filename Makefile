@@ -10,17 +10,17 @@ CHECK_SETTINGS := DJANGO_SETTINGS_MODULE=tests.settings
 
 # What PostgreSQL does otherwise than SQLite shows where runs and accounts are written.
 ON_POSTGRESQL := tests/runs tests/templates tests/web tests/cli/test_login.py tests/cli/test_run.py \
-	tests/sdk/test_client_with_server.py
+	tests/sdk/test_client_with_server.py tests/faults/test_database.py
 
-.PHONY: help demo test test-all check pytest pytest-postgresql faults bench lock static wheel chromium clean
+.PHONY: help demo test test-all check pytest pytest-postgresql faults bench lock static wheel chromium faketime clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo     start ZenWeb with its examples (ONCE=1: run one, report, stop; PORT=9000: listen there)"
 	@echo "make test     every check: format, lint, types, imports, migrations, tests with broker, worker and browser"
-	@echo "make test-all the same, with every test on SQLite and on PostgreSQL"
+	@echo "make test-all the same, with every test on SQLite and on PostgreSQL, and the long form of 'make faults'"
 	@echo "make check    the same without the tests"
-	@echo "make faults   the long form of the tests that kill and freeze processes (SEED=2: other moments)"
+	@echo "make faults   the long form of the tests that kill and freeze processes, on both (SEED=2: other moments)"
 	@echo "make bench    measure ZenWeb beside bare Celery (ROUNDS=9)"
 	@echo "make static   build the pages' styles and scripts"
 	@echo "make wheel    build the package, with what 'make static' built"
@@ -36,6 +36,7 @@ demo:
 test: check pytest
 	@$(MAKE) --silent --no-print-directory pytest-postgresql
 
+test-all: export ZENWEB_FAULTS = long
 test-all: check pytest
 	@$(MAKE) --silent --no-print-directory pytest-postgresql ON_POSTGRESQL=tests
 
@@ -47,17 +48,20 @@ check: $(VENV)/.dev
 	@$(CHECK_SETTINGS) $(BIN)/python manage.py makemigrations --check --dry-run
 	@$(BIN)/mypy
 
-pytest: $(VENV)/.dev $(BUILT) chromium
+pytest: $(VENV)/.dev $(BUILT) chromium faketime
 	@$(BIN)/python -m pytest --basetemp=build/pytest $(PYTEST_OPTIONS)
 
-faults: $(VENV)/.dev
-	@ZENWEB_FAULTS=long ZENWEB_FAULTS_SEED=$(or $(SEED),1) $(BIN)/python -m pytest tests/faults --basetemp=build/pytest
+faults: export ZENWEB_FAULTS = long
+faults: export ZENWEB_FAULTS_SEED = $(or $(SEED),1)
+faults: $(VENV)/.dev faketime
+	@$(BIN)/python -m pytest tests/faults --basetemp=build/pytest $(PYTEST_OPTIONS)
+	@$(MAKE) --silent --no-print-directory pytest-postgresql ON_POSTGRESQL=tests/faults
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks --rounds $(or $(ROUNDS),5)
 
 # The tests start a PostgreSQL of their own.
-pytest-postgresql: $(VENV)/.dev $(BUILT) chromium
+pytest-postgresql: $(VENV)/.dev $(BUILT) chromium faketime
 	@ZENWEB_TEST_DATABASE=postgresql \
 		$(BIN)/python -m pytest --basetemp=build/pytest-postgresql $(ON_POSTGRESQL) $(PYTEST_OPTIONS)
 
@@ -88,6 +92,9 @@ wheel: $(VENV)/.demo $(BUILT)
 # Tests in a browser need one; being root on Debian is enough to get it.
 chromium:
 	@command -v chromium chromium-browser google-chrome > /dev/null || .ci/get-chromium
+
+faketime:
+	@ls /usr/lib/*/faketime/libfaketimeMT.so.1 > /dev/null 2>&1 || .ci/get-faketime
 
 LOCK = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
