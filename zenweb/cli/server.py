@@ -22,7 +22,7 @@ STOP_SECONDS = 3  # what a request in flight gets when the server stops
 @click.option("--processes", default=1, show_default=True)
 @data_dir_option
 def command(host: str, port: int, threads: int, processes: int, data_dir: Path) -> None:
-    """Start the web server (after `python -m django migrate` has prepared the database)."""
+    """Start the web server (after `zenweb manage migrate` has prepared the database)."""
     folder = open_data_folder(data_dir)
     environment = server_environment(folder, ZENWEB_PUBLIC_URL=f"http://{reachable(host)}:{port}")
     arguments = server_command(host, port, threads=threads, processes=processes)
