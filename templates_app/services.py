@@ -24,6 +24,7 @@ from templates_app.schema_validation import check_schema, pointer_to
 from zenweb.accounts.models import Project, User
 from zenweb.config.code_archive import check_archive
 from zenweb.config.spec import PipelineSpec
+from zenweb.entity import is_id
 from zenweb.exceptions import EntityExists, FieldError, LocalStackRefused, ValidationFailed
 
 NAME_LIMIT = 255
@@ -171,9 +172,7 @@ def update_run_template(
     check_can_edit(actor, template)
     template = RunTemplate.objects.select_for_update(of=("self",)).with_relations().get(pk=template.pk)
     if name is not None and name != template.name:
-        check_name(name)
-        if RunTemplate.objects.filter(project=template.project, name=name).exists():
-            raise EntityExists(f"A run template called {name!r} already exists.")
+        check_new_name(template, name)
         template.name = name
     if description is not None:
         template.description = description
@@ -247,6 +246,17 @@ def check_name(name: str) -> None:
     if not name.strip() or len(name) > NAME_LIMIT or name in {".", ".."} or set(name) & set("/\x00"):
         sentence = f"A name has between 1 and {NAME_LIMIT} characters, and no slash: it is part of addresses."
         raise ValidationFailed([FieldError("/name", sentence)])
+    if is_id(name):
+        sentence = "A name must not look like an id: where either may be given, an id is meant."
+        raise ValidationFailed([FieldError("/name", sentence)])
+
+
+def check_new_name(template: RunTemplate, name: str) -> None:
+    """Whether a template may be called this from now on."""
+    check_name(name)
+    others = RunTemplate.objects.filter(project=template.project, name=name).exclude(pk=template.pk)
+    if others.exists():
+        raise EntityExists(f"A run template called {name!r} already exists.")
 
 
 def _first_line(deployment: PipelineDeployment) -> str:
