@@ -7,6 +7,8 @@ from typing import Any
 import jsonschema_rs
 from jsonschema_rs import ValidationErrorKind as Kind
 
+from templates_app.decimal_rules import DecimalRules
+from zenweb.config.json_schema import DECIMAL_OR_NOT_FINITE, DECIMAL_PATTERN, DECIMAL_RULES
 from zenweb.config.suggestions import did_you_mean, suggestion
 from zenweb.exceptions import FieldError, ValidationFailed
 
@@ -104,6 +106,7 @@ def _compile(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
         schema,
         validate_formats=True,
         formats={"date-time": _is_date_time, "time": _is_time},
+        keywords={DECIMAL_RULES: DecimalRules},
         offline=True,  # a `$ref` is never fetched
         pattern_options=jsonschema_rs.RegexOptions(),  # linear time, whatever the pattern
     )
@@ -175,9 +178,15 @@ def _expected(error: jsonschema_rs.ValidationError) -> str:
         return " or ".join(TYPE_WORDS.get(name, name) for name in kind.types)
     if isinstance(kind, Kind.Format):
         return FORMAT_WORDS.get(kind.format, kind.format)
+    if isinstance(kind, Kind.Pattern):
+        return _PATTERN_WORDS.get(kind.pattern, "")
     return ""
 
 
+_PATTERN_WORDS = {
+    DECIMAL_PATTERN: "a number, such as 12.50",
+    DECIMAL_OR_NOT_FINITE: "a number, such as 12.50, or NaN or Infinity",
+}
 _SENTENCES: dict[type[Any], Callable[[Any], str]] = {
     Kind.Minimum: lambda kind: f"This must be at least {kind.limit}.",
     Kind.Maximum: lambda kind: f"This must be at most {kind.limit}.",
