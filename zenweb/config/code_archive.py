@@ -218,12 +218,28 @@ def _checked_path(member: tarfile.TarInfo) -> PurePosixPath:
         raise CodeArchiveRefused(
             f"The code archive holds the path {member.name[:200]!r}, which leads out of its folder."
         )
+    if not _is_utf8(member.name):
+        raise CodeArchiveRefused(
+            f"The code archive holds {member.name!r}, whose name is not UTF-8: rename it."
+        )
+    if not path.parts and not member.isdir():
+        raise CodeArchiveRefused(
+            f"The code archive holds a file that is named {member.name!r}, which none can be."
+        )
     is_plain_file = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not member.issparse()
     if not is_plain_file and not member.isdir():
         raise CodeArchiveRefused(
             f"The code archive holds {member.name!r}, a link or device. Only files are allowed."
         )
     return path
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _content_of(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
