@@ -96,6 +96,20 @@ def test_litter_environments_and_links_stay_out(write, root, tmp_path, caplog):
     assert "secret.py is not stored" in caplog.text
 
 
+def test_what_usually_holds_secrets_stays_out(write, root):
+    for name in (".env", "conf/.env.prod", "tls/server.pem", "id_rsa", ".ssh/config", ".netrc", ".pypirc"):
+        write(name)
+    write("environment.py")
+    assert set(pack(root).file_names) == {"environment.py", "run.py"}
+
+
+def test_an_ignore_file_takes_back_what_is_no_secret(write, root):
+    write(".env.example")
+    write(".env.prod")
+    write(".zenwebignore", "!.env.example\n")
+    assert set(pack(root).file_names) == {".env.example", ".zenwebignore", "run.py"}
+
+
 def test_a_link_to_a_file_of_the_same_folder_stands_for_it(write, root):
     (root / "link.py").symlink_to(root / "run.py")
     assert pack(root).file_names == ("link.py", "run.py")

@@ -49,7 +49,8 @@ class ArchivedFile:
 
 
 def pack(root: Path, limit: int = BYTES_LIMIT, files_limit: int = FILES_LIMIT) -> CodeArchive:
-    """Archive the folder, without what `.gitignore` and `.zenwebignore` files name, links and known litter.
+    """Archive the folder, without what `.gitignore` and `.zenwebignore` files name, links, known litter and
+    files that usually hold secrets.
 
     `limit` is in bytes before compression. Raises CodeArchiveRefused, naming what is largest.
     """
