@@ -103,9 +103,10 @@ class StepWorker:
         try:
             outcome = self._execute(attempt, lease)
         except GivenUp:
-            reason = f"worker {self.name} stood still for longer than its lease, or was shut down"
-            most = None if self.is_draining else settings.MAX_WORKER_DEATHS
-            self._insist(attempt, lambda: recording.give_back(attempt, reason, most))
+            planned = self.is_draining
+            why = "was shut down" if planned else "stood still for longer than its lease"
+            most = None if planned else settings.MAX_WORKER_DEATHS
+            self._insist(attempt, lambda: recording.give_back(attempt, f"worker {self.name} {why}", most))
             return
         except ImportFailed as error:
             outcome = StepOutcome(exception=error.exception)
