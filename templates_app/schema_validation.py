@@ -193,10 +193,12 @@ _SENTENCES: dict[type[Any], Callable[[Any], str]] = {
     Kind.ExclusiveMinimum: lambda kind: f"This must be more than {kind.limit}.",
     Kind.ExclusiveMaximum: lambda kind: f"This must be less than {kind.limit}.",
     Kind.MultipleOf: lambda kind: f"This must be a multiple of {kind.multiple_of}.",
-    Kind.MinLength: lambda kind: f"This must have at least {kind.limit} characters.",
-    Kind.MaxLength: lambda kind: f"This must have at most {kind.limit} characters.",
-    Kind.MinItems: lambda kind: f"This must have at least {kind.limit} entries.",
-    Kind.MaxItems: lambda kind: f"This must have at most {kind.limit} entries.",
+    Kind.MinLength: lambda kind: (
+        f"This must have at least {_counted(kind.limit, 'character', 'characters')}."
+    ),
+    Kind.MaxLength: lambda kind: f"This must have at most {_counted(kind.limit, 'character', 'characters')}.",
+    Kind.MinItems: lambda kind: f"This must have at least {_counted(kind.limit, 'entry', 'entries')}.",
+    Kind.MaxItems: lambda kind: f"This must have at most {_counted(kind.limit, 'entry', 'entries')}.",
     Kind.UniqueItems: lambda _: "Every entry may occur only once.",
     Kind.Pattern: lambda kind: f"This does not have the expected form ({kind.pattern}).",
     Kind.Enum: lambda kind: f"This must be one of: {', '.join(_shown(option) for option in kind.options)}.",
@@ -209,6 +211,10 @@ def _sentence(error: jsonschema_rs.ValidationError) -> str:
         return f"This must be {expected}."
     words = _SENTENCES.get(type(error.kind))
     return words(error.kind) if words else str(error.message)
+
+
+def _counted(number: int, one: str, several: str) -> str:
+    return f"{number} {one if number == 1 else several}"
 
 
 def _shown(value: Any) -> str:

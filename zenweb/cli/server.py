@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from zenweb.cli.data_folder import open_data_folder
-from zenweb.cli.environment import PYTHON, reachable, server_environment
+from zenweb.cli.environment import PYTHON, reachable, require_tables, server_environment
 from zenweb.cli.options import data_dir_option, host_option, port_option
 
 # A request that waits for a run's end holds a thread, and only then costs one: the pool grows on demand.
@@ -25,6 +25,7 @@ def command(host: str, port: int, threads: int, processes: int, data_dir: Path) 
     """Start the web server (after `zenweb manage migrate` has prepared the database)."""
     folder = open_data_folder(data_dir)
     environment = server_environment(folder, ZENWEB_PUBLIC_URL=f"http://{reachable(host)}:{port}")
+    require_tables(folder, environment)
     arguments = server_command(host, port, threads=threads, processes=processes)
     os.execve(arguments[0], arguments, environment)  # noqa: S606  signals go straight to the server
 

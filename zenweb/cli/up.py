@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zenweb.cli.data_folder import Credentials, DataFolder, open_data_folder
+from zenweb.cli.data_folder import ANOTHER_FOLDER, Credentials, DataFolder, open_data_folder
 from zenweb.cli.environment import reachable, server_environment
 from zenweb.cli.local_server import LocalServer, choose_port
 from zenweb.cli.options import data_dir_option, host_option, port_option
@@ -91,8 +91,7 @@ def _api_key(folder: DataFolder, credentials: Credentials | None) -> str:
     if credentials is None:
         raise CredentialsLost(
             f"--demo needs the first user's API key, and {folder.credentials_file} is gone:"
-            " bring it back, or start with another data folder, as in `ZENWEB_DATA_DIR=.zenweb-2 make demo`"
-            " or `zenweb up --demo --data-dir .zenweb-2`."
+            f" bring it back, or start with another data folder, {ANOTHER_FOLDER}."
         )
     return credentials.api_key
 

@@ -149,7 +149,7 @@ def _most_files(root: Path, found: list[tuple[Path, int]]) -> list[str]:
 
 
 def _megabytes(size: int) -> str:
-    return f"{size / 2**20:.1f} MB"
+    return f"{size / 2**20:.1f} MB" if size >= 2**20 / 10 else f"{size / 2**10:.1f} kB"
 
 
 def _tar(root: Path, names: Iterable[str]) -> bytes:
