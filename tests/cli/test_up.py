@@ -98,6 +98,7 @@ def run_once(data_folder: Path) -> str:
 def test_a_signal_ends_everything(data_folder, number):
     with start(data_folder) as process:
         assert httpx.get(f"{address_told_by(process)}/health").is_success
+        assert (data_folder / "logs" / "web-server.log").read_text() == ""
         process.send_signal(number)
         output, errors = process.communicate(timeout=10)
     assert (process.returncode, errors, output.count("Stopping")) == (0, "", 1)

@@ -129,7 +129,8 @@ def test_too_many_files_are_refused_without_walking_all_of_them(write, root):
     for number in range(50):
         write(f"pictures/{number}.png")
     with pytest.raises(
-        CodeArchiveRefused, match=r"in 20 files, .* 5 files are allowed. Most of it: pictures/ \(20 files\)"
+        CodeArchiveRefused,
+        match=r"at least 20 bytes in 20 files, .* 5 files are allowed. Most of it: pictures/ \(20 files\)",
     ):
         pack(root, files_limit=5)
 

@@ -12,6 +12,7 @@ from zenweb.cli.options import data_dir_option, host_option, port_option
 # A request that waits for a run's end holds a thread, and only then costs one: the pool grows on demand.
 # 50 waiting callers must leave room for everybody else.
 THREADS = 128
+LOG_CONFIG = Path(__file__).parents[1] / "web_server_log.json"
 STOP_SECONDS = 3  # what a request in flight gets when the server stops
 
 
@@ -40,5 +41,5 @@ def server_command(host: str, port: int, *, threads: int = THREADS, processes: i
         *("--workers", str(processes)),
         *("--blocking-threads", str(threads)),
         *("--workers-kill-timeout", str(STOP_SECONDS)),
-        *("--no-ws", "--log-level", "warning"),
+        *("--no-ws", "--log-level", "warning", "--log-config", str(LOG_CONFIG)),
     ]

@@ -121,8 +121,8 @@ def _check_limits(root: Path, found: list[tuple[Path, int]], limit: int, files_l
         return
     largest = _most_files(root, found) if size <= limit else _most_bytes(root, found)
     raise CodeArchiveRefused(
-        f"The code in {root} is too large to be stored with a pipeline: at least {_megabytes(size)} in {len(found)} "
-        f"files, where {_megabytes(limit)} and {files_limit} files are allowed. Most of it: {', '.join(largest)}. "
+        f"The code in {root} is too large to be stored with a pipeline: at least {_shown_size(size)} in {len(found)} "
+        f"files, where {_shown_size(limit)} and {files_limit} files are allowed. Most of it: {', '.join(largest)}. "
         "Name what the pipeline does not need in a .zenwebignore file there (written like .gitignore)."
     )
 
@@ -136,7 +136,7 @@ def _most_bytes(root: Path, found: list[tuple[Path, int]]) -> list[str]:
         if len(name.parts) > 1:
             sizes[f"{name.parts[0]}/"] += size
     return [
-        f"{name} ({_megabytes(size)})" for name, size in sizes.most_common(5) if size * 20 > sizes.total()
+        f"{name} ({_shown_size(size)})" for name, size in sizes.most_common(5) if size * 20 > sizes.total()
     ]
 
 
@@ -148,8 +148,10 @@ def _most_files(root: Path, found: list[tuple[Path, int]]) -> list[str]:
     ]
 
 
-def _megabytes(size: int) -> str:
-    return f"{size / 2**20:.1f} MB" if size >= 2**20 / 10 else f"{size / 2**10:.1f} kB"
+def _shown_size(size: int) -> str:
+    if size >= 2**20 / 10:
+        return f"{size / 2**20:.1f} MB"
+    return f"{size / 2**10:.1f} kB" if size >= 2**10 else f"{size} bytes"
 
 
 def _tar(root: Path, names: Iterable[str]) -> bytes:
@@ -192,7 +194,7 @@ def _decompressed(content: bytes, limit: int) -> bytes:
         raise CodeArchiveRefused(f"The code archive is not gzip-compressed: {error}.") from error
     if len(tar) > limit:
         raise CodeArchiveRefused(
-            f"The code archive is too large: more than {_megabytes(limit)} when unpacked."
+            f"The code archive is too large: more than {_shown_size(limit)} when unpacked."
         )
     return tar
 
@@ -205,7 +207,7 @@ def _checked_files(tar: tarfile.TarFile, limit: int, files_limit: int) -> list[A
         # A negative size makes tarfile read the same header for ever.
         if member.size < 0 or size > limit or entries > files_limit:
             raise CodeArchiveRefused(
-                f"The code archive is too large: {_megabytes(limit)} and {files_limit} entries are allowed."
+                f"The code archive is too large: {_shown_size(limit)} and {files_limit} entries are allowed."
             )
         path = _checked_path(member)
         if not member.isdir():
