@@ -14,6 +14,7 @@ from zenweb.config.hooks import FAILURE, SUCCESS
 from zenweb.config.resources import Resources, ineffective
 from zenweb.config.spec import PipelineSpec, StepSpec
 from zenweb.config.suggestions import did_you_mean
+from zenweb.entity import is_id
 from zenweb.enums import ExecutionMode
 from zenweb.exceptions import FieldError, ValidationFailed
 
@@ -203,6 +204,8 @@ def _run_name(spec: PipelineSpec, template: Configuration, given: Configuration,
         pattern = pattern.replace(f"{{{name}}}", str(value))
     if len(pattern) > 255:
         raise ValidationFailed([FieldError("/run_name", "A run's name has at most 255 characters.")])
+    if is_id(pattern):
+        raise ValidationFailed([FieldError("/run_name", "A run's name must not look like an id.")])
     return str(pattern)
 
 

@@ -116,12 +116,13 @@ class StepWorker:
         try:
             outcome = self._execute(attempt, lease)
         except (GivenUp, BuildStopped) as ended:
-            if isinstance(ended, BuildStopped) and not self.is_draining:
+            planned = self.is_draining
+            if isinstance(ended, BuildStopped) and not planned:
                 self._record(attempt, StepOutcome(was_stopped=True))
                 return
-            reason = f"worker {self.name} stood still for longer than its lease, or was shut down"
-            most = None if self.is_draining else settings.MAX_WORKER_DEATHS
-            self._insist(attempt, lambda: recording.give_back(attempt, reason, most))
+            why = "was shut down" if planned else "stood still for longer than its lease"
+            most = None if planned else settings.MAX_WORKER_DEATHS
+            self._insist(attempt, lambda: recording.give_back(attempt, f"worker {self.name} {why}", most))
             return
         except ImportFailed as error:
             outcome = StepOutcome(exception=error.exception)

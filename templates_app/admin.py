@@ -1,5 +1,6 @@
 """Pipelines, stacks, deployments and templates in the admin."""
 
+from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -12,7 +13,31 @@ from templates_app.models import (
     RunTemplateVersion,
     Stack,
 )
+from templates_app.services import check_name, check_new_name
 from zenweb.accounts.read_only_admin import ReadOnlyAdmin, ReadOnlyInline
+from zenweb.exceptions import EntityExists, ValidationFailed
+
+
+class NamedForm(forms.ModelForm):
+    """Takes the names that the services take."""
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        try:
+            self.check(name)
+        except ValidationFailed as error:
+            raise forms.ValidationError([entry.message for entry in error.errors]) from error
+        except EntityExists as error:
+            raise forms.ValidationError(str(error)) from error
+        return name
+
+    def check(self, name: str) -> None:
+        check_name(name)
+
+
+class RunTemplateForm(NamedForm):
+    def check(self, name: str) -> None:
+        check_new_name(self.instance, name)
 
 
 @admin.register(Pipeline)
@@ -28,6 +53,7 @@ class PipelineAdmin(admin.ModelAdmin):
 
 @admin.register(Stack)
 class StackAdmin(admin.ModelAdmin):
+    form = NamedForm
     list_display = ("name", "orchestrator", "queue", "artifact_store_uri", "created")
     list_filter = ("orchestrator",)
     search_fields = ("name", "queue")
@@ -61,6 +87,7 @@ class RunTemplateVersionInline(ReadOnlyInline):
 
 @admin.register(RunTemplate)
 class RunTemplateAdmin(admin.ModelAdmin):
+    form = RunTemplateForm
     list_display = ("name", "project", "user", "is_enabled", "is_hidden", "latest_version", "updated")
     list_filter = ("is_enabled", "is_hidden", "project")
     search_fields = ("name", "description", "id")

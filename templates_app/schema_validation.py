@@ -7,6 +7,8 @@ from typing import Any
 import jsonschema_rs
 from jsonschema_rs import ValidationErrorKind as Kind
 
+from templates_app.decimal_rules import DecimalRules
+from zenweb.config.json_schema import DECIMAL_OR_NOT_FINITE, DECIMAL_PATTERN, DECIMAL_RULES
 from zenweb.config.suggestions import did_you_mean, suggestion
 from zenweb.exceptions import FieldError, ValidationFailed
 
@@ -109,6 +111,7 @@ def compile_schema(schema: dict[str, Any]) -> Validator:
         schema,
         validate_formats=True,
         formats={"date-time": _is_date_time, "time": _is_time},
+        keywords={DECIMAL_RULES: DecimalRules},
         offline=True,  # a `$ref` is never fetched
         pattern_options=jsonschema_rs.RegexOptions(),  # linear time, whatever the pattern
     )
@@ -180,19 +183,27 @@ def _expected(error: jsonschema_rs.ValidationError) -> str:
         return " or ".join(TYPE_WORDS.get(name, name) for name in kind.types)
     if isinstance(kind, Kind.Format):
         return FORMAT_WORDS.get(kind.format, kind.format)
+    if isinstance(kind, Kind.Pattern):
+        return _PATTERN_WORDS.get(kind.pattern, "")
     return ""
 
 
+_PATTERN_WORDS = {
+    DECIMAL_PATTERN: "a number, such as 12.50",
+    DECIMAL_OR_NOT_FINITE: "a number, such as 12.50, or NaN or Infinity",
+}
 _SENTENCES: dict[type[Any], Callable[[Any], str]] = {
     Kind.Minimum: lambda kind: f"This must be at least {kind.limit}.",
     Kind.Maximum: lambda kind: f"This must be at most {kind.limit}.",
     Kind.ExclusiveMinimum: lambda kind: f"This must be more than {kind.limit}.",
     Kind.ExclusiveMaximum: lambda kind: f"This must be less than {kind.limit}.",
     Kind.MultipleOf: lambda kind: f"This must be a multiple of {kind.multiple_of}.",
-    Kind.MinLength: lambda kind: f"This must have at least {kind.limit} characters.",
-    Kind.MaxLength: lambda kind: f"This must have at most {kind.limit} characters.",
-    Kind.MinItems: lambda kind: f"This must have at least {kind.limit} entries.",
-    Kind.MaxItems: lambda kind: f"This must have at most {kind.limit} entries.",
+    Kind.MinLength: lambda kind: (
+        f"This must have at least {_counted(kind.limit, 'character', 'characters')}."
+    ),
+    Kind.MaxLength: lambda kind: f"This must have at most {_counted(kind.limit, 'character', 'characters')}.",
+    Kind.MinItems: lambda kind: f"This must have at least {_counted(kind.limit, 'entry', 'entries')}.",
+    Kind.MaxItems: lambda kind: f"This must have at most {_counted(kind.limit, 'entry', 'entries')}.",
     Kind.UniqueItems: lambda _: "Every entry may occur only once.",
     Kind.Pattern: lambda kind: f"This does not have the expected form ({kind.pattern}).",
     Kind.Enum: lambda kind: f"This must be one of: {', '.join(_shown(option) for option in kind.options)}.",
@@ -205,6 +216,10 @@ def _sentence(error: jsonschema_rs.ValidationError) -> str:
         return f"This must be {expected}."
     words = _SENTENCES.get(type(error.kind))
     return words(error.kind) if words else str(error.message)
+
+
+def _counted(number: int, one: str, several: str) -> str:
+    return f"{number} {one if number == 1 else several}"
 
 
 def _shown(value: Any) -> str:

@@ -27,6 +27,7 @@ from zenweb.config.code_archive import check_archive
 from zenweb.config.requirements import MOST_REQUIREMENTS, checked_requirement
 from zenweb.config.spec import PipelineSpec
 from zenweb.config.suggestions import suggestion
+from zenweb.entity import is_id
 from zenweb.enums import ConcurrencyPolicy
 from zenweb.exceptions import AuthoringError, EntityExists, FieldError, LocalStackRefused, ValidationFailed
 
@@ -213,9 +214,7 @@ def update_run_template(
     limit.check()
     template = RunTemplate.objects.select_for_update(of=("self",)).with_relations().get(pk=template.pk)
     if name is not None and name != template.name:
-        check_name(name)
-        if RunTemplate.objects.filter(project=template.project, name=name).exists():
-            raise EntityExists(f"A run template called {name!r} already exists.")
+        check_new_name(template, name)
         template.name = name
     if description is not None:
         template.description = description
@@ -304,6 +303,17 @@ def check_name(name: str) -> None:
     if not name.strip() or len(name) > NAME_LIMIT or name in {".", ".."} or set(name) & set("/\x00"):
         sentence = f"A name has between 1 and {NAME_LIMIT} characters, and no slash: it is part of addresses."
         raise ValidationFailed([FieldError("/name", sentence)])
+    if is_id(name):
+        sentence = "A name must not look like an id: where either may be given, an id is meant."
+        raise ValidationFailed([FieldError("/name", sentence)])
+
+
+def check_new_name(template: RunTemplate, name: str) -> None:
+    """Whether a template may be called this from now on."""
+    check_name(name)
+    others = RunTemplate.objects.filter(project=template.project, name=name).exclude(pk=template.pk)
+    if others.exists():
+        raise EntityExists(f"A run template called {name!r} already exists.")
 
 
 def _first_line(deployment: PipelineDeployment) -> str:

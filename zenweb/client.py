@@ -13,7 +13,8 @@ from zenweb.config.code_archive import CodeArchive
 from zenweb.config.importing import is_importing, skipped
 from zenweb.config.run_configuration import PipelineRunConfiguration, read_yaml, wire_configuration
 from zenweb.enums import ConcurrencyPolicy
-from zenweb.exceptions import DoesNotExist, ValidationFailed
+from zenweb.exceptions import DoesNotExist, NotConnected, ValidationFailed
+from zenweb.execution.context import current_step
 from zenweb.responses import (
     ArtifactVersionResponse,
     DeploymentResponse,
@@ -45,7 +46,7 @@ class Client:
         return skipped("Client()") if is_importing() else super().__new__(cls)
 
     def __init__(self, transport: Transport | None = None) -> None:
-        self.transport = transport or shared_transport(connection.load())
+        self.transport = transport or shared_transport(_connection())
 
     # Runs
 
@@ -379,3 +380,12 @@ def _limit(most: int | None, policy: ConcurrencyPolicy | str | None) -> dict[str
 def _quoted(name_or_id: NameOrId) -> str:
     """Safe as one part of a path, whatever the name holds."""
     return quote(str(name_or_id), safe="")
+
+
+def _connection() -> connection.Connection:
+    try:
+        return connection.load()
+    except NotConnected as error:
+        if current_step() is None:
+            raise
+        raise NotConnected.in_a_step() from error

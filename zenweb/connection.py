@@ -29,7 +29,7 @@ class Connection:
 def load() -> Connection:
     """The connection to use. Raises NotConnected, which says what to start and what to type."""
     url, stored = _server()
-    key = os.environ.get("ZENWEB_API_KEY") or stored.get("api_key")
+    key = (os.environ.get("ZENWEB_API_KEY") or "").strip() or stored.get("api_key")
     if not key:
         raise NotConnected(
             f"There is no API key for {url}. Sign in with `zenweb login {url}`, or set ZENWEB_API_KEY."
@@ -72,12 +72,20 @@ def normalised(url: str) -> str:
             "No ZenWeb server is configured. Start one with `zenweb up`, or connect to one with `zenweb login URL` "
             "(or set ZENWEB_SERVER_URL and ZENWEB_API_KEY)."
         )
+    if not _can_be_address(url if "://" in url else f"https://{url}"):
+        raise NotConnected(f"{url!r} is not a server's address: write it like https://zenweb.example.com.")
     if "://" not in url:
         url = f"{'http' if is_this_machine(f'http://{url}') else 'https'}://{url}"
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise NotConnected(f"{url!r} is not a server's address: write it like https://zenweb.example.com.")
     return url.rstrip("/")
+
+
+def _can_be_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # read only when asked for
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and url.isprintable() and " " not in url
 
 
 def is_this_machine(url: str) -> bool:

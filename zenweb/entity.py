@@ -36,3 +36,12 @@ class Entity(models.Model):
 
     class Meta:
         abstract = True
+
+
+def is_id(text: str) -> bool:
+    """Whether a text is an id, in any of a UUID's spellings."""
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True

@@ -111,6 +111,14 @@ class ServerUnreachable(ZenWebError):
 class NotConnected(ZenWebError):
     """No server address or key is configured yet."""
 
+    @classmethod
+    def in_a_step(cls) -> "NotConnected":
+        return cls(
+            "This step's process knows no ZenWeb server. Start the worker with ZENWEB_SERVER_URL and ZENWEB_API_KEY in "
+            "its environment, and name both in ZENWEB_STEP_ENVIRONMENT beside what stands there by default, so that "
+            "steps get to see them."
+        )
+
 
 class NoStepIsRunning(ZenWebError, RuntimeError):
     """Asked for the step's context outside of a step."""

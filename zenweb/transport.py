@@ -33,6 +33,8 @@ PAUSES = (0.1, 0.4, 1.0)
 _spread = random.SystemRandom()
 # What a proxy answers while the server behind it restarts.
 PASSING = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
+# What a header can hold; keys and tokens have no blanks.
+KEY = re.compile(r"[\x21-\x7e]+")
 ERRORS: Mapping[int, type[ZenWebError]] = {
     HTTPStatus.BAD_REQUEST: MalformedRequest,
     HTTPStatus.UNAUTHORIZED: CredentialsNotValid,
@@ -43,13 +45,13 @@ ERRORS: Mapping[int, type[ZenWebError]] = {
 
 
 class Transport:
-    """Speaks JSON with one server as one user. Threads may share it, processes may not."""
+    """Speaks JSON with one server as one user, or without a key as nobody. Threads may share it, processes may not."""
 
     def __init__(self, server_url: str, api_key: str, http: httpx.BaseTransport | None = None) -> None:
         self.server_url = server_url
         self._http = httpx.Client(
             base_url=server_url + API,
-            headers={"Authorization": f"Bearer {api_key}", "X-ZenWeb-Channel": "sdk"},
+            headers={"X-ZenWeb-Channel": "sdk", **_authorization(api_key)},
             timeout=TIMEOUT,
             transport=http,
             trust_env=not is_this_machine(server_url),  # a proxy does not reach this machine
@@ -117,6 +119,19 @@ class Transport:
             return self._http.send(request)
         except httpx.TransportError as error:
             return error
+
+
+def _authorization(api_key: str) -> dict[str, str]:
+    """The header that says who asks; none without a key, for an empty one cannot be sent."""
+    key = api_key.strip()  # a file or a variable often ends with a line break
+    if not key:
+        return {}
+    if not KEY.fullmatch(key):
+        raise CredentialsNotValid(
+            "This is no API key: it has blanks, line breaks or letters inside that no key has. "
+            "Copy the key once more, whole and alone."
+        )
+    return {"Authorization": f"Bearer {key}"}
 
 
 def shared_transport(connection: Connection) -> Transport:

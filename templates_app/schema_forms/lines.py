@@ -4,11 +4,10 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from templates_app.schema_forms.controls import SingleControl
-from templates_app.schema_forms.scalars import IntegerControl, NumberControl, TextControl
+from templates_app.schema_forms.scalars import DecimalControl, IntegerControl, NumberControl, TextControl
 from templates_app.schema_forms.schemas import Json, Parameter, read_json, to_json
-from templates_app.schema_forms.wording import describe_bounds
 
-ITEM_CONTROLS: list[type[SingleControl]] = [TextControl, IntegerControl, NumberControl]
+ITEM_CONTROLS: list[type[SingleControl]] = [DecimalControl, TextControl, IntegerControl, NumberControl]
 
 
 class LinesControl(SingleControl):
@@ -33,7 +32,7 @@ class LinesControl(SingleControl):
         return forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "data-lines": ""})
 
     def hint(self) -> str:
-        each = describe_bounds(self.entry.parameter.schema)
+        each = self.entry.hint()
         return ". ".join(
             filter(
                 None, ["One per line", super().hint(), f"Each: {each[:1].lower()}{each[1:]}" if each else ""]

@@ -1,6 +1,7 @@
 """Controls for one plain value: text, number, yes or no, one of several, date, date with time."""
 
 import re
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -12,7 +13,9 @@ from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.safestring import SafeString
 
 from templates_app.schema_forms.controls import SingleControl
-from templates_app.schema_forms.schemas import MISSING, Json, Parameter, label_of, to_json
+from templates_app.schema_forms.schemas import MISSING, Json, Parameter, Schema, label_of, to_json
+from templates_app.schema_forms.wording import describe_bounds
+from zenweb.config.json_schema import DECIMAL_RULES
 
 WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
 DECIMAL_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -105,9 +108,43 @@ class NumberControl(SingleControl):
         return "" if value is None else label_of(value)
 
     def _is_never_negative(self) -> bool:
-        schema = self.parameter.schema
-        low, above = schema.number("minimum"), schema.number("exclusiveMinimum")
+        low, above = self.bounds.number("minimum"), self.bounds.number("exclusiveMinimum")
         return (low is not None and low >= 0) or (above is not None and above >= 0)
+
+    @property
+    def bounds(self) -> Schema:
+        """The schema that says how large it may be."""
+        return self.parameter.schema
+
+
+class DecimalControl(NumberControl):
+    """A decimal number, sent as the text that was typed: money keeps its cents."""
+
+    @classmethod
+    def matches(cls, parameter: Parameter) -> bool:
+        schema = parameter.schema
+        return any(DECIMAL_RULES in branch.keywords for branch in (schema, *schema.branches()))
+
+    def parse(self, text: str) -> Json:
+        super().parse(text)
+        return text.strip()
+
+    def hint(self) -> str:
+        places = self._rules.get("decimal_places")
+        digits = f"at most {places} digits after the point" if places is not None else ""
+        phrase = ", ".join(filter(None, [describe_bounds(self.bounds), digits]))
+        return phrase[:1].upper() + phrase[1:]
+
+    @property
+    def bounds(self) -> Schema:
+        branches = self.parameter.schema.branches()
+        return next((branch for branch in branches if branch.type == "number"), self.parameter.schema)
+
+    @property
+    def _rules(self) -> Mapping[str, Json]:
+        branches = [self.parameter.schema, *self.parameter.schema.branches()]
+        found = (branch.keywords.get(DECIMAL_RULES) for branch in branches)
+        return next((rules for rules in found if isinstance(rules, Mapping)), {})
 
 
 class IntegerControl(NumberControl):

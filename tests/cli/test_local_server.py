@@ -4,8 +4,10 @@ import socket
 
 import pytest
 
+from zenweb.cli.data_folder import open_data_folder
 from zenweb.cli.environment import reachable
 from zenweb.cli.local_server import PortUnusable, choose_port
+from zenweb.cli.up import _tell_how_to_sign_in
 
 
 def test_a_busy_port_is_refused_with_the_way_out():
@@ -28,3 +30,9 @@ def test_port_0_asks_for_any_free_port():
 def test_a_server_on_all_addresses_is_reached_on_this_machines_own():
     assert reachable("::") == "[::1]"
     assert reachable("10.0.0.5") == "10.0.0.5"
+
+
+def test_without_credentials_it_says_how_to_set_a_password(tmp_path, capsys):
+    folder = open_data_folder(tmp_path / "my data")
+    _tell_how_to_sign_in("http://127.0.0.1:8000", folder, folder.read_credentials(), is_new=False)
+    assert f"zenweb manage --data-dir '{folder.path}' changepassword admin\n" in capsys.readouterr().out

@@ -78,12 +78,19 @@ def address_told_by(process: subprocess.Popen[str]) -> str:
 
 @pytest.mark.usefixtures("nothing_left")
 def test_once_runs_an_example_reports_and_leaves_nothing(data_folder):
-    with start(data_folder, "--once") as process:
-        output, errors = process.communicate(timeout=120)
-    assert (process.returncode, errors) == (0, "")
+    output = run_once(data_folder)
     for expected in ("loader", "trainer", "evaluator", "metrics", "completed: http://127.0.0.1:"):
         assert expected in output
     assert open_data_folder(data_folder).read_credentials().api_key in output
+    again = run_once(data_folder)
+    assert again.count("completed") == output.count("completed"), "the second time steps came from the cache"
+
+
+def run_once(data_folder: Path) -> str:
+    with start(data_folder, "--once") as process:
+        output, errors = process.communicate(timeout=120)
+    assert (process.returncode, errors) == (0, "")
+    return output
 
 
 @pytest.mark.usefixtures("nothing_left")
@@ -91,6 +98,7 @@ def test_once_runs_an_example_reports_and_leaves_nothing(data_folder):
 def test_a_signal_ends_everything(data_folder, number):
     with start(data_folder) as process:
         assert httpx.get(f"{address_told_by(process)}/health").is_success
+        assert (data_folder / "logs" / "web-server.log").read_text() == ""
         process.send_signal(number)
         output, errors = process.communicate(timeout=10)
     assert (process.returncode, errors, output.count("Stopping")) == (0, "", 1)

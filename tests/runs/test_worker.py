@@ -191,7 +191,8 @@ def test_a_shut_down_worker_gives_its_steps_back(
     step = StepRun.objects.get(run=run, name="ends")
     assert step.status == ExecutionStatus.RETRYING
     assert step.ready_at is not None
-    assert "was shut down" in step.status_reason
+    assert "worker w1 was shut down" in step.status_reason
+    assert "stood still" not in step.status_reason
 
 
 def test_a_worker_paused_between_its_claim_and_its_order_starts_nothing(

@@ -96,6 +96,20 @@ def test_litter_environments_and_links_stay_out(write, root, tmp_path, caplog):
     assert "secret.py is not stored" in caplog.text
 
 
+def test_what_usually_holds_secrets_stays_out(write, root):
+    for name in (".env", "conf/.env.prod", "tls/server.pem", "id_rsa", ".ssh/config", ".netrc", ".pypirc"):
+        write(name)
+    write("environment.py")
+    assert set(pack(root).file_names) == {"environment.py", "run.py"}
+
+
+def test_an_ignore_file_takes_back_what_is_no_secret(write, root):
+    write(".env.example")
+    write(".env.prod")
+    write(".zenwebignore", "!.env.example\n")
+    assert set(pack(root).file_names) == {".env.example", ".zenwebignore", "run.py"}
+
+
 def test_a_link_to_a_file_of_the_same_folder_stands_for_it(write, root):
     (root / "link.py").symlink_to(root / "run.py")
     assert pack(root).file_names == ("link.py", "run.py")
@@ -115,7 +129,8 @@ def test_too_many_files_are_refused_without_walking_all_of_them(write, root):
     for number in range(50):
         write(f"pictures/{number}.png")
     with pytest.raises(
-        CodeArchiveRefused, match=r"in 20 files, .* 5 files are allowed. Most of it: pictures/ \(20 files\)"
+        CodeArchiveRefused,
+        match=r"at least 20 bytes in 20 files, .* 5 files are allowed. Most of it: pictures/ \(20 files\)",
     ):
         pack(root, files_limit=5)
 
@@ -174,6 +189,9 @@ def negative_size():
         ),
         (made_of(entry("run.py", b"x"), entry("run.py", b"y")), "one path twice"),
         (made_of(entry("run.py", b"x"), entry("run.py/inner.py", b"y")), "one path twice, or a file"),
+        (made_of(entry(".", b"x")), r"named '\.', which none can be"),
+        (made_of(entry("", b"x")), "named '', which none can be"),
+        (made_of(entry("caf\udce9.py", b"x")), r"'caf\\udce9.py', whose name is not UTF-8"),
         (made_of(entry("run.py", b"x" * 2_001)), "too large"),
         (made_of(*[entry(str(number)) for number in range(6)]), "too large"),
         (compressed(b"\0" * 50_000_000), "too large"),

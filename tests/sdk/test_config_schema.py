@@ -5,7 +5,8 @@ import datetime
 import enum
 import io
 import pathlib
-from typing import Annotated, Any, Literal
+import sys
+from typing import Annotated, Any, Literal, TypedDict
 
 import jsonschema_rs
 import pytest
@@ -234,3 +235,14 @@ def test_descriptions_come_from_docstrings_of_every_style(docstring):
     train_it.__doc__ = docstring
     [rate] = typed_parameters("Step 'train_it'", train_it, {})
     assert (rate.description, description(train_it)) == ("How fast.", "Train it.")
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="there it can be used")
+def test_a_typed_dict_of_the_wrong_module_names_the_right_one():
+    class Point(TypedDict):
+        x: int
+
+    def show(point: Point) -> None: ...
+
+    with pytest.raises(AuthoringError, match=r"'point': .* import TypedDict from typing_extensions"):
+        typed_parameters("Step 'show'", show, {})

@@ -82,7 +82,9 @@ def test_an_address_is_completed(typed, url):
     assert connection.normalised(typed) == url
 
 
-@pytest.mark.parametrize("typed", ["ftp://example.com", "https://"])
+@pytest.mark.parametrize(
+    "typed", ["ftp://example.com", "https://", "https://[::1", "host:port", "http://a b", "http://a\x00"]
+)
 def test_what_is_no_address_is_refused(typed):
     with pytest.raises(NotConnected, match="is not a server's address"):
         connection.normalised(typed)

@@ -16,7 +16,8 @@ import pandas as pd
 import pytest
 
 from zenweb import get_step_context, log_metadata
-from zenweb.exceptions import NoStepIsRunning, NotInThisStep, ValidationFailed
+from zenweb.client import Client
+from zenweb.exceptions import NoStepIsRunning, NotConnected, NotInThisStep, ValidationFailed
 from zenweb.execution import context
 from zenweb.execution.metadata import MOST_BYTES, decode_metadata, encode_metadata
 from zenweb.execution.protocol import Assignment, MetadataNoted, OutputSpec, noted_in, parse_event, to_line
@@ -228,3 +229,11 @@ def test_noting_loads_no_network_into_a_steps_process(pytestconfig):
     command = [sys.executable, "-c", code]
     told = subprocess.run(command, cwd=pytestconfig.rootpath, capture_output=True, text=True, check=True)
     assert told.stdout == "False\n"
+
+
+def test_a_step_without_a_connection_is_told_how_a_worker_gives_it_one(step, tmp_path, monkeypatch):
+    for name in ("ZENWEB_SERVER_URL", "ZENWEB_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ZENWEB_CONFIG_DIR", str(tmp_path))
+    with pytest.raises(NotConnected, match=r"Start the worker with .* ZENWEB_STEP_ENVIRONMENT"):
+        Client()

@@ -171,3 +171,21 @@ def test_what_runs_as_main_is_stored_under_its_real_name_and_not_imported_twice(
         command, cwd=tmp_path / "code", env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == [f"{module}.my_pipeline", f"{module}.load", f"{module}.Thing", root, "True"]
+
+
+def test_a_file_named_like_one_of_pythons_own_modules_is_told_so(write_module, tmp_path):
+    file = write_module("random.py", MODULE)
+    with pytest.raises(
+        SourceNotFound, match=r"Python's own module 'random', .* of your random.py: rename the file"
+    ):
+        import_source("random.my_pipeline", Pipeline)
+    file.unlink()
+    with pytest.raises(SourceNotFound) as refusal:
+        import_source("random.my_pipeline", Pipeline)
+    assert "rename" not in str(refusal.value)
+
+
+def test_what_is_something_else_is_called_by_its_article(write_module):
+    write_module("work.py", MODULE + "\n    b3 = 3\n")
+    with pytest.raises(SourceNotFound, match=r"'b3' in work is an int, not a pipeline"):
+        import_source("work.b3", Pipeline)

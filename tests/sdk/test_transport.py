@@ -131,3 +131,15 @@ def test_one_pool_is_reused_but_not_by_a_forked_process(monkeypatch):
     assert shared_transport(connection) is mine
     monkeypatch.setattr("os.getpid", lambda: -1)
     assert shared_transport(connection) is not mine
+
+
+def test_without_a_key_no_header_is_sent_and_blanks_around_one_are_dropped():
+    headers = [Transport("http://server", key)._http.headers.get("Authorization") for key in ("", " k\n")]
+    assert headers == [None, "Bearer k"]
+
+
+@pytest.mark.parametrize("key", ["schlüssel", "two words", "two\nlines"])
+def test_a_key_that_no_header_can_hold_is_a_sentence_without_the_key(key):
+    with pytest.raises(exceptions.CredentialsNotValid, match="This is no API key") as refusal:
+        Transport("http://server", key)
+    assert key not in str(refusal.value)

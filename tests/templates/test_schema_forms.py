@@ -304,3 +304,15 @@ def test_a_pipeline_without_parameters_says_so(schema: dict[str, Any]) -> None:
 
 def no_errors(schema: Any, configuration: Any) -> list[Any]:
     return []
+
+
+@pytest.mark.parametrize(
+    ("parameter", "typed", "sentence"),
+    [
+        ({"type": "array", "items": {"type": "string"}, "minItems": 1}, "[]", "at least 1 entry."),
+        ({"type": "array", "items": {"type": "string"}, "minItems": 2}, "a", "at least 2 entries."),
+        ({"type": "string", "maxLength": 1}, "ab", "at most 1 character."),
+    ],
+)
+def test_one_is_counted_as_one(parameter: Any, typed: str, sentence: str) -> None:
+    assert errors_of(form_of(parameter, typed))[0].endswith(sentence)

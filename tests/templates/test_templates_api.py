@@ -268,3 +268,28 @@ def test_a_service_account_signs_in_with_keys_only(alice: User) -> None:
     User.objects.filter(pk=alice.pk).update(is_service_account=True)
     form = {"username": "alice", "password": "alice has a long password"}
     assert Client().post(f"{API}/login", form).status_code == 401
+
+
+def test_an_id_goes_before_a_name_that_looks_like_it(rest: Client, template: RunTemplate) -> None:
+    RunTemplate.objects.filter(pk=template.pk).update(name="~last in every order")
+    for text in (str(template.id), template.id.hex):
+        RunTemplate.objects.create(
+            project=template.project, name=text, latest_version=template.latest_version
+        )
+        assert rest.get(f"{API}/run_templates/{text}").json()["name"] == "~last in every order"
+
+
+@pytest.mark.parametrize("spelling", ["{}", "{{{}}}", "urn:uuid:{}"])
+def test_a_name_that_looks_like_an_id_is_refused(
+    rest: Client, deployment: PipelineDeployment, template: RunTemplate, spelling: str
+) -> None:
+    name = spelling.format(template.id)
+    assert "must not look like an id" in create(rest, deployment, name=name).json()["detail"][1]
+    answer = rest.put(f"{API}/run_templates/{template.id}", {"name": name}, content_type="application/json")
+    assert answer.status_code == 422
+    assert RunTemplate.objects.count() == 1
+
+
+def test_a_run_is_not_called_like_an_id(rest: Client, template: RunTemplate) -> None:
+    answer = post(rest, f"/run_templates/{template.id}/runs", {"run_name": str(template.id)})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/run_name")

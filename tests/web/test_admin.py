@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from runs_app.models import PipelineRun
-from templates_app.models import RunTemplate
+from templates_app.models import RunTemplate, Stack
 from tests.factories import launch
 from zenweb.accounts.models import ApiKey, User
 
@@ -89,3 +89,36 @@ def test_whoever_may_only_look_cannot_act(client: Client, template: RunTemplate,
     )
     template.refresh_from_db()
     assert template.is_enabled
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"), [("taken", "already exists"), ("team/daily", "no slash"), ("  ", "required")]
+)
+def test_a_template_gets_no_name_that_the_service_refuses(
+    boss: Client, template: RunTemplate, name: str, sentence: str
+) -> None:
+    RunTemplate.objects.create(project=template.project, name="taken", latest_version=template.latest_version)
+    answer = boss.post(*change(template, name=name))
+    assert (answer.status_code, sentence in answer.content.decode()) == (200, True)
+    template.refresh_from_db()
+    assert template.name == "daily-retraining"
+
+
+def test_a_template_is_renamed(boss: Client, template: RunTemplate) -> None:
+    assert boss.post(*change(template, name="weekly")).status_code == 302
+    template.refresh_from_db()
+    assert template.name == "weekly"
+
+
+def change(template: RunTemplate, **fields: str) -> tuple[str, dict[str, str]]:
+    """Where and how the admin's form is sent."""
+    versions = {f"versions-{count}_FORMS": "0" for count in ("TOTAL", "INITIAL")}
+    url = reverse("admin:templates_app_runtemplate_change", args=[template.pk])
+    return url, {"name": template.name, "tags": "[]", "is_enabled": "on", **versions, **fields}
+
+
+def test_a_stack_gets_no_name_that_no_address_can_hold(boss: Client) -> None:
+    fields = {"name": "gpu/large", "orchestrator": "celery", "queue": "gpu"}
+    answer = boss.post(reverse("admin:templates_app_stack_add"), fields)
+    assert (answer.status_code, "no slash" in answer.content.decode()) == (200, True)
+    assert not Stack.objects.filter(name="gpu/large").exists()

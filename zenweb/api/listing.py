@@ -15,6 +15,7 @@ from rest_framework.response import Response
 
 from zenweb.api.envelope import Json, page
 from zenweb.config.suggestions import did_you_mean
+from zenweb.entity import is_id
 from zenweb.exceptions import DoesNotExist, FieldError, ValidationFailed
 
 MOST_PER_PAGE = 10_000
@@ -98,7 +99,9 @@ def page_asked_for(query: QueryDict) -> tuple[int, int]:
 
 def find(queryset: QuerySet[Any], name_or_id: str, noun: str, name_field: str | None = "name") -> Any:
     """The row with this id, name (where there are names), or unique beginning of an id. Raises DoesNotExist."""
-    found = queryset.filter(_name_or_id(name_or_id, name_field)).first()
+    found = queryset.filter(pk=name_or_id).first() if is_id(name_or_id) else None
+    if found is None and name_field:
+        found = queryset.filter(**{name_field: name_or_id}).first()
     if found is None and (condition := id_prefix(name_or_id)) is not None:
         candidates = list(queryset.filter(condition)[:2])
         found = candidates[0] if len(candidates) == 1 else None
@@ -124,15 +127,7 @@ def wants_hydration(query: QueryDict, *, default: bool) -> bool:
 
 def by_name_or_id(path: str) -> Callable[[str], Q]:
     """A filter value that may be either, as for `pipeline=`."""
-    return lambda text: _name_or_id(text, f"{path}__name", f"{path}__pk")
-
-
-def _name_or_id(text: str, name_field: str | None, id_field: str = "pk") -> Q:
-    condition = Q(**{name_field: text}) if name_field else Q(**{f"{id_field}__in": []})
-    try:
-        return condition | Q(**{id_field: uuid.UUID(text)})
-    except ValueError:
-        return condition
+    return lambda text: Q(**{f"{path}__pk" if is_id(text) else f"{path}__name": text})
 
 
 def _condition(name: str, column: Column, text: str) -> Q:

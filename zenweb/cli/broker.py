@@ -1,8 +1,11 @@
 """The embedded broker: a Redis of our own on a Unix socket, private to the data folder's owner."""
 
 import importlib.util
+import os
+import shlex
 import shutil
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 from zenweb.cli.data_folder import DataFolder
@@ -22,12 +25,21 @@ def find_redis() -> str:
     if spec and spec.origin:
         packaged = Path(spec.origin).parent / "bin" / "redis-server"
         if packaged.is_file():
-            return str(packaged)
+            return _executable(packaged)
     raise NoBroker(
         "No redis-server or valkey-server was found: install your system's redis or valkey package"
         " (the packaged binary exists only for Linux on x86-64 with Python 3.11 or 3.12),"
         " or name a running broker in ZENWEB_BROKER_URL."
     )
+
+
+def _executable(program: Path) -> str:
+    if not os.access(program, os.X_OK):
+        raise NoBroker(
+            f"{program} may not be executed: run `chmod +x {shlex.quote(str(program))}`, install your system's redis or"
+            " valkey package, or name a running broker in ZENWEB_BROKER_URL."
+        )
+    return str(program)
 
 
 def redis_command(program: str, folder: DataFolder) -> list[str]:
@@ -45,6 +57,15 @@ def redis_command(program: str, folder: DataFolder) -> list[str]:
 
 def broker_url(folder: DataFolder) -> str:
     return f"redis+socket://{folder.socket}"
+
+
+def require_broker(folder: DataFolder, environment: Mapping[str, str]) -> None:
+    """Say so where the embedded broker is meant and does not run. Another one may come later: it is waited for."""
+    if environment["ZENWEB_BROKER_URL"] == broker_url(folder) and not accepts(folder.socket):
+        raise NoBroker(
+            f"No broker runs on the data folder {folder.path}: start `zenweb up` there,"
+            " or name a running broker in ZENWEB_BROKER_URL."
+        )
 
 
 def accepts(path: Path) -> bool:

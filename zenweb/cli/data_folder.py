@@ -15,6 +15,8 @@ from zenweb.exceptions import ZenWebError
 
 LONGEST_SOCKET_PATH = 100  # sun_path holds 104 bytes on macOS, 108 on Linux
 
+ANOTHER_FOLDER = "as in `ZENWEB_DATA_DIR=~/zenweb make demo` or `zenweb up --data-dir ~/zenweb`"
+
 
 class DataFolderUnusable(ZenWebError):
     """The data folder cannot be used."""
@@ -87,7 +89,7 @@ class DataFolder:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise DataFolderUnusable(
-                    f"ZenWeb is already running on {self.path}: stop it, or choose another folder with --data-dir."
+                    f"ZenWeb is already running on {self.path}: stop it, or choose another folder, {ANOTHER_FOLDER}."
                 ) from error
             yield
 
@@ -102,7 +104,7 @@ def open_data_folder(path: Path) -> DataFolder:
             pass
     except OSError as error:
         raise DataFolderUnusable(
-            f"The data folder {folder.path} cannot be written ({error.strerror}): choose another with --data-dir."
+            f"The data folder {folder.path} cannot be written ({error.strerror}): choose another, {ANOTHER_FOLDER}."
         ) from error
     return folder
 

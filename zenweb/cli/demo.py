@@ -32,7 +32,11 @@ class Example:
 
 TRAINING = Example(EXAMPLES / "training", "run.training_pipeline", "training")
 ALL = (TRAINING, Example(EXAMPLES / "quality_report", "run.quality_report_pipeline", "quality report"))
-CHANGED = {"steps": {"trainer": {"parameters": {"learning_rate": 0.2, "n_estimators": 50}}}}
+# Without the cache: a second demonstration would have nothing to show.
+CHANGED: dict[str, Any] = {
+    "enable_cache": False,
+    "steps": {"trainer": {"parameters": {"learning_rate": 0.2, "n_estimators": 50}}},
+}
 
 
 class DemoFailed(ZenWebError):

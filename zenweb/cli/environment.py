@@ -1,6 +1,7 @@
 """What the server's processes are told through their environment."""
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -16,6 +17,10 @@ PYTHON = (sys.executable, "-P")
 
 class ManagementFailed(ZenWebError):
     """One of Django's commands failed."""
+
+
+class DatabaseNotPrepared(ZenWebError):
+    """The database lacks tables."""
 
 
 def own_environment() -> Mapping[str, str]:
@@ -45,10 +50,27 @@ def reachable(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104
 
 
+def require_tables(folder: DataFolder, environment: Mapping[str, str]) -> None:
+    """Say so where the database has no tables yet, or those of an older version."""
+    done = _run("migrate", "--check", env=environment, cwd=folder.path)
+    if done.returncode == 1 and not done.stderr.strip():
+        raise DatabaseNotPrepared(
+            "The database has no tables yet, or those of an older version: run"
+            f" `zenweb manage --data-dir {shlex.quote(str(folder.path))} migrate` first."
+        )
+    _check(done)
+
+
 def manage(*arguments: str, env: Mapping[str, str], cwd: Path) -> str:
     """Run one of Django's commands to its end; what it printed."""
+    done = _run(*arguments, env=env, cwd=cwd)
+    _check(done)
+    return done.stdout
+
+
+def _run(*arguments: str, env: Mapping[str, str], cwd: Path) -> "subprocess.CompletedProcess[str]":
     # In a group of its own: on Ctrl-C, `run` ends it and there is one message, ours.
-    done = subprocess.run(
+    return subprocess.run(
         [*PYTHON, "-m", "django", *arguments],
         capture_output=True,
         text=True,
@@ -57,7 +79,9 @@ def manage(*arguments: str, env: Mapping[str, str], cwd: Path) -> str:
         process_group=0,
         check=False,
     )
+
+
+def _check(done: "subprocess.CompletedProcess[str]") -> None:
     if done.returncode:
         last_line = (done.stderr.strip() or done.stdout.strip()).rpartition("\n")[2]
-        raise ManagementFailed(f"`{arguments[0]}` failed: {last_line}")
-    return done.stdout
+        raise ManagementFailed(f"`{done.args[len(PYTHON) + 2]}` failed: {last_line}")

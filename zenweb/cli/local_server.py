@@ -83,9 +83,7 @@ class LocalServer:
 
     def _make_first_user(self) -> bool:
         """Make what a server cannot be without, unless it is there; was it made now?"""
-        made = json.loads(manage("bootstrap", "--json", env=self.environment, cwd=self.folder.path))
-        if made["created"]:
-            self.folder.write_credentials(Credentials(made["username"], made["password"], made["api_key"]))
+        made = json.loads(manage("bootstrap", "--json", "--keep", env=self.environment, cwd=self.folder.path))
         return bool(made["created"])
 
 

@@ -13,6 +13,7 @@ COMMANDS = {
     "up": ("zenweb.cli.up", "Start everything on this machine: broker, web server, worker."),
     "server": ("zenweb.cli.server", "Start the web server."),
     "worker": ("zenweb.cli.worker", "Start a worker."),
+    "manage": ("zenweb.cli.manage", "Prepare the database, set a password, and what else Django can do."),
     "login": ("zenweb.cli.login", "Connect this user to a server."),
     "stack": ("zenweb.cli.stack", "See and choose where pipelines run."),
     "pipeline": ("zenweb.cli.pipeline", "List pipelines and make run templates of them."),
@@ -22,7 +23,7 @@ COMMANDS = {
 }
 
 
-NEED_THE_SERVER = {"up", "server", "worker"}
+NEED_THE_SERVER = {"up", "server", "worker", "manage"}
 PARTS_OF_THE_SERVER = ("celery", "django", "granian", "psutil")
 
 

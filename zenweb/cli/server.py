@@ -6,12 +6,13 @@ from pathlib import Path
 import click
 
 from zenweb.cli.data_folder import open_data_folder
-from zenweb.cli.environment import PYTHON, reachable, server_environment
+from zenweb.cli.environment import PYTHON, reachable, require_tables, server_environment
 from zenweb.cli.options import data_dir_option, host_option, port_option
 
 # A request that waits for a run's end holds a thread, and only then costs one: the pool grows on demand.
 # 50 waiting callers must leave room for everybody else.
 THREADS = 128
+LOG_CONFIG = Path(__file__).parents[1] / "web_server_log.json"
 STOP_SECONDS = 3  # what a request in flight gets when the server stops
 
 
@@ -22,9 +23,10 @@ STOP_SECONDS = 3  # what a request in flight gets when the server stops
 @click.option("--processes", default=1, show_default=True)
 @data_dir_option
 def command(host: str, port: int, threads: int, processes: int, data_dir: Path) -> None:
-    """Start the web server (after `python -m django migrate` has prepared the database)."""
+    """Start the web server (after `zenweb manage migrate` has prepared the database)."""
     folder = open_data_folder(data_dir)
     environment = server_environment(folder, ZENWEB_PUBLIC_URL=f"http://{reachable(host)}:{port}")
+    require_tables(folder, environment)
     arguments = server_command(host, port, threads=threads, processes=processes)
     os.execve(arguments[0], arguments, environment)  # noqa: S606  signals go straight to the server
 
@@ -39,5 +41,5 @@ def server_command(host: str, port: int, *, threads: int = THREADS, processes: i
         *("--workers", str(processes)),
         *("--blocking-threads", str(threads)),
         *("--workers-kill-timeout", str(STOP_SECONDS)),
-        *("--no-ws", "--log-level", "warning"),
+        *("--no-ws", "--log-level", "warning", "--log-config", str(LOG_CONFIG)),
     ]

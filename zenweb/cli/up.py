@@ -1,5 +1,6 @@
 """`zenweb up`: everything on this machine, under one supervisor."""
 
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zenweb.cli.data_folder import Credentials, DataFolder, open_data_folder
+from zenweb.cli.data_folder import ANOTHER_FOLDER, Credentials, DataFolder, open_data_folder
 from zenweb.cli.environment import reachable, server_environment
 from zenweb.cli.local_server import LocalServer, choose_port
 from zenweb.cli.options import data_dir_option, host_option, port_option
@@ -90,7 +91,7 @@ def _api_key(folder: DataFolder, credentials: Credentials | None) -> str:
     if credentials is None:
         raise CredentialsLost(
             f"--demo needs the first user's API key, and {folder.credentials_file} is gone:"
-            " bring it back, or start with another --data-dir."
+            f" bring it back, or start with another data folder, {ANOTHER_FOLDER}."
         )
     return credentials.api_key
 
@@ -106,3 +107,6 @@ def _tell_how_to_sign_in(
         click.echo(f"  These are shown this once and kept in {folder.credentials_file}")
     elif credentials:
         click.echo(f"  Sign in as {credentials.username}; the password is in {folder.credentials_file}")
+    else:
+        click.echo("  Sign in as before; nobody's password is kept here. To set a new one for admin:")
+        click.echo(f"  zenweb manage --data-dir {shlex.quote(str(folder.path))} changepassword admin")

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
+from zenweb.cli.broker import require_broker
 from zenweb.cli.data_folder import open_data_folder
-from zenweb.cli.environment import PYTHON, server_environment
+from zenweb.cli.environment import PYTHON, require_tables, server_environment
 from zenweb.cli.options import data_dir_option
 
 DEFAULT_QUEUE = "default"
@@ -24,7 +25,10 @@ DEFAULT_QUEUE = "default"
 @data_dir_option
 def command(queues: str, slots: int | None, name: str | None, data_dir: Path) -> None:
     """Start a worker, which executes the steps of its queues."""
-    environment = server_environment(open_data_folder(data_dir))
+    folder = open_data_folder(data_dir)
+    environment = server_environment(folder)
+    require_broker(folder, environment)
+    require_tables(folder, environment)
     arguments = worker_command(queues=queues, slots=slots, name=name)
     os.execve(arguments[0], arguments, environment)  # noqa: S606  signals go straight to the worker
 

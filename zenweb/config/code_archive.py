@@ -49,7 +49,8 @@ class ArchivedFile:
 
 
 def pack(root: Path, limit: int = BYTES_LIMIT, files_limit: int = FILES_LIMIT) -> CodeArchive:
-    """Archive the folder, without what `.gitignore` and `.zenwebignore` files name, links and known litter.
+    """Archive the folder, without what `.gitignore` and `.zenwebignore` files name, links, known litter and
+    files that usually hold secrets.
 
     `limit` is in bytes before compression. Raises CodeArchiveRefused, naming what is largest.
     """
@@ -120,8 +121,8 @@ def _check_limits(root: Path, found: list[tuple[Path, int]], limit: int, files_l
         return
     largest = _most_files(root, found) if size <= limit else _most_bytes(root, found)
     raise CodeArchiveRefused(
-        f"The code in {root} is too large to be stored with a pipeline: at least {_megabytes(size)} in {len(found)} "
-        f"files, where {_megabytes(limit)} and {files_limit} files are allowed. Most of it: {', '.join(largest)}. "
+        f"The code in {root} is too large to be stored with a pipeline: at least {_shown_size(size)} in {len(found)} "
+        f"files, where {_shown_size(limit)} and {files_limit} files are allowed. Most of it: {', '.join(largest)}. "
         "Name what the pipeline does not need in a .zenwebignore file there (written like .gitignore)."
     )
 
@@ -135,7 +136,7 @@ def _most_bytes(root: Path, found: list[tuple[Path, int]]) -> list[str]:
         if len(name.parts) > 1:
             sizes[f"{name.parts[0]}/"] += size
     return [
-        f"{name} ({_megabytes(size)})" for name, size in sizes.most_common(5) if size * 20 > sizes.total()
+        f"{name} ({_shown_size(size)})" for name, size in sizes.most_common(5) if size * 20 > sizes.total()
     ]
 
 
@@ -147,8 +148,10 @@ def _most_files(root: Path, found: list[tuple[Path, int]]) -> list[str]:
     ]
 
 
-def _megabytes(size: int) -> str:
-    return f"{size / 2**20:.1f} MB"
+def _shown_size(size: int) -> str:
+    if size >= 2**20 / 10:
+        return f"{size / 2**20:.1f} MB"
+    return f"{size / 2**10:.1f} kB" if size >= 2**10 else f"{size} bytes"
 
 
 def _tar(root: Path, names: Iterable[str]) -> bytes:
@@ -191,7 +194,7 @@ def _decompressed(content: bytes, limit: int) -> bytes:
         raise CodeArchiveRefused(f"The code archive is not gzip-compressed: {error}.") from error
     if len(tar) > limit:
         raise CodeArchiveRefused(
-            f"The code archive is too large: more than {_megabytes(limit)} when unpacked."
+            f"The code archive is too large: more than {_shown_size(limit)} when unpacked."
         )
     return tar
 
@@ -204,7 +207,7 @@ def _checked_files(tar: tarfile.TarFile, limit: int, files_limit: int) -> list[A
         # A negative size makes tarfile read the same header for ever.
         if member.size < 0 or size > limit or entries > files_limit:
             raise CodeArchiveRefused(
-                f"The code archive is too large: {_megabytes(limit)} and {files_limit} entries are allowed."
+                f"The code archive is too large: {_shown_size(limit)} and {files_limit} entries are allowed."
             )
         path = _checked_path(member)
         if not member.isdir():
@@ -218,12 +221,28 @@ def _checked_path(member: tarfile.TarInfo) -> PurePosixPath:
         raise CodeArchiveRefused(
             f"The code archive holds the path {member.name[:200]!r}, which leads out of its folder."
         )
+    if not _is_utf8(member.name):
+        raise CodeArchiveRefused(
+            f"The code archive holds {member.name!r}, whose name is not UTF-8: rename it."
+        )
+    if not path.parts and not member.isdir():
+        raise CodeArchiveRefused(
+            f"The code archive holds a file that is named {member.name!r}, which none can be."
+        )
     is_plain_file = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not member.issparse()
     if not is_plain_file and not member.isdir():
         raise CodeArchiveRefused(
             f"The code archive holds {member.name!r}, a link or device. Only files are allowed."
         )
     return path
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _content_of(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

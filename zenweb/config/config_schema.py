@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
+from zenweb.config.json_schema import ParameterSchema
 from zenweb.config.parameters import Parameter, parameter_adapters
 from zenweb.config.run_configuration import PipelineRunConfiguration, StepRunConfiguration
 from zenweb.config.signatures import EMPTY
@@ -62,7 +63,8 @@ def parameter_schemas(steps: Mapping[str, Sequence[Parameter]]) -> tuple[dict[st
         (step, parameter.name): parameter for step, parameters in steps.items() for parameter in parameters
     }
     properties, shared = TypeAdapter.json_schemas(
-        [(key, "validation", parameter.adapter) for key, parameter in keyed.items()]
+        [(key, "validation", parameter.adapter) for key, parameter in keyed.items()],
+        schema_generator=ParameterSchema,
     )
     described = {key: _property(parameter, properties[key, "validation"]) for key, parameter in keyed.items()}
     schemas = {

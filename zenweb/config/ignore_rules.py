@@ -8,6 +8,14 @@ from pathspec import GitIgnoreSpec
 from zenweb.exceptions import CodeArchiveRefused
 
 ALWAYS_OUT = frozenset({".git", ".venv", ".zenweb", "__pycache__", "node_modules", "venv"})
+# What usually holds secrets, and is often not in .gitignore where there is no git. An ignore file may take it back.
+SECRETS = GitIgnoreSpec.from_lines(
+    (
+        *(".env", ".env.*", ".envrc", "*.pem", "*.key", "*.p12", "*.pfx"),
+        *("id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", ".ssh/", ".aws/"),
+        *(".netrc", "_netrc", ".pypirc", ".pgpass", ".htpasswd", ".git-credentials"),
+    )
+)
 # The later one may take back what the earlier one leaves out.
 IGNORE_FILES = (".gitignore", ".zenwebignore")
 
@@ -40,7 +48,7 @@ class IgnoreRules:
             verdict = rules.check_file(f"{name}/" if is_folder else name).include
             if verdict is not None:
                 return verdict
-        return False
+        return bool(SECRETS.check_file(f"{path.name}/" if is_folder else path.name).include)
 
 
 def _folders_up_to_repository(root: Path) -> list[Path]:

@@ -119,6 +119,11 @@ def _json_adapter(owner: str, declared: DeclaredParameter) -> TypeAdapter[Any]:
         adapter = _adapter(declared)
         adapter.json_schema()
     except PydanticUserError as error:
+        if error.code == "typed-dict-version":
+            raise AuthoringError(
+                f"{owner}: before Python 3.12, typing.TypedDict cannot be used here: "
+                "import TypedDict from typing_extensions."
+            ) from error
         raise AuthoringError(
             f"{owner}: the type {_shown(declared.hint)} has no JSON form, so that no form could ask for it. "
             "Connect it to an output of another step, or declare a type that can be written down, such as "

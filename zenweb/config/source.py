@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from zenweb.config.definition import Definition
 from zenweb.config.importing import importing_for_execution, is_importing
-from zenweb.config.suggestions import did_you_mean, suggestion
+from zenweb.config.suggestions import article, did_you_mean, suggestion
 from zenweb.exceptions import AuthoringError, SourceNotFound
 
 __all__ = ["import_source", "importing_for_execution", "is_importing", "source_of", "source_root"]
@@ -142,5 +142,16 @@ def _not_what_was_asked_for(module: ModuleType, attribute: str, kind: type) -> s
     is_something_else = getattr(module, attribute, None) is not None
     if is_something_else:
         found = type(getattr(module, attribute)).__name__.lower()
-        return f"{attribute!r} in {module.__name__} is a {found}, not a{wanted}.{suggestion('', known)}"
-    return f"There is no{wanted} {attribute!r} in {module.__name__}.{suggestion(attribute, known)}"
+        return f"{attribute!r} in {module.__name__} is {article(found)} {found}, not a{wanted}.{suggestion('', known)}"
+    missing = f"There is no{wanted} {attribute!r} in {module.__name__}.{suggestion(attribute, known)}"
+    return f"{missing}{_another_module(module)}"
+
+
+def _another_module(module: ModuleType) -> str:
+    """Where a file of the user's has a name that Python gives to another module."""
+    top = module.__name__.partition(".")[0]
+    if top not in sys.stdlib_module_names or not Path(sys.path[0], f"{top}.py").is_file():
+        return ""
+    return (
+        f" That is Python's own module {top!r}, which was found in place of your {top}.py: rename the file."
+    )

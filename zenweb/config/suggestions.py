@@ -14,3 +14,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     """The name probably meant, or else which names there are."""
     names = list(known)
     return did_you_mean(name, names) or (f" There is: {', '.join(names)}." if names else "")
+
+
+def article(noun: str) -> str:
+    return "an" if noun[:1].lower() in "aeiou" else "a"

@@ -10,6 +10,7 @@ from typing import Any
 
 from zenweb.config.hooks import FAILURE, SUCCESS, takes_exception
 from zenweb.config.source import import_source, importing_for_execution
+from zenweb.config.suggestions import article
 from zenweb.exceptions import SourceNotFound
 from zenweb.execution.protocol import Assignment
 
@@ -81,7 +82,8 @@ def _find(path: str | None) -> Hook | None:
     with importing_for_execution():
         found: object = import_source(path)
     if not callable(found):
-        raise SourceNotFound(f"The hook {path!r} is a {type(found).__name__}, not a function.")
+        kind = type(found).__name__
+        raise SourceNotFound(f"The hook {path!r} is {article(kind)} {kind}, not a function.")
     return found
 
 

@@ -11,6 +11,7 @@ from django.db import transaction
 from templates_app.models import Stack
 from zenweb.accounts.models import User
 from zenweb.accounts.services import create_api_key, default_project
+from zenweb.cli.data_folder import Credentials, DataFolder
 from zenweb.enums import Orchestrator
 
 ADMIN = "admin"
@@ -24,9 +25,10 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="Print what was made as one JSON object.")
+        parser.add_argument("--keep", action="store_true", help="Keep the secrets in the data folder too.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        made = bootstrap()
+        made = bootstrap(keep_in=DataFolder(settings.DATA_DIR) if options["keep"] else None)
         if options["json"]:
             self.stdout.write(json.dumps(made))
         elif made["created"]:
@@ -38,7 +40,7 @@ class Command(BaseCommand):
 
 
 @transaction.atomic
-def bootstrap() -> dict[str, Any]:
+def bootstrap(*, keep_in: DataFolder | None = None) -> dict[str, Any]:
     """`{"created": bool, "username", "password", "api_key"}`; the secrets only when they were made just now."""
     default_project()
     Stack.objects.get_or_create(name="default", defaults={"orchestrator": Orchestrator.LOCAL, "queue": ""})
@@ -57,4 +59,7 @@ def bootstrap() -> dict[str, Any]:
     _, key_text = create_api_key(
         user=user, name="demo", description="Made when this server was first started."
     )
+    if keep_in is not None:
+        # Before the commit: whoever is killed in between makes both anew at the next start. After it, nobody could.
+        keep_in.write_credentials(Credentials(ADMIN, password, key_text))
     return {"created": True, "username": ADMIN, "password": password, "api_key": key_text}
