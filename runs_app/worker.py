@@ -248,7 +248,7 @@ class StepWorker:
                 connections.close_all()
             except Exception:
                 logger.exception("The heartbeat failed.")
-        connections.close_all()
+        connections.close_all()  # what a thread keeps of the pool is lost to the others
 
     def _live_on(self) -> None:
         # From before the beat, so that it ends before anybody can have waited for one lease after it.
