@@ -58,9 +58,11 @@ class Upbringing:
     lease: timedelta
     environment: Mapping[str, str]
     scratch: Path
-    """Where attempts get folders for temporary files."""
+    """Where attempts get folders of their own."""
     log: Path
     """What parents print while they import."""
+    prove_code: Callable[[Path], None]
+    """Makes sure that a folder holds the code it should, before a parent imports it."""
 
 
 class ImportFailed(Exception):
@@ -435,6 +437,7 @@ class WarmParents:
                     self._end_idle_retired()
                     parent = None
             if parent is None:
+                self._upbringing.prove_code(key.code_root)
                 parent = self._nursery.submit(WarmParent, key, self._upbringing).result()
                 parent.wait_until_ready()
             with self._lock:

@@ -22,8 +22,9 @@ from django.utils import timezone
 
 from runs_app import housekeeping, recording
 from runs_app.assignments import assignment_for
+from runs_app.code_folders import CodeFolders
 from runs_app.models import StepAttempt, Worker
-from runs_app.plans import Plan, plan_of
+from runs_app.plans import plan_of
 from runs_app.recording import StepOutcome
 from runs_app.warm_parents import (
     AttemptProcess,
@@ -34,9 +35,7 @@ from runs_app.warm_parents import (
     Upbringing,
     WarmParents,
 )
-from templates_app.models import CodeArchive
 from zenweb.artifacts import store
-from zenweb.config.code_archive import unpack
 from zenweb.exceptions import ZenWebError
 from zenweb.execution.protocol import StepException
 
@@ -58,17 +57,18 @@ class StepWorker:
         self.row, self.lease = self._register()
         self.running: dict[uuid.UUID, AttemptProcess] = {}
         self.is_draining = False
+        self.code = CodeFolders(_folder("code"))
         self.parents = WarmParents(
             Upbringing(
                 lease=settings.PARENT_LEASE,
                 environment=settings.STEP_ENVIRONMENT,
                 scratch=_own_scratch(),
                 log=_folder("logs") / "steps.log",
+                prove_code=self.code.prove,
             )
         )
         self._over = threading.Event()
         self._housekeeper = housekeeping.Housekeeper()
-        self._unpacking = threading.Lock()
         self._rebirth = threading.Lock()
         self._warming = ThreadPoolExecutor(max_workers=1, thread_name_prefix="warming")
         self._heart = threading.Thread(target=self._beat, name="heart", daemon=True)
@@ -173,16 +173,7 @@ class StepWorker:
 
     def _parent_key(self, deployment_id: uuid.UUID) -> ParentKey:
         plan = plan_of(deployment_id)
-        return ParentKey(self._code_root(plan), plan.spec.source)
-
-    def _code_root(self, plan: Plan) -> Path:
-        """The folder with the deployment's code, unpacked once and shared by all attempts."""
-        target = _folder("code") / plan.code_sha256
-        with self._unpacking:
-            if not target.exists():
-                content = CodeArchive.objects.values_list("content", flat=True).get(pk=plan.code_archive_id)
-                unpack(bytes(content), target, sha256=plan.code_sha256, limit=settings.CODE_ARCHIVE_LIMIT)
-        return target
+        return ParentKey(self.code.folder_of(plan), plan.spec.source)
 
     # -- life ----------------------------------------------------------------------------------------------------------
 

@@ -32,7 +32,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from pydantic import BaseModel
 
@@ -69,7 +69,7 @@ class Orders(BaseModel):
     code_root: str
     module_source: str
     scratch: str
-    """Where each attempt gets a folder for temporary files, removed with it."""
+    """Where each attempt gets a folder of its own, removed with it."""
     lease: float
     """Seconds after the import within which the worker has to say until when it holds its steps."""
 
@@ -80,6 +80,7 @@ class Spare:
 
     pid: int
     orders: socket.socket
+    place: "Place"
 
 
 @dataclass
@@ -87,7 +88,35 @@ class Child:
     attempt: str
     pid: int
     status: socket.socket
+    place: "Place"
     kill_at: float | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one process works and has its temporary files, with what stands at the top of the code at hand.
+
+    What it writes is its own. The code is shared, and others would find a file that was left there.
+    """
+
+    folder: Path
+
+    def link(self, code_root: Path) -> None:
+        self.folder.mkdir(parents=True)
+        for path in code_root.iterdir():
+            (self.folder / path.name).symlink_to(path)
+
+    def copy(self, other: "Place") -> None:
+        """The same links, and copies of all else: what the import wrote there."""
+        shutil.copytree(other.folder, self.folder, symlinks=True)
+
+    def enter(self) -> None:
+        os.chdir(self.folder)
+        tempfile.tempdir = str(self.folder)
+        os.environ["TMPDIR"] = str(self.folder)  # noqa: TID251  # for the programs that the step starts
+
+    def clear(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def main() -> None:
@@ -97,19 +126,23 @@ def main() -> None:
     # Its worker starts it from a thread that lasts as long as the worker.
     processes.die_with_parent()
     processes.adopt_orphans()
+    home = Place(Path(orders.scratch) / uuid4().hex)
     try:
+        home.link(Path(orders.code_root))
+        home.enter()
         _import(orders)
     except (Exception, SystemExit) as error:  # noqa: BLE001  # told to the worker
         _send(control, {"failed": describe(error).model_dump()})
-        return
-    # From here on it sees for itself when its worker dies, and must then live on to end what its attempts started.
-    processes.outlive_parent()
-    _send(control, {"ready": os.getpid()})
-    WarmParent(control, orders).serve()
+    else:
+        # From here on it sees for itself when its worker dies, and must then live on to end what its attempts started.
+        processes.outlive_parent()
+        _send(control, {"ready": os.getpid()})
+        WarmParent(control, orders, home).serve()
+    finally:
+        home.clear()
 
 
 def _import(orders: Orders) -> None:
-    os.chdir(orders.code_root)
     sys.path.insert(0, orders.code_root)
     environment = os.environ  # noqa: TID251  # to change it for what is imported, not to be configured by it
     given = {name: environment.get(name) for name in THREAD_VARIABLES}
@@ -127,8 +160,9 @@ def _import(orders: Orders) -> None:
 class WarmParent:
     """Forks, watches and buries. One thread, one selector, nothing blocking."""
 
-    def __init__(self, control: socket.socket, orders: Orders) -> None:
+    def __init__(self, control: socket.socket, orders: Orders, home: Place) -> None:
         self.control = control
+        self.home = home
         self.scratch = Path(orders.scratch)
         self.until = time.monotonic() + orders.lease
         self.children: dict[int, Child] = {}
@@ -197,7 +231,7 @@ class WarmParent:
         spare.orders.close()
         os.close(work)
         os.close(log)
-        child = Child(attempt, spare.pid, socket.socket(fileno=status))
+        child = Child(attempt, spare.pid, socket.socket(fileno=status), spare.place)
         self.children[spare.pid] = child
         _send(child.status, {"pid": spare.pid})
         self.spare = None
@@ -212,16 +246,17 @@ class WarmParent:
     def _make_spare(self) -> "Spare":
         """A child that is all set to run an attempt: forking costs milliseconds that no step should wait for."""
         orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        place = Place(self.scratch / uuid4().hex)
         sys.stdout.flush()
         sys.stderr.flush()
         pid = os.fork()
         if pid == 0:
             orders.close()
-            self._become_child(theirs)
+            self._become_child(theirs, place)
         theirs.close()
-        return Spare(pid, orders)
+        return Spare(pid, orders, place)
 
-    def _become_child(self, orders: socket.socket) -> None:
+    def _become_child(self, orders: socket.socket, place: Place) -> None:
         """In the child: wait for an attempt, run it, end. Never returns."""
         code = 1
         try:
@@ -238,16 +273,26 @@ class WarmParent:
             os.close(self.wakeup_read)
             _reseed()
             _rehearse()
+            trouble = self._furnish(place)
             attempt, descriptors, _, _ = socket.recv_fds(orders, MAX_PACKET, 2)
             orders.close()
             if attempt:
-                self._run(attempt.decode(), *descriptors)
+                self._run(trouble, *descriptors)
             code = 0
         finally:
             _flush()
             os._exit(code)
 
-    def _run(self, attempt: str, work: int, log: int) -> None:
+    def _furnish(self, place: Place) -> OSError | None:
+        """What went wrong is for the attempt to tell: a child that ended now would be replaced again and again."""
+        try:
+            place.copy(self.home)
+            place.enter()
+        except OSError as error:  # such as a full disk
+            return error
+        return None
+
+    def _run(self, trouble: OSError | None, work: int, log: int) -> None:
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.close(log)
@@ -255,8 +300,7 @@ class WarmParent:
             if isinstance(stream, io.TextIOWrapper):
                 # Each line is seen when it is printed, and the last ones of a process that dies are not lost.
                 stream.reconfigure(line_buffering=True)
-        _use_for_temporary_files(self.scratch / attempt)
-        _attend(socket.socket(fileno=work))
+        _attend(socket.socket(fileno=work), trouble)
 
     def _stop(self, attempt: str, grace: float) -> None:
         for child in self.children.values():
@@ -279,12 +323,13 @@ class WarmParent:
         for pid, status in ended:
             if self.spare is not None and pid == self.spare.pid:
                 self.spare.orders.close()
+                self.spare.place.clear()
                 self.spare = None
             elif child := self.children.pop(pid, None):
                 self._end_orphans()
-                _remove(self.scratch / child.attempt)
                 _send(child.status, {"exited": os.waitstatus_to_exitcode(status)})
                 child.status.close()
+                child.place.clear()
         return bool(ended)
 
     def _end_orphans(self) -> None:
@@ -304,9 +349,12 @@ class WarmParent:
         for pid in list(processes.descendants_of(os.getpid())):
             processes.send(pid, signal.SIGKILL)
         ended = list(self.children.values())
+        places = [child.place for child in (*ended, self.spare) if child]
         self.children.clear()
         self.spare = None
         self._end_orphans()
+        for place in places:
+            place.clear()
         for child in ended:
             _send(child.status, {"given_up": True})
 
@@ -319,12 +367,14 @@ def _reap() -> list[tuple[int, int]]:
     return ended
 
 
-def _attend(work: socket.socket) -> None:
+def _attend(work: socket.socket, trouble: OSError | None) -> None:
     """Read the assignment, run it, and tell the worker each event."""
     lines = work.makefile("rb")
     assignment = Assignment.model_validate_json(lines.readline())
     emit = _emitter(work)
     try:
+        if trouble is not None:
+            raise trouble
         with importing_for_execution():
             step = import_source(assignment.source, Step)
     except Exception as error:  # noqa: BLE001  # recorded as the step's failure
@@ -351,19 +401,6 @@ def _reseed() -> None:
         numpy.random.seed()
     if torch := sys.modules.get("torch"):
         torch.seed()
-
-
-def _use_for_temporary_files(folder: Path) -> None:
-    folder.mkdir(parents=True)
-    tempfile.tempdir = str(folder)
-    os.environ["TMPDIR"] = str(folder)  # noqa: TID251  # for the programs that the step starts
-
-
-def _remove(folder: Path) -> None:
-    try:
-        folder.rmdir()
-    except OSError:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _rehearse() -> None:
