@@ -1,5 +1,7 @@
 """The lists of templates, runs and pipelines: found by words, narrowed, and never empty without advice."""
 
+import re
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -61,6 +63,11 @@ def test_runs_are_narrowed_by_status_template_and_words(
     hidden = {"status": {"status": "failed"}, "words": {"q": "elsewhere"}}
     assert all(run.name in pages.get(reverse("run-list"), query).text for query in shown.values())
     assert not any(run.name in pages.get(reverse("run-list"), query).text for query in hidden.values())
+
+
+def test_only_statuses_that_a_run_can_have_are_offered(pages: Client) -> None:
+    offered = re.findall(r'<option value="([a-z]+)"', pages.get(reverse("run-list")).text)
+    assert offered == ["initializing", "running", "completed", "failed", "stopping", "stopped"]
 
 
 def test_a_list_is_live_while_something_on_it_runs(pages: Client, template: RunTemplate, alice: User) -> None:
