@@ -81,6 +81,8 @@ class LaunchForm(StartingForm):
 class RepairForm(StartingForm):
     """Asks where a repair starts, and for values, starting from those of the original."""
 
+    keeps_values = True
+
     def __init__(self, repair: Repair, data: Mapping[str, Any] | None = None) -> None:
         self._given = repair
         self.version = repair.version

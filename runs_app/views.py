@@ -182,11 +182,19 @@ def _values(run: PipelineRun) -> Iterator[tuple[str, list[tuple[str, Any]]]]:
     for step in read_steps(run.deployment.config_schema):
         given = run.parameters.get(step.name, {})
         if shown := [
-            (parameter.title, HIDDEN if parameter.is_secret else given[parameter.name])
+            (
+                parameter.title,
+                _hidden(given[parameter.name]) if parameter.is_secret else given[parameter.name],
+            )
             for parameter in step.parameters
             if parameter.name in given
         ]:
             yield step.title, shown
+
+
+def _hidden(secret: Any) -> Any:
+    """That there is one, and not which: what is not set is said to be so."""
+    return secret if secret in (None, "") else HIDDEN
 
 
 def _starting_values(request: HttpRequest, template: RunTemplate) -> dict[str, Any]:
