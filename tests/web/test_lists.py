@@ -90,3 +90,8 @@ def test_many_runs_are_paged_and_the_pages_keep_the_filter(
 def test_pipelines_say_how_often_they_ran(pages: Client, template: RunTemplate, alice: User) -> None:
     launch(template, alice)
     assert "1 run<" in pages.get(reverse("pipeline-list")).text
+
+
+def test_a_part_of_a_page_is_not_kept_for_the_page(pages: Client) -> None:
+    for name in ("run-list", "run-template-list", "pipeline-list"):
+        assert "HX-Request" in pages.get(reverse(name), headers={"HX-Request": "true"})["Vary"]
