@@ -30,7 +30,7 @@ from zenweb.exceptions import DoesNotExist, ValidationFailed, ZenWebError
 
 PAGE_SIZE = 25
 RECENT = 5
-LEDGER = 200
+LEDGER, LEDGER_OPEN = 200, 12
 STOP_POLLING = 286  # htmx's own status
 HIDDEN = "••••••"
 
@@ -81,13 +81,15 @@ def list_runs(request: HttpRequest) -> HttpResponse:
 def show_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
     run = _find_run(request, run_id)
     steps = list(run.steps.for_page())
+    ledger = ledger_of(run, LEDGER)[::-1]
     context = {
         "run": run,
         "steps": steps,
         # What came last is what the run was for.
         "outputs": [output for step in reversed(steps) for output in step.outputs.all()],
         "values": list(_values(run)),
-        "ledger": reversed(ledger_of(run, LEDGER)),
+        "ledger": ledger[:LEDGER_OPEN],
+        "earlier": ledger[LEDGER_OPEN:],
         "repairs": _repairs(request, run),
     }
     if not is_refinement(request):
