@@ -8,7 +8,9 @@ from django.utils.cache import patch_vary_headers
 HTMX_HEADERS = ("HX-Request", "HX-History-Restore-Request")
 
 
-def vary_on_htmx(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+def vary_on_htmx(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
     """Middleware: one address answers htmx with a part of its page, which is not to be shown for all of it.
 
     Without this, "back" shows the part that the browser fetched last from that address, bare.

@@ -106,7 +106,14 @@ class SingleControl(Control):
 
     @property
     def blank_hint(self) -> str:
-        return "Leave empty for “not set”" if self.parameter.is_optional else ""
+        if self.parameter.is_optional:
+            return "Leave empty for “not set”"
+        return self.empty_hint if not self.parameter.has_default else ""
+
+    @property
+    def empty_hint(self) -> str:
+        """How to say "empty" where an empty input says that nothing was entered yet, if empty is allowed at all."""
+        return ""
 
     @property
     def default_hint(self) -> str:

@@ -52,6 +52,12 @@ class TextControl(SingleControl):
         return super().blank(text) if self.blank_is_special else text
 
     @property
+    def empty_hint(self) -> str:
+        schema = self.parameter.schema
+        is_allowed = not (schema.number("minLength") or schema.text("pattern") or schema.format)
+        return f"For an empty text enter {EMPTY_TEXT}" if is_allowed else ""
+
+    @property
     def blank_is_special(self) -> bool:
         return self.parameter.is_optional or not self.parameter.has_default
 
@@ -107,6 +113,10 @@ class SecretControl(TextControl):
     @property
     def is_required(self) -> bool:
         return bool(self.note) or (super().is_required and not self.has_former)
+
+    @property
+    def empty_hint(self) -> str:
+        return ""
 
     @property
     def note(self) -> str:  # type: ignore[override]
