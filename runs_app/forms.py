@@ -21,6 +21,15 @@ from zenweb.exceptions import FieldError
 STATUS_WORDS = {status: status.value.capitalize() for status in ExecutionStatus} | {
     ExecutionStatus.INITIALIZING: "Waiting"
 }
+# The other words are for steps and attempts only.
+RUN_STATUSES = [
+    ExecutionStatus.INITIALIZING,
+    ExecutionStatus.RUNNING,
+    ExecutionStatus.COMPLETED,
+    ExecutionStatus.FAILED,
+    ExecutionStatus.STOPPING,
+    ExecutionStatus.STOPPED,
+]
 
 
 class StartingForm(ConfigurationForm):
@@ -71,6 +80,8 @@ class LaunchForm(StartingForm):
 
 class RepairForm(StartingForm):
     """Asks where a repair starts, and for values, starting from those of the original."""
+
+    keeps_values = True
 
     def __init__(self, repair: Repair, data: Mapping[str, Any] | None = None) -> None:
         self._given = repair
@@ -123,7 +134,7 @@ class RunFilterForm(forms.Form):
 
     q = forms.CharField(required=False, max_length=200)
     status = forms.ChoiceField(
-        required=False, choices=[("", "All"), *((s.value, STATUS_WORDS[s]) for s in STATUS_WORDS)]
+        required=False, choices=[("", "All"), *((s.value, STATUS_WORDS[s]) for s in RUN_STATUSES)]
     )
     template = forms.ModelChoiceField(RunTemplate.objects.none(), required=False, empty_label="All")
 

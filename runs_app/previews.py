@@ -1,6 +1,7 @@
 """Reading the small files that steps leave beside artifacts for the pages. Nothing is ever loaded or unpickled here."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -40,6 +41,19 @@ CONTENT_POLICY = "; ".join(
         "frame-ancestors 'self'",
     ]
 )
+
+# For pages that say nothing about their looks; one that does is left alone, since its colours belong together.
+PAGE_STYLE = b"""<style>
+:root { color-scheme: light dark; }
+body { margin: 1rem 1.25rem; font: 0.95rem/1.55 system-ui, sans-serif; overflow-wrap: anywhere; }
+@media (prefers-color-scheme: dark) { body { background: #1b2126; color: #e4e6e5; } a { color: #9db9ea; } }
+table { border-collapse: collapse; }
+th, td { padding: 0.3rem 0.75rem; border: 1px solid #8884; }
+pre, code { font-family: ui-monospace, monospace; }
+img, svg { max-width: 100%; }
+</style>"""
+HAS_LOOKS = re.compile(rb"<style|<link|<svg|<font|color|background", re.IGNORECASE)
+START_OF_PAGE = re.compile(rb"\s*(<!doctype[^>]*>)?\s*(<html[^>]*>)?\s*(<head[^>]*>)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -89,9 +103,11 @@ def preview_uri(version: ArtifactVersion) -> str:
 
 
 def read_preview(version: ArtifactVersion) -> bytes:
-    """The preview's bytes. Raises ZenWebError where there is none."""
+    """The preview's bytes, a plain page's with a style. Raises ZenWebError where there is none."""
     with store.open(preview_uri(version)) as file:
-        return file.read(SIZE_LIMIT)
+        data = file.read(SIZE_LIMIT)
+    is_page = (version.preview or {}).get("kind") == PreviewKind.HTML
+    return _with_style(data) if is_page and not HAS_LOOKS.search(data) else data
 
 
 def content_type(version: ArtifactVersion) -> str:
@@ -100,6 +116,13 @@ def content_type(version: ArtifactVersion) -> str:
     if preview.get("kind") == PreviewKind.IMAGE:
         return IMAGE_TYPES.get(Path(str(preview.get("file"))).suffix.lower(), TEXT_TYPE)
     return "text/html; charset=utf-8" if preview.get("kind") == PreviewKind.HTML else TEXT_TYPE
+
+
+def _with_style(page: bytes) -> bytes:
+    """Before all that the page says, so that it has the last word, and after what decides how browsers read it."""
+    start = START_OF_PAGE.match(page)
+    place = start.end() if start else 0
+    return page[:place] + PAGE_STYLE + page[place:]
 
 
 def _store_of(version: ArtifactVersion) -> str:

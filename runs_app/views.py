@@ -31,7 +31,7 @@ from zenweb.exceptions import DoesNotExist, ValidationFailed, ZenWebError
 
 PAGE_SIZE = 25
 RECENT = 5
-LEDGER = 200
+LEDGER, LEDGER_OPEN = 200, 12
 STOP_POLLING = 286  # htmx's own status
 HIDDEN = "••••••"
 
@@ -82,14 +82,15 @@ def list_runs(request: HttpRequest) -> HttpResponse:
 def show_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
     run = _find_run(request, run_id)
     steps = list(run.steps.for_page())
-    reasons = explain(run, steps)
+    ledger = ledger_of(run, LEDGER, explain(run, steps))[::-1]
     context = {
         "run": run,
         "steps": steps,
         # What came last is what the run was for.
         "outputs": [output for step in reversed(steps) for output in step.outputs.all()],
         "values": list(_values(run)),
-        "ledger": reversed(ledger_of(run, LEDGER, reasons)),
+        "ledger": ledger[:LEDGER_OPEN],
+        "earlier": ledger[LEDGER_OPEN:],
         "repairs": _repairs(request, run),
     }
     if not is_refinement(request):
@@ -184,11 +185,19 @@ def _values(run: PipelineRun) -> Iterator[tuple[str, list[tuple[str, Any]]]]:
     for step in read_steps(run.deployment.config_schema):
         given = run.parameters.get(step.name, {})
         if shown := [
-            (parameter.title, HIDDEN if parameter.is_secret else given[parameter.name])
+            (
+                parameter.title,
+                _hidden(given[parameter.name]) if parameter.is_secret else given[parameter.name],
+            )
             for parameter in step.parameters
             if parameter.name in given
         ]:
             yield step.title, shown
+
+
+def _hidden(secret: Any) -> Any:
+    """That there is one, and not which: what is not set is said to be so."""
+    return secret if secret in (None, "") else HIDDEN
 
 
 def _starting_values(request: HttpRequest, template: RunTemplate) -> dict[str, Any]:

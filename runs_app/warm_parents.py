@@ -79,10 +79,12 @@ class Upbringing:
     lease: timedelta
     environment: Mapping[str, str]
     scratch: Path
-    """Where attempts get folders for temporary files."""
+    """Where attempts get folders of their own."""
     log: Path
     """What parents print while they import."""
     bounds: Bounds
+    prove_code: Callable[[Path], None]
+    """Makes sure that a folder holds the code it should, before a parent imports it."""
     today: Callable[[], date] = local_today
 
 
@@ -575,6 +577,7 @@ class WarmParents:
             return parent
 
     def _bring_up(self, key: ParentKey) -> WarmParent:
+        self.upbringing.prove_code(key.code_root)
         parent = self._nursery.submit(WarmParent, key, self.upbringing).result()
         try:
             parent.wait_until_ready()

@@ -22,9 +22,10 @@ from django.db.models.functions import Now
 
 from runs_app import housekeeping, recording
 from runs_app.assignments import assignment_for
+from runs_app.code_folders import CodeFolders
 from runs_app.environments import Build, BuildStopped, EnvironmentFailed, Environments
 from runs_app.models import StepAttempt, Worker
-from runs_app.plans import Plan, plan_of
+from runs_app.plans import plan_of
 from runs_app.recording import StepOutcome
 from runs_app.warm_parents import (
     AttemptProcess,
@@ -36,10 +37,8 @@ from runs_app.warm_parents import (
     Upbringing,
     WarmParents,
 )
-from templates_app.models import CodeArchive
 from zenweb.artifacts import store
 from zenweb.artifacts.store import ArtifactStoreError
-from zenweb.config.code_archive import unpack
 from zenweb.enums import StepProcess
 from zenweb.exceptions import ZenWebError
 from zenweb.execution.protocol import StepException
@@ -65,6 +64,7 @@ class StepWorker:
         self.running: dict[uuid.UUID, AttemptProcess | Build] = {}
         self.environments = Environments(self.running)
         self.is_draining = False
+        self.code = CodeFolders(_folder("code"))
         self.parents = WarmParents(
             Upbringing(
                 lease=settings.PARENT_LEASE,
@@ -77,11 +77,11 @@ class StepWorker:
                     idle=settings.WARM_PARENT_IDLE,
                     age=settings.WARM_PARENT_AGE,
                 ),
+                prove_code=self.code.prove,
             )
         )
         self._over = threading.Event()
         self._housekeeper = housekeeping.Housekeeper()
-        self._unpacking = threading.Lock()
         self._rebirth = threading.Lock()
         self._warming = ThreadPoolExecutor(max_workers=1, thread_name_prefix="warming")
         self._heart = threading.Thread(target=self._beat, name="heart", daemon=True)
@@ -207,16 +207,7 @@ class StepWorker:
         python = self.environments.python_for(plan.requirements, attempt)
         asked = attempt.step.settings.get("process") if attempt else plan.process
         process = StepProcess(asked or settings.STEP_PROCESS)
-        return ParentKey(self._code_root(plan), plan.spec.source, python, process)
-
-    def _code_root(self, plan: Plan) -> Path:
-        """The folder with the deployment's code, unpacked once and shared by all attempts."""
-        target = _folder("code") / plan.code_sha256
-        with self._unpacking:
-            if not target.exists():
-                content = CodeArchive.objects.values_list("content", flat=True).get(pk=plan.code_archive_id)
-                unpack(bytes(content), target, sha256=plan.code_sha256, limit=settings.CODE_ARCHIVE_LIMIT)
-        return target
+        return ParentKey(self.code.folder_of(plan), plan.spec.source, python, process)
 
     # -- life ----------------------------------------------------------------------------------------------------------
 

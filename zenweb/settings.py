@@ -132,6 +132,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "zenweb.page_cache.vary_on_htmx",
 ]
 ROOT_URLCONF = "zenweb.urls"
 WSGI_APPLICATION = "zenweb.wsgi.application"

@@ -24,6 +24,8 @@ class ConfigurationForm(forms.Form):
     """
 
     configuration: dict[str, Any]
+    keeps_values = False
+    """Whether a secret that is left empty stays what it was in the values one starts from."""
 
     def __init__(
         self,
@@ -45,8 +47,10 @@ class ConfigurationForm(forms.Form):
         ]
         self.configuration = dict(configuration or {})
         for control in self.controls:
+            value = _value_at(self.configuration, control.parameter)
+            control.begin(value, data, self.keeps_values)
             self.fields.update(control.fields())
-            self.initial.update(control.initial(_value_at(self.configuration, control.parameter)))
+            self.initial.update(control.initial(value))
         self.helper = self._make_helper()
 
     def clean(self) -> dict[str, Any]:

@@ -26,6 +26,9 @@ class Control(ABC):
     def matches(cls, parameter: Parameter) -> bool:
         """Whether this control can ask for such a parameter."""
 
+    def begin(self, value: Json, data: Mapping[str, Any] | None, keeps_values: bool) -> None:  # noqa: B027
+        """Before anything else: what the form starts from, what was sent, and whether empty means "as it was"."""
+
     @abstractmethod
     def fields(self) -> dict[str, forms.Field]:
         """The form fields it needs, by name. Their `clean` turns text into values."""
@@ -54,9 +57,9 @@ class ControlField(forms.Field):
         self.control = control
         parameter = control.parameter
         # What is required is the validator's to say, once and for every channel.
-        help_text = " ".join(filter(None, [parameter.description, *control.facts]))
+        help_text = " ".join(filter(None, [parameter.description, *control.facts, control.note]))
         super().__init__(required=False, label=parameter.title, help_text=help_text, widget=widget)
-        if parameter.is_required:
+        if control.is_required:
             self.widget.attrs["aria-required"] = "true"
 
     def clean(self, value: Any) -> Json:
@@ -73,6 +76,8 @@ class SingleControl(Control):
     blank_message: ClassVar[str] = "Enter a value."
     is_wide: ClassVar[bool] = False
     template: ClassVar[str] = "templates_app/schema_form/field.html"
+    note: str = ""
+    """What to know about the input as it stands now."""
 
     @abstractmethod
     def widget(self) -> forms.Widget: ...
@@ -89,6 +94,11 @@ class SingleControl(Control):
         return describe_bounds(self.parameter.schema)
 
     @property
+    def is_required(self) -> bool:
+        """Whether it has to be filled in."""
+        return self.parameter.is_required
+
+    @property
     def facts(self) -> list[str]:
         """What there is to know beside the description, in short phrases."""
         default = f"Default: {self.default_hint}" if self.default_hint else ""
@@ -96,7 +106,14 @@ class SingleControl(Control):
 
     @property
     def blank_hint(self) -> str:
-        return "Leave empty for “not set”" if self.parameter.is_optional else ""
+        if self.parameter.is_optional:
+            return "Leave empty for “not set”"
+        return self.empty_hint if not self.parameter.has_default else ""
+
+    @property
+    def empty_hint(self) -> str:
+        """How to say "empty" where an empty input says that nothing was entered yet, if empty is allowed at all."""
+        return ""
 
     @property
     def default_hint(self) -> str:

@@ -39,6 +39,10 @@ class LinesControl(SingleControl):
             )
         )
 
+    @property
+    def empty_hint(self) -> str:
+        return "" if self.parameter.schema.number("minItems") else "For an empty list enter []"
+
     def parse(self, text: str) -> Json:
         if (listed := self._read_json(text)) is not None:
             return listed

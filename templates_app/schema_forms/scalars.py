@@ -54,23 +54,92 @@ class TextControl(SingleControl):
         return super().blank(text) if self.blank_is_special else text
 
     @property
+    def empty_hint(self) -> str:
+        schema = self.parameter.schema
+        is_allowed = not (schema.number("minLength") or schema.text("pattern") or schema.format)
+        return f"For an empty text enter {EMPTY_TEXT}" if is_allowed else ""
+
+    @property
     def blank_is_special(self) -> bool:
         return self.parameter.is_optional or not self.parameter.has_default
 
 
 class SecretControl(TextControl):
-    """A text that is never shown, neither as a default nor after an error."""
+    """A text that is never sent to the browser, neither as a default nor after an error.
+
+    So it would be lost without a word where it was typed into a form that was refused, or given to the run that the
+    form starts from: it then has to be typed again, unless one says that something else is meant.
+    """
+
+    template = "templates_app/schema_form/secret.html"
+    again = "Type it again: secrets are not kept."
+    is_expected = False
+    has_former = False
+    is_declined = False
 
     @classmethod
     def matches(cls, parameter: Parameter) -> bool:
         return parameter.schema.type == "string" and parameter.is_secret
 
+    def begin(self, value: Json, data: Mapping[str, Any] | None, keeps_values: bool) -> None:
+        was_given = value is not MISSING and value is not None and value != self.parameter.default
+        self.has_former = keeps_values and was_given
+        if data is None:
+            self.is_expected = was_given and not keeps_values
+        else:
+            self.is_expected = bool(data.get(self.expected_name) or data.get(self.parameter.field_name))
+            self.is_declined = bool(self.alternative and data.get(self.declined_name))
+
     def widget(self) -> forms.Widget:
         return forms.PasswordInput(attrs={"autocomplete": "new-password"})
 
     @property
+    def expected_name(self) -> str:
+        """The input that says, once the form is sent again, that there was a secret."""
+        return f"expected.{self.parameter.field_name}"
+
+    @property
+    def declined_name(self) -> str:
+        """The checkbox for going without."""
+        return f"declined.{self.parameter.field_name}"
+
+    @property
+    def alternative(self) -> str:
+        """What one may have instead of typing it again."""
+        if self.has_former:
+            return "Keep the one that the run had"
+        if self.parameter.is_required:
+            return ""
+        return "Leave it unset" if self.parameter.is_optional else "Use the default instead"
+
+    @property
+    def is_required(self) -> bool:
+        return bool(self.note) or (super().is_required and not self.has_former)
+
+    @property
+    def empty_hint(self) -> str:
+        return ""
+
+    @property
+    def note(self) -> str:  # type: ignore[override]
+        return self.again if self.is_expected and not self.is_declined else ""
+
+    @property
     def blank_hint(self) -> str:
-        return "Leave empty to keep the value it has" if self.parameter.default else super().blank_hint
+        if self.is_expected:
+            return ""
+        if self.has_former:
+            return "Leave empty to keep the one that the run had"
+        if self.parameter.is_required or self.parameter.is_optional:
+            return super().blank_hint
+        return "Leave empty to use the default"
+
+    def value(self, text: str | None) -> Json:
+        if not text and self.is_expected and not self.is_declined:
+            raise ValidationError(
+                f"{self.again} Or tick “{self.alternative}”." if self.alternative else self.again
+            )
+        return super().value(text)
 
     def to_text(self, value: Json) -> str:
         return ""

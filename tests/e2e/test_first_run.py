@@ -97,3 +97,34 @@ def test_going_back_and_running_again_is_another_run(visit: Visit) -> None:
     page.get_by_role("button", name="Run", exact=True).click()
     page.wait_for_url(re.compile("/runs/"))
     assert page.url != first
+
+
+def test_filters_are_in_the_address_and_outlive_back_and_reload(visit: Visit) -> None:
+    """“Back” may take a page from the browser's cache, where the part that was fetched last is under this address."""
+    page = visit.page
+    open_training(page)
+    start_training(page, "0.6")
+    page.wait_for_url(re.compile("/runs/"))
+    wait_for_end(page)
+    visit.go("/runs/")
+    page.get_by_label("Status").select_option("completed")
+    expect(page).to_have_url(re.compile(r"status=completed"))
+    page.locator("a.row-title").first.click()
+    expect(page.locator("#run-status")).to_be_visible()
+    for come_again in (page.go_back, page.reload):
+        come_again()
+        expect(page).to_have_url(re.compile(r"status=completed"))
+        expect(page.get_by_label("Status")).to_have_value("completed")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Runs")
+
+
+def test_a_search_for_templates_outlives_back_and_reload(visit: Visit) -> None:
+    page = visit.page
+    page.get_by_label("Search templates").fill("quality")
+    expect(page).to_have_url(re.compile(r"\?q=quality"))
+    page.get_by_role("link", name="quality report", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("quality report")
+    for come_again in (page.go_back, page.reload):
+        come_again()
+        expect(page.get_by_label("Search templates")).to_have_value("quality")
+        expect(page.get_by_role("link", name="training", exact=True)).to_have_count(0)

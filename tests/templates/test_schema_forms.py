@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from crispy_forms.utils import render_crispy_form
+from django.utils.html import conditional_escape
 
 from runs_app.run_configuration import validate
 from templates_app.schema_forms import ConfigurationForm
@@ -190,6 +191,25 @@ def test_a_required_value_that_is_empty_is_missed_by_the_validator(kind: str) ->
     assert errors_of(form_of({"type": kind, "items": {"type": "string"}}, "", **REQUIRED)) == [
         "This value is required."
     ]
+
+
+@pytest.mark.parametrize(
+    ("parameter", "typed", "value", "bound"),
+    [
+        ({"type": "string"}, '""', "", {"minLength": 1}),
+        ({"type": "array", "items": {"type": "string"}}, "[]", [], {"minItems": 1}),
+    ],
+)
+def test_a_required_value_can_be_empty_where_the_schema_allows_it(
+    parameter: dict[str, Any], typed: str, value: Any, bound: dict[str, int]
+) -> None:
+    form = form_of(parameter, typed, **REQUIRED)
+    assert form.is_valid(), form.errors
+    assert value_of(form) == value
+    words = f"enter {conditional_escape(typed)}"
+    assert words in render_crispy_form(form_of(parameter, **REQUIRED))
+    assert words not in render_crispy_form(form_of(parameter | bound, **REQUIRED))
+    assert words not in render_crispy_form(form_of(parameter | {"default": value}))
 
 
 def test_what_was_not_sent_keeps_its_default_and_still_shows_it() -> None:

@@ -114,7 +114,14 @@ def change(template: RunTemplate, **fields: str) -> tuple[str, dict[str, str]]:
     """Where and how the admin's form is sent."""
     versions = {f"versions-{count}_FORMS": "0" for count in ("TOTAL", "INITIAL")}
     url = reverse("admin:templates_app_runtemplate_change", args=[template.pk])
-    return url, {"name": template.name, "tags": "[]", "is_enabled": "on", **versions, **fields}
+    return url, {
+        "name": template.name,
+        "tags": "[]",
+        "is_enabled": "on",
+        "concurrency_policy": "queue",
+        **versions,
+        **fields,
+    }
 
 
 def test_a_stack_gets_no_name_that_no_address_can_hold(boss: Client) -> None:

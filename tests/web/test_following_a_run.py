@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from runs_app import recording
-from runs_app.models import ArtifactVersion, PipelineRun, StepAttempt, StepRun, Worker
+from runs_app.models import ArtifactVersion, PipelineRun, RunEvent, StepAttempt, StepRun, Worker
 from runs_app.recording import StepOutcome
 from templates_app.models import RunTemplate
 from tests.factories import launch
@@ -125,7 +125,8 @@ def test_previews_are_served_inert(
     pages: Client, attempt: StepAttempt, kind: str, file: str, content_type: str
 ) -> None:
     answer = preview_of(pages, complete(attempt, kind, file, b"<script>"))
-    assert (answer.status_code, answer.content, answer["Content-Type"]) == (200, b"<script>", content_type)
+    assert (answer.status_code, answer["Content-Type"]) == (200, content_type)
+    assert answer.content.endswith(b"<script>")
     assert answer["X-Content-Type-Options"] == "nosniff"
     assert answer["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
     assert answer["X-Frame-Options"] == "SAMEORIGIN"
@@ -137,6 +138,40 @@ def test_user_made_html_is_framed_without_rights(
     version = complete(attempt, "html", "report.html", b"<script>")
     frame = f'<iframe src="{reverse("artifact-preview", args=[version.id])}" sandbox title="Score">'
     assert frame in page_of(pages, run)
+
+
+@pytest.mark.parametrize(
+    ("page", "start", "is_styled"),
+    [
+        (
+            b"<!doctype html><html><head><title>R</title></head><body>fine",
+            b"<!doctype html><html><head><style>",
+            True,
+        ),
+        (b"<h1>Report</h1>", b"<style>", True),
+        (b"<p style='background: #eee'>", b"<p", False),
+        (b"<style>td { border: 0 }</style>", b"<style>td", False),
+    ],
+)
+def test_a_page_without_looks_of_its_own_is_given_some(
+    pages: Client, attempt: StepAttempt, page: bytes, start: bytes, is_styled: bool
+) -> None:
+    shown = preview_of(pages, complete(attempt, "html", "report.html", page)).content
+    assert shown.startswith(start)
+    assert (b"prefers-color-scheme: dark" in shown) is is_styled
+    assert shown.endswith(page[-10:])
+
+
+def test_a_long_history_is_folded_but_for_its_last_lines(
+    pages: Client, run: PipelineRun, attempt: StepAttempt
+) -> None:
+    for number in range(20):
+        RunEvent.objects.create(run=run, sentence=f"event {number}")
+    open_part, _, folded = page_of(pages, run).partition('id="ledger-earlier"')
+    assert "event 19" in open_part
+    assert "event 3<" in folded
+    assert "event 3<" not in open_part
+    assert len(re.findall("<time", open_part.partition('id="ledger"')[2])) == 12
 
 
 @pytest.mark.parametrize("file", ["../secret", "/etc/passwd", "..", ".", ""])

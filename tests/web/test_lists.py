@@ -1,5 +1,7 @@
 """The lists of templates, runs and pipelines: found by words, narrowed, and never empty without advice."""
 
+import re
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -63,6 +65,11 @@ def test_runs_are_narrowed_by_status_template_and_words(
     assert not any(run.name in pages.get(reverse("run-list"), query).text for query in hidden.values())
 
 
+def test_only_statuses_that_a_run_can_have_are_offered(pages: Client) -> None:
+    offered = re.findall(r'<option value="([a-z]+)"', pages.get(reverse("run-list")).text)
+    assert offered == ["initializing", "running", "completed", "failed", "stopping", "stopped"]
+
+
 def test_a_list_is_live_while_something_on_it_runs(pages: Client, template: RunTemplate, alice: User) -> None:
     launch(template, alice)
     assert "every 2s" in pages.get(reverse("run-list")).text
@@ -83,3 +90,8 @@ def test_many_runs_are_paged_and_the_pages_keep_the_filter(
 def test_pipelines_say_how_often_they_ran(pages: Client, template: RunTemplate, alice: User) -> None:
     launch(template, alice)
     assert "1 run<" in pages.get(reverse("pipeline-list")).text
+
+
+def test_a_part_of_a_page_is_not_kept_for_the_page(pages: Client) -> None:
+    for name in ("run-list", "run-template-list", "pipeline-list"):
+        assert "HX-Request" in pages.get(reverse(name), headers={"HX-Request": "true"})["Vary"]

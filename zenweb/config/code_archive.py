@@ -4,12 +4,14 @@ import gzip
 import hashlib
 import io
 import logging
+import os
 import shutil
 import tarfile
 import tempfile
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -78,10 +80,50 @@ def names_in(content: bytes) -> list[str]:
         return [member.name for member in tar if member.isfile()]
 
 
+@dataclass(frozen=True)
+class Manifest:
+    """What an unpacked archive consists of: each file's path with its size and hash. Enough to tell a changed one."""
+
+    files: Mapping[str, tuple[int, bytes]]
+
+    @classmethod
+    def of(cls, content: bytes) -> "Manifest":
+        """Of an archive that `check_archive` has let in."""
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as tar:
+            read = {
+                PurePosixPath(member.name).as_posix(): _content_of(tar, member)
+                for member in tar
+                if member.isfile()
+            }
+        return cls({name: _fingerprint(found) for name, found in read.items()})
+
+    def is_that_of(self, folder: Path) -> bool:
+        """Whether the folder holds these files and no others. Bytecode, which none of them vouches for, is removed."""
+        try:
+            found = dict(self._fingerprints(folder, folder))
+        except OSError:
+            return False
+        return found == self.files
+
+    def _fingerprints(self, folder: Path, root: Path) -> Iterator[tuple[str, tuple[int, bytes]]]:
+        for path in folder.iterdir():
+            name = path.relative_to(root).as_posix()
+            if path.is_symlink():
+                yield name, (-1, b"")  # an archive has none
+            elif path.name == "__pycache__":
+                shutil.rmtree(path)
+            elif path.is_dir():
+                yield from self._fingerprints(path, root)
+            else:
+                known, size = self.files.get(name), path.stat().st_size
+                is_worth_reading = known is not None and known[0] == size and path.is_file()
+                yield name, _fingerprint(path.read_bytes()) if is_worth_reading else (size, b"")
+
+
 def unpack(
     content: bytes, target: Path, *, sha256: str, limit: int = BYTES_LIMIT, files_limit: int = FILES_LIMIT
 ) -> None:
-    """Make the folder `target` from the archive, whole or not at all. One that exists is left as it is."""
+    """Make the folder `target` from the archive, read-only, whole or not at all. One that exists is left as it is."""
     files = _read(content, sha256, limit, files_limit)
     if target.exists():
         return
@@ -91,7 +133,17 @@ def unpack(
         _write(files, unfinished)
         _put_in_place(unfinished, target)
     finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        _remove(unfinished)
+
+
+def discard(folder: Path) -> None:
+    """Remove an unpacked folder; its place is free at once, whoever still reads in it."""
+    doomed = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        with suppress(FileNotFoundError):  # somebody was faster
+            folder.rename(doomed)
+    finally:
+        _remove(doomed)
 
 
 def _files_below(folder: Path, rules: IgnoreRules, root: Path) -> Iterator[tuple[Path, int]]:
@@ -264,8 +316,24 @@ def _write(files: list[ArchivedFile], folder: Path) -> None:
         path = folder / file.path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(file.content)
-        path.chmod(0o755 if file.is_executable else 0o644)
-    folder.chmod(0o755)  # readable to the user that steps run as
+        path.chmod(0o555 if file.is_executable else 0o444)
+    for inner in _folders_of(folder):
+        inner.chmod(0o555)  # readable to the user that steps run as, and for nobody to write in
+
+
+def _folders_of(folder: Path) -> list[Path]:
+    return [Path(name) for name, _, _ in os.walk(folder)]
+
+
+def _remove(folder: Path) -> None:
+    for inner in _folders_of(folder):
+        with suppress(OSError):
+            inner.chmod(0o755)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _fingerprint(content: bytes) -> tuple[int, bytes]:
+    return len(content), hashlib.sha256(content).digest()
 
 
 def _put_in_place(unfinished: Path, target: Path) -> None:

@@ -3,13 +3,13 @@
 import socket
 import sys
 
-from zenweb.execution.warm_parent import Orders, attend_once, enter, import_module
+from zenweb.execution.warm_parent import Orders, attend_once, import_module
 
 
 def main() -> None:
     orders, channel = Orders.model_validate_json(sys.argv[1]), socket.socket(fileno=int(sys.argv[2]))
-    enter(orders.code_root)
-    attend_once(channel, orders.scratch, prepare=lambda: import_module(orders))
+    sys.path.insert(0, orders.code_root)
+    attend_once(channel, orders, prepare=lambda: import_module(orders))
 
 
 if __name__ == "__main__":

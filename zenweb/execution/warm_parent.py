@@ -34,7 +34,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from pydantic import BaseModel
 
@@ -101,21 +101,27 @@ def main() -> None:
     # Its worker starts it from a thread that lasts as long as the worker.
     processes.die_with_parent()
     processes.adopt_orphans()
+    home = Path(orders.scratch, uuid4().hex)
     try:
+        _make_home(home, orders.code_root)
         obstacle = None if orders.spawns else _import_to_fork(orders)
     except (Exception, SystemExit) as error:  # noqa: BLE001  # told to the worker
         _send(control, {"failed": describe(error).model_dump()})
-        return
-    # From here on it sees for itself when its worker dies, and must then live on to end what its attempts started.
-    processes.outlive_parent()
-    _send(control, {"ready": os.getpid(), "obstacle": obstacle})
-    WarmParent(control, orders).serve()
+    else:
+        # From here on it sees for itself when its worker dies, and must then live on to end what its attempts started.
+        processes.outlive_parent()
+        _send(control, {"ready": os.getpid(), "obstacle": obstacle})
+        WarmParent(control, orders).serve()
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
 
 
-def enter(code_root: str) -> None:
-    """Have the pipeline's code found, and its files where its author has them."""
-    os.chdir(code_root)
-    sys.path.insert(0, code_root)
+def _make_home(home: Path, code_root: str) -> None:
+    """Stand where the files beside the code seem to be: the code's own folder is shared, and not to be written to."""
+    home.mkdir(parents=True)
+    for name in os.listdir(code_root):  # noqa: PTH208  # only names are wanted
+        (home / name).symlink_to(f"{code_root}/{name}")
+    os.chdir(home)
 
 
 def import_module(orders: Orders) -> None:
@@ -125,7 +131,7 @@ def import_module(orders: Orders) -> None:
 
 def _import_to_fork(orders: Orders) -> str | None:
     """Import the module; what stands against forking afterwards."""
-    enter(orders.code_root)
+    sys.path.insert(0, orders.code_root)
     environment = os.environ  # noqa: TID251  # to change it for what is imported, not to be configured by it
     given = {name: environment.get(name) for name in THREAD_VARIABLES}
     environment.update(dict.fromkeys(THREAD_VARIABLES, "1"))
@@ -258,7 +264,7 @@ class WarmParent:
                 self._start_interpreter(orders)
             _reseed()
             _rehearse()
-            attend_once(orders, self.orders.scratch)
+            attend_once(orders, self.orders)
             code = 0
         finally:
             _flush()
@@ -331,10 +337,10 @@ def _reap() -> list[tuple[int, int]]:
     return ended
 
 
-def attend_once(orders: socket.socket, scratch: str, prepare: Callable[[], None] = lambda: None) -> None:
+def attend_once(channel: socket.socket, orders: Orders, prepare: Callable[[], None] = lambda: None) -> None:
     """In the child: wait for an attempt and run it."""
-    attempt, descriptors, _, _ = socket.recv_fds(orders, MAX_PACKET, 2)
-    orders.close()
+    attempt, descriptors, _, _ = socket.recv_fds(channel, MAX_PACKET, 2)
+    channel.close()
     if not attempt:
         return
     work, log = descriptors
@@ -345,16 +351,16 @@ def attend_once(orders: socket.socket, scratch: str, prepare: Callable[[], None]
         if isinstance(stream, io.TextIOWrapper):
             # Each line is seen when it is printed, and the last ones of a process that dies are not lost.
             stream.reconfigure(line_buffering=True)
-    _use_for_temporary_files(Path(scratch, attempt.decode()))
-    _attend(socket.socket(fileno=work), prepare)
+    _attend(socket.socket(fileno=work), Path(orders.scratch, attempt.decode()), prepare)
 
 
-def _attend(work: socket.socket, prepare: Callable[[], None]) -> None:
+def _attend(work: socket.socket, folder: Path, prepare: Callable[[], None]) -> None:
     """Read the assignment, run it, and tell the worker each event."""
     lines = work.makefile("rb")
     assignment = Assignment.model_validate_json(lines.readline())
     emit = _emitter(work)
     try:
+        _move_in(folder)
         prepare()
         with importing_for_execution():
             step = import_source(assignment.source, Step)
@@ -384,10 +390,14 @@ def _reseed() -> None:
         torch.seed()
 
 
-def _use_for_temporary_files(folder: Path) -> None:
-    folder.mkdir(parents=True)
-    tempfile.tempdir = str(folder)
-    os.environ["TMPDIR"] = str(folder)  # noqa: TID251  # for the programs that the step starts
+def _move_in(folder: Path) -> None:
+    """Work in a copy of the parent's home that is the attempt's own; links in it stay links."""
+    work, temporary = folder / "work", folder / "tmp"
+    shutil.copytree(Path.cwd(), work, symlinks=True)
+    temporary.mkdir()
+    os.chdir(work)
+    tempfile.tempdir = str(temporary)
+    os.environ["TMPDIR"] = str(temporary)  # noqa: TID251  # for the programs that the step starts
 
 
 def _remove(folder: Path) -> None:

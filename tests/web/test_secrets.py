@@ -1,0 +1,126 @@
+"""Secrets in forms and on pages: never sent back to the browser, and never lost without a word."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from runs_app.models import PipelineRun, Worker
+from templates_app.models import PipelineDeployment, RunTemplate
+from tests.factories import launch
+from tests.web.test_repairing_a_run import finish
+from zenweb.accounts.models import User
+
+KEY = "steps.trainer.parameters.key"
+RATE = "steps.trainer.parameters.learning_rate"
+EXPECTED = {f"expected.{KEY}": "1"}
+DECLINED = {f"declined.{KEY}": "1"}
+AGAIN = "Type it again: secrets are not kept."
+
+
+@pytest.fixture
+def pages(client: Client, bob: User) -> Client:
+    client.force_login(bob)
+    return client
+
+
+@pytest.fixture
+def asking(template: RunTemplate) -> RunTemplate:
+    """A template whose trainer has a secret with a default that only its code knows."""
+    describe(template.deployment, {})
+    return template
+
+
+def describe(deployment: PipelineDeployment, keywords: dict[str, Any], *, is_required: bool = False) -> None:
+    trainer = deployment.config_schema["properties"]["steps"]["properties"]["trainer"]
+    parameters = trainer["properties"]["parameters"]
+    parameters["properties"]["key"] = {"type": "string", "format": "password", "writeOnly": True, **keywords}
+    parameters["required"] = ["key"] if is_required else []
+    deployment.save()
+
+
+def send(pages: Client, template: RunTemplate, **values: str) -> Any:
+    return pages.post(template.get_absolute_url(), values)
+
+
+def run_with_key(template: RunTemplate, user: User) -> PipelineRun:
+    return launch(template, user, {"steps": {"trainer": {"parameters": {"key": "hush"}}}})
+
+
+def key_of(run: PipelineRun) -> Any:
+    return run.parameters["trainer"].get("key", "the default")
+
+
+def test_a_refused_form_says_that_its_secret_is_to_be_typed_again(pages: Client, asking: RunTemplate) -> None:
+    page = send(pages, asking, **{RATE: "2", KEY: "hush"}).text
+    assert AGAIN in page
+    assert "hush" not in page
+    assert f'name="expected.{KEY}"' in page
+    assert "Use the default instead" in page
+
+
+def test_a_secret_that_was_typed_before_is_not_replaced_by_the_default(
+    pages: Client, asking: RunTemplate
+) -> None:
+    page = send(pages, asking, **{RATE: "0.5", KEY: ""}, **EXPECTED)
+    assert page.status_code == 422
+    assert f"{AGAIN} Or tick “Use the default instead”." in page.text
+    assert f'name="expected.{KEY}"' in page.text
+    assert not PipelineRun.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("typed", "key"), [({KEY: "", **DECLINED}, "the default"), ({KEY: "new"}, "new"), ({}, None)]
+)
+def test_it_is_typed_again_or_the_default_is_asked_for(
+    pages: Client, asking: RunTemplate, typed: dict[str, str], key: str | None
+) -> None:
+    send(pages, asking, **{RATE: "0.5"}, **EXPECTED, **typed)
+    assert [key_of(run) for run in PipelineRun.objects.all()] == ([key] if key else [])
+
+
+def test_a_form_that_starts_from_a_run_asks_for_its_secret_again(
+    pages: Client, asking: RunTemplate, alice: User
+) -> None:
+    address = asking.get_absolute_url()
+    assert AGAIN not in pages.get(address).text
+    assert AGAIN not in pages.get(address, {"from": launch(asking, alice).id}).text
+    page = pages.get(address, {"from": run_with_key(asking, alice).id}).text
+    assert AGAIN in page
+    assert "hush" not in page
+    assert f'name="expected.{KEY}"' in page
+
+
+def test_without_a_default_there_is_nothing_to_tick(pages: Client, asking: RunTemplate) -> None:
+    describe(asking.deployment, {}, is_required=True)
+    page = send(pages, asking, **{RATE: "0.5", KEY: ""}, **EXPECTED, **DECLINED)
+    assert f"{AGAIN}<" in page.text
+    assert f'name="declined.{KEY}"' not in page.text
+    assert not PipelineRun.objects.exists()
+
+
+def test_a_refused_repair_offers_to_keep_the_secret_of_the_run(
+    pages: Client, asking: RunTemplate, alice: User
+) -> None:
+    worker = Worker.objects.create(name="w1", hostname="h", pid=1, queues=["default"], slots=1)
+    run = finish(run_with_key(asking, alice), worker, "trainer")
+    address = reverse("run-repair", args=[run.id])
+    page = pages.get(address).text
+    assert "Leave empty to keep the one that the run had" in page
+    assert AGAIN not in page
+    refused = pages.post(address, {"from": "", RATE: "2", KEY: "new"}).text
+    assert AGAIN in refused
+    assert pages.post(address, {"from": "", RATE: "0.5", KEY: "", **EXPECTED}).status_code == 422
+    pages.post(address, {"from": "", RATE: "0.5", KEY: "", **EXPECTED, **DECLINED})
+    assert key_of(run.repairs.get()) == "hush"
+
+
+@pytest.mark.parametrize(("value", "shown"), [("hush", "••••••"), (None, "not set")])
+def test_a_run_says_whether_a_secret_was_set(
+    pages: Client, asking: RunTemplate, alice: User, value: str | None, shown: str
+) -> None:
+    describe(asking.deployment, {"type": ["string", "null"], "default": None})
+    run = launch(asking, alice, {"steps": {"trainer": {"parameters": {"key": value}}}})
+    page = pages.get(run.get_absolute_url()).text
+    assert f'<dt>Key</dt><dd class="value">{shown}</dd>' in page
