@@ -161,7 +161,7 @@ def test_a_place_that_cannot_be_made_fails_the_attempt_with_its_reason(
     home = Path(f"/proc/{parent.process.pid}/cwd").resolve()
     assert home.parent == scratch
     home.rename(home.with_name("moved"))
-    look(looking, alice, worker)  # by the child that was waiting
+    ended(looking, alice, worker)  # perhaps by a child that was waiting, with a place
     run = finished(ended(looking, alice, worker))
     assert run.status == ExecutionStatus.FAILED
     assert "FileNotFoundError" in run.status_reason
