@@ -164,4 +164,4 @@ def test_a_place_that_cannot_be_made_fails_the_attempt_with_its_reason(
     ended(looking, alice, worker)  # perhaps by a child that was waiting, with a place
     run = finished(ended(looking, alice, worker))
     assert run.status == ExecutionStatus.FAILED
-    assert "FileNotFoundError" in run.status_reason
+    assert f"{home}'" in run.status_reason
