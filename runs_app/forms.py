@@ -14,7 +14,7 @@ from runs_app.repair import Repair, left_over, without_left_over
 from runs_app.run_configuration import validate
 from templates_app.models import RunTemplate, RunTemplateVersion
 from templates_app.querysets import RunTemplateQuerySet
-from templates_app.schema_forms import ConfigurationForm
+from templates_app.schema_forms import ConfigurationForm, describe_changes
 from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import FieldError
 
@@ -43,14 +43,35 @@ class StartingForm(ConfigurationForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
-        number = str(self.version.number) if self.version else ""
-        if self.data.get("version", number) != number:
+        if self.is_outdated:
             self.add_error(
-                None,
-                f"This template has become version {number} while you filled in its form. "
-                "Look at the values once more, then run it.",
+                None, [*self._changes(), "Look at the values once more, then send the form again."]
             )
         return cleaned
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the template has got a new version since the form was shown."""
+        number = str(self.version.number) if self.version else ""
+        return bool(self.data.get("version", number) != number)
+
+    @property
+    def error_title(self) -> str:
+        if self.is_outdated and self.version:
+            return f"This template has become version {self.version.number} while you filled in its form"
+        return super().error_title
+
+    def _changes(self) -> list[str]:
+        shown = str(self.data.get("version", ""))
+        if self.version is None or not shown.isdecimal():
+            return []
+        before = self.version.template.versions.filter(number=int(shown[:9])).first()
+        if before is None:
+            return []
+        changes = describe_changes(before.config_schema, self.version.config_schema)
+        if not changes:
+            return ["Nothing that this form asks for has changed, but what it runs has."]
+        return [*changes, "What you had filled in still stands below."]
 
     @property
     def asked(self) -> Any:

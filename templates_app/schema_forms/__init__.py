@@ -1,5 +1,6 @@
 """From JSON Schema to a form in the browser, and from what is typed there back to JSON values."""
 
+from templates_app.schema_forms.changes import describe_changes
 from templates_app.schema_forms.configuration_form import ConfigurationForm
 
-__all__ = ["ConfigurationForm"]
+__all__ = ["ConfigurationForm", "describe_changes"]

@@ -73,8 +73,11 @@ class ConfigurationForm(forms.Form):
         """The titles of steps that ask for nothing."""
         return [step.title for step in self.steps if not step.parameters]
 
-    def error_count(self) -> int:
-        return sum(len(errors) for errors in self.errors.values())
+    @property
+    def error_title(self) -> str:
+        """What stands above all that is wrong."""
+        count = sum(len(errors) for errors in self.errors.values())
+        return f"{count} thing{'' if count == 1 else 's'} to correct"
 
     def _build_configuration(self, cleaned: Mapping[str, Any]) -> dict[str, Any]:
         configuration: dict[str, Any] = {}

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from runs_app import recording
-from runs_app.models import ArtifactVersion, PipelineRun, RunEvent, StepAttempt, StepRun, Worker
+from runs_app.models import ArtifactVersion, PipelineRun, RunEvent, StepAttempt, StepOutput, StepRun, Worker
 from runs_app.recording import StepOutcome
 from templates_app.models import RunTemplate
 from tests.factories import launch
@@ -172,6 +172,17 @@ def test_a_long_history_is_folded_but_for_its_last_lines(
     assert "event 3<" in folded
     assert "event 3<" not in open_part
     assert len(re.findall("<time", open_part.partition('id="ledger"')[2])) == 12
+
+
+def test_many_results_are_folded_but_for_the_last(
+    pages: Client, run: PipelineRun, attempt: StepAttempt
+) -> None:
+    version = complete(attempt, "json", "preview.json", b"1")
+    for number in range(14):
+        StepOutput.objects.create(step=attempt.step, name=f"more_{number}", artifact_version=version)
+    open_part, _, folded = page_of(pages, run).partition('id="results-more"')
+    assert open_part.count("<article") == 12
+    assert "3 more results" in folded
 
 
 @pytest.mark.parametrize("file", ["../secret", "/etc/passwd", "..", ".", ""])

@@ -7,8 +7,9 @@ from django.test import Client
 from django.urls import reverse
 
 from runs_app.models import PipelineRun, StepRun
-from templates_app.models import PipelineDeployment, RunTemplate
-from tests.factories import launch
+from templates_app.models import PipelineDeployment, RunTemplate, Stack
+from templates_app.services import create_run_template
+from tests.factories import freeze, launch
 from zenweb.accounts.models import User
 from zenweb.enums import TriggerChannel
 
@@ -79,6 +80,29 @@ def test_a_template_that_changed_meanwhile_is_not_run_unseen(
     assert page.status_code == 422
     assert "has become version 1" in page.text
     assert 'name="version" value="1"' in page.text
+
+
+def test_what_a_new_version_changed_is_said_in_words(
+    pages: Client, template: RunTemplate, stacks: dict[str, Stack], alice: User
+) -> None:
+    older = template.deployment
+    trainer = older.config_schema["properties"]["steps"]["properties"]["trainer"]["properties"]["parameters"]
+    trainer["properties"]["learning_rate"] |= {"default": 0.4, "maximum": 0.9}
+    trainer["properties"]["depth"] = {"type": "integer", "default": 3}
+    del trainer["properties"]["model_type"]
+    older.fingerprint = "older"
+    older.save()
+    newer = freeze("training.training_pipeline", alice, stacks["celery"])
+    create_run_template(actor=alice, name=template.name, deployment=newer, update=True)
+    page = send(pages, template, {RATE: "0.4", "version": "1"}).text
+    assert "This template has become version 2 while you filled in its form" in page
+    assert "“Learning rate” (Trainer) starts from 0.1 now, not from 0.4." in page
+    assert "“Learning rate” (Trainer) may be something else now: more than 0, at most 1." in page
+    assert "“Model type” (Trainer) is new." in page
+    assert "“Depth” (Trainer) is no longer asked for." in page
+    assert f'name="{RATE}" value="0.4"' in page
+    assert "thing to correct" not in page
+    assert not PipelineRun.objects.exists()
 
 
 def test_a_form_can_start_from_the_values_of_an_earlier_run(
