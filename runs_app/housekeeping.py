@@ -44,7 +44,6 @@ class Housekeeper:
         self._end_abandoned_runs()
         for run in self._stopwatch.overdue():
             recording.time_out(run)
-        recording.admit_forgotten()
         note_unserved_queues()
 
     def newly_registered(self, queues: Sequence[str]) -> list[uuid.UUID]:
@@ -98,13 +97,14 @@ class Stopwatch:
 
 
 def keep_schedules(over: threading.Event) -> None:
-    """Fire schedules when their time has come, until the worker is over.
+    """Fire schedules when their time has come, and let runs go on for which there is room, until the worker is over.
 
     In a thread of its own: launching many runs may take longer than a heartbeat can wait.
     """
     while not over.wait(INTERVAL):
         try:
             fire_due_schedules()
+            recording.admit_forgotten()
         except DatabaseError:
             logger.warning("The database does not answer; schedules wait.", exc_info=True)
             connections.close_all()

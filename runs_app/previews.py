@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -30,6 +31,10 @@ IMAGE_TYPES = {
 TEXT_TYPE = "text/plain; charset=utf-8"
 # Pictures from elsewhere would tell others who looks at what, and the pages' own policy refuses them.
 MARKDOWN = MarkdownIt("js-default").disable("image")
+MARKDOWN.validateLink = lambda url: url.startswith(("https://", "http://", "mailto:"))  # type: ignore[method-assign]
+# Longer texts are shown as they are: how long it takes to lay one out grows with the square of its length.
+RENDER_LIMIT = 16 * 1024
+_rendering = threading.Lock()  # whoever asks for the same meanwhile finds it made
 # Shown in a frame of its own: no scripts, no forms, no requests to anywhere.
 CONTENT_POLICY = "; ".join(
     [
@@ -144,8 +149,9 @@ def _read_for_page(uri: str) -> bytes:
 
 
 def _lay_out(kind: str, text: str) -> ShownPreview:
-    if kind == PreviewKind.MARKDOWN:
-        return ShownPreview("markdown", html=_rendered(text))
+    if kind == PreviewKind.MARKDOWN and len(text) <= RENDER_LIMIT:
+        with _rendering:
+            return ShownPreview("markdown", html=_rendered(text))
     if kind not in {PreviewKind.JSON, PreviewKind.TABLE}:
         return ShownPreview("text", text=text)
     try:
@@ -170,6 +176,9 @@ def _rendered(markdown: str) -> SafeString:
             token.tag = f"h{min(6, int(token.tag[1]) + 3)}"
         if token.attrs.pop("style", "") == "text-align:right":  # the pages' policy refuses styles in the text
             token.attrSet("class", "number")
+        for part in token.children or []:
+            if part.type == "link_open":
+                part.attrSet("rel", "nofollow noopener noreferrer")
     html: str = MARKDOWN.renderer.render(tokens, MARKDOWN.options, {})
     return mark_safe(html)  # noqa: S308  # by a renderer that escapes all there is
 

@@ -16,6 +16,15 @@ from zenweb.enums import OPEN_STATUSES, ExecutionStatus
 MOST_SKEW = timedelta(minutes=1)
 
 
+# What grows with the number of a run's steps, and is never wanted for many rows at once.
+HEAVY = ("configuration", "resolved_configuration", "warnings", "tags", "metadata")
+
+
+def heavy_of(relation: str) -> list[str]:
+    """The heavy fields of the run at the end of a relation, to be deferred."""
+    return [f"{relation}__{field}" for field in HEAVY]
+
+
 class PipelineRunQuerySet(VisibleQuerySet):
     def unfinished(self) -> Self:
         return self.filter(status__in=OPEN_STATUSES)
@@ -81,9 +90,7 @@ class StepRunQuerySet(VisibleQuerySet):
 
     def with_what_an_attempt_needs(self) -> Self:
         """The run and its stack without the run's configuration, which grows with the number of its steps."""
-        return self.select_related("run__stack").defer(
-            "run__configuration", "run__resolved_configuration", "run__warnings", "run__tags", "run__metadata"
-        )
+        return self.select_related("run__stack").defer(*heavy_of("run"))
 
     def held_by(self, worker_id: object) -> Self:
         return self.filter(
@@ -92,8 +99,12 @@ class StepRunQuerySet(VisibleQuerySet):
 
     def for_page(self) -> Self:
         """Steps with their attempts and outputs, in three queries however many there are."""
-        outputs = self.model._meta.get_field("outputs").related_model.objects.select_related(
-            "artifact_version__artifact", "artifact_version__producer_step__run__stack"
+        outputs = (
+            self.model._meta.get_field("outputs")
+            .related_model.objects.select_related(
+                "artifact_version__artifact", "artifact_version__producer_step__run__stack"
+            )
+            .defer(*heavy_of("artifact_version__producer_step__run"))
         )
         return self.select_related("worker").prefetch_related(
             "attempts__worker", models.Prefetch("outputs", queryset=outputs)
@@ -102,7 +113,8 @@ class StepRunQuerySet(VisibleQuerySet):
 
 class ArtifactVersionQuerySet(VisibleQuerySet):
     def with_relations(self) -> Self:
-        return self.select_related("artifact", "project", "user", "producer_step__run")
+        related = self.select_related("artifact", "project", "user", "producer_step__run")
+        return related.defer(*heavy_of("producer_step__run"))
 
 
 class ScheduleQuerySet(VisibleQuerySet):

@@ -22,6 +22,7 @@ from runs_app.caching import Versions
 from runs_app.dispatch import wake_workers
 from runs_app.models import LogChunk, PipelineRun, RunEvent, StepAttempt, StepRun, Worker
 from runs_app.plans import may_retry, plan_of, run_of
+from runs_app.querysets import HEAVY
 from runs_app.statements import ReadyStep
 from zenweb.config.spec import YEAR
 from zenweb.enums import OPEN_STATUSES, ConcurrencyPolicy, ExecutionMode, ExecutionStatus
@@ -32,12 +33,11 @@ LOG_TAIL = 8_000
 ALIVE = [ExecutionStatus.RUNNING, ExecutionStatus.STOPPING]
 CACHED_REASON = "It ran before with the same code, parameters and inputs: these are its outputs from then."
 MOST_NAMES = 10
-MOST_ADMITTED = 100  # in one transaction; housekeeping goes on
+MOST_ADMITTED = 10  # in one transaction; housekeeping goes on
 NEEDED_AT_THE_END = (
     *("stop_requested_at", "has_timed_out", "timeout", "status_reason"),
     *("template_id", "queued_at"),
 )
-HEAVY = ("configuration", "resolved_configuration", "warnings", "tags")
 MOST_DELAY = timedelta(days=1)  # of a retry, however its backoff multiplies it
 
 
@@ -654,7 +654,7 @@ def bury_worker(worker: Worker, reason: str, most_deaths: int | None, beat: int 
         alive = alive.filter(beat=beat)
     if not alive.update(is_alive=False, ended_reason=reason, updated=timezone.now()):
         return False
-    attempts = _open_attempts(worker)
+    attempts = open_attempts(worker)
     # First all runs, then all templates: whoever ends one run holds it before it asks for its template.
     for run_id in sorted({attempt.step.run_id for attempt in attempts}):
         statements.lock_run(run_id)
@@ -664,7 +664,8 @@ def bury_worker(worker: Worker, reason: str, most_deaths: int | None, beat: int 
     return True
 
 
-def _open_attempts(worker: Worker) -> Sequence[StepAttempt]:
+def open_attempts(worker: Worker) -> Sequence[StepAttempt]:
+    """The attempts that this worker's row holds."""
     held = StepRun.objects.held_by(worker.pk)
     return list(
         StepAttempt.objects.filter(step__in=held, worker=worker, status__in=ALIVE, number=F("step__attempt"))

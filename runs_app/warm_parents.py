@@ -470,8 +470,7 @@ class WarmParents:
             return parent.fork(attempt, assignment, lease)
         except ParentLost:
             with self._lock:
-                self._parents.pop(parent.key, None)
-                self._let_go(parent)
+                self._forget(parent)
             return self._borrow(key).fork(attempt, assignment, lease)
 
     def avoid_forking(self, key: ParentKey, reason: str) -> None:
@@ -582,9 +581,19 @@ class WarmParents:
         try:
             parent.wait_until_ready()
         except ImportFailed:
-            self._let_go(parent)
+            with self._lock:
+                self._let_go(parent)
             raise
         return parent
+
+    def _forget(self, parent: WarmParent) -> None:
+        """One that was lost; another one may be in its place by now, which stays."""
+        parent.attempts -= 1
+        if self._parents.get(parent.key) is parent:
+            del self._parents[parent.key]
+        if parent in self._retired:
+            self._retired.remove(parent)
+        self._let_go(parent)
 
     def _let_go(self, parent: WarmParent) -> None:
         parent.end()

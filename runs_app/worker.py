@@ -48,6 +48,7 @@ FAREWELL = 1.0  # seconds that a thread may need to notice that all is over
 T = TypeVar("T")
 NOT_WARMED_UP = (ImportFailed, EnvironmentFailed, BuildStopped)
 RECORDING_PAUSE = 0.5  # seconds between two tries to record an end while the database is away
+STRAYS_PAUSE = 5.0  # seconds between two looks for steps that nobody here knows of
 STOP_PAUSE = 0.15  # seconds between two looks for attempts that shall end
 
 
@@ -61,7 +62,10 @@ class StepWorker:
     def __init__(self, *, name: str, queues: Iterable[str], slots: int) -> None:
         self.name, self.queues, self.slots = name, sorted(queues), slots
         self.row, self.lease = self._register()
+        self.in_hand: set[uuid.UUID] = set()
         self.running: dict[uuid.UUID, AttemptProcess | Build] = {}
+        self._strays: set[uuid.UUID] = set()
+        self._look_for_strays_at = 0.0
         self.environments = Environments(self.running)
         self.is_draining = False
         self.code = CodeFolders(_folder("code"))
@@ -112,8 +116,15 @@ class StepWorker:
             return self.row, self.lease
 
     def _run(self, attempt: StepAttempt, lease: Lease) -> None:
-        recording.note_that_it_runs(attempt.step)
+        self.in_hand.add(attempt.pk)
         try:
+            self._run_to_its_end(attempt, lease)
+        finally:
+            self.in_hand.discard(attempt.pk)
+
+    def _run_to_its_end(self, attempt: StepAttempt, lease: Lease) -> None:
+        try:
+            recording.note_that_it_runs(attempt.step)
             outcome = self._execute(attempt, lease)
         except (GivenUp, BuildStopped) as ended:
             planned = self.is_draining
@@ -128,6 +139,13 @@ class StepWorker:
             outcome = StepOutcome(exception=error.exception)
         except EnvironmentFailed as error:
             outcome = StepOutcome(exception=error.exception, is_unprepared=True, log_tail=error.log)
+        except (OperationalError, InterfaceError):
+            # Only before its process was there: nothing of the step has run, so it is no failure of the step's.
+            logger.warning("Attempt %s could not begin without the database.", attempt.pk, exc_info=True)
+            connections.close_all()
+            reason = f"the database did not answer worker {self.name} before the step began"
+            self._insist(attempt, lambda: recording.give_back(attempt, reason, None))
+            return
         except Exception as error:
             logger.exception("Attempt %s could not be run.", attempt.pk)
             outcome = StepOutcome(exception=_infrastructure_exception(error))
@@ -147,12 +165,12 @@ class StepWorker:
 
     def _watch(self, attempt: StepAttempt, key: ParentKey, lease: Lease) -> ChildEnd:
         process = self.parents.fork(key, attempt.id, assignment_for(attempt), lease)
-        if reason := process.parent.instead_of_forking:
-            sentence = f"Steps of this run get processes that import the code themselves: {reason}."
-            recording.note_once(attempt.step.run_id, sentence)
         self.running[attempt.id] = process
-        close_old_connections()  # a pooled one goes back: the step may take hours
         try:
+            if reason := process.parent.instead_of_forking:
+                sentence = f"Steps of this run get processes that import the code themselves: {reason}."
+                _show(attempt, lambda it, told: recording.note_once(it.step.run_id, told), sentence)
+            close_old_connections()  # a pooled one goes back: the step may take hours
             timeout = attempt.step.settings.get("timeout")
             return process.watch(
                 on_log=lambda text: _show(attempt, recording.append_log, text),
@@ -250,6 +268,7 @@ class StepWorker:
         self.lease.until = until
         self.parents.ping(self.lease)
         self._stop_what_shall_end()
+        self._give_back_strays()
         self.parents.tidy_up()
         self._housekeeper.tidy_up(self.row, self.queues)
         for deployment_id in self._housekeeper.newly_registered(self.queues):
@@ -260,6 +279,17 @@ class StepWorker:
             process = self.running.get(attempt_id)
             if process is not None and not process.was_stopped:
                 process.stop(settings.STOP_GRACE)
+
+    def _give_back_strays(self) -> None:
+        """Steps that this worker was given without hearing of it: the database went away while it answered a claim."""
+        if time.monotonic() < self._look_for_strays_at:
+            return
+        self._look_for_strays_at = time.monotonic() + STRAYS_PAUSE
+        held = {attempt.pk: attempt for attempt in recording.open_attempts(self.row)}
+        strays = held.keys() - self.in_hand
+        for pk in strays & self._strays:  # seen twice: it was not just about to be taken in hand
+            recording.give_back(held[pk], f"worker {self.name} was never told that it had the step", None)
+        self._strays = strays
 
     def _start_over(self) -> None:
         """Others gave this worker up and took its steps: end what still runs here and begin as a new worker."""

@@ -12,6 +12,7 @@ from runs_app.repair import Repair, RepairPlan, preview_repair
 from runs_app.services import repair_run
 from templates_app.api.views import Body, read_body
 from zenweb.api.envelope import Json
+from zenweb.api.listing import flag
 from zenweb.api.parsing import AnyTypeJSONParser
 
 
@@ -38,7 +39,7 @@ class RunRepair(APIView):
             configuration=body.configuration,
             is_newest=body.version == "newest",
         )
-        if request.query_params.get("dry_run", "").lower() == "true":
+        if flag(request.query_params, "dry_run"):
             return Response(describe_plan(preview_repair(repair)))
         return answer_launch(request, repair_run(repair=repair, trigger=trigger_of(request)))
 

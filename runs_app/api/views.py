@@ -18,6 +18,7 @@ from runs_app.assignments import assignment_for
 from runs_app.ledger import ledger_page
 from runs_app.logs import Follower, read_log, read_run_log
 from runs_app.models import ArtifactVersion, PipelineRun, StepOutput, StepRun
+from runs_app.querysets import heavy_of
 from runs_app.recording import StepOutcome
 from runs_app.services import (
     Launch,
@@ -49,6 +50,7 @@ from zenweb.api.listing import (
     Listing,
     by_name_or_id,
     find,
+    flag,
     page_asked_for,
     parse_time,
     wants_hydration,
@@ -339,7 +341,7 @@ class RunMetadata(APIView):
 
 
 def wants_to_follow(request: Request) -> bool:
-    return request.query_params.get("follow", "").lower() == "true"
+    return flag(request.query_params, "follow")
 
 
 def stream_log(follower: Follower) -> HttpResponseBase:
@@ -391,6 +393,7 @@ def visible_steps(request: Request) -> QuerySet[Any]:
     return (
         StepRun.objects.filter(run__in=PipelineRun.objects.visible_to(request.user))
         .select_related("run")
+        .defer(*heavy_of("run"))
         .prefetch_related(Prefetch("outputs", queryset=outputs))
     )
 

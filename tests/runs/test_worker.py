@@ -8,8 +8,9 @@ from typing import Any
 
 import psutil
 import pytest
-from django.db import connections
+from django.db import OperationalError, connections
 
+from runs_app import recording
 from runs_app.assignments import assignment_for
 from runs_app.models import ArtifactVersion, PipelineRun, StepAttempt, StepRun
 from runs_app.plans import run_of
@@ -226,3 +227,32 @@ def test_an_end_that_no_database_accepts_is_a_failure(
     User.objects.filter(pk=alice.pk).delete()
     worker.run_ready_steps("default")
     assert finished(run).status == ExecutionStatus.FAILED
+
+
+def test_a_step_that_its_worker_never_heard_of_is_given_back(
+    template: RunTemplate, alice: User, worker: StepWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the database goes away between a claim and its answer."""
+    monkeypatch.setattr("runs_app.worker.STRAYS_PAUSE", 0.1)
+    run = launch(template, alice)
+    claimed = recording.claim_ready_step(worker.row, "default")
+    assert claimed is not None
+    wait_for(lambda: StepAttempt.objects.get(pk=claimed.pk).status == ExecutionStatus.RETRIED)
+    worker.run_ready_steps("default")
+    assert finished(run).status == ExecutionStatus.COMPLETED
+
+
+def test_a_database_that_is_away_before_a_step_begins_is_no_failure_of_the_step(
+    template: RunTemplate, alice: User, worker: StepWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(attempt: StepAttempt) -> Assignment:
+        monkeypatch.setattr("runs_app.worker.assignment_for", assignment_for)
+        raise OperationalError("the database is away")
+
+    monkeypatch.setattr("runs_app.worker.assignment_for", away)
+    run = launch(template, alice)
+    worker.run_ready_steps("default")
+    assert finished(run).status == ExecutionStatus.COMPLETED
+    assert list(StepAttempt.objects.order_by("start_time").values_list("status", flat=True)) == [
+        *("retried", "completed", "completed")
+    ]

@@ -120,9 +120,17 @@ def id_prefix(text: str, path: str = "pk") -> Q | None:
     return Q(**{f"{path}__gte": first, f"{path}__lte": last})
 
 
+def flag(query: QueryDict, name: str, *, default: bool = False) -> bool:
+    """A yes or no in the address; anything else is refused, for it may stand for the opposite of what is done."""
+    text = query.get(name, "")
+    try:
+        return parse_bool(text) if text else default
+    except ValueError as error:
+        raise ValidationFailed(f"{name} is either true or false, not {text!r}.") from error
+
+
 def wants_hydration(query: QueryDict, *, default: bool) -> bool:
-    text = query.get("hydrate")
-    return default if text is None else text.lower() == "true"
+    return flag(query, "hydrate", default=default)
 
 
 def by_name_or_id(path: str) -> Callable[[str], Q]:

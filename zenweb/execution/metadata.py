@@ -52,8 +52,8 @@ def check_metadata(noted: Mapping[str, Json]) -> None:
             if _levels(value) > MOST_LEVELS:
                 raise ValueError(f"This is nested more than {MOST_LEVELS} levels deep.")
             decode(value)
-        except ValueError as error:
-            errors.append(FieldError(f"/{name}", str(error)))
+        except (ValueError, RecursionError) as error:
+            errors.append(FieldError(f"/{name}", _refusal(value, error)))
     if errors:
         raise ValidationFailed(errors)
     _check_size(noted)
