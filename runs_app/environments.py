@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -34,6 +35,9 @@ logger = logging.getLogger(__name__)
 EXPLAINED_EVERY = 1.0  # seconds
 MOST_NAMES = 5
 SHOWN_LINES, SHOWN_CHARACTERS = 12, 1_400
+CREDENTIALS = re.compile(
+    r"://[^/\s@]+@"
+)  # in an index's address: everybody who is signed in reads what is told
 CHATTER = "Using Python "  # uv's first line
 END_LIMIT = 5.0  # seconds that a build may take to end when it is told to
 
@@ -115,6 +119,7 @@ class Build:
         try:
             for line in self.process.stdout or ():
                 text = line.decode(errors="replace").replace("\x00", "\N{REPLACEMENT CHARACTER}").rstrip()
+                text = CREDENTIALS.sub("://•••@", text)
                 self.tail.append(text)
                 on_line(text)
             return self.process.wait()
@@ -192,7 +197,9 @@ class Progress:
     def begins(self) -> None:
         sentence = f"Environment {self.recipe.words} is being made."
         with _telling():
-            self._write(status=EnvironmentStatus.MAKING, log_tail="", made_at=None, seconds=None)
+            # The row is every machine's: that this one has still to make it takes nothing from those that have it.
+            if not Environment.objects.filter(hash=self.recipe.hash, status=EnvironmentStatus.READY).exists():
+                self._write(status=EnvironmentStatus.MAKING, log_tail="", made_at=None, seconds=None)
             self._note(sentence)
             self._explain(sentence)
 
@@ -207,7 +214,8 @@ class Progress:
         log = "\n".join(tail)
         with _telling():
             if code != READY:
-                self._write(status=EnvironmentStatus.FAILED, log_tail=log or "It was interrupted.")
+                if log:  # else it was interrupted, which says nothing about the environment
+                    self._write(status=EnvironmentStatus.FAILED, log_tail=log)
                 return
             made = {"made_at": timezone.now(), "seconds": round(seconds, 1)}
             self._write(status=EnvironmentStatus.READY, log_tail=log, **made)

@@ -15,7 +15,7 @@ from typing import IO, Any
 import psutil
 import pytest
 
-from runs_app.environments import Build, Recipe
+from runs_app.environments import CREDENTIALS, Build, Recipe
 from runs_app.models import ArtifactVersion, Environment, PipelineRun, StepAttempt, StepRun, Worker
 from runs_app.services import stop_run
 from runs_app.worker import StepWorker
@@ -259,3 +259,9 @@ def test_what_decides_the_content_decides_the_hash() -> None:
     }
     assert len(hashes) == 2
     assert Recipe(("a==1",)).python != Path(sys.executable)
+
+
+def test_the_password_of_an_index_is_told_to_nobody() -> None:
+    line = "Looking in indexes: https://robot:secret@packages.example/simple, https://other.example/simple"
+    assert "secret" not in CREDENTIALS.sub("://•••@", line)
+    assert "https://other.example/simple" in CREDENTIALS.sub("://•••@", line)

@@ -68,3 +68,8 @@ def test_none_are_none(tmp_path: Path) -> None:
 def test_what_is_neither_list_nor_file_is_refused_with_a_sentence(given: Any, tmp_path: Path) -> None:
     with pytest.raises(AuthoringError, match="requirements"):
         requirements_of({"requirements": given}, {}, tmp_path)
+
+
+def test_all_together_are_bounded() -> None:
+    with pytest.raises(AuthoringError, match="64000 characters together"):
+        checked_requirements([f"package-{number}-{'x' * 900}" for number in range(80)])

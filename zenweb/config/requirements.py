@@ -13,6 +13,7 @@ from zenweb.exceptions import AuthoringError
 
 MOST_REQUIREMENTS = 1_000
 LONGEST = 1_000  # characters
+LONGEST_TOGETHER = 64_000  # characters; they are one argument of the program that installs them
 # pip's own rule: a comment starts a line, or follows a blank.
 COMMENT = re.compile(r"(^|\s+)#.*$")
 OPTION = re.compile(r"(^|\s)--?[A-Za-z]")
@@ -33,6 +34,10 @@ def checked_requirements(lines: Iterable[str]) -> list[str]:
     checked = {checked_requirement(line) for line in lines}
     if len(checked) > MOST_REQUIREMENTS:
         raise AuthoringError(f"A pipeline may name {MOST_REQUIREMENTS} requirements, not {len(checked)}.")
+    if sum(map(len, checked)) > LONGEST_TOGETHER:
+        raise AuthoringError(
+            f"The requirements of a pipeline may have {LONGEST_TOGETHER} characters together."
+        )
     return sorted(checked)
 
 
