@@ -454,6 +454,7 @@ class WarmParents:
         self._parents: dict[ParentKey, WarmParent] = {}
         self._retired: list[WarmParent] = []
         self._ended: list[WarmParent] = []
+        self._coming: list[WarmParent] = []
         self._must_spawn: dict[ParentKey, tuple[str, float]] = {}
         self._lock = threading.Lock()
         self._key_locks: dict[ParentKey, threading.Lock] = {}
@@ -527,6 +528,9 @@ class WarmParents:
             self._parents.clear()
             self._retired.clear()
             self._ended.clear()
+            coming = list(self._coming)
+        for parent in coming:  # whoever waits for its import sees it end
+            parent.process.kill()
         for parent in everyone:
             parent.end()
         for parent in everyone:
@@ -578,12 +582,17 @@ class WarmParents:
     def _bring_up(self, key: ParentKey) -> WarmParent:
         self.upbringing.prove_code(key.code_root)
         parent = self._nursery.submit(WarmParent, key, self.upbringing).result()
+        with self._lock:
+            self._coming.append(parent)
         try:
             parent.wait_until_ready()
         except ImportFailed:
             with self._lock:
                 self._let_go(parent)
             raise
+        finally:
+            with self._lock:
+                self._coming.remove(parent)
         return parent
 
     def _forget(self, parent: WarmParent) -> None:

@@ -76,8 +76,8 @@ def test_the_root_is_the_folder_that_has_to_be_on_the_path(write_module, tmp_pat
         ("work.my_pipelin", r"There is no pipeline 'my_pipelin' in work. Did you mean 'my_pipeline'\?"),
         ("work.load", r"'load' in work is a step, not a pipeline. There is: my_pipeline"),
         (
-            "broken.x",
-            r"'broken' cannot be imported: ZeroDivisionError: division by zero \(.*broken.py, line 1\)",
+            "unimportable.x",
+            r"'unimportable' cannot be imported: ZeroDivisionError: division by zero \(.*unimportable.py, line 1\)",
         ),
         ("lacking.x", r"'lacking' cannot be imported: ModuleNotFoundError: No module named 'no_such_thing'"),
         ("garbled.x", r"'garbled' cannot be imported: SyntaxError: .* \(.*garbled.py, line 2\)"),
@@ -86,7 +86,7 @@ def test_the_root_is_the_folder_that_has_to_be_on_the_path(write_module, tmp_pat
 )
 def test_what_cannot_be_imported_says_why(write_module, source, message):
     write_module("work.py", MODULE)
-    write_module("broken.py", "1 / 0")
+    write_module("unimportable.py", "1 / 0")
     write_module("lacking.py", "import no_such_thing")
     write_module("garbled.py", "x = 1\ndef f(:\n")
     write_module("leaving.py", "raise SystemExit(3)")
