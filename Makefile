@@ -10,7 +10,9 @@ CHECK_SETTINGS := DJANGO_SETTINGS_MODULE=tests.settings
 
 # What PostgreSQL does otherwise than SQLite shows where runs and accounts are written.
 ON_POSTGRESQL := tests/runs tests/templates tests/web tests/cli/test_login.py tests/cli/test_run.py \
-	tests/sdk/test_client_with_server.py tests/faults/test_database.py
+	tests/sdk/test_client_with_server.py tests/faults/test_database.py \
+	--ignore=tests/runs/test_environments.py --ignore=tests/runs/test_warm_parents.py \
+	--ignore=tests/runs/test_sdk_wheel.py --ignore=tests/runs/test_code_folders.py
 # Side by side, by file: much of what the slow tests do is to wait for processes. A file's tests share what they start.
 PYTEST = $(BIN)/python -m pytest --numprocesses $(or $(JOBS),2) --dist loadfile --no-loadscope-reorder
 

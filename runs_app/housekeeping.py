@@ -22,6 +22,7 @@ from templates_app.models import RunTemplateVersion
 
 logger = logging.getLogger(__name__)
 INTERVAL = 1.0  # seconds
+UNHEARD = 4.0  # seconds of ringing after which a worker looks by itself
 
 
 class Housekeeper:
@@ -33,6 +34,7 @@ class Housekeeper:
         self._stopwatch = Stopwatch()
         self._next = 0.0
         self._looked_at = timezone.now()
+        self._in_need_since: dict[str, float] = {}
 
     def tidy_up(self, worker: Worker, queues: Sequence[str]) -> None:
         now = time.monotonic()
@@ -40,11 +42,17 @@ class Housekeeper:
             return
         self._next = now + INTERVAL
         self._bury_the_dead(worker)
-        wake_for_forgotten_steps(queues)
+        in_need = wake_for_forgotten_steps(queues)
+        self._in_need_since = {queue: self._in_need_since.get(queue, now) for queue in in_need}
         self._end_abandoned_runs()
         for run in self._stopwatch.overdue():
             recording.time_out(run)
         note_unserved_queues()
+
+    def unheard(self) -> list[str]:
+        """Queues whose steps wait although they were rung for again and again."""
+        long_ago = time.monotonic() - UNHEARD
+        return [queue for queue, since in self._in_need_since.items() if since < long_ago]
 
     def newly_registered(self, queues: Sequence[str]) -> list[uuid.UUID]:
         """Deployments of these queues that became a template's version since this was asked last."""
@@ -114,11 +122,15 @@ def keep_schedules(over: threading.Event) -> None:
     connections.close_all()
 
 
-def wake_for_forgotten_steps(queues: Sequence[str]) -> None:
-    """A step that is ready may have had its ring lost, or waits its turn: ringing again harms nobody."""
+def wake_for_forgotten_steps(queues: Sequence[str]) -> list[str]:
+    """A step that is ready may have had its ring lost, or waits its turn: ringing again harms nobody.
+
+    The queues with such steps.
+    """
     ready = StepRun.objects.ready(timezone.now()).filter(queue__in=queues)
     if queues_in_need := sorted(ready.order_by().values_list("queue", flat=True).distinct()):
         wake_workers(queues_in_need)
+    return queues_in_need
 
 
 def note_unserved_queues() -> None:

@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -88,6 +88,9 @@ class StepWorker:
         self._housekeeper = housekeeping.Housekeeper()
         self._rebirth = threading.Lock()
         self._warming = ThreadPoolExecutor(max_workers=1, thread_name_prefix="warming")
+        self._free_slots = threading.BoundedSemaphore(slots)
+        self._own_hands = ThreadPoolExecutor(max_workers=slots, thread_name_prefix="own-hands")
+        self._helpers: list[Future[None]] = []
         self._heart = threading.Thread(target=self._beat, name="heart", daemon=True)
         self._schedules = threading.Thread(
             target=housekeeping.keep_schedules, args=[self._over], name="schedules", daemon=True
@@ -101,15 +104,35 @@ class StepWorker:
     # -- work ----------------------------------------------------------------------------------------------------------
 
     def run_ready_steps(self, queue: str) -> int:
-        """Claim and run steps of a queue until none is ready; how many that were."""
+        """Claim and run steps of a queue until none is ready; how many that were. With all slots taken, none."""
+        if not self._free_slots.acquire(blocking=False):
+            return 0
         done = 0
-        while not self.is_draining:
-            row, lease = self._identity()
-            if not lease.is_held or (attempt := recording.claim_ready_step(row, queue)) is None:
-                break
-            self._run(attempt, lease)
-            done += 1
+        try:
+            while not self.is_draining:
+                row, lease = self._identity()
+                if not lease.is_held or (attempt := recording.claim_ready_step(row, queue)) is None:
+                    break
+                self._run(attempt, lease)
+                done += 1
+        finally:
+            self._free_slots.release()
         return done
+
+    def _help_itself(self) -> None:
+        """Run what was rung for in vain: the broker is away for long, or Celery has lost its connection unnoticed."""
+        self._helpers = [helper for helper in self._helpers if not helper.done()]
+        for queue in self._housekeeper.unheard():
+            for _ in range(self.slots - len(self._helpers)):
+                self._helpers.append(self._own_hands.submit(self._run_unrung, queue))
+
+    def _run_unrung(self, queue: str) -> None:
+        try:
+            self.run_ready_steps(queue)
+        except DatabaseError:
+            logger.warning("The database does not answer; steps of queue %s wait.", queue, exc_info=True)
+        finally:
+            connections.close_all()
 
     def _identity(self) -> tuple[Worker, Lease]:
         with self._rebirth:
@@ -271,6 +294,7 @@ class StepWorker:
         self._give_back_strays()
         self.parents.tidy_up()
         self._housekeeper.tidy_up(self.row, self.queues)
+        self._help_itself()
         for deployment_id in self._housekeeper.newly_registered(self.queues):
             self.warm_up(deployment_id)
 
@@ -308,7 +332,8 @@ class StepWorker:
         while self.running and time.monotonic() < deadline:
             time.sleep(0.05)
         self._over.set()
-        self._warming.shutdown(wait=False, cancel_futures=True)
+        for crew in (self._warming, self._own_hands):
+            crew.shutdown(wait=False, cancel_futures=True)
         # In this order: nobody may start a step again while what runs here still lives.
         self.lease.until = 0.0
         self.parents.end_all()

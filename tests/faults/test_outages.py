@@ -70,6 +70,19 @@ def test_every_run_asked_for_during_an_outage_is_accepted_and_ends(
     assert p95 <= (0.05 if IS_LONG else 0.25)
 
 
+def test_a_broker_that_never_comes_back_costs_seconds_and_no_run(
+    machine: Machine, witness: Witness, start: Launch
+) -> None:
+    broker = machine.start_broker()
+    machine.start_worker()
+    broker.kill()
+    broker.wait()
+    runs = [start("witnessed", witness.parameters(WORKING)) for _ in range(3)]
+    wait_until_over(runs, 30)
+    assert {run.status for run in PipelineRun.objects.all()} == {ExecutionStatus.COMPLETED}
+    assert_that_each_end_is_recorded_once(witness)
+
+
 def test_messages_delivered_three_times_and_out_of_order_change_nothing(
     machine: Machine, witness: Witness, start: Launch
 ) -> None:
