@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import httpx
 import psutil
+import pytest
 import redis
 from django.conf import settings
 from django.db import connection
@@ -19,7 +20,7 @@ from tests.faults.machine import IS_LONG, SEED, Machine, Witness, client_of, tri
 from tests.faults.test_dying_workers import WORKING, assert_that_each_end_is_recorded_once, wait_until_over
 from zenweb.cli.worker import worker_command
 
-ROUNDS = 8 if IS_LONG else 1  # in each of which every fault happens once
+ROUNDS = 8  # in each of which every fault happens once
 
 
 class Storm:
@@ -80,6 +81,7 @@ class Storm:
         self.workers[name] = self.machine.start(name, worker_command(slots=2, name=name))
 
 
+@pytest.mark.skipif(not IS_LONG, reason="the dearest of all: in the long form only")
 def test_after_any_mix_of_faults_what_was_accepted_ends_and_nothing_is_run_by_nobody(
     machine: Machine, witness: Witness, key: str
 ) -> None:
