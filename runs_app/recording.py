@@ -351,7 +351,7 @@ def _note_ended(run: PipelineRun, how: str, names: Sequence[str], now: datetime)
     _go_on(run, now)
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     named = ", ".join(names[:MOST_NAMES])
-    RunEvent.objects.create(run=run, sentence=f"{how}: {named}{more}.")
+    RunEvent.objects.create(run=run, sentence=f"{how}: {named}{more}."[:2000])
 
 
 def _go_on(run: PipelineRun, now: datetime) -> None:
