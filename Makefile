@@ -1,5 +1,5 @@
 # `make demo` starts ZenWeb with its examples; `make test` runs every check there is.
-# VENV=folder, PYTHON=interpreter, PORT=9000, ONCE=1 and JOBS=2 (test processes) are understood where they make sense.
+# VENV=folder, PYTHON=interpreter, PORT=9000, ONCE=1 and JOBS=3 (test processes) are understood where they make sense.
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -16,8 +16,9 @@ ON_POSTGRESQL := tests/runs tests/templates tests/web tests/cli/test_login.py te
 	tests/sdk/test_client_with_server.py tests/faults/test_database.py \
 	--ignore=tests/runs/test_environments.py --ignore=tests/runs/test_warm_parents.py \
 	--ignore=tests/runs/test_sdk_wheel.py --ignore=tests/runs/test_code_folders.py
-# Side by side, by file: much of what the slow tests do is to wait for processes. A file's tests share what they start.
-PYTEST = $(BIN)/python -m pytest --numprocesses $(or $(JOBS),2) --dist loadfile --no-loadscope-reorder
+# Side by side, more than there are cores: much of what the slow tests do is to wait for processes.
+# The groups are those of tests/conftest.py.
+PYTEST = $(BIN)/python -m pytest --numprocesses $(or $(JOBS),3) --dist loadgroup --no-loadscope-reorder
 
 .PHONY: help demo test test-all check pytest pytest-postgresql faults bench lock static wheel chromium faketime clean
 .DELETE_ON_ERROR:
@@ -40,7 +41,9 @@ demo:
 	@$(MAKE) --silent --no-print-directory --jobs=2 $(VENV)/.demo $(BUILT)
 	@exec $(BIN)/zenweb up --demo $(if $(ONCE),--once)
 
-test: check pytest
+# What is checked without tests takes one core for half a minute, which the tests' waiting leaves.
+test: $(VENV)/.dev $(BUILT) chromium faketime
+	@$(MAKE) --silent --no-print-directory --jobs=2 --output-sync=target check pytest
 	@$(MAKE) --silent --no-print-directory pytest-postgresql
 
 test-all: export ZENWEB_FAULTS = long

@@ -13,6 +13,13 @@ from zenweb.accounts.models import User
 from zenweb.accounts.services import create_api_key
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What shares things that are dear to start stays in one process: a file's tests, and all that use a browser."""
+    for item in items:
+        shared = item.path.parent if item.path.parent.name == "e2e" else item.path
+        item.add_marker(pytest.mark.xdist_group(str(shared)))
+
+
 @pytest.fixture(autouse=True)
 def own_data_folder(settings: Any, tmp_path: Path) -> Path:
     """Nothing a test writes outlives it."""

@@ -243,6 +243,9 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 # A message is acknowledged when its work is done, and a worker holds no more of them than it has free
 # slots: a wake-up never waits behind a long step while another worker idles. Redelivery is harmless.
 CELERY_TASK_ACKS_LATE = True
+# Nor are they kept a second time in Redis until then: a lost one is rung again, and a connection that is lost with
+# one in hand has nothing to put back.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"ack_emulation": False}
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 

@@ -18,6 +18,7 @@ from tests.faults.test_dying_workers import WORKING, assert_that_each_end_is_rec
 from zenweb.enums import ExecutionStatus
 
 TRIGGERS = 500 if IS_LONG else 60
+BROKER_DEATHS = 20 if IS_LONG else 5
 OUTAGE = 30 if IS_LONG else 4  # seconds
 
 
@@ -81,6 +82,27 @@ def test_a_broker_that_never_comes_back_costs_seconds_and_no_run(
     wait_until_over(runs, 30)
     assert {run.status for run in PipelineRun.objects.all()} == {ExecutionStatus.COMPLETED}
     assert_that_each_end_is_recorded_once(witness)
+
+
+def test_a_worker_outlives_brokers_that_die_while_it_works(
+    machine: Machine, witness: Witness, start: Launch
+) -> None:
+    chance = random.Random(SEED)  # noqa: S311
+    broker = machine.start_broker()
+    worker = machine.start_worker()
+    wait_until_over([start("single", witness.parameters(["only"]))], 30)
+    for number in range(1, BROKER_DEATHS + 1):
+        runs = [start("single", witness.parameters(["only"])) for _ in range(3)]
+        time.sleep(chance.uniform(0, 0.1))
+        broker.kill()
+        broker.wait()
+        wait_for(lambda number=number: machine.log("w1").count(b"Connection to broker lost") == number)
+        broker = machine.start_broker()
+        wait_until_over(runs, 30)
+        wait_for(lambda number=number: machine.log("w1").count(b"Connected to") == number + 1)
+    assert worker.is_running()
+    assert b"CRITICAL" not in machine.log("w1")
+    assert set(StepAttempt.objects.values_list("number", flat=True)) == {1}
 
 
 def test_messages_delivered_three_times_and_out_of_order_change_nothing(

@@ -4,8 +4,13 @@ import sys
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
+from kombu.transport.redis import Channel
 
 from zenweb.celery import app
+
+# When the broker is gone, Celery closes its connection twice, and what was not acknowledged would be put back over
+# the one that is closed already: the error ends the worker and with it the steps that it runs.
+Channel.do_restore = False
 
 
 class Command(BaseCommand):
