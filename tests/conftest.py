@@ -13,6 +13,7 @@ from zenweb.accounts.models import User
 from zenweb.accounts.services import create_api_key
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What shares things that are dear to start stays in one process: a file's tests, and all that use a browser."""
     for item in items:
