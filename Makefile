@@ -17,8 +17,8 @@ ON_POSTGRESQL := tests/runs tests/templates tests/web tests/cli/test_login.py te
 	--ignore=tests/runs/test_environments.py --ignore=tests/runs/test_warm_parents.py \
 	--ignore=tests/runs/test_sdk_wheel.py --ignore=tests/runs/test_code_folders.py
 # Side by side, more than there are cores: much of what the slow tests do is to wait for processes.
-# The groups are those of tests/conftest.py.
-PYTEST = $(BIN)/python -m pytest --numprocesses $(or $(JOBS),3) --dist loadgroup --no-loadscope-reorder
+# tests/conftest.py says which tests stay together.
+PYTEST = $(BIN)/python -m pytest --numprocesses $(or $(JOBS),3) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help demo test test-all check pytest pytest-postgresql faults bench lock static wheel chromium faketime clean
 .DELETE_ON_ERROR:

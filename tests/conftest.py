@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from xdist.scheduler import LoadFileScheduling
 
 from runs_app.management.commands.bootstrap import bootstrap
 from templates_app.models import PipelineDeployment, RunTemplate, Stack
@@ -12,13 +13,18 @@ from tests.factories import freeze, make_template
 from zenweb.accounts.models import User
 from zenweb.accounts.services import create_api_key
 
+E2E = "tests/e2e/"
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What shares things that are dear to start stays in one process: a file's tests, and all that use a browser."""
-    for item in items:
-        shared = item.path.parent if item.path.parent.name == "e2e" else item.path
-        item.add_marker(pytest.mark.xdist_group(str(shared)))
+
+class BySharedThings(LoadFileScheduling):
+    """A file's tests, and all those that use a browser, stay in one process: what they share is dear to start."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return E2E if nodeid.startswith(E2E) else str(super()._split_scope(nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    return BySharedThings(config, log)
 
 
 @pytest.fixture(autouse=True)
