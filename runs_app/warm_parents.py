@@ -282,8 +282,8 @@ class AttemptProcess:
         self._tail = tail = LogTail(on_log)
         shown = time.monotonic()
         with selectors.DefaultSelector() as selector:
-            self._register(selector)
             self._begin()
+            self._register(selector)
             while not self._is_over:
                 for key, _ in selector.select(LOG_INTERVAL):
                     key.data(log_limit)
@@ -303,12 +303,12 @@ class AttemptProcess:
 
     def _register(self, selector: selectors.BaseSelector) -> None:
         os.set_blocking(self._log, False)
-        self._work.settimeout(None)
         selector.register(self._work, selectors.EVENT_READ, lambda _: self._read_events(selector))
         selector.register(self._log, selectors.EVENT_READ, lambda limit: self._read_log(limit, selector))
         selector.register(self._status, selectors.EVENT_READ, lambda _: self._read_status())
 
     def _begin(self) -> None:
+        self._work.settimeout(None)
         with suppress(OSError):
             self._work.sendall(self._assignment)
         self._work.setblocking(False)
@@ -340,6 +340,8 @@ class AttemptProcess:
             self._has_news = self._has_news or event.about == "step"
         elif event is not None:
             self._events.append(event)
+            # Not waiting for the end of a process in which nothing happens any more saves every step milliseconds.
+            self._is_over = self._is_over or (isinstance(event, Completed) and event.is_alone)
 
     def _read_log(self, limit: int, selector: selectors.BaseSelector | None) -> bool:
         try:

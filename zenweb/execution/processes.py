@@ -33,8 +33,8 @@ def children_of(pid: int) -> Iterator[int]:
     tasks = f"/proc/{pid}/task"
     with suppress(OSError):
         for task in os.listdir(tasks):  # noqa: PTH208  # several times faster, and asked after every step
-            with suppress(OSError):
-                yield from map(int, Path(tasks, task, "children").read_text().split())
+            with suppress(OSError), open(f"{tasks}/{task}/children", "rb", buffering=0) as children:  # noqa: PTH123
+                yield from map(int, children.read().split())
 
 
 def descendants_of(pid: int) -> Iterator[int]:

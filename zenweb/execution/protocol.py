@@ -114,6 +114,8 @@ class MetadataNoted(Message):
 
 class Completed(Message):
     event: Literal["completed"] = "completed"
+    is_alone: bool = False
+    """Neither a thread nor a process of the step lives: nothing happens any more, whenever its process is gone."""
 
 
 class Failed(Message):

@@ -26,7 +26,6 @@ import shutil
 import signal
 import socket
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -34,34 +33,24 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from pydantic import BaseModel
 
 from zenweb.artifacts import materializers
 from zenweb.config.source import import_source, importing_for_execution
 from zenweb.execution import fork_obstacles, processes
-from zenweb.execution.protocol import Assignment, Event, Failed, Started, to_line
+from zenweb.execution.homes import AttemptHome, make_home
+from zenweb.execution.protocol import Assignment, Completed, Event, Failed, to_line
+from zenweb.execution.rehearsal import rehearse, save_something
 from zenweb.execution.runner import describe, prepare_steps, run_attempt
 from zenweb.steps import Step
 
 MAX_PACKET = 65_536
 SPARE_DELAY = 0.005  # seconds
+MOST_HOMES = 8  # that are kept for attempts to come
 # OpenMP threads started by an import do not survive a fork and hang the child: keep the libraries from starting any
 # until the child has what the user asked for again.
-REHEARSAL = Assignment(
-    run_id=UUID(int=0),
-    run_name="",
-    pipeline_name="",
-    step_run_id=UUID(int=0),
-    step_name="",
-    attempt=1,
-    source="",
-    parameters={},
-    inputs={},
-    outputs=[],
-    artifact_uri="",
-).model_dump_json()
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -80,10 +69,11 @@ class Orders(BaseModel):
 
 @dataclass
 class Spare:
-    """A child that waits for an attempt."""
+    """A child that waits for an attempt in the folder that it will work in."""
 
     pid: int
     orders: socket.socket
+    home: AttemptHome | None
 
 
 @dataclass
@@ -91,6 +81,7 @@ class Child:
     attempt: str
     pid: int
     status: socket.socket
+    home: AttemptHome | None
     kill_at: float | None = None
 
 
@@ -103,7 +94,7 @@ def main() -> None:
     processes.adopt_orphans()
     home = Path(orders.scratch, uuid4().hex)
     try:
-        _make_home(home, orders.code_root)
+        make_home(home, orders.code_root)
         obstacle = None if orders.spawns else _import_to_fork(orders)
     except (Exception, SystemExit) as error:  # noqa: BLE001  # told to the worker
         _send(control, {"failed": describe(error).model_dump()})
@@ -114,14 +105,6 @@ def main() -> None:
         WarmParent(control, orders).serve()
     finally:
         shutil.rmtree(home, ignore_errors=True)
-
-
-def _make_home(home: Path, code_root: str) -> None:
-    """Stand where the files beside the code seem to be: the code's own folder is shared, and not to be written to."""
-    home.mkdir(parents=True)
-    for name in os.listdir(code_root):  # noqa: PTH208  # only names are wanted
-        (home / name).symlink_to(f"{code_root}/{name}")
-    os.chdir(home)
 
 
 def import_module(orders: Orders) -> None:
@@ -157,6 +140,9 @@ class WarmParent:
         self.until = time.monotonic() + orders.lease
         self.children: dict[int, Child] = {}
         self.spare: Spare | None = None
+        self.homes: list[AttemptHome] = []
+        self.rehearsals = self.scratch / uuid4().hex
+        self.stored = save_something(self.rehearsals)
         self.selector = selectors.DefaultSelector()
         self.wakeup_read, wakeup_write = os.pipe()
         os.set_blocking(self.wakeup_read, False)
@@ -217,11 +203,11 @@ class WarmParent:
     def _fork(self, attempt: str, work: int, log: int, status: int) -> None:
         """Give the attempt to the child that waits for one, or to a new one."""
         spare = self.spare or self._make_spare()
-        socket.send_fds(spare.orders, [attempt.encode()], [work, log])
+        socket.send_fds(spare.orders, [b"attempt"], [work, log])
         spare.orders.close()
         os.close(work)
         os.close(log)
-        child = Child(attempt, spare.pid, socket.socket(fileno=status))
+        child = Child(attempt, spare.pid, socket.socket(fileno=status), spare.home)
         self.children[spare.pid] = child
         _send(child.status, {"pid": spare.pid})
         self.spare = None
@@ -235,17 +221,40 @@ class WarmParent:
 
     def _make_spare(self) -> "Spare":
         """A child that is all set to run an attempt: forking costs milliseconds that no step should wait for."""
+        home, obstacle = self._find_home()
         orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         sys.stdout.flush()
         sys.stderr.flush()
         pid = os.fork()
         if pid == 0:
             orders.close()
-            self._become_child(theirs)
+            self._become_child(theirs, home, obstacle)
         theirs.close()
-        return Spare(pid, orders)
+        return Spare(pid, orders, home)
 
-    def _become_child(self, orders: socket.socket) -> None:
+    def _find_home(self) -> tuple[AttemptHome | None, OSError | None]:
+        """One that an earlier attempt left as it was, or a new one; or why there is none: the attempt will tell."""
+        if self.homes:
+            return self.homes.pop(), None
+        folder = self.scratch / uuid4().hex
+        try:
+            return AttemptHome.make(folder), None
+        except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            return None, error
+
+    def _leave(self, home: AttemptHome | None) -> None:
+        """An attempt is over that worked there."""
+        if home is None:
+            return
+        if len(self.homes) < MOST_HOMES and home.is_as_made():
+            self.homes.append(home)
+        else:
+            home.remove()
+
+    def _become_child(
+        self, orders: socket.socket, home: AttemptHome | None, obstacle: OSError | None
+    ) -> None:
         """In the child: wait for an attempt, run it, end. Never returns."""
         code = 1
         try:
@@ -260,11 +269,14 @@ class WarmParent:
             self.selector.close()
             self.control.close()
             os.close(self.wakeup_read)
-            if self.orders.spawns:
-                self._start_interpreter(orders)
+            if home is not None:
+                home.enter()
+                if self.orders.spawns:
+                    self._start_interpreter(orders)
+                if self.stored is not None:
+                    rehearse(self.rehearsals, self.stored)
             _reseed()
-            _rehearse()
-            attend_once(orders, self.orders)
+            attend_once(orders, obstacle=obstacle)
             code = 0
         finally:
             _flush()
@@ -297,12 +309,13 @@ class WarmParent:
         for pid, status in ended:
             if self.spare is not None and pid == self.spare.pid:
                 self.spare.orders.close()
+                self._leave(self.spare.home)
                 self.spare = None
             elif child := self.children.pop(pid, None):
                 self._end_orphans()
-                _remove(self.scratch / child.attempt)
                 _send(child.status, {"exited": os.waitstatus_to_exitcode(status)})
                 child.status.close()
+                self._leave(child.home)
         return bool(ended)
 
     def _end_orphans(self) -> None:
@@ -322,11 +335,15 @@ class WarmParent:
         for pid in list(processes.descendants_of(os.getpid())):
             processes.send(pid, signal.SIGKILL)
         ended = list(self.children.values())
+        left = [each.home for each in (*ended, self.spare) if each and each.home]
         self.children.clear()
         self.spare = None
         self._end_orphans()
         for child in ended:
             _send(child.status, {"given_up": True})
+        for home in (*left, *self.homes):
+            home.remove()
+        shutil.rmtree(self.rehearsals, ignore_errors=True)
 
 
 def _reap() -> list[tuple[int, int]]:
@@ -337,8 +354,10 @@ def _reap() -> list[tuple[int, int]]:
     return ended
 
 
-def attend_once(channel: socket.socket, orders: Orders, prepare: Callable[[], None] = lambda: None) -> None:
-    """In the child: wait for an attempt and run it."""
+def attend_once(
+    channel: socket.socket, prepare: Callable[[], None] = lambda: None, obstacle: Exception | None = None
+) -> None:
+    """In the child: wait for an attempt and run it, unless there is an obstacle: then say so."""
     attempt, descriptors, _, _ = socket.recv_fds(channel, MAX_PACKET, 2)
     channel.close()
     if not attempt:
@@ -351,16 +370,17 @@ def attend_once(channel: socket.socket, orders: Orders, prepare: Callable[[], No
         if isinstance(stream, io.TextIOWrapper):
             # Each line is seen when it is printed, and the last ones of a process that dies are not lost.
             stream.reconfigure(line_buffering=True)
-    _attend(socket.socket(fileno=work), Path(orders.scratch, attempt.decode()), prepare)
+    _attend(socket.socket(fileno=work), prepare, obstacle)
 
 
-def _attend(work: socket.socket, folder: Path, prepare: Callable[[], None]) -> None:
+def _attend(work: socket.socket, prepare: Callable[[], None], obstacle: Exception | None) -> None:
     """Read the assignment, run it, and tell the worker each event."""
     lines = work.makefile("rb")
     assignment = Assignment.model_validate_json(lines.readline())
     emit = _emitter(work)
     try:
-        _move_in(folder)
+        if obstacle is not None:
+            raise obstacle
         prepare()
         with importing_for_execution():
             step = import_source(assignment.source, Step)
@@ -375,10 +395,17 @@ def _emitter(work: socket.socket) -> Callable[[Event], None]:
 
     def emit(event: Event) -> None:
         _flush()  # what was printed before an event is in the log before the event is known
+        if isinstance(event, Completed):
+            event = Completed(is_alone=_is_alone())
         with lock:
             work.sendall(to_line(event))
 
     return emit
+
+
+def _is_alone() -> bool:
+    """No child, and so no descendant: orphans among them become children of this process."""
+    return threading.active_count() == 1 and next(processes.children_of(os.getpid()), None) is None
 
 
 def _reseed() -> None:
@@ -388,29 +415,6 @@ def _reseed() -> None:
         numpy.random.seed()
     if torch := sys.modules.get("torch"):
         torch.seed()
-
-
-def _move_in(folder: Path) -> None:
-    """Work in a copy of the parent's home that is the attempt's own; links in it stay links."""
-    work, temporary = folder / "work", folder / "tmp"
-    shutil.copytree(Path.cwd(), work, symlinks=True)
-    temporary.mkdir()
-    os.chdir(work)
-    tempfile.tempdir = str(temporary)
-    os.environ["TMPDIR"] = str(temporary)  # noqa: TID251  # for the programs that the step starts
-
-
-def _remove(folder: Path) -> None:
-    try:
-        folder.rmdir()
-    except OSError:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _rehearse() -> None:
-    """Go through what every attempt goes through, so that its pages are this process's own before anybody waits."""
-    Assignment.model_validate_json(REHEARSAL)
-    to_line(Started())
 
 
 def _flush() -> None:
