@@ -372,7 +372,7 @@ def answer_launch(request: Request, launch: Launch) -> Response:
 
 def find_template_to_run(request: Request, name_or_id: str) -> RunTemplate:
     """The template with what a launch needs of it, in one query."""
-    templates = RunTemplate.objects.visible_to(request.user).with_relations().without_schemas()
+    templates = RunTemplate.objects.visible_to(request.user).for_launch()
     template = cast(RunTemplate, find(templates, name_or_id, "run template"))
     template.version.template = template
     return template

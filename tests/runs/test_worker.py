@@ -14,6 +14,7 @@ from runs_app import recording
 from runs_app.assignments import assignment_for
 from runs_app.models import ArtifactVersion, PipelineRun, StepAttempt, StepRun
 from runs_app.plans import run_of
+from runs_app.recording import StepOutcome
 from runs_app.services import stop_run
 from runs_app.worker import StepWorker
 from templates_app.models import PipelineDeployment, RunTemplate, Stack
@@ -137,11 +138,18 @@ def test_the_death_of_a_process_counts_against_its_retries(
 
 
 def test_nothing_a_step_started_outlives_it(
-    fragile: RunTemplate, alice: User, worker: StepWorker, tmp_path: Path
+    fragile: RunTemplate, alice: User, worker: StepWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    record_end, lived = recording.record_end, []
+
+    def look_and_record(attempt: StepAttempt, outcome: StepOutcome) -> bool:
+        lived.append(psutil.pid_exists(int((tmp_path / "daemon").read_text())))
+        return record_end(attempt, outcome)
+
+    monkeypatch.setattr(recording, "record_end", look_and_record)
     run = run_ending(fragile, alice, worker, how="leave daemon", folder=str(tmp_path))
     assert run.status == ExecutionStatus.COMPLETED
-    assert not psutil.pid_exists(int((tmp_path / "daemon").read_text()))
+    assert lived == [False]
 
 
 def test_stop_ends_a_step_at_once(

@@ -30,7 +30,7 @@ class AttemptHome:
         work, temporary = folder / "work", folder / "tmp"
         for made in (folder, work, temporary):
             made.mkdir()
-        with os.scandir(".") as entries:
+        with os.scandir(os.getcwd()) as entries:  # noqa: PTH109  # its name: "." of a removed folder seems empty
             for entry in entries:
                 _copy(entry, work / entry.name)
         return cls(folder, (_content(work), _content(temporary)))

@@ -381,6 +381,7 @@ def _attend(work: socket.socket, prepare: Callable[[], None], obstacle: Exceptio
     try:
         if obstacle is not None:
             raise obstacle
+        os.getcwd()  # noqa: PTH109  # raises where the folder was removed since this process waits in it
         prepare()
         with importing_for_execution():
             step = import_source(assignment.source, Step)
