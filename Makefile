@@ -65,7 +65,7 @@ faults: export ZENWEB_FAULTS = long
 faults: export ZENWEB_FAULTS_SEED = $(or $(SEED),1)
 faults: $(VENV)/.dev faketime
 	@$(BIN)/python -m pytest tests/faults --basetemp=build/pytest $(PYTEST_OPTIONS)
-	@$(MAKE) --silent --no-print-directory pytest-postgresql ON_POSTGRESQL=tests/faults
+	@$(MAKE) --silent --no-print-directory pytest-postgresql ON_POSTGRESQL=tests/faults JOBS=1
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks --rounds $(or $(ROUNDS),5)

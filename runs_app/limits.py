@@ -5,8 +5,12 @@ to give one away holds the template's row, so that two can never give away the s
 """
 
 import uuid
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from django.db.models import Window
+from django.db.models.functions import RowNumber
 
 from runs_app.models import PipelineRun
 from templates_app.models import RunTemplate
@@ -39,17 +43,38 @@ class Limit:
     def reason_for(self, run: PipelineRun) -> str:
         """Why the run does not start now: what the template says, and which runs hold its places."""
         others = self.holders().exclude(pk=run.pk).values_list("name", flat=True)
-        return f"{self.words}, already {named(list(others[: MOST_NAMED + 1]))}."
+        return self.reason_with(others[: MOST_NAMED + 1])
+
+    def reason_with(self, holders: Sequence[str]) -> str:
+        """The same for runs whose names are known, one more than are shown being enough."""
+        return f"{self.words}, already {named(list(holders))}."
 
 
 def hold_limit(template_id: uuid.UUID) -> Limit | None:
     """The template's limit, with its row held until the transaction ends; None, and nothing held, without one."""
-    return _first(RunTemplate.objects.filter(pk=template_id).select_for_update(no_key=True))
+    held = _limits(RunTemplate.objects.filter(pk=template_id).select_for_update(no_key=True))
+    return held[0] if held else None
 
 
 def limit_of(template_id: uuid.UUID) -> Limit | None:
     """The template's limit, to look at."""
-    return _first(RunTemplate.objects.filter(pk=template_id))
+    return limits_of([template_id]).get(template_id)
+
+
+def limits_of(template_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Limit]:
+    """The limits of those templates that have one, to look at."""
+    return {limit.template_id: limit for limit in _limits(RunTemplate.objects.filter(pk__in=template_ids))}
+
+
+def first_holders(template_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, list[str]]:
+    """By template, the names of the runs that hold its places: the oldest, one more than are shown."""
+    place = Window(RowNumber(), partition_by="template_id", order_by="index")
+    holding = PipelineRun.objects.holding_a_place().filter(template_id__in=template_ids)
+    found: dict[uuid.UUID, list[str]] = {}
+    first = holding.annotate(place=place).filter(place__lte=MOST_NAMED + 1).order_by("template_id", "place")
+    for template_id, name in first.values_list("template_id", "name"):
+        found.setdefault(template_id, []).append(name)
+    return found
 
 
 def hold_limits_of(run_ids: list[uuid.UUID]) -> None:
@@ -66,10 +91,7 @@ def named(names: list[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def _first(templates: Any) -> Limit | None:
+def _limits(templates: Any) -> list[Limit]:
     limited = templates.filter(max_concurrent_runs__isnull=False)
-    found = limited.values_list("pk", "name", "max_concurrent_runs", "concurrency_policy").first()
-    if found is None:
-        return None
-    pk, name, most, policy = found
-    return Limit(pk, name, most, ConcurrencyPolicy(policy))
+    rows = limited.values_list("pk", "name", "max_concurrent_runs", "concurrency_policy")
+    return [Limit(pk, name, most, ConcurrencyPolicy(policy)) for pk, name, most, policy in rows]

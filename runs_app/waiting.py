@@ -108,10 +108,14 @@ def _explain_run(run: PipelineRun, reasons: Sequence[Reason]) -> None:
 
 def _explain_queued(runs: Sequence[PipelineRun]) -> None:
     """Runs that wait for others of their template name them as they are now."""
-    by_template = {run.template_id: limits.limit_of(run.template_id) for run in runs if run.template_id}
+    templates = {run.template_id for run in runs if run.template_id}
+    if not templates:
+        return
+    by_template, holders = limits.limits_of(templates), limits.first_holders(templates)
     for run in runs:
-        if run.template_id and (limit := by_template[run.template_id]):
-            run.status_reason = f"It waits for its turn: {limit.reason_for(run)}"
+        if run.template_id and (limit := by_template.get(run.template_id)):
+            reason = limit.reason_with(holders.get(run.template_id, []))
+            run.status_reason = f"It waits for its turn: {reason}"
 
 
 def _reasons(waiting: Mapping[Key, tuple[str, datetime]]) -> dict[Key, Reason]:

@@ -174,6 +174,11 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         ),
     }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+    from psycopg_pool.base import AttemptWithBackoff
+
+    # Of its tries to connect again, in seconds; each pause is twice the last. With one of a second, a database that
+    # is restarted often would seem to be away for most of the time.
+    AttemptWithBackoff.INITIAL_DELAY = 0.1
     # A thread takes a connection from its process's pool for a request or a step's transactions, and gives it back.
     DATABASES["default"]["CONN_MAX_AGE"] = 0
     DATABASES["default"]["OPTIONS"] = {

@@ -12,12 +12,12 @@ from django.db import connections
 from django.test import Client
 from django.urls import reverse
 
-from runs_app import recording
+from runs_app import recording, waiting
 from runs_app.models import PipelineRun, StepAttempt, StepRun, Worker
 from runs_app.recording import StepOutcome
-from templates_app.models import RunTemplate
+from templates_app.models import PipelineDeployment, RunTemplate
 from templates_app.services import ConcurrencyLimit, update_run_template
-from tests.factories import launch
+from tests.factories import launch, make_template
 from zenweb.accounts.models import User
 from zenweb.enums import ConcurrencyPolicy, ExecutionStatus
 from zenweb.execution.protocol import StepException, StoredArtifact
@@ -178,6 +178,22 @@ def test_a_run_that_the_cache_ends_at_once_makes_room_for_the_next(
     finish(first, worker)
     assert [status(run) for run in waiting] == [ExecutionStatus.COMPLETED] * 3
     finish(last, worker)
+
+
+def test_a_list_explains_all_runs_that_wait_with_as_many_queries_as_one(
+    deployment: PipelineDeployment, alice: User, django_assert_num_queries: Any
+) -> None:
+    limited = [limit(make_template(deployment, alice, f"limited {number}"), 1) for number in range(3)]
+    holders = {template.pk: launch(template, alice, NO_CACHE) for template in limited}
+    runs = [launch(template, alice, NO_CACHE) for template in limited for _ in range(2)]
+    for some in (runs[:1], runs):  # as it was for one, so for six
+        with django_assert_num_queries(3):  # limits, who holds their places, steps that wait
+            waiting.explain_runs(some)
+    assert [run.status_reason for run in runs] == [
+        f"It waits for its turn: the template {run.template.name!r} runs at most 1 at once,"
+        f" already {holders[run.template_id].name}.".replace("'", '"')
+        for run in runs
+    ]
 
 
 def test_skipped_runs_end_at_once_and_say_why(rest: Client, template: RunTemplate, alice: User) -> None:
