@@ -54,24 +54,27 @@ class Measure:
 def main(rounds: int, databases: Sequence[str], large: bool, output: Path) -> None:
     """Measure ZenWeb beside bare Celery and Redis on this machine."""
     about = {**_about(), "load_before": round(os.getloadavg()[0], 2), "rounds": rounds}
-    measures = [
-        measure
-        for database in databases or (SQLITE, POSTGRESQL)
-        for measure in _measure_on(database, rounds, large)
-    ]
+    with (
+        tempfile.TemporaryDirectory(prefix="celery-bench-") as name,
+        celery_side.running(Path(name)) as celery,
+    ):
+        measures = [
+            measure
+            for database in databases or (SQLITE, POSTGRESQL)
+            for measure in _measure_on(database, celery, rounds, large)
+        ]
     _show(measures, about)
     output.parent.mkdir(exist_ok=True)
     document = {**about, "measures": [{**asdict(row), "ratio": row.ratio} for row in measures]}
     output.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
 
 
-def _measure_on(database: str, rounds: int, large: bool) -> Iterator[Measure]:
+def _measure_on(database: str, celery: BareCelery, rounds: int, large: bool) -> Iterator[Measure]:
     with tempfile.TemporaryDirectory(prefix="zenweb-bench-") as name:
         folder = Path(name)
         with (
             _address_of(database, folder) as url,
             zenweb_side.running(folder, url) as zenweb,
-            celery_side.running(folder) as celery,
         ):
             yield from _measure_memory(database, zenweb)
             yield from _measure_speed(database, zenweb, celery, rounds)
