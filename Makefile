@@ -41,9 +41,7 @@ demo:
 	@$(MAKE) --silent --no-print-directory --jobs=2 $(VENV)/.demo $(BUILT)
 	@exec $(BIN)/zenweb up --demo $(if $(ONCE),--once)
 
-# What is checked without tests takes one core for half a minute, which the tests' waiting leaves.
-test: $(VENV)/.dev $(BUILT) chromium faketime
-	@$(MAKE) --silent --no-print-directory --jobs=2 --output-sync=target check pytest
+test: check pytest
 	@$(MAKE) --silent --no-print-directory pytest-postgresql
 
 test-all: export ZENWEB_FAULTS = long

@@ -66,14 +66,14 @@ def limits_of(template_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Limit]:
     return {limit.template_id: limit for limit in _limits(RunTemplate.objects.filter(pk__in=template_ids))}
 
 
-def first_holders(template_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, list[str]]:
-    """By template, the names of the runs that hold its places: the oldest, one more than are shown."""
+def first_holders(template_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, dict[uuid.UUID, str]]:
+    """By template, the names of the runs that hold its places: the oldest, enough to leave out one of them."""
     place = Window(RowNumber(), partition_by="template_id", order_by="index")
     holding = PipelineRun.objects.holding_a_place().filter(template_id__in=template_ids)
-    found: dict[uuid.UUID, list[str]] = {}
-    first = holding.annotate(place=place).filter(place__lte=MOST_NAMED + 1).order_by("template_id", "place")
-    for template_id, name in first.values_list("template_id", "name"):
-        found.setdefault(template_id, []).append(name)
+    found: dict[uuid.UUID, dict[uuid.UUID, str]] = {}
+    first = holding.annotate(place=place).filter(place__lte=MOST_NAMED + 2).order_by("template_id", "place")
+    for template_id, pk, name in first.values_list("template_id", "pk", "name"):
+        found.setdefault(template_id, {})[pk] = name
     return found
 
 

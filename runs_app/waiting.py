@@ -111,10 +111,13 @@ def _explain_queued(runs: Sequence[PipelineRun]) -> None:
     templates = {run.template_id for run in runs if run.template_id}
     if not templates:
         return
-    by_template, holders = limits.limits_of(templates), limits.first_holders(templates)
+    by_template = limits.limits_of(templates)
+    holders = limits.first_holders(by_template)
     for run in runs:
         if run.template_id and (limit := by_template.get(run.template_id)):
-            reason = limit.reason_with(holders.get(run.template_id, []))
+            # Itself among them: it was let go since it was read.
+            others = [name for pk, name in holders.get(run.template_id, {}).items() if pk != run.pk]
+            reason = limit.reason_with(others)
             run.status_reason = f"It waits for its turn: {reason}"
 
 

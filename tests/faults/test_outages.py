@@ -96,10 +96,10 @@ def test_a_worker_outlives_brokers_that_die_while_it_works(
         time.sleep(chance.uniform(0, 0.1))
         broker.kill()
         broker.wait()
-        wait_for(lambda number=number: machine.log("w1").count(b"Connection to broker lost") == number)
+        wait_for(lambda number=number: machine.log("w1").count(b"Connection to broker lost") >= number)
         broker = machine.start_broker()
         wait_until_over(runs, 30)
-        wait_for(lambda number=number: machine.log("w1").count(b"Connected to") == number + 1)
+        wait_for(lambda number=number: machine.log("w1").count(b"Connected to") > number)
     assert worker.is_running()
     assert b"CRITICAL" not in machine.log("w1")
     assert set(StepAttempt.objects.values_list("number", flat=True)) == {1}

@@ -22,7 +22,7 @@ def test_it_holds_links_to_what_stands_beside_the_code(home: AttemptHome) -> Non
     assert home.is_as_made()
 
 
-@pytest.mark.parametrize("name", ["work/new.csv", "tmp/new.csv"])
+@pytest.mark.parametrize("name", ["work/new.csv", "tmp/new.csv", "new.csv"])
 def test_what_was_added_is_seen(home: AttemptHome, name: str) -> None:
     (home.folder / name).write_text("1")
     assert not home.is_as_made()
@@ -33,6 +33,20 @@ def test_what_was_replaced_or_is_gone_is_seen(home: AttemptHome) -> None:
     assert not home.is_as_made()
     home.remove()
     assert not home.is_as_made()
+
+
+def test_a_link_that_was_replaced_is_seen(home: AttemptHome) -> None:
+    link = home.folder / "work/run.py"
+    link.rename(link.with_name("old"))
+    link.symlink_to("elsewhere")
+    link.with_name("old").unlink()
+    assert not home.is_as_made()
+
+
+def test_one_with_files_of_its_own_is_for_one_attempt(home: AttemptHome, tmp_path: Path) -> None:
+    (tmp_path / "parent/made-by-the-import").mkdir()
+    other = AttemptHome.make(tmp_path / "another")
+    assert not other.is_as_made()
 
 
 def test_a_parents_home_that_is_gone_is_no_empty_one(home: AttemptHome, tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ class AttemptHome:
     """A folder for one attempt: where it works, a copy of its parent's home, and where it puts temporary files."""
 
     folder: Path
-    as_made: "tuple[Content, Content]"
+    as_made: "list[Content] | None"
+    """What its folders held at first; None: it holds files of its own, which are not looked into."""
 
     @classmethod
     def make(cls, folder: Path) -> "AttemptHome":
@@ -30,10 +31,12 @@ class AttemptHome:
         work, temporary = folder / "work", folder / "tmp"
         for made in (folder, work, temporary):
             made.mkdir()
+        has_only_links = True
         with os.scandir(os.getcwd()) as entries:  # noqa: PTH109  # its name: "." of a removed folder seems empty
             for entry in entries:
                 _copy(entry, work / entry.name)
-        return cls(folder, (_content(work), _content(temporary)))
+                has_only_links = has_only_links and entry.is_symlink()
+        return cls(folder, _contents(folder) if has_only_links else None)
 
     def enter(self) -> None:
         temporary = str(self.folder / "tmp")
@@ -47,7 +50,7 @@ class AttemptHome:
         Making and removing one takes longer than a short step.
         """
         try:
-            return self.as_made == (_content(self.folder / "work"), _content(self.folder / "tmp"))
+            return self.as_made is not None and self.as_made == _contents(self.folder)
         except OSError:
             return False
 
@@ -55,12 +58,17 @@ class AttemptHome:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-Content = tuple[int, frozenset[str]]
+Content = tuple[int, frozenset[tuple[str, int]]]
+
+
+def _contents(folder: Path) -> list[Content]:
+    return [_content(each) for each in (folder, folder / "work", folder / "tmp")]
 
 
 def _content(folder: Path) -> Content:
-    # The moment of its last change, which nobody can set; the names, since two changes may fall into one moment.
-    return os.stat(folder).st_ctime_ns, frozenset(os.listdir(folder))  # noqa: PTH116
+    """When it was changed last, which nobody can set; and what is in it, since two changes may share a moment."""
+    with os.scandir(folder) as entries:
+        return os.stat(folder).st_ctime_ns, frozenset((entry.name, entry.inode()) for entry in entries)  # noqa: PTH116
 
 
 def _copy(entry: "os.DirEntry[str]", target: Path) -> None:

@@ -4,16 +4,17 @@ A forked process copies each page of memory when it first touches it. What every
 when somebody waits for it: this saves more than half of the time that a short step takes.
 """
 
+import shutil
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+from zenweb.artifacts.materializers import registry
 from zenweb.config.spec import OutputSpec
 from zenweb.execution.protocol import Assignment, Event, InputArtifact, OutputSaved, to_line
 from zenweb.execution.runner import run_attempt
 from zenweb.steps import step
-
-OURS = "zenweb."
 
 
 @step
@@ -21,14 +22,32 @@ def _passes_on(number: int) -> int:
     return number
 
 
-def save_something(folder: Path) -> InputArtifact | None:
-    """An artifact for all rehearsals to load; None where nothing can be saved, which the real attempts will tell."""
+@dataclass(frozen=True)
+class Script:
+    """What is loaded and saved at each rehearsal, in a folder that is made once: making one takes long."""
+
+    folder: Path
+    stored: InputArtifact
+
+    def rehearse(self) -> None:
+        """Go through everything that an attempt goes through, from its assignment to its end."""
+        _run(_assignment(self.folder, {}, {"number": self.stored}), [])
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def write_script(folder: Path) -> Script | None:
+    """None where user code stores numbers in a way of its own, or nothing can be saved: the real attempts will tell."""
+    if not next(registry.candidates(int)).__module__.startswith("zenweb."):
+        return None
     saved: list[OutputSaved] = []
     _run(_assignment(folder, {"number": 1}, {}), saved)
-    if not saved or not saved[0].artifact.materializer.startswith(OURS):
-        return None  # user code that stores numbers in its own way runs when it is asked for
+    if not saved:
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
     stored = saved[0].artifact
-    return InputArtifact(
+    given = InputArtifact(
         id=UUID(int=0),
         name="",
         artifact_version="",
@@ -37,14 +56,7 @@ def save_something(folder: Path) -> InputArtifact | None:
         data_type=stored.data_type,
         type=stored.type,
     )
-
-
-def rehearse(folder: Path, stored: InputArtifact) -> None:
-    """Go through everything that an attempt goes through, from its assignment to its end.
-
-    It may save to the folder that was saved to before: making one takes long.
-    """
-    _run(_assignment(folder, {}, {"number": stored}), [])
+    return Script(folder, given)
 
 
 def _run(assignment: Assignment, saved: list[OutputSaved]) -> None:

@@ -32,6 +32,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from select import select
 from typing import Any
 from uuid import uuid4
 
@@ -42,12 +43,13 @@ from zenweb.config.source import import_source, importing_for_execution
 from zenweb.execution import fork_obstacles, processes
 from zenweb.execution.homes import AttemptHome, make_home
 from zenweb.execution.protocol import Assignment, Completed, Event, Failed, to_line
-from zenweb.execution.rehearsal import rehearse, save_something
+from zenweb.execution.rehearsal import Script, write_script
 from zenweb.execution.runner import describe, prepare_steps, run_attempt
 from zenweb.steps import Step
 
 MAX_PACKET = 65_536
 SPARE_DELAY = 0.005  # seconds
+EXIT_LIMIT = 5.0  # seconds
 MOST_HOMES = 8  # that are kept for attempts to come
 # OpenMP threads started by an import do not survive a fork and hang the child: keep the libraries from starting any
 # until the child has what the user asked for again.
@@ -95,14 +97,14 @@ def main() -> None:
     home = Path(orders.scratch, uuid4().hex)
     try:
         make_home(home, orders.code_root)
-        obstacle = None if orders.spawns else _import_to_fork(orders)
+        obstacle, script = (None, None) if orders.spawns else _import_to_fork(orders)
     except (Exception, SystemExit) as error:  # noqa: BLE001  # told to the worker
         _send(control, {"failed": describe(error).model_dump()})
     else:
         # From here on it sees for itself when its worker dies, and must then live on to end what its attempts started.
         processes.outlive_parent()
         _send(control, {"ready": os.getpid(), "obstacle": obstacle})
-        WarmParent(control, orders).serve()
+        WarmParent(control, orders, script).serve()
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
@@ -112,8 +114,8 @@ def import_module(orders: Orders) -> None:
         import_source(orders.module_source)
 
 
-def _import_to_fork(orders: Orders) -> str | None:
-    """Import the module; what stands against forking afterwards."""
+def _import_to_fork(orders: Orders) -> tuple[str | None, Script | None]:
+    """Import the module; what stands against forking afterwards, and what children rehearse."""
     sys.path.insert(0, orders.code_root)
     environment = os.environ  # noqa: TID251  # to change it for what is imported, not to be configured by it
     given = {name: environment.get(name) for name in THREAD_VARIABLES}
@@ -122,18 +124,19 @@ def _import_to_fork(orders: Orders) -> str | None:
     import_module(orders)
     materializers.preload()
     prepare_steps(orders.code_root)
+    script = write_script(Path(orders.scratch, uuid4().hex))
     for name, value in given.items():
         environment.pop(name, None) if value is None else environment.update({name: value})
     gc.collect()
     obstacle = fork_obstacles.obstacle_to_forking(sockets)
     gc.freeze()  # a child's collector must not touch, and so copy, the pages it shares with this process
-    return obstacle
+    return obstacle, script
 
 
 class WarmParent:
     """Forks, watches and buries. One thread, one selector, nothing blocking."""
 
-    def __init__(self, control: socket.socket, orders: Orders) -> None:
+    def __init__(self, control: socket.socket, orders: Orders, script: Script | None) -> None:
         self.control = control
         self.orders = orders
         self.scratch = Path(orders.scratch)
@@ -141,8 +144,7 @@ class WarmParent:
         self.children: dict[int, Child] = {}
         self.spare: Spare | None = None
         self.homes: list[AttemptHome] = []
-        self.rehearsals = self.scratch / uuid4().hex
-        self.stored = save_something(self.rehearsals)
+        self.script = script
         self.selector = selectors.DefaultSelector()
         self.wakeup_read, wakeup_write = os.pipe()
         os.set_blocking(self.wakeup_read, False)
@@ -156,13 +158,19 @@ class WarmParent:
         self.selector.register(self.wakeup_read, selectors.EVENT_READ)
 
     def serve(self) -> None:
+        """Until nobody wants it any more; whatever happens, it leaves nothing behind."""
+        try:
+            self._serve()
+        finally:
+            self._end_everything()
+
+    def _serve(self) -> None:
         self.spare = self._make_spare()
         while self._is_wanted():
             events = self.selector.select(self._patience())
             for key, _ in events:
                 if key.fileobj is self.control:
                     if not self._obey():
-                        self._end_everything()
                         return
                 else:
                     with suppress(BlockingIOError):
@@ -172,7 +180,6 @@ class WarmParent:
             if self.spare is None and (has_buried or not events):
                 self.spare = self._make_spare()
             self._kill_the_stubborn()
-        self._end_everything()
 
     def _is_wanted(self) -> bool:
         return time.monotonic() < self.until
@@ -202,15 +209,25 @@ class WarmParent:
 
     def _fork(self, attempt: str, work: int, log: int, status: int) -> None:
         """Give the attempt to the child that waits for one, or to a new one."""
-        spare = self.spare or self._make_spare()
-        socket.send_fds(spare.orders, [b"attempt"], [work, log])
-        spare.orders.close()
+        spare = self._hand_over(work, log)
         os.close(work)
         os.close(log)
         child = Child(attempt, spare.pid, socket.socket(fileno=status), spare.home)
         self.children[spare.pid] = child
         _send(child.status, {"pid": spare.pid})
-        self.spare = None
+
+    def _hand_over(self, work: int, log: int) -> "Spare":
+        """The child that has the attempt now; a new one where the one that waited has no folder, or died."""
+        spare, self.spare = self.spare, None
+        if spare is not None:
+            # Without a folder it is told nothing, and ends: what kept it from having one may be over.
+            if spare.home is not None and _tell(spare, work, log):
+                return spare
+            spare.orders.close()
+            self._leave(spare.home)
+        spare = self._make_spare()
+        _tell(spare, work, log)  # dead or alive: how it ended will be told
+        return spare
 
     def _refuse(self, work: int, log: int, status: int) -> None:
         """The worker was paused between its claim and this order, and others may have the step by now."""
@@ -269,12 +286,12 @@ class WarmParent:
             self.selector.close()
             self.control.close()
             os.close(self.wakeup_read)
-            if home is not None:
-                home.enter()
-                if self.orders.spawns:
-                    self._start_interpreter(orders)
-                if self.stored is not None:
-                    rehearse(self.rehearsals, self.stored)
+            obstacle = obstacle or _move_in(home)
+            if obstacle is None and self.orders.spawns:
+                self._start_interpreter(orders)
+            # Not while the real one waits for its end.
+            if obstacle is None and self.script is not None and not select([orders], [], [], 0)[0]:
+                self.script.rehearse()
             _reseed()
             attend_once(orders, obstacle=obstacle)
             code = 0
@@ -310,7 +327,7 @@ class WarmParent:
             if self.spare is not None and pid == self.spare.pid:
                 self.spare.orders.close()
                 self._leave(self.spare.home)
-                self.spare = None
+                self.spare = self.script = None  # what it died of may have been the rehearsal
             elif child := self.children.pop(pid, None):
                 self._end_orphans()
                 _send(child.status, {"exited": os.waitstatus_to_exitcode(status)})
@@ -343,7 +360,8 @@ class WarmParent:
             _send(child.status, {"given_up": True})
         for home in (*left, *self.homes):
             home.remove()
-        shutil.rmtree(self.rehearsals, ignore_errors=True)
+        if self.script is not None:
+            self.script.remove()
 
 
 def _reap() -> list[tuple[int, int]]:
@@ -352,6 +370,26 @@ def _reap() -> list[tuple[int, int]]:
         while (found := os.waitpid(-1, os.WNOHANG))[0]:
             ended.append(found)
     return ended
+
+
+def _tell(spare: Spare, work: int, log: int) -> bool:
+    """Whether the child lives to hear that it has an attempt."""
+    try:
+        socket.send_fds(spare.orders, [b"attempt"], [work, log])
+    except OSError:
+        return False
+    spare.orders.close()
+    return True
+
+
+def _move_in(home: AttemptHome | None) -> OSError | None:
+    """What stands against working there: the attempt will tell."""
+    try:
+        if home is not None:
+            home.enter()
+    except OSError as error:
+        return error
+    return None
 
 
 def attend_once(
@@ -393,20 +431,28 @@ def _attend(work: socket.socket, prepare: Callable[[], None], obstacle: Exceptio
 
 def _emitter(work: socket.socket) -> Callable[[Event], None]:
     lock = threading.Lock()  # user code's threads may note metadata at once
+    owner = os.getpid()
 
     def emit(event: Event) -> None:
         _flush()  # what was printed before an event is in the log before the event is known
-        if isinstance(event, Completed):
-            event = Completed(is_alone=_is_alone())
+        if isinstance(event, Completed) and _is_alone(owner):
+            event = Completed(is_alone=True)
+            # Nobody waits for this process any more, so it may not linger.
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.setitimer(signal.ITIMER_REAL, EXIT_LIMIT)
         with lock:
             work.sendall(to_line(event))
 
     return emit
 
 
-def _is_alone() -> bool:
-    """No child, and so no descendant: orphans among them become children of this process."""
-    return threading.active_count() == 1 and next(processes.children_of(os.getpid()), None) is None
+def _is_alone(owner: int) -> bool:
+    """No thread but this one, and no child, and so no descendant: orphans among them become children of this process.
+
+    `owner`: the process that the attempt was given to. User code may have forked and let the copy return.
+    """
+    pid = os.getpid()
+    return pid == owner and processes.threads_of(pid) == 1 and next(processes.children_of(pid), None) is None
 
 
 def _reseed() -> None:
