@@ -32,6 +32,9 @@ def ends(how: str = "well", folder: str = "") -> str:
         time.sleep(60)
     if how == "leave daemon":
         _leave_a_daemon(folder)
+    if how == "fork and return" and os.fork():
+        time.sleep(0.5)
+        Path(folder, "ended").touch()
     return how
 
 

@@ -153,6 +153,21 @@ def test_nothing_a_step_started_outlives_it(
     assert lived == [False]
 
 
+def test_a_copy_that_a_step_made_of_itself_does_not_end_it(
+    fragile: RunTemplate, alice: User, worker: StepWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record_end, had_ended = recording.record_end, []
+
+    def look_and_record(attempt: StepAttempt, outcome: StepOutcome) -> bool:
+        if attempt.step.name == "ends":
+            had_ended.append((tmp_path / "ended").exists())
+        return record_end(attempt, outcome)
+
+    monkeypatch.setattr(recording, "record_end", look_and_record)
+    run = run_ending(fragile, alice, worker, how="fork and return", folder=str(tmp_path))
+    assert (run.status, had_ended) == (ExecutionStatus.COMPLETED, [True])
+
+
 def test_stop_ends_a_step_at_once(
     fragile: RunTemplate, alice: User, worker: StepWorker, tmp_path: Path
 ) -> None:
