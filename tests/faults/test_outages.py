@@ -58,7 +58,8 @@ def test_every_run_asked_for_during_an_outage_is_accepted_and_ends(
         started = time.monotonic()
         assert trigger(site, template.id, body).status_code == 200
         waits.append(time.monotonic() - started)
-        time.sleep(OUTAGE / TRIGGERS)  # so that the triggers spread over the outage
+        # Spread over the outage, not over more: once per pause a caller waits for the broker's time-out.
+        time.sleep(max(0.0, began + (number + 1) * OUTAGE / TRIGGERS - time.monotonic()))
     wait_for(lambda: time.monotonic() - began > OUTAGE, OUTAGE + 1)
     if repair is not None:
         repair()
@@ -68,8 +69,7 @@ def test_every_run_asked_for_during_an_outage_is_accepted_and_ends(
     assert_that_each_end_is_recorded_once(witness)
     p95 = sorted(waits)[int(len(waits) * 0.95)]
     figures.append(f"{TRIGGERS} triggers, Redis {outage.__name__}: p95 {p95 * 1000:.0f} ms")
-    # In the short form other tests use the same cores: what would be found is a caller that waits for the broker.
-    assert p95 <= (0.05 if IS_LONG else 1)
+    assert p95 <= (0.05 if IS_LONG else 0.25)
 
 
 def test_a_broker_that_never_comes_back_costs_seconds_and_no_run(
@@ -143,7 +143,7 @@ def test_short_steps_do_not_wait_behind_a_long_one(machine: Machine, witness: Wi
             start("single", witness.parameters(["only"]))
         ended += together
         wait_for(lambda ended=ended: witness.count("end") == ended, 5)
-        assert max(witness.moments("end")) - asked < 1.5  # of a step that takes 20 s
+        assert max(witness.moments("end")) - asked < 0.5
 
 
 def test_one_key_makes_one_run_however_many_ask_at_once(
