@@ -137,33 +137,36 @@ def test_the_death_of_a_process_counts_against_its_retries(
     assert list(attempts) == [(1, "failed"), (2, "failed"), (3, "completed")]
 
 
+@pytest.fixture
+def at_its_end(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], bool]], list[bool]]:
+    """What is the case whenever the end of the step `ends` is recorded."""
+
+    def look_for(fact: Callable[[], bool]) -> list[bool]:
+        record_end, seen = recording.record_end, list[bool]()
+
+        def look_and_record(attempt: StepAttempt, outcome: StepOutcome) -> bool:
+            if attempt.step.name == "ends":
+                seen.append(fact())
+            return record_end(attempt, outcome)
+
+        monkeypatch.setattr(recording, "record_end", look_and_record)
+        return seen
+
+    return look_for
+
+
 def test_nothing_a_step_started_outlives_it(
-    fragile: RunTemplate, alice: User, worker: StepWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fragile: RunTemplate, alice: User, worker: StepWorker, tmp_path: Path, at_its_end: Any
 ) -> None:
-    record_end, lived = recording.record_end, []
-
-    def look_and_record(attempt: StepAttempt, outcome: StepOutcome) -> bool:
-        if attempt.step.name == "ends":
-            lived.append(psutil.pid_exists(int((tmp_path / "daemon").read_text())))
-        return record_end(attempt, outcome)
-
-    monkeypatch.setattr(recording, "record_end", look_and_record)
+    lived = at_its_end(lambda: psutil.pid_exists(int((tmp_path / "daemon").read_text())))
     run = run_ending(fragile, alice, worker, how="leave daemon", folder=str(tmp_path))
-    assert run.status == ExecutionStatus.COMPLETED
-    assert lived == [False]
+    assert (run.status, lived) == (ExecutionStatus.COMPLETED, [False])
 
 
 def test_a_copy_that_a_step_made_of_itself_does_not_end_it(
-    fragile: RunTemplate, alice: User, worker: StepWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fragile: RunTemplate, alice: User, worker: StepWorker, tmp_path: Path, at_its_end: Any
 ) -> None:
-    record_end, had_ended = recording.record_end, []
-
-    def look_and_record(attempt: StepAttempt, outcome: StepOutcome) -> bool:
-        if attempt.step.name == "ends":
-            had_ended.append((tmp_path / "ended").exists())
-        return record_end(attempt, outcome)
-
-    monkeypatch.setattr(recording, "record_end", look_and_record)
+    had_ended = at_its_end((tmp_path / "ended").exists)
     run = run_ending(fragile, alice, worker, how="fork and return", folder=str(tmp_path))
     assert (run.status, had_ended) == (ExecutionStatus.COMPLETED, [True])
 
