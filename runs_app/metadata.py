@@ -29,4 +29,4 @@ def add_from_step(step: StepRun, values: Noted) -> None:
     except ValidationFailed as error:
         logger.info("Metadata of step %s about its run were left out: %s", step.pk, error)
         sentence = f"What step {step.name} noted about the run was left out: {error}"
-        RunEvent.objects.create(run_id=step.run_id, step=step, sentence=sentence[:2000])
+        RunEvent.objects.note(step.run_id, sentence, step.pk)

@@ -16,6 +16,7 @@ from runs_app import cron
 from runs_app.querysets import (
     ArtifactVersionQuerySet,
     PipelineRunQuerySet,
+    RunEventQuerySet,
     ScheduleQuerySet,
     StepRunQuerySet,
     WorkerQuerySet,
@@ -261,6 +262,8 @@ class RunEvent(models.Model):
     step = models.ForeignKey(StepRun, null=True, on_delete=models.CASCADE, related_name="events")
     created = models.DateTimeField(default=timezone.now)
     sentence = models.CharField(max_length=2000)
+
+    objects = RunEventQuerySet.as_manager()
 
     class Meta:
         ordering: ClassVar = ["id"]

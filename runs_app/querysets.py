@@ -1,8 +1,9 @@
 """How what was run is read."""
 
+import uuid
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
@@ -10,6 +11,7 @@ from django.db.models.functions import Now
 
 from templates_app.querysets import VisibleQuerySet
 from zenweb.enums import OPEN_STATUSES, ExecutionStatus
+from zenweb.prepared import insert
 
 # Clocks of machines that work together differ by less. What was decided later than that has not been decided yet: a
 # clock was set back, and a delay counted by it says nothing any more.
@@ -150,3 +152,9 @@ class WorkerQuerySet(models.QuerySet["Worker"]):  # type: ignore[name-defined]
         wanted = set(queues)
         serving = [worker.pk for worker in self.alive() if wanted & set(worker.queues)]
         return self.filter(pk__in=serving)
+
+
+class RunEventQuerySet(models.QuerySet[Any]):
+    def note(self, run_id: uuid.UUID, sentence: str, step_id: uuid.UUID | None = None) -> None:
+        """Add a line to a run's ledger, cut where there is no room for more."""
+        insert(self.model(run_id=run_id, step_id=step_id, sentence=sentence[:2000]))

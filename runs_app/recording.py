@@ -13,8 +13,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
-from django.db.models.functions import Coalesce
+from django.db.models import F
 from django.utils import timezone
 
 from runs_app import caching, limits, metadata, statements
@@ -23,7 +22,7 @@ from runs_app.dispatch import wake_workers
 from runs_app.models import LogChunk, PipelineRun, RunEvent, StepAttempt, StepRun, Worker
 from runs_app.plans import may_retry, plan_of, run_of
 from runs_app.querysets import HEAVY
-from runs_app.statements import ReadyStep
+from runs_app.statements import ReadyStep, RunAtItsEnd
 from zenweb.config.spec import YEAR
 from zenweb.enums import OPEN_STATUSES, ConcurrencyPolicy, ExecutionMode, ExecutionStatus
 from zenweb.execution.metadata import Noted
@@ -34,10 +33,6 @@ ALIVE = [ExecutionStatus.RUNNING, ExecutionStatus.STOPPING]
 CACHED_REASON = "It ran before with the same code, parameters and inputs: these are its outputs from then."
 MOST_NAMES = 10
 MOST_ADMITTED = 10  # in one transaction; housekeeping goes on
-NEEDED_AT_THE_END = (
-    *("stop_requested_at", "has_timed_out", "timeout", "status_reason"),
-    *("template_id", "queued_at"),
-)
 MOST_DELAY = timedelta(days=1)  # of a retry, however its backoff multiplies it
 
 
@@ -133,11 +128,8 @@ def start_local_attempt(step: StepRun) -> StepAttempt | None:
 def note_that_it_runs(step: StepRun) -> None:
     """A run runs from its first step on. After the claim, in a transaction of its own (see there)."""
     if not plan_of(step.run.deployment_id).step(step.index).upstream:
-        PipelineRun.objects.filter(pk=step.run_id, status=ExecutionStatus.INITIALIZING).update(
-            status=ExecutionStatus.RUNNING,
-            start_time=step.start_time or timezone.now(),
-            updated=timezone.now(),
-        )
+        now = timezone.now()
+        statements.start_run(step.run_id, step.start_time or now, now)
 
 
 def _attempt_uri(step: StepRun) -> str:
@@ -170,15 +162,12 @@ def note_once(run_id: uuid.UUID, sentence: str, beginning: str = "") -> None:
     if not RunEvent.objects.filter(
         run_id=run_id, sentence__startswith=(beginning or sentence)[:2000]
     ).exists():
-        RunEvent.objects.create(run_id=run_id, sentence=sentence[:2000])
+        RunEvent.objects.note(run_id, sentence)
 
 
-def attempts_to_stop(worker: Worker) -> list[Any]:
+def attempts_to_stop(worker: Worker) -> list[uuid.UUID]:
     """Attempts of this worker that shall end: their run was asked to stop, or fails fast."""
-    held = StepRun.objects.held_by(worker.pk).filter(
-        Q(status=ExecutionStatus.STOPPING) | Q(run__stop_requested_at__isnull=False)
-    )
-    return list(StepAttempt.objects.filter(step__in=held, status__in=ALIVE).values_list("id", flat=True))
+    return statements.attempts_to_stop(worker.pk)
 
 
 # -- the end of an attempt --------------------------------------------------------------------------------------------
@@ -351,7 +340,7 @@ def _note_ended(run: PipelineRun, how: str, names: Sequence[str], now: datetime)
     _go_on(run, now)
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     named = ", ".join(names[:MOST_NAMES])
-    RunEvent.objects.create(run=run, sentence=f"{how}: {named}{more}."[:2000])
+    RunEvent.objects.note(run.pk, f"{how}: {named}{more}.")
 
 
 def _go_on(run: PipelineRun, now: datetime) -> None:
@@ -372,14 +361,14 @@ def _announce(run: PipelineRun, queues: list[str]) -> None:
     """Tell the first steps of a run to workers, and its ledger that they were told."""
     named = limits.named(sorted(set(queues)))
     several = "s" if len(set(queues)) > 1 else ""
-    RunEvent.objects.create(run=run, sentence=f"Offered to the workers of queue{several} {named}.")
+    RunEvent.objects.note(run.pk, f"Offered to the workers of queue{several} {named}.")
     transaction.on_commit(partial(_ring, run.pk, queues), robust=True)
 
 
 def _ring(run_id: uuid.UUID, queues: list[str]) -> None:
     if not wake_workers(queues):
         sentence = "The broker did not answer: workers look for it by themselves."
-        RunEvent.objects.create(run_id=run_id, sentence=sentence)
+        RunEvent.objects.note(run_id, sentence)
 
 
 def _offer_freed_place(queue: str) -> None:
@@ -461,23 +450,14 @@ def _close_unstarted(steps: Any, reason: str, now: datetime) -> None:
 
 def _close_if_over(run_id: uuid.UUID, now: datetime, may_admit: bool = True) -> None:
     """A run has ended only when no step is open: the one place where a run ends, and its place becomes free."""
-    if StepRun.objects.filter(run_id=run_id, status__in=OPEN_STATUSES).exists():
+    run = statements.run_at_its_end(run_id)
+    if run is None:
         return
-    run = PipelineRun.objects.only(*NEEDED_AT_THE_END).get(pk=run_id)
     status, reason = _final_word(run)
-    ended = PipelineRun.objects.filter(pk=run.pk, status__in=OPEN_STATUSES).update(
-        status=status,
-        status_reason=reason,
-        start_time=Coalesce(F("start_time"), F("created")),
-        end_time=now,
-        updated=now,
-        caller_beat=None,
-        queued_at=None,
-    )
-    if ended:
-        RunEvent.objects.create(run=run, sentence=f"The run ended: {status.value}.")
+    if statements.end_run(run_id, status=status, reason=reason, now=now):
+        RunEvent.objects.note(run_id, f"The run ended: {status.value}.")
         # Never for a run that was waiting itself: it held no place, and whoever holds the template may wait for it.
-        if may_admit and run.template_id is not None and run.queued_at is None:
+        if may_admit and run.template_id is not None and not run.was_queued:
             admit_waiting(run.template_id)
 
 
@@ -486,18 +466,18 @@ def end_empty_run(run: PipelineRun) -> None:
     _close_if_over(run.pk, timezone.now())
 
 
-def _final_word(run: PipelineRun) -> tuple[ExecutionStatus, str]:
+def _final_word(run: RunAtItsEnd) -> tuple[ExecutionStatus, str]:
     if run.has_timed_out:
-        return ExecutionStatus.FAILED, _overdue(run)
-    if run.stop_requested_at is not None:
+        return ExecutionStatus.FAILED, _overdue(run.timeout)
+    if run.is_stopped:
         return ExecutionStatus.STOPPED, run.status_reason or "It was stopped on request."
-    if failed := StepRun.objects.filter(run=run, status=ExecutionStatus.FAILED).order_by("end_time").first():
-        return ExecutionStatus.FAILED, f"Step {failed.name} failed: {failed.status_reason}"[:2000]
+    if run.failed_step is not None:
+        return ExecutionStatus.FAILED, f"Step {run.failed_step} failed: {run.failure}"[:2000]
     return ExecutionStatus.COMPLETED, ""
 
 
-def _overdue(run: PipelineRun) -> str:
-    return f"The run took longer than its limit of {run.timeout:g} s."
+def _overdue(timeout: float | None) -> str:
+    return f"The run took longer than its limit of {timeout:g} s."
 
 
 def note_time_spent(run: PipelineRun, seconds: float) -> None:
@@ -515,7 +495,9 @@ def request_stop(run: PipelineRun, by: str) -> None:
 
 def time_out(run: PipelineRun) -> None:
     """Stop a run whose time is up; it ends as failed."""
-    _ask_to_stop(run, _overdue(run), "It was not started, because the run's time was up.", has_timed_out=True)
+    _ask_to_stop(
+        run, _overdue(run.timeout), "It was not started, because the run's time was up.", has_timed_out=True
+    )
 
 
 @transaction.atomic
@@ -535,7 +517,7 @@ def _ask_to_stop(run: PipelineRun, sentence: str, unstarted: str, has_timed_out:
         has_timed_out=has_timed_out,
         updated=now,
     )
-    RunEvent.objects.create(run=run, sentence=sentence)
+    RunEvent.objects.note(run.pk, sentence)
     steps = StepRun.objects.filter(run=run)
     _close_unstarted(steps, unstarted, now)
     steps.filter(status=ExecutionStatus.RUNNING).update(status=ExecutionStatus.STOPPING, updated=now)
@@ -555,7 +537,7 @@ def skip(run: PipelineRun, reason: str) -> None:
         now,
     )
     PipelineRun.objects.filter(pk=run.pk).update(stop_requested_at=now, status_reason=reason)
-    RunEvent.objects.create(run=run, sentence=reason)
+    RunEvent.objects.note(run.pk, reason)
     _close_unstarted(StepRun.objects.filter(run=run), "It was not started, because the run was not.", now)
     _close_if_over(run.pk, now, may_admit=False)
 
@@ -583,7 +565,7 @@ def _admit(run: PipelineRun) -> None:
     still_waiting = PipelineRun.objects.queued().filter(pk=run.pk)
     if not still_waiting.order_by().update(queued_at=None, status_reason="", updated=now):
         return  # it was stopped while this was being decided
-    RunEvent.objects.create(run=run, sentence="Its turn has come.")
+    RunEvent.objects.note(run.pk, "Its turn has come.")
     if StepRun.objects.filter(run=run, status=ExecutionStatus.CACHED).exists():
         _go_on(run, now)  # a repair, which keeps these steps from its original
     first = StepRun.objects.filter(run=run, waits_for=0, status=ExecutionStatus.INITIALIZING)
@@ -636,7 +618,7 @@ def note_unserved(run_id: uuid.UUID, queue: str, sentence: str) -> None:
     """Steps of a queue that nobody serves say so, and their run's ledger does: once, however many housekeepers look."""
     silent = StepRun.objects.filter(run_id=run_id, queue=queue, ready_at__isnull=False, status_reason="")
     if silent.update(status_reason=sentence, updated=timezone.now()):
-        RunEvent.objects.create(run_id=run_id, sentence=sentence)
+        RunEvent.objects.note(run_id, sentence)
 
 
 # -- the dead ---------------------------------------------------------------------------------------------------------
@@ -731,4 +713,4 @@ def fail_abandoned_run(run_id: uuid.UUID, beat: int) -> None:
     PipelineRun.objects.filter(pk=run.pk).update(
         status=ExecutionStatus.FAILED, status_reason=reason, end_time=now, updated=now, caller_beat=None
     )
-    RunEvent.objects.create(run=run, sentence=reason)
+    RunEvent.objects.note(run.pk, reason)

@@ -175,7 +175,7 @@ def _launch(schedule: Schedule, nominal_time: datetime) -> PipelineRun:
     )
     local = nominal_time.astimezone(ZoneInfo(schedule.zone))
     sentence = f'Asked for by the schedule "{schedule.name}" for {local:%Y-%m-%d %H:%M}, {schedule.zone}.'
-    RunEvent.objects.create(run=launch.run, sentence=sentence)
+    RunEvent.objects.note(launch.run.pk, sentence)
     return launch.run
 
 

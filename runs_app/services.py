@@ -26,6 +26,7 @@ from zenweb.accounts.models import User
 from zenweb.enums import ConcurrencyPolicy, ExecutionStatus, TriggerChannel
 from zenweb.exceptions import DoesNotExist, EntityExists, FieldError, NotAllowed, ValidationFailed
 from zenweb.execution.metadata import Noted, check_metadata
+from zenweb.prepared import insert
 
 Noteworthy = PipelineRun | StepRun | ArtifactVersion
 
@@ -239,7 +240,7 @@ def _start_run(
     limit = _exhausted_limit(version)
     waits = limit is not None and limit.policy is not ConcurrencyPolicy.SKIP
     is_local = not deployment.stack.is_remote
-    run = PipelineRun.objects.create(
+    run = PipelineRun(
         project_id=deployment.project_id,
         user=trigger.actor,
         pipeline=deployment.pipeline,
@@ -262,10 +263,11 @@ def _start_run(
         priority=max((step.settings.get("priority") or 0 for step in resolved.steps), default=0),
         status_reason=f"It waits for its turn: {limit.words}." if limit and waits else "",
     )
+    insert(run)
     # Nobody takes the steps of a local run, or of one that waits.
     steps = list(_step_rows(run, resolved, is_local, is_held=is_local or waits))
-    StepRun.objects.bulk_create(steps)
-    RunEvent.objects.create(run=run, sentence=f"Accepted from {trigger.words}.")
+    insert(*steps)
+    RunEvent.objects.note(run.pk, f"Accepted from {trigger.words}.")
     if trigger.idempotency_key:
         IdempotencyRecord.objects.create(
             user=trigger.actor, route=trigger.route, key=trigger.idempotency_key, body_hash=body_hash, run=run
@@ -305,7 +307,7 @@ def _keep(
     start = (
         f" from step {steps_chosen}" if steps_chosen else ": what did not complete or has changed runs again"
     )
-    RunEvent.objects.create(run=run, sentence=f"Repairs run {name}{start}."[:2000])
+    RunEvent.objects.note(run.pk, f"Repairs run {name}{start}.")
     outputs = {
         step.id: planned.outputs
         for step, planned in zip(steps, plan.steps, strict=True)
@@ -329,7 +331,7 @@ def _exhausted_limit(version: RunTemplateVersion | None) -> Limit | None:
 def _wait(run: PipelineRun, ready: Sequence[ReadyStep], limit: Limit) -> None:
     """One run too many: it waits for a place, perhaps for the one of an older run."""
     recording.hold_back(ready)
-    RunEvent.objects.create(run=run, sentence=f"It waits for its turn: {limit.reason_for(run)}")
+    RunEvent.objects.note(run.pk, f"It waits for its turn: {limit.reason_for(run)}")
     if limit.policy is ConcurrencyPolicy.CANCEL:
         # After this transaction, see there; housekeeping does it where this process dies before.
         transaction.on_commit(partial(recording.make_room, limit.template_id), robust=True)
@@ -339,7 +341,7 @@ def _resolve_with_free_name(deployment: PipelineDeployment, configuration: Any) 
     """Resolve; a name made from the time moves on by microseconds until it is free."""
     now = timezone.now()
     resolved = resolve(deployment, configuration, now)
-    while PipelineRun.objects.filter(project_id=deployment.project_id, name=resolved.run_name).exists():
+    while statements.is_run_name_taken(deployment.project_id, resolved.run_name):
         now += timedelta(microseconds=1)
         moved = resolve(deployment, configuration, now)
         if moved.run_name == resolved.run_name:

@@ -19,6 +19,37 @@ from zenweb.enums import ExecutionStatus
 from zenweb.execution.protocol import InputArtifact, StoredArtifact
 
 NEXT_RUN = "UPDATE templates_app_pipeline SET run_count = run_count + 1 WHERE id = %s RETURNING run_count"
+NAME_TAKEN = "SELECT 1 FROM runs_app_pipelinerun WHERE project_id = %s AND name = %s"
+START_RUN = """
+    UPDATE runs_app_pipelinerun SET status = 'running', start_time = %s, updated = %s
+    WHERE id = %s AND status = 'initializing'
+"""
+# A run none of whose steps is open, with the first step that failed.
+RUN_AT_ITS_END = """
+    SELECT run.has_timed_out, run.timeout, run.stop_requested_at, run.status_reason, run.template_id, run.queued_at,
+        failed.name, failed.status_reason
+    FROM runs_app_pipelinerun run LEFT JOIN runs_app_steprun failed ON failed.id = (
+        SELECT id FROM runs_app_steprun WHERE run_id = run.id AND status = 'failed' ORDER BY end_time LIMIT 1
+    )
+    WHERE run.id = %s AND NOT EXISTS (
+        SELECT 1 FROM runs_app_steprun WHERE run_id = run.id AND status NOT IN {finished}
+    )
+"""
+END_RUN = """
+    UPDATE runs_app_pipelinerun
+    SET status = %s, status_reason = %s, start_time = COALESCE(start_time, created), end_time = %s, updated = %s,
+        caller_beat = NULL, queued_at = NULL
+    WHERE id = %s AND status NOT IN {finished}
+"""
+TO_STOP = """
+    SELECT attempt.id
+    FROM runs_app_steprun step
+    JOIN runs_app_pipelinerun run ON run.id = step.run_id
+    JOIN runs_app_stepattempt attempt ON attempt.step_id = step.id
+    WHERE step.worker_id = %s AND step.status IN ('running', 'stopping')
+        AND (step.status = 'stopping' OR run.stop_requested_at IS NOT NULL)
+        AND attempt.status IN ('running', 'stopping')
+"""
 # The worker first: whoever declares it dead waits for this claim and finds it, or this claim finds the worker dead.
 CLAIM = """
     UPDATE runs_app_steprun
@@ -138,6 +169,21 @@ class ClaimedStep:
 
 
 @dataclass(frozen=True)
+class RunAtItsEnd:
+    """What decides how a run ends that has no open step."""
+
+    has_timed_out: bool
+    timeout: float | None
+    is_stopped: bool
+    status_reason: str
+    template_id: uuid.UUID | None
+    was_queued: bool
+    failed_step: str | None
+    """The first one, and why it failed:"""
+    failure: str | None
+
+
+@dataclass(frozen=True)
 class ReadyStep:
     """A step that waits for no other any more."""
 
@@ -153,6 +199,45 @@ class ReadyStep:
 def next_run_index(pipeline_id: uuid.UUID) -> int:
     """Count one more run of the pipeline."""
     return int(_execute(NEXT_RUN, _key(pipeline_id))[0][0])
+
+
+def is_run_name_taken(project_id: uuid.UUID, name: str) -> bool:
+    return bool(_execute(NAME_TAKEN, _key(project_id), name))
+
+
+def start_run(run_id: uuid.UUID, start_time: datetime, now: datetime) -> None:
+    """A run that has not begun runs."""
+    _execute(START_RUN, _time(start_time), _time(now), _key(run_id))
+
+
+def run_at_its_end(run_id: uuid.UUID) -> RunAtItsEnd | None:
+    """None while a step of the run is open."""
+    rows = _execute(RUN_AT_ITS_END.format(finished=FINISHED), _key(run_id))
+    if not rows:
+        return None
+    has_timed_out, timeout, stop_requested_at, reason, template_id, queued_at, step, failure = rows[0]
+    return RunAtItsEnd(
+        has_timed_out=bool(has_timed_out),
+        timeout=timeout,
+        is_stopped=stop_requested_at is not None,
+        status_reason=reason,
+        template_id=_uuid(template_id) if template_id else None,
+        was_queued=queued_at is not None,
+        failed_step=step,
+        failure=failure,
+    )
+
+
+def end_run(run_id: uuid.UUID, *, status: ExecutionStatus, reason: str, now: datetime) -> bool:
+    """False when it had ended before."""
+    moment = _time(now)
+    statement = END_RUN.format(finished=FINISHED)
+    return _execute_counting(statement, status.value, reason, moment, moment, _key(run_id)) == 1
+
+
+def attempts_to_stop(worker_id: uuid.UUID) -> list[uuid.UUID]:
+    """Open attempts of a worker whose step or run was asked to stop."""
+    return [_uuid(attempt_id) for (attempt_id,) in _execute(TO_STOP, _key(worker_id))]
 
 
 def claim_step(

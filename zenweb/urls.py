@@ -8,11 +8,11 @@ from zenweb.api.health import health, ready
 
 handler500 = "zenweb.api.errors.answer_unexpected"
 urlpatterns = [
+    path("api/v1/", include("zenweb.api_urls")),
     path("", include("templates_app.urls")),
     path("", include("runs_app.urls")),
     path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
-    path("api/v1/", include("zenweb.api_urls")),
     path("admin/", admin.site.urls),
     path("health", health, name="health"),
     path("ready", ready, name="ready"),

@@ -5,7 +5,7 @@ import uuid
 from dataclasses import asdict
 from typing import Any, cast
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import CharField, Prefetch, QuerySet, UUIDField
 from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from pydantic import Field
@@ -56,10 +56,12 @@ from zenweb.api.listing import (
     wants_hydration,
 )
 from zenweb.api.parsing import AnyTypeJSONParser
+from zenweb.entity import is_id
 from zenweb.enums import ExecutionStatus, TriggerChannel
 from zenweb.exceptions import FieldError, ValidationFailed
 from zenweb.execution.metadata import check_metadata
 from zenweb.execution.protocol import StepException, StoredArtifact
+from zenweb.prepared import Given, Prepared
 
 CHANNELS = {"sdk": TriggerChannel.SDK, "cli": TriggerChannel.CLI}
 
@@ -175,6 +177,10 @@ class ResourceBody(Body):
 class RunMetadataBody(Body):
     resources: list[ResourceBody] = Field(min_length=1, max_length=100)
     values: dict[str, Any] = Field(min_length=1)
+
+
+LAUNCHED_BY_ID = Prepared(lambda: RunTemplate.objects.for_launch().filter(pk=Given("key", UUIDField())))
+LAUNCHED_BY_NAME = Prepared(lambda: RunTemplate.objects.for_launch().filter(name=Given("key", CharField())))
 
 
 class TemplateRuns(APIView):
@@ -372,8 +378,12 @@ def answer_launch(request: Request, launch: Launch) -> Response:
 
 def find_template_to_run(request: Request, name_or_id: str) -> RunTemplate:
     """The template with what a launch needs of it, in one query."""
-    templates = RunTemplate.objects.visible_to(request.user).for_launch()
-    template = cast(RunTemplate, find(templates, name_or_id, "run template"))
+    visible = RunTemplate.objects.visible_to(request.user)
+    # Whoever is signed in sees every template, so the common ways to name one need not ask for that.
+    query = LAUNCHED_BY_ID if is_id(name_or_id) else LAUNCHED_BY_NAME
+    template = query.first(key=name_or_id) or cast(
+        RunTemplate, find(visible.for_launch(), name_or_id, "run template")
+    )
     template.version.template = template
     return template
 

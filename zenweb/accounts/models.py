@@ -37,9 +37,9 @@ class Project(Entity):
 
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
-    def usable(self) -> "ApiKeyQuerySet":
+    def usable(self, now: "datetime | models.Value | None" = None) -> "ApiKeyQuerySet":
         return self.filter(
-            models.Q(expires_at__isnull=True) | models.Q(expires_at__gt=timezone.now()),
+            models.Q(expires_at__isnull=True) | models.Q(expires_at__gt=now or timezone.now()),
             revoked_at__isnull=True,
             user__is_active=True,
         )

@@ -14,15 +14,24 @@ import jwt
 from django.conf import settings
 from django.contrib.auth import authenticate
 from django.db import transaction
+from django.db.models import DateTimeField, UUIDField
 from django.utils import timezone
 
 from zenweb.accounts.models import ApiKey, Project, User
 from zenweb.exceptions import CredentialsNotValid, DoesNotExist, EntityExists
+from zenweb.prepared import Given, Prepared
 
 KEY_PREFIX = "ZENKEY_"
 SIGNATURE = "HS256"
 # Last use is shown to the minute, so that a busy key does not write a row at every request.
 LAST_USE_PRECISION = timedelta(minutes=1)
+USABLE_KEY = Prepared(
+    lambda: (
+        ApiKey.objects.usable(now=Given("now", DateTimeField()))
+        .select_related("user")
+        .filter(id=Given("id", UUIDField()))
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -98,7 +107,7 @@ def _authenticate_key(text: str) -> Credentials:
         key_id, secret = uuid.UUID(fields["id"]), str(fields["key"])
     except (binascii.Error, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise refusal from error
-    api_key = ApiKey.objects.usable().select_related("user").filter(id=key_id).first()
+    api_key = USABLE_KEY.first(id=key_id, now=timezone.now())
     if api_key is None or not hmac.compare_digest(api_key.secret_hash, _hash(secret)):
         raise refusal
     _note_use(api_key)
@@ -114,11 +123,16 @@ def _authenticate_token(text: str) -> Credentials:
         raise CredentialsNotValid(
             "This is no API key or access token of this server, or it has expired."
         ) from error
+    refusal = CredentialsNotValid("The account or key behind this access token is no longer active.")
+    if claims.get("key"):
+        api_key = USABLE_KEY.first(id=uuid.UUID(claims["key"]), now=timezone.now())
+        if api_key is None or str(api_key.user_id) != claims["sub"]:
+            raise refusal
+        return Credentials(api_key.user, api_key)
     user = User.objects.filter(id=claims["sub"], is_active=True).first()
-    api_key = ApiKey.objects.usable().filter(id=claims["key"]).first() if claims.get("key") else None
-    if user is None or (claims.get("key") and api_key is None):
-        raise CredentialsNotValid("The account or key behind this access token is no longer active.")
-    return Credentials(user, api_key)
+    if user is None:
+        raise refusal
+    return Credentials(user)
 
 
 def _note_use(api_key: ApiKey) -> None:
