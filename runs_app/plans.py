@@ -5,11 +5,19 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
+from django.db.models import UUIDField
+
 from runs_app.models import PipelineRun, StepRun
+from runs_app.querysets import HEAVY
 from templates_app.models import PipelineDeployment
 from templates_app.schema_validation import Validator, compile_schema
 from zenweb.config.spec import PipelineSpec, StepSpec
 from zenweb.enums import StepProcess
+from zenweb.prepared import Given, Prepared
+
+RUN: Prepared[PipelineRun] = Prepared(
+    lambda: PipelineRun.objects.select_related("stack").defer(*HEAVY).filter(pk=Given("id", UUIDField()))
+)
 
 
 @dataclass(frozen=True)
@@ -66,8 +74,7 @@ def may_retry(step: StepRun) -> bool:
 @lru_cache(maxsize=1024)
 def run_of(run_id: uuid.UUID) -> PipelineRun:
     """A run with its stack, for what does not change while it lasts: name, owner, deployment, store. Not its status."""
-    queryset = PipelineRun.objects.select_related("stack")
-    run: PipelineRun = queryset.defer(
-        "configuration", "resolved_configuration", "warnings", "tags", "metadata"
-    ).get(pk=run_id)
+    run = RUN.first(id=run_id)
+    if run is None:
+        raise PipelineRun.DoesNotExist
     return run

@@ -457,8 +457,8 @@ def _close_if_over(run_id: uuid.UUID, now: datetime, may_admit: bool = True) -> 
     if statements.end_run(run_id, status=status, reason=reason, now=now):
         RunEvent.objects.note(run_id, f"The run ended: {status.value}.")
         # Never for a run that was waiting itself: it held no place, and whoever holds the template may wait for it.
-        if may_admit and run.template_id is not None and not run.was_queued:
-            admit_waiting(run.template_id)
+        if may_admit and run.limited_by is not None and not run.was_queued:
+            admit_waiting(run.limited_by)
 
 
 def end_empty_run(run: PipelineRun) -> None:

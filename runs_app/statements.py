@@ -24,11 +24,14 @@ START_RUN = """
     UPDATE runs_app_pipelinerun SET status = 'running', start_time = %s, updated = %s
     WHERE id = %s AND status = 'initializing'
 """
-# A run none of whose steps is open, with the first step that failed.
+# A run none of whose steps is open, with the first step that failed, and its template if that limits its runs.
 RUN_AT_ITS_END = """
-    SELECT run.has_timed_out, run.timeout, run.stop_requested_at, run.status_reason, run.template_id, run.queued_at,
+    SELECT run.has_timed_out, run.timeout, run.stop_requested_at, run.status_reason, limiting.id, run.queued_at,
         failed.name, failed.status_reason
-    FROM runs_app_pipelinerun run LEFT JOIN runs_app_steprun failed ON failed.id = (
+    FROM runs_app_pipelinerun run
+    LEFT JOIN templates_app_runtemplate limiting
+        ON limiting.id = run.template_id AND limiting.max_concurrent_runs IS NOT NULL
+    LEFT JOIN runs_app_steprun failed ON failed.id = (
         SELECT id FROM runs_app_steprun WHERE run_id = run.id AND status = 'failed' ORDER BY end_time LIMIT 1
     )
     WHERE run.id = %s AND NOT EXISTS (
@@ -176,7 +179,8 @@ class RunAtItsEnd:
     timeout: float | None
     is_stopped: bool
     status_reason: str
-    template_id: uuid.UUID | None
+    limited_by: uuid.UUID | None
+    """The template, if it runs only so many at once."""
     was_queued: bool
     failed_step: str | None
     """The first one, and why it failed:"""
@@ -221,7 +225,7 @@ def run_at_its_end(run_id: uuid.UUID) -> RunAtItsEnd | None:
         timeout=timeout,
         is_stopped=stop_requested_at is not None,
         status_reason=reason,
-        template_id=_uuid(template_id) if template_id else None,
+        limited_by=_uuid(template_id) if template_id else None,
         was_queued=queued_at is not None,
         failed_step=step,
         failure=failure,
