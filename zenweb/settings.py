@@ -163,6 +163,7 @@ DATABASES = {
     )
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["ENGINE"] = "zenweb.sqlite"
     DATABASES["default"]["OPTIONS"] = {
         # A transaction that will write takes the lock at once: it then waits its turn instead of failing half-way.
         "transaction_mode": "IMMEDIATE",

@@ -1,0 +1,1 @@
+"""SQLite, whose writers within one process queue for it."""
