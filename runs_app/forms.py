@@ -93,10 +93,13 @@ class LaunchForm(StartingForm):
         self,
         version: RunTemplateVersion,
         data: Mapping[str, Any] | None = None,
+        files: Mapping[str, Any] | None = None,
         configuration: Mapping[str, Any] | None = None,
     ) -> None:
         self.version = version
-        super().__init__(version.config_schema, validate=validate, data=data, configuration=configuration)
+        super().__init__(
+            version.config_schema, validate=validate, data=data, files=files, configuration=configuration
+        )
 
 
 class RepairForm(StartingForm):
@@ -104,11 +107,17 @@ class RepairForm(StartingForm):
 
     keeps_values = True
 
-    def __init__(self, repair: Repair, data: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, repair: Repair, data: Mapping[str, Any] | None = None, files: Mapping[str, Any] | None = None
+    ) -> None:
         self._given = repair
         self.version = repair.version
         super().__init__(
-            repair.deployment.config_schema, validate=self._check, data=data, configuration=repair.start
+            repair.deployment.config_schema,
+            validate=self._check,
+            data=data,
+            files=files,
+            configuration=repair.start,
         )
         steps = [(step.name, step.title) for step in self.steps]
         self.fields["from"] = forms.ChoiceField(

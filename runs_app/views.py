@@ -45,6 +45,7 @@ def run_template(request: HttpRequest, template_id: UUID) -> HttpResponse:
     form = LaunchForm(
         template.version,
         request.POST if is_sent else None,
+        request.FILES,
         configuration=_starting_values(request, template),
     )
 
@@ -56,14 +57,15 @@ def run_template(request: HttpRequest, template_id: UUID) -> HttpResponse:
             trigger=trigger,
         )
 
-    if is_sent and form.is_valid() and (launch := _launch(request, form, start)):
+    if is_sent and not form.is_being_edited and form.is_valid() and (launch := _launch(request, form, start)):
         return redirect(launch.run)
     if template.version.deployment.stack.is_remote:
         warm_up(template.version.deployment_id, template.version.deployment.stack.queue)
     recent = PipelineRun.objects.visible_to(request.user).filter(template=template).with_relations()[:RECENT]
     schedules = Schedule.objects.visible_to(request.user).filter(template=template).with_relations()
     context = {"template": template, "form": form, "recent": recent, "schedules": schedules}
-    return render(request, "runs_app/run_template.html", context, status=422 if is_sent else 200)
+    is_refused = is_sent and not form.is_being_edited
+    return render(request, "runs_app/run_template.html", context, status=422 if is_refused else 200)
 
 
 @login_required
@@ -122,8 +124,9 @@ def repair(request: HttpRequest, run_id: UUID) -> HttpResponse:
         messages.error(request, str(error))
         return redirect(run)
     is_sent = request.method == "POST"
-    form = RepairForm(asked, request.POST if is_sent else None)
-    is_valid, is_look = form.is_valid(), is_refinement(request) or "look" in request.POST
+    form = RepairForm(asked, request.POST if is_sent else None, request.FILES)
+    is_look = is_refinement(request) or "look" in request.POST or form.is_being_edited
+    is_valid = form.is_valid()
 
     def start(trigger: Trigger) -> Launch:
         return repair_run(repair=form.repair, trigger=trigger)

@@ -1,6 +1,6 @@
 """Checks values against a JSON Schema and says what is wrong in words a person can act on."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, time
 from typing import Any
 
@@ -117,6 +117,17 @@ def compile_schema(schema: dict[str, Any]) -> Validator:
     )
 
 
+def accepts(schema: Any, root: Mapping[str, Any], value: Any) -> bool:
+    """Whether a value fits a part of a schema, whose references are those of the whole."""
+    if not isinstance(schema, Mapping):
+        return schema is not False
+    definitions = {name: root[name] for name in ("$defs", "definitions") if name in root}
+    try:
+        return bool(compile_schema({**schema, **definitions}).is_valid(value))
+    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError):
+        return False
+
+
 def _is_date_time(text: str) -> bool:
     # Python's and pydantic's date-times may lack the offset that RFC 3339 asks for; so may their defaults.
     try:
@@ -174,7 +185,11 @@ def _explain_choice(
 
 
 def _is_wrong_kind(inner: jsonschema_rs.ValidationError, outer: jsonschema_rs.ValidationError) -> bool:
-    return isinstance(inner.kind, Kind.Type) and list(inner.instance_path) == list(outer.instance_path)
+    """Of another type, or with another tag (`kind: Literal["file"]`) than this form has."""
+    place, within = list(inner.instance_path), list(outer.instance_path)
+    if isinstance(inner.kind, Kind.Constant):
+        return place[:-1] == within
+    return isinstance(inner.kind, Kind.Type) and place == within
 
 
 def _expected(error: jsonschema_rs.ValidationError) -> str:

@@ -76,6 +76,56 @@ document.addEventListener("keydown", (event) => {
   });
 });
 
+// Another row, another kind: the server makes the form anew, and only what differs is changed in the page.
+const refreshes = "[data-refresh]";
+
+document.addEventListener("click", (event) => {
+  const button = event.target instanceof Element && event.target.closest(`button${refreshes}`);
+  if (!button) return;
+  event.preventDefault();
+  refresh(button.form, [button.name, button.value], button.getAttribute("formaction"));
+});
+
+document.addEventListener("change", (event) => {
+  const input = event.target;
+  if (input.form && input.closest(refreshes) && !input.matches("button")) refresh(input.form, ["do", "show"]);
+});
+
+async function refresh(form, [name, value], anchor) {
+  const data = new FormData(form);
+  data.set(name, value);
+  // Files are sent with the run; only one that fills rows is wanted now.
+  form.querySelectorAll(`input[type=file]:not(${refreshes})`).forEach((input) => data.delete(input.name));
+  form.setAttribute("aria-busy", "true");
+  try {
+    const answer = await fetch(form.action, { method: "POST", body: data });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const values = page.getElementById("form-values");
+    if (!values) throw new Error("no form came back");
+    keepWhatWasTyped(document.getElementById("form-values"), values);
+    (anchor && document.getElementById(anchor.slice(1)))?.focus({ preventScroll: true });
+    setOffline(false);
+  } catch {
+    setOffline(true);
+  } finally {
+    form.removeAttribute("aria-busy");
+  }
+}
+
+// Secrets and chosen files never come back from the server.
+const isKept = (node) =>
+  node instanceof Element &&
+  node.matches(".field") &&
+  [...node.querySelectorAll("input[type=password], input[type=file]")].some((input) => input.value);
+
+function keepWhatWasTyped(old, fresh) {
+  Idiomorph.morph(old, fresh, {
+    morphStyle: "outerHTML",
+    ignoreActiveValue: true,
+    callbacks: { beforeNodeMorphed: (node) => !isKept(node) },
+  });
+}
+
 // One press is one run; the server's submit token guards the rest.
 document.addEventListener("submit", (event) => {
   const form = event.target;

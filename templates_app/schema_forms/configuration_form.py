@@ -1,18 +1,21 @@
 """A configuration's JSON Schema as a crispy form: text in, a checked run configuration out."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from copy import copy
+from typing import Any, cast
 
 from crispy_forms.helper import FormHelper
 from crispy_forms.layout import Layout
 from django import forms
+from django.forms.utils import ErrorDict
 
-from templates_app.schema_forms.controls import Control
+from templates_app.schema_forms.controls import Control, Occasion
 from templates_app.schema_forms.layout import ErrorSummary, PlainSteps, Section
-from templates_app.schema_forms.registry import control_for
+from templates_app.schema_forms.registry import Supply
 from templates_app.schema_forms.schemas import MISSING, Json, Parameter, from_pointer, read_steps
 from zenweb.exceptions import FieldError
 
+ACTION = "do"  # the name of the buttons that change the form itself
 Validator = Callable[[dict[str, Any], Any], list[FieldError]]
 
 
@@ -33,29 +36,55 @@ class ConfigurationForm(forms.Form):
         *,
         validate: Validator,
         data: Mapping[str, Any] | None = None,
+        files: Mapping[str, Any] | None = None,
         configuration: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(data, auto_id="id_%s")
+        sent: Any = None if data is None else copy(data)  # a button may change what was sent
+        super().__init__(sent, None if data is None else cast(Any, files), auto_id="id_%s")
         self._config_schema = config_schema
         self._validate = validate
         self.steps = read_steps(config_schema)
+        self.action = str(self.data.get(ACTION, ""))
+        supply = Supply()
         self._by_step = {
-            step.name: [control_for(parameter) for parameter in step.parameters] for step in self.steps
+            step.name: [supply.control_for(parameter) for parameter in step.parameters] for step in self.steps
         }
         self.controls: list[Control] = [
             control for controls in self._by_step.values() for control in controls
         ]
         self.configuration = dict(configuration or {})
+        occasion = Occasion(
+            control_for=supply.control_for,
+            data=cast(MutableMapping[str, Any], self.data) if self.is_bound else None,
+            files=self.files,
+            keeps_values=self.keeps_values,
+            action=self.action,
+        )
         for control in self.controls:
             value = _value_at(self.configuration, control.parameter)
-            control.begin(value, data, self.keeps_values)
+            control.begin(value, occasion)
             self.fields.update(control.fields())
             self.initial.update(control.initial(value))
         self.helper = self._make_helper()
 
+    @property
+    def is_being_edited(self) -> bool:
+        """Whether it was sent to get another row or kind, not to be judged."""
+        return bool(self.action)
+
+    def full_clean(self) -> None:
+        if not self.is_being_edited:
+            super().full_clean()
+            return
+        self._errors, self.cleaned_data = ErrorDict(), {}
+
     def clean(self) -> dict[str, Any]:
         """Every text that could be read is checked in one go, beside the complaints about those that could not."""
         cleaned = super().clean() or self.cleaned_data
+        for control in self.controls:
+            for name, sentence in control.problems(cleaned):
+                if not self.has_error(name):
+                    self.add_error(name, sentence)
         unreadable = set(self.errors)
         self.configuration = self._build_configuration(cleaned)
         errors = self._validate(self._config_schema, self.configuration)
@@ -90,10 +119,12 @@ class ConfigurationForm(forms.Form):
 
     def _unknown(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """What was submitted for parameters that are not in the form: the validator refuses them by name."""
+        known = {control.parameter.path for control in self.controls}
         for name, text in self.data.items():
             step, middle, parameter = name.removeprefix("steps.").partition(".parameters.")
-            if name.startswith("steps.") and middle and name not in self.fields:
-                yield ("steps", step, "parameters", parameter), text
+            top = ("steps", step, "parameters", parameter.partition(".")[0])
+            if name.startswith("steps.") and middle and top not in known:
+                yield top, text
 
     def _locate(self, error: FieldError) -> tuple[str | None, str]:
         path = from_pointer(error.pointer)

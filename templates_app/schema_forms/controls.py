@@ -1,7 +1,8 @@
 """What a control is: the piece of a form that asks for one parameter and turns text into a JSON value."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from crispy_forms.layout import Field as FieldLayout
@@ -12,11 +13,32 @@ from templates_app.schema_forms.schemas import MISSING, Json, Parameter
 from templates_app.schema_forms.wording import describe_bounds
 
 
+@dataclass
+class Occasion:
+    """What a form is made for: to be shown for the first time (`data` is None), or from what was sent."""
+
+    control_for: Callable[[Parameter], "Control"]
+    data: MutableMapping[str, Any] | None = None
+    files: Mapping[str, Any] | None = None
+    keeps_values: bool = False
+    """Whether what is left empty stays what it was in the values one starts from."""
+    action: str = ""
+    """What the person wants done to the form itself, such as `add steps.trainer.parameters.rates`."""
+
+    def was_sent(self, name: str) -> str | None:
+        """The text of an input, if there is any."""
+        found = self.data.get(name) if self.data is not None else None
+        return None if found is None else str(found)
+
+
 class Control(ABC):
     """Asks for one parameter, through one form field or several.
 
-    A new kind (nested object, union, rows, file) is a subclass listed in `registry.CONTROLS`; nothing else changes.
+    A new kind is a subclass listed in `registry.CONTROLS`; nothing else changes.
     """
+
+    is_silent: ClassVar[bool] = False
+    """Whether there is nothing to ask."""
 
     def __init__(self, parameter: Parameter) -> None:
         self.parameter = parameter
@@ -26,8 +48,8 @@ class Control(ABC):
     def matches(cls, parameter: Parameter) -> bool:
         """Whether this control can ask for such a parameter."""
 
-    def begin(self, value: Json, data: Mapping[str, Any] | None, keeps_values: bool) -> None:  # noqa: B027
-        """Before anything else: what the form starts from, what was sent, and whether empty means "as it was"."""
+    def begin(self, value: Json, occasion: Occasion) -> None:  # noqa: B027
+        """Before anything else: the value that the form starts from (MISSING: none), and what the form is made for."""
 
     @abstractmethod
     def fields(self) -> dict[str, forms.Field]:
@@ -40,6 +62,10 @@ class Control(ABC):
     @abstractmethod
     def read(self, cleaned: Mapping[str, Any]) -> Json:
         """The parameter's value from its fields' cleaned data, MISSING to leave it out."""
+
+    def problems(self, cleaned: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """What is wrong with how the form was filled in and no schema can say: names of fields, and sentences."""
+        yield from ()
 
     @abstractmethod
     def locate(self, rest: tuple[str, ...]) -> tuple[str, str]:

@@ -4,10 +4,20 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from templates_app.schema_forms.controls import SingleControl
-from templates_app.schema_forms.scalars import DecimalControl, IntegerControl, NumberControl, TextControl
+from templates_app.schema_forms.scalars import (
+    PARAGRAPHS,
+    DecimalControl,
+    IntegerControl,
+    NumberControl,
+    TextControl,
+)
 from templates_app.schema_forms.schemas import Json, Parameter, read_json, to_json
 
 ITEM_CONTROLS: list[type[SingleControl]] = [DecimalControl, TextControl, IntegerControl, NumberControl]
+
+
+# These have inputs of their own, each in a row.
+PICKED = {"date", "date-time", "time", "duration", "color", "password", *PARAGRAPHS}
 
 
 class LinesControl(SingleControl):
@@ -25,7 +35,7 @@ class LinesControl(SingleControl):
         if parameter.schema.type != "array" or "prefixItems" in parameter.schema.keywords:
             return False
         entry = _entry_of(parameter)
-        is_plain = not (entry.is_optional or entry.schema.choices())
+        is_plain = not (entry.is_optional or entry.schema.choices() or entry.schema.format in PICKED)
         return is_plain and any(control.matches(entry) for control in ITEM_CONTROLS)
 
     def widget(self) -> forms.Widget:

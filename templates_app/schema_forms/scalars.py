@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
+from crispy_forms.layout import Layout
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.utils import from_current_timezone
@@ -12,7 +13,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.safestring import SafeString
 
-from templates_app.schema_forms.controls import SingleControl
+from templates_app.schema_forms.controls import Occasion, SingleControl
 from templates_app.schema_forms.schemas import MISSING, Json, Parameter, Schema, label_of, to_json
 from templates_app.schema_forms.wording import describe_bounds
 from zenweb.config.json_schema import DECIMAL_RULES
@@ -20,6 +21,13 @@ from zenweb.config.json_schema import DECIMAL_RULES
 WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
 DECIMAL_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 EMPTY_TEXT = '""'
+PARAGRAPHS = {"textarea", "multiline", "markdown"}
+LONG = 250  # characters
+# Not `type="url"`: an address may have a scheme that browsers refuse, or none yet.
+INPUTS = {
+    "email": {"inputmode": "email", "autocapitalize": "off"},
+    "uri": {"inputmode": "url", "autocapitalize": "off"},
+}
 
 
 class TextWidget(forms.TextInput):
@@ -40,7 +48,16 @@ class TextControl(SingleControl):
 
     def widget(self) -> forms.Widget:
         # Not `autocomplete="off"`: browsers would then not bring back what was typed when one goes back.
-        return TextWidget(attrs={"spellcheck": "false"})
+        schema = self.parameter.schema
+        if schema.format in PARAGRAPHS or (schema.number("maxLength") or 0) > LONG:
+            return forms.Textarea(attrs={"rows": 4})
+        if schema.format == "color" and self._is_colour(self.parameter.default):
+            return forms.TextInput(attrs={"type": "color", "class": "form-control-color"})
+        return TextWidget(attrs={"spellcheck": "false", **INPUTS.get(schema.format, {})})
+
+    def _is_colour(self, value: Json) -> bool:
+        """Whether the browser's own input can show it: it has no "not set"."""
+        return not self.parameter.is_optional and bool(re.fullmatch("#[0-9a-f]{6}", str(value)))
 
     def parse(self, text: str) -> Json:
         return "" if text == EMPTY_TEXT and self.blank_is_special else text
@@ -81,14 +98,15 @@ class SecretControl(TextControl):
     def matches(cls, parameter: Parameter) -> bool:
         return parameter.schema.type == "string" and parameter.is_secret
 
-    def begin(self, value: Json, data: Mapping[str, Any] | None, keeps_values: bool) -> None:
+    def begin(self, value: Json, occasion: Occasion) -> None:
         was_given = value is not MISSING and value is not None and value != self.parameter.default
-        self.has_former = keeps_values and was_given
-        if data is None:
-            self.is_expected = was_given and not keeps_values
+        self.has_former = occasion.keeps_values and was_given
+        if occasion.data is None:
+            self.is_expected = was_given and not occasion.keeps_values
         else:
-            self.is_expected = bool(data.get(self.expected_name) or data.get(self.parameter.field_name))
-            self.is_declined = bool(self.alternative and data.get(self.declined_name))
+            sent = (self.expected_name, self.parameter.field_name)
+            self.is_expected = any(map(occasion.was_sent, sent))
+            self.is_declined = bool(self.alternative and occasion.was_sent(self.declined_name))
 
     def widget(self) -> forms.Widget:
         return forms.PasswordInput(attrs={"autocomplete": "new-password"})
@@ -278,6 +296,37 @@ class CheckboxControl(SingleControl):
         return label_of(value)
 
 
+class ConstantControl(SingleControl):
+    """The only value there may be: nothing to ask."""
+
+    is_silent = True
+
+    @classmethod
+    def matches(cls, parameter: Parameter) -> bool:
+        return "const" in parameter.schema.keywords and not parameter.is_optional
+
+    def fields(self) -> dict[str, forms.Field]:
+        return {}
+
+    def initial(self, value: Json) -> dict[str, str]:
+        return {}
+
+    def read(self, cleaned: Mapping[str, Any]) -> Json:
+        return self.parameter.schema.keywords["const"]
+
+    def layout(self) -> Any:
+        return Layout()
+
+    def widget(self) -> forms.Widget:
+        return forms.HiddenInput()
+
+    def parse(self, text: str) -> Json:
+        return self.parameter.schema.keywords["const"]
+
+    def to_text(self, value: Json) -> str:
+        return label_of(self.parameter.schema.keywords["const"])
+
+
 class ChoiceControl(SingleControl):
     """One of the values that the schema lists, whatever their types."""
 
@@ -291,9 +340,11 @@ class ChoiceControl(SingleControl):
         return self.parameter.schema.choices()
 
     def widget(self) -> forms.Widget:
-        return forms.Select(
-            choices=[*self._blank_option(), *((key, label) for key, (_, label) in self._by_key().items())]
-        )
+        return forms.Select(choices=[*self._blank_option(), *self.options()])
+
+    def options(self) -> list[tuple[str, str]]:
+        """What each option sends, and what it is called."""
+        return [(key, label) for key, (_, label) in self._by_key().items()]
 
     def parse(self, text: str) -> Json:
         if (choice := self._by_key().get(text)) is None:

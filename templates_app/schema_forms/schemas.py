@@ -1,7 +1,8 @@
 """Reading a JSON Schema that somebody else wrote: whatever it says, asking it a question never raises."""
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, TypeAlias
 
@@ -82,6 +83,42 @@ class Schema:
     @property
     def items(self) -> "Schema":
         return Schema.read(self.keywords.get("items"), self.root)
+
+    @property
+    def is_object(self) -> bool:
+        return self.type == "object" or (not self.type and bool(self.properties()))
+
+    @property
+    def is_composite(self) -> bool:
+        """Whether its values consist of others."""
+        return self.is_object or self.type == "array"
+
+    def properties(self) -> Mapping[str, Json]:
+        return _object(self.keywords.get("properties"))
+
+    def prefix_items(self) -> list["Schema"]:
+        """What stands at each place of a list of fixed length."""
+        prefix = self.keywords.get("prefixItems")
+        return [Schema.read(raw, self.root) for raw in prefix] if isinstance(prefix, list) else []
+
+    def additional(self) -> "Schema | None":
+        """What properties of any name hold; None where the schema allows none, or does not say."""
+        for keyword in ("additionalProperties", "patternProperties"):
+            found = self.keywords.get(keyword)
+            if keyword == "patternProperties" and isinstance(found, Mapping) and len(found) == 1:
+                found = next(iter(found.values()))
+            if found is True or isinstance(found, Mapping):
+                return Schema.read(found, self.root)
+        return None
+
+    def conditions(self) -> Iterator[tuple[Json, Json, Json]]:
+        """Each `if` with its `then` and `else`; what depends on a property counts as one."""
+        parts = self.keywords.get("allOf")
+        for part in (self.keywords, *(map(_object, parts) if isinstance(parts, list) else ())):
+            if "if" in part:
+                yield part["if"], part.get("then"), part.get("else")
+        for name, dependent in _object(self.keywords.get("dependentSchemas")).items():
+            yield {"required": [name]}, dependent, None
 
     def text(self, keyword: str) -> str:
         value = self.keywords.get(keyword)
@@ -202,6 +239,14 @@ def read_parameters(
         )
 
 
+def spoken(title: str) -> str:
+    """The name of a class as words: `CsvSource` as `Csv source`. What has spaces was written to be read."""
+    if " " in title or not title[:1].isupper():
+        return title
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", title).split(" ")
+    return " ".join([words[0], *(word if word.isupper() else word.lower() for word in words[1:])])
+
+
 def humanise(name: str) -> str:
     words = name.replace("_", " ").strip()
     return words[:1].upper() + words[1:]
@@ -235,20 +280,47 @@ def from_pointer(pointer: str) -> tuple[str, ...]:
     return tuple(part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:])
 
 
-def _follow_references(raw: Json, root: Mapping[str, Json]) -> dict[str, Json]:
-    """The schema's keywords with those of what it refers to; its own say more and win."""
-    keywords, seen = dict(_object(raw)), set()
+def _follow_references(raw: Json, root: Mapping[str, Json], seen: set[str] | None = None) -> dict[str, Json]:
+    """The schema's keywords with those of what it refers to, and of what it joins; its own say more and win.
+
+    Each reference is followed once: circles end, and what is joined twice says the same twice.
+    """
+    keywords = dict(_object(raw))
+    seen = set() if seen is None else seen
     while True:
         if isinstance(reference := keywords.pop("$ref", None), str) and reference not in seen:
             seen.add(reference)
             keywords = {**_look_up(reference, root), **keywords}
-        elif isinstance(parts := keywords.get("allOf"), list) and len(parts) == 1:
-            keywords = {
-                **_object(parts[0]),
-                **{key: value for key, value in keywords.items() if key != "allOf"},
-            }
+        elif _joins_descriptions(keywords.get("allOf")):
+            own = {key: value for key, value in keywords.items() if key != "allOf"}
+            parts = [_follow_references(part, root, seen) for part in keywords["allOf"]]
+            keywords = _joined([*parts, own])
+            if "allOf" in keywords:
+                return keywords
         else:
             return keywords
+
+
+def _joins_descriptions(parts: Json) -> bool:
+    """Whether an `allOf` has no conditions in it."""
+    return isinstance(parts, list) and bool(parts) and not any("if" in _object(part) for part in parts)
+
+
+def _joined(parts: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
+    """One description of what several say: later ones say more and win, properties come together."""
+    joined: dict[str, Json] = {}
+    for part in parts:
+        properties = {**_object(joined.get("properties")), **_object(part.get("properties"))}
+        required = [
+            name
+            for required in (joined.get("required"), part.get("required"))
+            if isinstance(required, list)
+            for name in required
+        ]
+        joined |= part
+        joined |= {"properties": properties} if properties else {}
+        joined |= {"required": required} if required else {}
+    return joined
 
 
 def _look_up(reference: str, root: Mapping[str, Json]) -> Mapping[str, Json]:

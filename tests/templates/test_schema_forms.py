@@ -77,8 +77,8 @@ def initial_of(parameter: Any, **keywords: Any) -> str:
         ({"type": "array", "items": {"type": "integer"}}, "1\n2", [1, 2]),
         ({"type": "array", "items": {"type": "string"}, "default": ["a"]}, "", []),
         ({"type": "array", "items": {"type": "string"}}, '["two\\nlines", ""]', ["two\nlines", ""]),
-        ({"type": "array", "items": {"type": "object"}}, '[{"a": 1}]', [{"a": 1}]),
-        ({"type": "object"}, '{"a": [1, null]}', {"a": [1, None]}),
+        ({"type": "array"}, '[{"a": 1}]', [{"a": 1}]),
+        ({"type": ["object", "integer"]}, '{"a": [1, null]}', {"a": [1, None]}),
         ({}, '"text"', "text"),
         (True, "null", None),
     ],
@@ -113,11 +113,15 @@ def test_what_is_typed_becomes_a_json_value(parameter: Any, typed: str, value: A
             "1\n5",
             "Entry 2: This must be at most 1.",
         ),
-        ({"type": "object"}, "{a: 1}", "This is not valid JSON (line 1, column 2:"),
-        ({"type": "object"}, '{"a": NaN}', "NaN is not a number that JSON can hold."),
-        ({"type": "object"}, '{"a": 1, "a": 2}', "The key “a” is there twice."),
-        ({"type": "object", "additionalProperties": {"type": "integer"}}, '{"a": "x"}', "At a: "),
-        ({"type": "object"}, "[" * 100_000, "This JSON is nested too deeply."),
+        ({}, "{a: 1}", "This is not valid JSON (line 1, column 2:"),
+        ({}, '{"a": NaN}', "NaN is not a number that JSON can hold."),
+        ({}, '{"a": 1, "a": 2}', "The key “a” is there twice."),
+        (
+            {"type": ["object", "null", "array"], "additionalProperties": {"type": "integer"}},
+            '{"a": "x"}',
+            "At a: ",
+        ),
+        ({}, "[" * 100_000, "This JSON is nested too deeply."),
     ],
 )
 def test_a_wrong_value_is_told_at_its_field_and_comes_back(parameter: Any, typed: str, message: str) -> None:
@@ -146,7 +150,7 @@ def test_a_wrong_value_is_told_at_its_field_and_comes_back(parameter: Any, typed
         {"type": "array", "items": {"type": "string"}, "default": ["a\nb", "", " ", "[1]"]},
         {"type": "array", "items": {"type": "string"}, "default": ['["a"]']},
         {"anyOf": [{"type": "array", "items": {"type": "string"}}, NULL], "default": []},
-        {"type": "object", "default": {"ü": [1.0, None, {"deep": True}]}},
+        {"default": {"ü": [1.0, None, {"deep": True}]}},
         {"default": "any"},
     ],
 )
@@ -173,7 +177,7 @@ def test_a_default_that_cannot_be_sent_is_left_to_the_step(parameter: dict[str, 
     assert form.configuration == {}
 
 
-@pytest.mark.parametrize("kind", ["string", "integer", "number", "boolean", "array", "object"])
+@pytest.mark.parametrize("kind", ["string", "integer", "number", "boolean", "array"])
 def test_empty_means_not_set_where_null_is_allowed(kind: str) -> None:
     form = form_of({"anyOf": [{"type": kind, "items": {"type": "string"}}, NULL], "default": None}, "")
     assert form.is_valid()
@@ -186,7 +190,7 @@ def test_two_quotes_are_the_empty_text_where_empty_means_not_set() -> None:
     assert value_of(form) == ""
 
 
-@pytest.mark.parametrize("kind", ["string", "integer", "array", "object"])
+@pytest.mark.parametrize("kind", ["string", "integer", "array"])
 def test_a_required_value_that_is_empty_is_missed_by_the_validator(kind: str) -> None:
     assert errors_of(form_of({"type": kind, "items": {"type": "string"}}, "", **REQUIRED)) == [
         "This value is required."
@@ -310,11 +314,11 @@ def test_every_error_is_linked_from_the_summary() -> None:
 )
 def test_no_schema_breaks_the_page(parameter: Any) -> None:
     schema = schema_of({"p": parameter})
-    assert 'name="steps.trainer.parameters.p"' in render_crispy_form(
+    assert 'name="steps.trainer.parameters.p' in render_crispy_form(
         ConfigurationForm(schema, validate=no_errors)
     )
     sent = ConfigurationForm(schema, validate=no_errors, data={"steps.trainer.parameters.p": "1"})
-    assert 'name="steps.trainer.parameters.p"' in render_crispy_form(sent)
+    assert 'name="steps.trainer.parameters.p' in render_crispy_form(sent)
 
 
 @pytest.mark.parametrize("schema", [{}, {"properties": {"steps": None}}, schema_of({}), {"properties": 5}])

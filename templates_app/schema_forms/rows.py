@@ -1,0 +1,477 @@
+"""Controls for lists and dictionaries: one row for each entry, which can be added, removed and moved.
+
+The hidden input of such a control lists its rows by numbers that stay the same while rows come and go, so that what is
+typed in one never ends up in another. Many rows stand in one input, as text.
+"""
+
+import csv
+import io
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from crispy_forms.layout import Field as FieldLayout
+from django import forms
+from django.core.exceptions import ValidationError
+
+from templates_app.schema_forms.composites import Composite, GroupControl, Nested
+from templates_app.schema_forms.controls import Control, Occasion, SingleControl
+from templates_app.schema_forms.scalars import TextControl
+from templates_app.schema_forms.schemas import MISSING, Json, Parameter, Schema, read_json, spoken, to_json
+
+MOST_ROWS = 50  # more stand in one input as text
+MOST_UPLOADED = 10 * 2**20  # bytes
+AS_TEXT = "text"
+DELIMITERS = ",;\t"
+
+
+class Rows(Composite):
+    """What lists and dictionaries have in common. Subclasses say what a row is."""
+
+    template = "templates_app/schema_form/rows.html"
+
+    def begin(self, value: Json, occasion: Occasion) -> None:
+        self.occasion = occasion
+        self.upload_error = ""
+        sent = occasion.was_sent(self.marker_name)
+        if sent is None:
+            entries = self.entries(value)
+            self.is_text = len(entries) > MOST_ROWS
+            shown = [] if self.is_text else entries
+            self.rows = {number: self.make_row(number, entry) for number, entry in enumerate(shown)}
+        else:
+            self.is_text = sent == AS_TEXT
+            numbers = list(dict.fromkeys(int(word) for word in sent.split() if word.isdecimal()))[:MOST_ROWS]
+            self._act(numbers)
+            self.rows = {number: self.make_row(number, MISSING) for number in numbers}
+            self._set(self.marker_name, self.marker)
+
+    words: str
+    """What one row is called."""
+
+    @abstractmethod
+    def make_row(self, number: int, value: Json) -> Control: ...
+
+    @abstractmethod
+    def entries(self, value: Json) -> list[Json]:
+        """What stands in the rows for a value."""
+
+    @property
+    def marker(self) -> str:  # type: ignore[override]
+        return AS_TEXT if self.is_text else " ".join(map(str, self.rows))
+
+    @cached_property
+    def text(self) -> "TextOfRows":
+        return TextOfRows(self)
+
+    def children(self) -> Sequence[Control]:
+        return list(self.rows.values())
+
+    def child_at(self, key: str) -> Control | None:
+        rows = self.children()
+        return rows[int(key)] if key.isdecimal() and int(key) < len(rows) else None
+
+    @property
+    def text_name(self) -> str:
+        return f"{self.name}.~text"
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.name}.~file"
+
+    @property
+    def can_add(self) -> bool:
+        most = self.parameter.schema.number("maxItems")
+        return len(self.rows) < (MOST_ROWS if most is None else min(most, MOST_ROWS))
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether rows are lines of a table: then they may be pasted from one."""
+        return self.text.columns is not None
+
+    def fields(self) -> dict[str, forms.Field]:
+        fields = super().fields()
+        return fields | ({self.text_name: TextOfRowsField(self)} if self.is_text else {})
+
+    def initial(self, value: Json) -> dict[str, str]:
+        initial = {self.marker_name: self.marker}
+        if self.is_text:
+            return initial | {self.text_name: self.text.write(self.entries(value))}
+        is_new = self.occasion.was_sent(self.marker_name) is not None
+        entries = [MISSING] * len(self.rows) if is_new else self.entries(value)
+        for child, entry in zip(self.rows.values(), entries, strict=True):
+            initial |= child.initial(entry)
+        return initial
+
+    def layout(self) -> Any:
+        if not self.is_text:
+            return super().layout()
+        template = "templates_app/schema_form/text_of_rows.html"
+        return Nested(self, [FieldLayout(self.text_name, template=template)])
+
+    def context(self, parts: Sequence[str]) -> dict[str, Any]:
+        return {"rows": list(zip(self.rows, parts, strict=False))}
+
+    def locate(self, rest: tuple[str, ...]) -> tuple[str, str]:
+        if self.is_text:
+            number = f"Row {int(rest[0]) + 1}" if rest and rest[0].isdecimal() else ""
+            return self.text_name, f"{', '.join(filter(None, [number, *rest[1:]]))}: " if rest else ""
+        return super().locate(rest)
+
+    def _act(self, numbers: list[int]) -> None:
+        """Do to the rows what was asked for, and take over what was uploaded."""
+        verb, _, rest = self.occasion.action.partition(" ")
+        number, _, name = rest.partition(" ")
+        if (uploaded := (self.occasion.files or {}).get(self.file_name)) is not None:
+            self._take_over(uploaded, numbers)
+        elif name != self.name:
+            return
+        elif verb == "add":
+            numbers.append(max(numbers, default=-1) + 1)
+        elif verb == "text":
+            self._set(self.text_name, self.text.written([self.make_row(row, MISSING) for row in numbers]))
+            self.is_text = True
+        elif verb == "rows":
+            self._fill_rows(numbers)
+        elif number.isdecimal() and int(number) in numbers:
+            position = numbers.index(int(number))
+            if verb == "remove":
+                numbers.pop(position)
+            elif verb in {"up", "down"}:
+                other = min(max(position + (1 if verb == "down" else -1), 0), len(numbers) - 1)
+                numbers[position], numbers[other] = numbers[other], numbers[position]
+
+    def _fill_rows(self, numbers: list[int]) -> None:
+        """From text to rows, where it can be read and is not too long."""
+        try:
+            lines = self.text.lines(self.occasion.was_sent(self.text_name) or "")
+        except ValidationError:
+            return
+        if len(lines) > MOST_ROWS:
+            return
+        self.is_text = False
+        for number, cells in enumerate(lines):
+            numbers.append(number)
+            for control, cell in self.text.paired(self.make_row(number, MISSING), cells):
+                self._set(control.parameter.field_name, cell)
+
+    def _take_over(self, uploaded: Any, numbers: list[int]) -> None:
+        numbers.clear()
+        self.is_text = True
+        if uploaded.size > MOST_UPLOADED:
+            self.upload_error = f"The file is larger than {MOST_UPLOADED // 2**20} MB."
+            return
+        try:
+            self._set(self.text_name, uploaded.read().decode("utf-8-sig"))
+        except UnicodeDecodeError:
+            self.upload_error = "The file is not text. Save the table as CSV (UTF-8) and choose that file."
+
+    def _set(self, name: str, text: str) -> None:
+        if self.occasion.data is not None:
+            self.occasion.data[name] = text
+
+
+class ListControl(Rows):
+    """A list of anything."""
+
+    @property
+    def words(self) -> str:  # type: ignore[override]
+        title = spoken(self.parameter.schema.items.text("title"))
+        return title[:1].lower() + title[1:] if title else "entry"
+
+    @classmethod
+    def matches(cls, parameter: Parameter) -> bool:
+        schema = parameter.schema
+        return schema.type == "array" and not schema.prefix_items() and bool(schema.items.keywords)
+
+    def make_row(self, number: int, value: Json) -> Control:
+        items = self.parameter.schema.items
+        title = spoken(items.text("title")) or "Entry"
+        return self.part(str(number), items, value, title=title, is_required=True)
+
+    def entries(self, value: Json) -> list[Json]:
+        return value if isinstance(value, list) else []
+
+    def read(self, cleaned: Mapping[str, Any]) -> Json:
+        if self.was_left_out:
+            return MISSING
+        if self.is_text:
+            return cleaned.get(self.text_name, MISSING)
+        values = [child.read(cleaned) for child in self.rows.values()]
+        if not values and self.parameter.default is MISSING and not self.parameter.is_required:
+            return MISSING
+        # An entry that could not be read keeps its place, so that every other error is told at its own.
+        return [None if value is MISSING else value for value in values]
+
+
+class NameControl(TextControl):
+    """The name of an entry."""
+
+    @property
+    def facts(self) -> list[str]:
+        return []
+
+
+class EntryControl(Composite):
+    """One entry of a dictionary: its name and its value."""
+
+    template = "templates_app/schema_form/entry.html"
+
+    @classmethod
+    def matches(cls, parameter: Parameter) -> bool:
+        return False  # a dictionary makes its entries itself
+
+    def begin(self, value: Json, occasion: Occasion) -> None:
+        self.occasion = occasion
+        entry = MISSING if value is MISSING else value[1]
+        text = Schema({"type": "string"}, self.parameter.schema.root)
+        self.key = NameControl(
+            Parameter("~key", (*self.parameter.path, "~key"), text, "Name", "", MISSING, is_required=True)
+        )
+        self.value = self.part("~value", self.parameter.schema, entry, title="Value", is_required=True)
+
+    def children(self) -> Sequence[Control]:
+        return [self.key, self.value]
+
+    def initial(self, value: Json) -> dict[str, str]:
+        key, entry = value if value is not MISSING else (MISSING, MISSING)
+        return {self.marker_name: self.marker} | self.key.initial(key) | self.value.initial(entry)
+
+    def read(self, cleaned: Mapping[str, Any]) -> Json:
+        return self.key.read(cleaned), self.value.read(cleaned)
+
+    def child_at(self, key: str) -> Control | None:
+        return None
+
+    def locate(self, rest: tuple[str, ...]) -> tuple[str, str]:
+        return self.value.locate(rest)
+
+
+class DictControl(Rows):
+    """An object with any names: rows of a name and a value."""
+
+    rows: dict[int, EntryControl]  # type: ignore[assignment]
+    words = "entry"
+
+    @classmethod
+    def matches(cls, parameter: Parameter) -> bool:
+        schema = parameter.schema
+        is_closed = schema.keywords.get("additionalProperties") is False
+        return schema.is_object and not schema.properties() and not is_closed
+
+    def make_row(self, number: int, value: Json) -> EntryControl:
+        values = self.parameter.schema.additional() or Schema({}, self.parameter.schema.root)
+        entry = EntryControl(Parameter(str(number), (*self.parameter.path, str(number)), values, "Entry", ""))
+        entry.begin(value, self.occasion)
+        return entry
+
+    def entries(self, value: Json) -> list[Json]:
+        return list(value.items()) if isinstance(value, Mapping) else []
+
+    def read(self, cleaned: Mapping[str, Any]) -> Json:
+        if self.was_left_out:
+            return MISSING
+        if self.is_text:
+            return cleaned.get(self.text_name, MISSING)
+        pairs = [child.read(cleaned) for child in self.rows.values()]
+        self._names = [key for key, _ in pairs]
+        if not pairs and self.parameter.default is MISSING and not self.parameter.is_required:
+            return MISSING
+        return {key: None if value is MISSING else value for key, value in pairs if key is not MISSING}
+
+    def problems(self, cleaned: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        yield from super().problems(cleaned)
+        if self.is_text or self.was_left_out:
+            return
+        counted: Counter[str] = Counter()
+        for row in self.rows.values():
+            name = row.key.read(cleaned)
+            if name is MISSING and row.key.parameter.field_name in cleaned:
+                yield row.key.parameter.field_name, "Enter a name."
+            counted[name] += 1
+            if name is not MISSING and counted[name] == 2:
+                yield row.key.parameter.field_name, f"The name “{name}” is there twice."
+
+    def child_at(self, key: str) -> Control | None:
+        if key in self._names:
+            return list(self.rows.values())[self._names.index(key)]
+        return None
+
+    _names: Sequence[Json] = ()
+
+
+class TextOfRows:
+    """Rows as text: a table with a header, a value per line, or JSON where neither can say it."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._row = rows.make_row(MOST_ROWS, MISSING)
+
+    @property
+    def columns(self) -> list[SingleControl] | None:
+        """The cells of a row, if it consists of plain values."""
+        return self._cells(self._row) or None
+
+    @property
+    def is_table(self) -> bool:
+        return self.columns is not None and not isinstance(self._row, SingleControl)
+
+    @property
+    def hint(self) -> str:
+        if self.columns is None:
+            return "JSON"
+        if isinstance(self._row, SingleControl):
+            return "One per line"
+        return (
+            f"A table as CSV, with the columns {', '.join(column.parameter.name for column in self.columns)}"
+        )
+
+    def read(self, text: str) -> Json:
+        """The value that a text stands for. Raises ValidationError with the number of the row."""
+        if self.columns is None:
+            return self._read_json(text)
+        return [self._value(number, cells) for number, cells in enumerate(self.lines(text), 1)]
+
+    def write(self, entries: Sequence[Json]) -> str:
+        """The text of a value."""
+        if self.columns is None:
+            is_object = isinstance(self._rows, DictControl)
+            return to_json(dict(entries) if is_object else list(entries), indent=2)
+        return self._table(
+            [
+                control.initial(_part(entry, control, self._row))[control.parameter.field_name]
+                for control in self.columns
+            ]
+            for entry in entries
+        )
+
+    def written(self, rows: Sequence[Control]) -> str:
+        """The text of what stands in rows, right or wrong."""
+        occasion = self._rows.occasion
+        return self._table(
+            [occasion.was_sent(cell.parameter.field_name) or "" for cell in self._cells(row) or ()]
+            for row in rows
+        )
+
+    def lines(self, text: str) -> list[dict[str, str]]:
+        """The cells of each row by the names of their columns."""
+        if isinstance(self._row, SingleControl):
+            name = self._row.parameter.name
+            return [{name: line} for line in text.splitlines() if line.strip()]
+        return self._lines_of_table(text)
+
+    def paired(self, row: Control, cells: Mapping[str, str]) -> Iterator[tuple[SingleControl, str]]:
+        if isinstance(row, SingleControl):
+            yield row, next(iter(cells.values()))
+            return
+        for control in self._cells(row) or ():
+            if control.parameter.name in cells:
+                yield control, cells[control.parameter.name]
+
+    def _value(self, number: int, cells: Mapping[str, str]) -> Json:
+        value = {}
+        for control, text in self.paired(self._row, cells):
+            try:
+                read = control.value(text.strip() if not isinstance(control, TextControl) else text)
+            except ValidationError as error:
+                where = f"Row {number}" + ("" if control is self._row else f", {control.parameter.title}")
+                raise ValidationError(f"{where}: {error.messages[0]}") from None
+            if control is self._row:
+                return read
+            if read is not MISSING:
+                value[control.parameter.name] = read
+        return value
+
+    def _lines_of_table(self, text: str) -> list[dict[str, str]]:
+        first = next((line for line in text.splitlines() if line.strip()), "")
+        delimiter = max(DELIMITERS, key=first.count)
+        csv.field_size_limit(MOST_UPLOADED)
+        try:
+            table = [
+                line for line in csv.reader(io.StringIO(text), delimiter=delimiter, strict=True) if any(line)
+            ]
+        except csv.Error as error:
+            raise ValidationError(f"This is not a table: {error}.") from None
+        if not table:
+            return []
+        names = self._names(table[0])
+        for number, line in enumerate(table[1:], 1):
+            if len(line) > len(names):
+                raise ValidationError(f"Row {number} has {len(line)} cells, the header has {len(names)}.")
+        return [dict(zip(names, line, strict=False)) for line in table[1:]]
+
+    def _names(self, header: Sequence[str]) -> list[str]:
+        """What the columns are called: by name or title, in any case and order."""
+        known = {
+            text.strip().lower(): control.parameter.name
+            for control in self.columns or ()
+            for text in (control.parameter.title, control.parameter.name)
+        }
+        unknown = [text for text in header if text.strip().lower() not in known]
+        if unknown:
+            there_are = ", ".join(control.parameter.name for control in self.columns or ())
+            raise ValidationError(
+                f"The first row names the columns. There is no column “{unknown[0]}”; there are: {there_are}."
+            )
+        return [known[text.strip().lower()] for text in header]
+
+    def _table(self, lines: Any) -> str:
+        if isinstance(self._row, SingleControl):
+            return "\n".join(cells[0] for cells in lines)
+        written = io.StringIO()
+        writer = csv.writer(written, lineterminator="\n")
+        writer.writerow([column.parameter.name for column in self.columns or ()])
+        writer.writerows(lines)
+        return written.getvalue()
+
+    def _cells(self, row: Control) -> list[SingleControl] | None:
+        if isinstance(row, SingleControl):
+            return [row] if not row.is_wide else None
+        if not isinstance(row, GroupControl):
+            return None
+        cells = [cell for cell in row.children() if not cell.is_silent]
+        is_flat = all(isinstance(cell, SingleControl) and not cell.is_wide for cell in cells)
+        return [cell for cell in cells if isinstance(cell, SingleControl)] if is_flat else None
+
+    def _read_json(self, text: str) -> Json:
+        kind, words = (dict, "object") if isinstance(self._rows, DictControl) else (list, "list")
+        try:
+            value = read_json(text) if text.strip() else kind()
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+        if not isinstance(value, kind):
+            raise ValidationError(f"Enter a JSON {words}.")
+        return value
+
+
+class TextOfRowsField(forms.CharField):
+    """All rows in one input."""
+
+    widget = forms.Textarea
+
+    def __init__(self, control: Rows) -> None:
+        self.control = control
+        attrs = {"rows": 8, "spellcheck": "false", "class": "font-monospace", "data-lines": ""}
+        super().__init__(
+            required=False,
+            label=control.parameter.title,
+            help_text=control.text.hint,
+            widget=forms.Textarea(attrs=attrs),
+            strip=False,
+        )
+
+    def clean(self, value: Any) -> Json:
+        if self.control.upload_error:
+            raise ValidationError(self.control.upload_error)
+        return MISSING if value is None else self.control.text.read(value.replace("\r\n", "\n"))
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        return initial if data is None else data
+
+
+def _part(entry: Json, control: SingleControl, row: Control) -> Json:
+    if control is row:
+        return entry
+    return entry.get(control.parameter.name, MISSING) if isinstance(entry, Mapping) else MISSING

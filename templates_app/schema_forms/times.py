@@ -1,0 +1,113 @@
+"""Controls for times of day and durations."""
+
+import re
+from datetime import time, timedelta
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.dateparse import parse_duration, parse_time
+
+from templates_app.schema_forms.controls import SingleControl
+from templates_app.schema_forms.schemas import Json, Parameter, label_of
+
+UNITS = {
+    **dict.fromkeys(("d", "day", "days"), 86_400),
+    **dict.fromkeys(("h", "hour", "hours"), 3_600),
+    **dict.fromkeys(("m", "min", "minute", "minutes"), 60),
+    **dict.fromkeys(("s", "sec", "second", "seconds"), 1),
+    **dict.fromkeys(("ms",), 0.001),
+}
+PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]+)")
+SHOWN = ((86_400, "d"), (3_600, "h"), (60, "min"))
+
+
+class TimeControl(SingleControl):
+    """A time of day. One with an offset is text: browsers have no input for it."""
+
+    blank_message = "Enter a time, such as 14:30."
+
+    @classmethod
+    def matches(cls, parameter: Parameter) -> bool:
+        return parameter.schema.type == "string" and parameter.schema.format == "time"
+
+    def widget(self) -> forms.Widget:
+        is_local = not re.search(r"Z|[+-]\d\d:?\d\d$", str(self.parameter.default or ""))
+        return forms.TimeInput(attrs={"type": "time", "step": "any"}) if is_local else forms.TextInput()
+
+    def parse(self, text: str) -> Json:
+        text = text.strip()
+        try:
+            moment = time.fromisoformat(text) if ":" in text else parse_time(text)
+        except ValueError:
+            moment = None
+        if moment is None:
+            raise ValidationError(self.blank_message)
+        return moment.isoformat()
+
+    def to_text(self, value: Json) -> str:
+        return "" if value is None else label_of(value)
+
+
+class DurationControl(SingleControl):
+    """A length of time, as people write it: 1 h 30 min."""
+
+    blank_message = "Enter a duration, such as 1 h 30 min, 45 s or 2 d."
+
+    @classmethod
+    def matches(cls, parameter: Parameter) -> bool:
+        return parameter.schema.type == "string" and parameter.schema.format == "duration"
+
+    def widget(self) -> forms.Widget:
+        return forms.TextInput()
+
+    def hint(self) -> str:
+        return "Such as 1 h 30 min"
+
+    def parse(self, text: str) -> Json:
+        text = text.strip()
+        if (length := self._length(text)) is None:
+            raise ValidationError(self.blank_message)
+        return text if text.upper().lstrip("-+").startswith("P") else _iso(length)
+
+    def to_text(self, value: Json) -> str:
+        if value is None:
+            return ""
+        length = self._length(str(value))
+        return label_of(value) if length is None else _words(length) or "0 s"
+
+    def is_same(self, text: str, initial: str) -> bool:
+        return text == initial or (
+            self._length(text) is not None and self._length(text) == self._length(initial)
+        )
+
+    def _length(self, text: str) -> timedelta | None:
+        try:
+            if text.upper().lstrip("-+").startswith("P"):
+                return parse_duration(text.upper())
+            sign = -1 if text.startswith("-") else 1
+            rest = text.lstrip("-+").lower()
+            parts = PART.findall(rest)
+            if not parts or PART.sub("", rest).strip(" ,"):
+                return None
+            return sign * timedelta(seconds=sum(float(number) * UNITS[unit] for number, unit in parts))
+        except (KeyError, OverflowError, ValueError):
+            return None
+
+
+def _iso(length: timedelta) -> str:
+    sign, length = ("-", -length) if length < timedelta(0) else ("", length)
+    seconds = length.seconds + length.microseconds / 1e6
+    text = f"{seconds:f}".rstrip("0").rstrip(".")
+    days = f"{length.days}D" if length.days else ""
+    return f"{sign}P{days}" + (f"T{text}S" if seconds or not days else "")
+
+
+def _words(length: timedelta) -> str:
+    sign, length = ("-", -length) if length < timedelta(0) else ("", length)
+    rest, words = length // timedelta(seconds=1), list[str]()
+    for size, unit in SHOWN:
+        count, rest = divmod(rest, size)
+        words += [f"{count} {unit}"] if count else []
+    seconds = f"{rest + length.microseconds / 1e6:f}".rstrip("0").rstrip(".")
+    words += [f"{seconds} s"] if seconds != "0" else []
+    return sign + " ".join(words)

@@ -1,0 +1,172 @@
+"""Controls for values of one of several kinds: one chooses the kind, then fills in what belongs to it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from django import forms
+
+from templates_app.schema_forms.composites import Composite
+from templates_app.schema_forms.controls import Control, Occasion
+from templates_app.schema_forms.schemas import MISSING, Json, Parameter, Schema, label_of, spoken
+from templates_app.schema_validation import accepts
+
+KINDS = {
+    "string": "Text",
+    "integer": "Whole number",
+    "number": "Number",
+    "boolean": "Yes or no",
+    "array": "List",
+    "object": "Group of values",
+}
+FORMATS = {
+    "date": "Date",
+    "date-time": "Date and time",
+    "time": "Time",
+    "duration": "Duration",
+    "uuid": "UUID",
+}
+
+
+class KindField(forms.CharField):
+    """Which kind was chosen."""
+
+    def __init__(self, control: "UnionControl") -> None:
+        self.control = control
+        attrs = {"data-refresh": ""}
+        select = forms.Select(choices=control.choices, attrs=attrs)
+        super().__init__(required=False, label=control.parameter.title, widget=select)
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        return initial if data is None else data
+
+
+class UnionControl(Composite):
+    """One of several kinds; "not set" is one where that is allowed. What was typed for another kind is kept."""
+
+    template = "templates_app/schema_form/union.html"
+
+    @classmethod
+    def matches(cls, parameter: Parameter) -> bool:
+        return len(parameter.schema.branches()) > 1 or (
+            parameter.is_optional and parameter.schema.is_composite
+        )
+
+    def begin(self, value: Json, occasion: Occasion) -> None:
+        self.occasion = occasion
+        self.kinds = self.parameter.schema.branches() or [self._plain]
+        sent = occasion.was_sent(self.marker_name)
+        self.marker = self._kind_of(value) if sent is None else sent
+        self.child = self._make_child(value if sent is None else MISSING)
+
+    @property
+    def _plain(self) -> Schema:
+        return Schema(self.parameter.schema.keywords, self.parameter.schema.root)
+
+    @property
+    def marker_name(self) -> str:
+        return f"{self.name}.~kind"
+
+    @property
+    def choices(self) -> list[tuple[str, str]]:
+        nothing = "Not set" if self.parameter.is_optional else "Choose…"
+        titles = [self._title(kind) for kind in self.kinds]
+        numbered = [
+            title if titles.count(title) == 1 else f"{title} ({titles[: index + 1].count(title)})"
+            for index, title in enumerate(titles)
+        ]
+        is_chosen = self.parameter.has_default and self.parameter.default is not None
+        blank = [] if is_chosen and not self.parameter.is_optional else [("", nothing)]
+        return [*blank, *((str(index), title) for index, title in enumerate(numbered))]
+
+    def children(self) -> Sequence[Control]:
+        return [self.child] if self.child else []
+
+    def child_at(self, key: str) -> Control | None:
+        return None
+
+    def fields(self) -> dict[str, forms.Field]:
+        fields: dict[str, forms.Field] = {self.marker_name: KindField(self)}
+        return fields | (self.child.fields() if self.child else {})
+
+    def initial(self, value: Json) -> dict[str, str]:
+        initial = {self.marker_name: self.marker}
+        if self.child is None:
+            return initial
+        is_same_kind = self._kind_of(value) == self.marker
+        return initial | self.child.initial(value if is_same_kind else self.child.parameter.default)
+
+    def read(self, cleaned: Mapping[str, Any]) -> Json:
+        if self.was_left_out:
+            return MISSING
+        if (kind := self._kind) is None:
+            return self.parameter.unset if self.parameter.is_optional else MISSING
+        if "const" in kind.keywords:
+            return kind.keywords["const"]
+        return self.child.read(cleaned) if self.child else MISSING
+
+    def problems(self, cleaned: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        yield from super().problems(cleaned)
+        if self.child is not None and self.occasion.data is not None and not self._is_filled:
+            yield self.marker_name, "Fill in what belongs to it."
+
+    def locate(self, rest: tuple[str, ...]) -> tuple[str, str]:
+        return self.child.locate(rest) if self.child and self._is_filled else super().locate(rest)
+
+    @property
+    def kept(self) -> list[tuple[str, str]]:
+        """What was typed for the kinds that are not chosen now, so that it is still there when one comes back."""
+        data = self.occasion.data or {}
+        own = f"{self._child_name(self.marker)}"
+        prefix = f"{self.name}.~"
+        return [
+            (name, str(data[name]))
+            for name in data
+            if name.startswith(prefix)
+            and name != self.marker_name
+            and not (name == own or name.startswith(f"{own}."))
+        ]
+
+    @property
+    def _is_filled(self) -> bool:
+        """Whether the inputs of the chosen kind were on the page."""
+        own = self._child_name(self.marker)
+        return any(name == own or name.startswith(f"{own}.") for name in self.occasion.data or ())
+
+    def _child_name(self, kind: str) -> str:
+        return f"{self.name}.~{kind}"
+
+    @property
+    def _kind(self) -> Schema | None:
+        is_known = self.marker.isdecimal() and int(self.marker) < len(self.kinds)
+        return self.kinds[int(self.marker)] if is_known else None
+
+    def _make_child(self, value: Json) -> Control | None:
+        kind = self._kind
+        if kind is None or "const" in kind.keywords:
+            return None
+        default = self.parameter.default
+        return self.part(
+            f"~{self.marker}",
+            kind,
+            value,
+            title=self.parameter.title if self.parameter.schema.branches() == [] else self._title(kind),
+            description=kind.text("description") if self.parameter.schema.branches() else "",
+            default=default if default is not None and self._kind_of(default) == self.marker else MISSING,
+            is_required=True,
+        )
+
+    def _kind_of(self, value: Json) -> str:
+        """The number of the kind that a value is of; "" where it is of none."""
+        if value is MISSING or value is None:
+            return ""
+        fitting = (index for index, kind in enumerate(self.kinds) if accepts(kind.keywords, kind.root, value))
+        return next(map(str, fitting), "")
+
+    def _title(self, kind: Schema) -> str:
+        keywords = kind.keywords
+        if "const" in keywords:
+            return kind.text("title") or label_of(keywords["const"])
+        words = FORMATS.get(kind.format) or KINDS.get(kind.type) or "Something else"
+        if not self.parameter.schema.branches():
+            return "Set"
+        return spoken(kind.text("title")) or words

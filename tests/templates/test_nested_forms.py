@@ -1,0 +1,334 @@
+"""Values made of others: shown, sent and read back, whatever they consist of."""
+
+import enum
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+import pytest
+from crispy_forms.utils import render_crispy_form
+from django.http import QueryDict
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from runs_app.run_configuration import validate
+from templates_app.schema_forms import ConfigurationForm
+from templates_app.schema_forms.json_editor import JsonControl
+from tests.templates.sending import sent
+from zenweb.config.json_schema import ParameterSchema
+
+P = "steps.trainer.parameters.p"
+
+
+class Optimizer(enum.Enum):
+    ADAM = "adam"
+    SGD = "sgd"
+
+
+class Layer(BaseModel):
+    units: int = Field(ge=1, le=4096)
+    activation: Literal["relu", "tanh"] = "relu"
+    dropout: float | None = None
+
+
+class Range(BaseModel):
+    low: float
+    high: float = 1.0
+
+
+class CsvSource(BaseModel):
+    kind: Literal["csv"] = "csv"
+    path: str
+    delimiter: str = ","
+
+
+class SqlSource(BaseModel):
+    kind: Literal["sql"] = "sql"
+    query: str
+    retries: int = 3
+
+
+Source = Annotated[CsvSource | SqlSource, Field(discriminator="kind")]
+
+
+class Tree(BaseModel):
+    name: str
+    children: "list[Tree]" = []
+    parent: "Tree | None" = None
+
+
+class Open(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    name: str = "x"
+
+
+class Training(BaseModel):
+    optimizer: Optimizer = Optimizer.ADAM
+    layers: list[Layer] = [Layer(units=32), Layer(units=8, dropout=0.1)]
+    search: dict[str, Range] = {"lr": Range(low=0.1)}
+    source: Source
+    started: datetime | None = None
+
+
+@dataclass
+class Window:
+    days: int = 7
+    weights: list[float] = dataclass_field(default_factory=lambda: [0.5, 0.5])
+
+
+VALUES: list[tuple[Any, Any]] = [
+    (Layer, {"units": 3, "activation": "tanh", "dropout": 0.5}),
+    (Layer | None, None),
+    (Layer | None, {"units": 3, "activation": "relu", "dropout": None}),
+    (list[Layer], []),
+    (
+        list[Layer],
+        [
+            {"units": 1, "activation": "relu", "dropout": None},
+            {"units": 2, "activation": "tanh", "dropout": 1.5},
+        ],
+    ),
+    (dict[str, float], {"a": 1.5, "b.c": 2.0, "ü~%": -1.0}),
+    (dict[str, Range], {"lr": {"low": 1e-05, "high": 1.0}}),
+    (dict[str, Any], {"a": [1, None], "b": "text"}),
+    (Source, {"kind": "sql", "query": "select 1", "retries": 0}),
+    (
+        list[Source],
+        [{"kind": "csv", "path": "a.csv", "delimiter": ";"}, {"kind": "sql", "query": "q", "retries": 3}],
+    ),
+    (tuple[int, str], [3, "x"]),
+    (tuple[float, float, float], [0.1, 0.2, 0.7]),
+    (set[Literal["a", "b", "c"]], ["a", "c"]),
+    (list[Literal["a", "b"]], ["b", "a", "b"]),
+    (list[Optimizer], ["sgd"]),
+    (int | str, "7"),
+    (int | str, 7),
+    (float | Literal["auto"], "auto"),
+    (float | Literal["auto"] | None, 0.5),
+    (list[int] | int, [1, 2]),
+    (list[date], ["2026-01-31"]),
+    (list[bool], [True, False]),
+    (list[str | None], ["a", None]),
+    (list[list[int]], [[1, 2], []]),
+    (list[dict[str, int]], [{"a": 1}, {}]),
+    (time, "14:30:00"),
+    (timedelta, "PT5400S"),
+    (Tree, {"name": "root", "children": [{"name": "leaf", "children": [], "parent": None}], "parent": None}),
+    (Open, {"name": "x", "more": 1, "and more": {"a": []}}),
+    (Window, {"days": 1, "weights": [1.0]}),
+    (
+        Training,
+        {
+            "optimizer": "sgd",
+            "layers": [{"units": 9, "activation": "relu", "dropout": None}],
+            "search": {"lr": {"low": 0.0, "high": 2.0}, "depth": {"low": 1.0, "high": 9.0}},
+            "source": {"kind": "csv", "path": "x.csv", "delimiter": ","},
+            "started": "2026-03-01T12:00:00+00:00",
+        },
+    ),
+    (list[Decimal], ["1.50"]),
+]
+
+
+def schema_of(kind: Any, **keywords: Any) -> dict[str, Any]:
+    parameter = TypeAdapter(kind).json_schema(schema_generator=ParameterSchema)
+    definitions = parameter.pop("$defs", {})
+    parameters = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {"p": parameter | keywords},
+        "required": [] if "default" in keywords else ["p"],
+    }
+    step = {"type": "object", "title": "Trainer", "properties": {"parameters": parameters}}
+    steps = {"type": "object", "properties": {"trainer": step}}
+    return {"type": "object", "$defs": definitions, "properties": {"steps": steps}}
+
+
+def configuration(value: Any) -> dict[str, Any]:
+    return {"steps": {"trainer": {"parameters": {"p": value}}}}
+
+
+def page_of(kind: Any, value: Any, **keywords: Any) -> str:
+    form = ConfigurationForm(
+        schema_of(kind, **keywords), validate=validate, configuration=configuration(value)
+    )
+    return str(render_crispy_form(form))
+
+
+def form_of(kind: Any, data: QueryDict, **keywords: Any) -> ConfigurationForm:
+    return ConfigurationForm(schema_of(kind, **keywords), validate=validate, data=data)
+
+
+def value_of(form: ConfigurationForm) -> Any:
+    assert form.is_valid(), form.errors
+    return form.configuration["steps"]["trainer"]["parameters"]["p"]
+
+
+@pytest.mark.parametrize(("kind", "value"), VALUES, ids=lambda part: str(part)[:40])
+def test_a_value_that_is_shown_and_sent_unchanged_is_the_same(kind: Any, value: Any) -> None:
+    assert value_of(form_of(kind, sent(page_of(kind, value)))) == value
+
+
+@pytest.mark.parametrize(("kind", "value"), VALUES, ids=lambda part: str(part)[:40])
+def test_a_default_that_is_sent_unchanged_is_the_same(kind: Any, value: Any) -> None:
+    page = str(render_crispy_form(ConfigurationForm(schema_of(kind, default=value), validate=validate)))
+    assert value_of(form_of(kind, sent(page), default=value)) == value
+
+
+def test_rows_are_added_removed_and_moved_without_losing_what_is_typed() -> None:
+    value = [{"units": 1}, {"units": 2}]
+    data = sent(page_of(list[Layer], value))
+    data[f"{P}.1.units"] = "wrong"
+
+    def press(action: str) -> None:
+        nonlocal data
+        data["do"] = action
+        form = form_of(list[Layer], data)
+        assert form.is_being_edited
+        assert form.errors == {}
+        data = sent(str(render_crispy_form(form)))
+
+    press(f"add - {P}")
+    data[f"{P}.2.units"] = "3"
+    press(f"up 1 {P}")
+    press(f"remove 0 {P}")
+    form = form_of(list[Layer], data)
+    assert form.errors == {f"{P}.1.units": ["Enter a whole number."]}
+    data[f"{P}.1.units"] = "20"
+    assert [layer["units"] for layer in value_of(form_of(list[Layer], data))] == [20, 3]
+
+
+def test_what_was_typed_for_one_kind_is_there_again_after_another() -> None:
+    data = sent(page_of(Source, {"kind": "csv", "path": "a.csv", "delimiter": ","}))
+    for kind in ("1", "0"):
+        data[f"{P}.~kind"] = kind
+        data["do"] = f"show - {P}"
+        data = sent(str(render_crispy_form(form_of(Source, data))))
+    assert value_of(form_of(Source, data)) == {"kind": "csv", "path": "a.csv", "delimiter": ","}
+
+
+def test_without_a_script_a_new_kind_is_not_taken_for_an_empty_one() -> None:
+    data = sent(page_of(Source, {"kind": "csv", "path": "a.csv", "delimiter": ","}))
+    data[f"{P}.~kind"] = "1"
+    form = form_of(Source, data)
+    assert form.errors == {f"{P}.~kind": ["Fill in what belongs to it."]}
+    assert f'name="{P}.~1.query"' in render_crispy_form(form)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "changed", "text", "field", "message"),
+    [
+        (list[Layer], [{"units": 1}], f"{P}.0.units", "0", f"{P}.0.units", "This must be at least 1."),
+        (dict[str, int], {"a": 1}, f"{P}.0.~key", "", f"{P}.0.~key", "Enter a name."),
+        (dict[str, int], {"a": 1, "b": 2}, f"{P}.1.~key", "a", f"{P}.1.~key", "The name “a” is there twice."),
+        (
+            dict[str, Layer],
+            {"a": {"units": 1}},
+            f"{P}.0.~value.units",
+            "0",
+            f"{P}.0.~value.units",
+            "This must be at least 1.",
+        ),
+        (
+            Source,
+            {"kind": "sql", "query": "q"},
+            f"{P}.~1.retries",
+            "x",
+            f"{P}.~1.retries",
+            "Enter a whole number.",
+        ),
+        (tuple[int, int], [1, 2], f"{P}.1", "x", f"{P}.1", "Enter a whole number."),
+        (
+            Annotated[list[Layer], Field(min_length=1)],
+            [],
+            f"{P}.~",
+            "",
+            f"{P}.~",
+            "This must have at least 1 entry.",
+        ),
+        (timedelta, "PT1S", P, "soon", P, "Enter a duration, such as 1 h 30 min, 45 s or 2 d."),
+    ],
+)
+def test_an_error_is_told_where_it_is(
+    kind: Any, value: Any, changed: str, text: str, field: str, message: str
+) -> None:
+    data = sent(page_of(kind, value))
+    data[changed] = text
+    form = form_of(kind, data)
+    assert form.errors == {field: [message]}
+    assert f'href="#{form[field].id_for_label or "id_" + field}"' in render_crispy_form(form)
+
+
+@pytest.mark.parametrize("text", ["1 h 30 min", "1h30m", "90 min", "5400s", "PT1H30M"])
+def test_a_duration_is_written_as_people_do(text: str) -> None:
+    data = sent(page_of(timedelta, "PT1S"))
+    data[P] = text
+    assert TypeAdapter(timedelta).validate_python(value_of(form_of(timedelta, data))) == timedelta(minutes=90)
+
+
+def test_many_rows_are_one_input() -> None:
+    many = [{"low": 0.5, "high": float(number)} for number in range(5000)]
+    data = sent(page_of(list[Range], many))
+    assert len(data) < 10
+    assert value_of(form_of(list[Range], data)) == many
+
+
+def test_a_table_is_pasted_as_text_and_shown_as_rows() -> None:
+    data = sent(page_of(list[Layer], [{"units": 1}]))
+    data["do"] = f"text - {P}"
+    data = sent(str(render_crispy_form(form_of(list[Layer], data))))
+    assert data[f"{P}.~text"].splitlines() == ["units,activation,dropout", "1,relu,"]
+    data[f"{P}.~text"] = "Dropout;units\n0.5;7\n;8\n"
+    data["do"] = f"rows - {P}"
+    data = sent(str(render_crispy_form(form_of(list[Layer], data))))
+    layers = value_of(form_of(list[Layer], data))
+    assert [(layer["units"], layer["dropout"]) for layer in layers] == [(7, 0.5), (8, None)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("units,colour\n1,red", "The first row names the columns. There is no column “colour”; there are:"),
+        ("units\n1\ntwo", "Row 2, Units: Enter a whole number."),
+        ("units\n1\n0", "Row 2, units: This must be at least 1."),
+        ("units\n1,2,3", "Row 1 has 3 cells, the header has 1."),
+    ],
+)
+def test_what_is_wrong_in_a_table_names_its_row(text: str, message: str) -> None:
+    data = sent(page_of(list[Layer], []))
+    data[f"{P}.~"], data[f"{P}.~text"] = "text", text
+    assert form_of(list[Layer], data).errors[f"{P}.~text"][0].startswith(message)
+
+
+def test_what_depends_on_a_value_is_asked_for_only_then() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"mode": {"enum": ["fast", "exact"], "default": "fast"}},
+        "if": {"properties": {"mode": {"const": "exact"}}, "required": ["mode"]},
+        "then": {"properties": {"digits": {"type": "integer", "default": 3}}},
+    }
+    whole = schema_of(int)
+    whole["properties"]["steps"]["properties"]["trainer"]["properties"]["parameters"]["properties"]["p"] = (
+        schema
+    )
+
+    def form(data: QueryDict | None = None) -> ConfigurationForm:
+        return ConfigurationForm(whole, validate=validate, data=data)
+
+    data = sent(str(render_crispy_form(form())))
+    assert value_of(form(data)) == {"mode": "fast"}
+    data[f"{P}.mode"], data["do"] = "exact", f"show - {P}"
+    data = sent(str(render_crispy_form(form(data))))
+    assert value_of(form(data)) == {"mode": "exact", "digits": 3}
+    data[f"{P}.mode"] = "fast"
+    assert value_of(form(data)) == {"mode": "fast"}
+
+
+def test_no_type_in_this_file_falls_back_to_the_json_editor() -> None:
+    for kind, value in VALUES:
+        form = ConfigurationForm(schema_of(kind), validate=validate, configuration=configuration(value))
+        if kind not in (dict[str, Any], Open):
+            assert not any(
+                isinstance(getattr(field, "control", None), JsonControl) for field in form.fields.values()
+            ), kind
