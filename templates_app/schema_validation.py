@@ -1,11 +1,12 @@
 """Checks values against a JSON Schema and says what is wrong in words a person can act on."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from typing import Any
 
 import jsonschema_rs
 from jsonschema_rs import ValidationErrorKind as Kind
+from pydantic import TypeAdapter, ValidationError
 
 from templates_app.decimal_rules import DecimalRules
 from zenweb.config.json_schema import DECIMAL_OR_NOT_FINITE, DECIMAL_PATTERN, DECIMAL_RULES
@@ -16,6 +17,7 @@ from zenweb.exceptions import FieldError, ValidationFailed
 MAX_DEPTH = 100
 Validator = jsonschema_rs.Draft202012Validator
 MOST_NAMED = 12
+DURATION = TypeAdapter(timedelta)
 TYPE_WORDS = {
     "string": "a text",
     "integer": "a whole number",
@@ -110,7 +112,7 @@ def compile_schema(schema: dict[str, Any]) -> Validator:
     return Validator(
         schema,
         validate_formats=True,
-        formats={"date-time": _is_date_time, "time": _is_time},
+        formats={"date-time": _is_date_time, "time": _is_time, "duration": _is_duration},
         keywords={DECIMAL_RULES: DecimalRules},
         offline=True,  # a `$ref` is never fetched
         pattern_options=jsonschema_rs.RegexOptions(),  # linear time, whatever the pattern
@@ -140,6 +142,14 @@ def _is_time(text: str) -> bool:
     try:
         return ":" in text and time.fromisoformat(text) is not None
     except ValueError:
+        return False
+
+
+def _is_duration(text: str) -> bool:
+    # pydantic writes 366 days as P1Y1D, which RFC 3339 does not know.
+    try:
+        return text.lstrip("+-")[:1] in {"P", "p"} and DURATION.validate_python(text) is not None
+    except ValidationError:
         return False
 
 

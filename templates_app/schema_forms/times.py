@@ -5,10 +5,11 @@ from datetime import time, timedelta
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.utils.dateparse import parse_duration, parse_time
+from django.utils.dateparse import parse_time
 
 from templates_app.schema_forms.controls import SingleControl
 from templates_app.schema_forms.schemas import Json, Parameter, label_of
+from templates_app.schema_validation import DURATION
 
 UNITS = {
     **dict.fromkeys(("d", "day", "days"), 86_400),
@@ -83,7 +84,7 @@ class DurationControl(SingleControl):
     def _length(self, text: str) -> timedelta | None:
         try:
             if text.upper().lstrip("-+").startswith("P"):
-                return parse_duration(text.upper())
+                return DURATION.validate_python(text)
             sign = -1 if text.startswith("-") else 1
             rest = text.lstrip("-+").lower()
             parts = PART.findall(rest)

@@ -1,6 +1,7 @@
 """Controls for values of one of several kinds: one chooses the kind, then fills in what belongs to it."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from django import forms
@@ -156,11 +157,12 @@ class UnionControl(Composite):
         )
 
     def _kind_of(self, value: Json) -> str:
-        """The number of the kind that a value is of; "" where it is of none."""
+        """The number of the kind that a value is of, or comes near to: a wrong value is to be seen and mended."""
         if value is MISSING or value is None:
             return ""
         fitting = (index for index, kind in enumerate(self.kinds) if accepts(kind.keywords, kind.root, value))
-        return next(map(str, fitting), "")
+        near = (index for index, kind in enumerate(self.kinds) if accepts({"type": kind.type}, {}, value))
+        return next(map(str, chain(fitting, near)), "0")
 
     def _title(self, kind: Schema) -> str:
         keywords = kind.keywords
