@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 from crispy_forms.layout import Field as FieldLayout
@@ -124,7 +125,7 @@ class SingleControl(Control):
         """Whether it has to be filled in."""
         return self.parameter.is_required
 
-    @property
+    @cached_property
     def facts(self) -> list[str]:
         """What there is to know beside the description, in short phrases."""
         default = f"Default: {self.default_hint}" if self.default_hint else ""

@@ -209,7 +209,7 @@ class ListControl(Rows):
 class NameControl(TextControl):
     """The name of an entry."""
 
-    @property
+    @cached_property
     def facts(self) -> list[str]:
         return []
 
