@@ -93,12 +93,12 @@ class LaunchForm(StartingForm):
         self,
         version: RunTemplateVersion,
         data: Mapping[str, Any] | None = None,
-        files: Mapping[str, Any] | None = None,
+        uploads: Mapping[str, Any] | None = None,
         configuration: Mapping[str, Any] | None = None,
     ) -> None:
         self.version = version
         super().__init__(
-            version.config_schema, validate=validate, data=data, files=files, configuration=configuration
+            version.config_schema, validate=validate, data=data, uploads=uploads, configuration=configuration
         )
 
 
@@ -108,7 +108,7 @@ class RepairForm(StartingForm):
     keeps_values = True
 
     def __init__(
-        self, repair: Repair, data: Mapping[str, Any] | None = None, files: Mapping[str, Any] | None = None
+        self, repair: Repair, data: Mapping[str, Any] | None = None, uploads: Mapping[str, Any] | None = None
     ) -> None:
         self._given = repair
         self.version = repair.version
@@ -116,7 +116,7 @@ class RepairForm(StartingForm):
             repair.deployment.config_schema,
             validate=self._check,
             data=data,
-            files=files,
+            uploads=uploads,
             configuration=repair.start,
         )
         steps = [(step.name, step.title) for step in self.steps]

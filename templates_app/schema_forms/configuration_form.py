@@ -9,7 +9,7 @@ from crispy_forms.layout import Layout
 from django import forms
 from django.forms.utils import ErrorDict
 
-from templates_app.schema_forms.controls import Control, Occasion
+from templates_app.schema_forms.controls import Control, FileSource, Occasion
 from templates_app.schema_forms.layout import ErrorSummary, PlainSteps, Section
 from templates_app.schema_forms.registry import Supply
 from templates_app.schema_forms.schemas import MISSING, Json, Parameter, from_pointer, read_steps
@@ -36,11 +36,12 @@ class ConfigurationForm(forms.Form):
         *,
         validate: Validator,
         data: Mapping[str, Any] | None = None,
-        files: Mapping[str, Any] | None = None,
+        uploads: Mapping[str, Any] | None = None,
+        files: FileSource | None = None,
         configuration: Mapping[str, Any] | None = None,
     ) -> None:
         sent: Any = None if data is None else copy(data)  # a button may change what was sent
-        super().__init__(sent, None if data is None else cast(Any, files), auto_id="id_%s")
+        super().__init__(sent, None if data is None else cast(Any, uploads), auto_id="id_%s")
         self._config_schema = config_schema
         self._validate = validate
         self.steps = read_steps(config_schema)
@@ -56,7 +57,8 @@ class ConfigurationForm(forms.Form):
         occasion = Occasion(
             control_for=supply.control_for,
             data=cast(MutableMapping[str, Any], self.data) if self.is_bound else None,
-            files=self.files,
+            uploads=self.files,
+            files=files,
             keeps_values=self.keeps_values,
             action=self.action,
         )

@@ -1,10 +1,10 @@
 """What a control is: the piece of a form that asks for one parameter and turns text into a JSON value."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from crispy_forms.layout import Field as FieldLayout
 from django import forms
@@ -14,13 +14,39 @@ from templates_app.schema_forms.schemas import MISSING, Json, Parameter
 from templates_app.schema_forms.wording import describe_bounds
 
 
+class KnownFile(Protocol):
+    """A file that is kept: its id, and what a person calls it."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def origin(self) -> str: ...
+
+
+class FileSource(Protocol):
+    """The files that one person may use."""
+
+    def find(self, ids: Iterable[str]) -> Mapping[str, KnownFile]: ...
+
+    def search(self, text: str, rules: Mapping[str, Any]) -> Sequence[KnownFile]:
+        """The newest that suit the rules of a parameter (`zenweb-file`) and have the text in their names."""
+
+    def store(self, upload: Any, rules: Mapping[str, Any]) -> KnownFile:
+        """Keep a file that was sent. Raises ValidationFailed with the sentence to show."""
+
+
 @dataclass
 class Occasion:
     """What a form is made for: to be shown for the first time (`data` is None), or from what was sent."""
 
     control_for: Callable[[Parameter], "Control"]
     data: MutableMapping[str, Any] | None = None
-    files: Mapping[str, Any] | None = None
+    uploads: Mapping[str, Any] | None = None
+    """Files that were sent with the form, by the names of their inputs."""
+    files: "FileSource | None" = None
+    """Where files are kept; None: nowhere, so that none can be chosen."""
     keeps_values: bool = False
     """Whether what is left empty stays what it was in the values one starts from."""
     action: str = ""

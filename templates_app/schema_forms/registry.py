@@ -2,6 +2,7 @@
 
 from templates_app.schema_forms.composites import GroupControl, TupleControl
 from templates_app.schema_forms.controls import Control
+from templates_app.schema_forms.file_input import FileControl
 from templates_app.schema_forms.json_editor import JsonControl
 from templates_app.schema_forms.lines import LinesControl
 from templates_app.schema_forms.multiple import MultipleChoiceControl
@@ -25,6 +26,7 @@ from templates_app.schema_forms.unions import UnionControl
 
 # The special before the general; what nothing fits gets the JSON editor.
 CONTROLS: list[type[Control]] = [
+    FileControl,
     ConstantControl,
     ChoiceControl,
     CheckboxControl,

@@ -124,7 +124,7 @@ class Rows(Composite):
         """Do to the rows what was asked for, and take over what was uploaded."""
         verb, _, rest = self.occasion.action.partition(" ")
         number, _, name = rest.partition(" ")
-        if (uploaded := (self.occasion.files or {}).get(self.file_name)) is not None:
+        if (uploaded := (self.occasion.uploads or {}).get(self.file_name)) is not None:
             self._take_over(uploaded, numbers)
         elif name != self.name:
             return
