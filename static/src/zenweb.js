@@ -91,25 +91,57 @@ document.addEventListener("change", (event) => {
   if (input.form && input.closest(refreshes) && !input.matches("button")) refresh(input.form, ["do", "show"]);
 });
 
-async function refresh(form, [name, value], anchor) {
+async function refresh(form, action, anchor) {
+  form.setAttribute("aria-busy", "true");
+  const values = await ask(form, action);
+  form.removeAttribute("aria-busy");
+  if (!values) return;
+  keepWhatWasTyped(document.getElementById("form-values"), values);
+  (anchor && document.getElementById(anchor.slice(1)))?.focus({ preventScroll: true });
+}
+
+/** The values of the form as the server sees them now; nothing when it does not answer. */
+async function ask(form, [name, value]) {
   const data = new FormData(form);
   data.set(name, value);
   // Files are sent with the run; only one that fills rows is wanted now.
   form.querySelectorAll(`input[type=file]:not(${refreshes})`).forEach((input) => data.delete(input.name));
-  form.setAttribute("aria-busy", "true");
   try {
     const answer = await fetch(form.action, { method: "POST", body: data });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const values = page.getElementById("form-values");
-    if (!values) throw new Error("no form came back");
-    keepWhatWasTyped(document.getElementById("form-values"), values);
-    (anchor && document.getElementById(anchor.slice(1)))?.focus({ preventScroll: true });
-    setOffline(false);
+    setOffline(!values);
+    return values;
   } catch {
     setOffline(true);
-  } finally {
-    form.removeAttribute("aria-busy");
   }
+}
+
+// What is wrong is told when one leaves a field, and while one mends it.
+const touched = new Set();
+let checking;
+
+document.addEventListener("change", (event) => {
+  const field = event.target.closest("#form-values .field[id]");
+  if (!field || event.target.closest(refreshes) || event.target.type === "file") return;
+  touched.add(field.id);
+  check(event.target.form, 0);
+});
+document.addEventListener("input", (event) => {
+  if (event.target.closest("#form-values .field-wrong[id]")) check(event.target.form, 400);
+});
+
+function check(form, pause) {
+  clearTimeout(checking);
+  checking = setTimeout(async () => {
+    const values = await ask(form, ["do", "check"]);
+    if (!values) return;
+    touched.forEach((id) => {
+      const old = document.getElementById(id);
+      const fresh = values.querySelector(`#${CSS.escape(id)}`);
+      if (old && fresh) keepWhatWasTyped(old, fresh);
+    });
+  }, pause);
 }
 
 // Secrets and chosen files never come back from the server.

@@ -16,6 +16,7 @@ from templates_app.schema_forms.schemas import MISSING, Json, Parameter, from_po
 from zenweb.exceptions import FieldError
 
 ACTION = "do"  # the name of the buttons that change the form itself
+CHECK = "check"  # what it says while one types
 Validator = Callable[[dict[str, Any], Any], list[FieldError]]
 
 
@@ -71,11 +72,11 @@ class ConfigurationForm(forms.Form):
 
     @property
     def is_being_edited(self) -> bool:
-        """Whether it was sent to get another row or kind, not to be judged."""
+        """Whether it was sent to get another row or kind, or to hear what is wrong so far, and is not finished."""
         return bool(self.action)
 
     def full_clean(self) -> None:
-        if not self.is_being_edited:
+        if not self.is_being_edited or self.action == CHECK:
             super().full_clean()
             return
         self._errors, self.cleaned_data = ErrorDict(), {}
