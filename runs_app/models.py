@@ -434,6 +434,9 @@ class Worker(Entity):
     queues = JSONField(default=list)
     slots = models.PositiveIntegerField(default=1)
     beat = models.PositiveBigIntegerField(default=0)
+    making = JSONField(
+        default=dict, help_text="By deployment, a sentence about the environment it waits for."
+    )
     is_alive = models.BooleanField(default=True)
     ended_reason = models.CharField(max_length=500, blank=True)
 

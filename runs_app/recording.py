@@ -5,7 +5,7 @@ Every change is a conditional UPDATE, so two workers cannot both win.
 
 import uuid
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -70,19 +70,31 @@ class StepOutcome:
 
 
 @transaction.atomic
-def claim_ready_step(worker: Worker, queue: str) -> StepAttempt | None:
+def claim_ready_step(
+    worker: Worker,
+    queue: str,
+    passing_over: Collection[uuid.UUID] = (),
+    check: Callable[[PipelineRun], None] | None = None,
+) -> StepAttempt | None:
     """Take the most urgent ready step of a queue for this worker: the one place where a step is claimed.
 
-    A worker that was declared dead gets none. Holding a step, this waits for no run: whoever holds a run's row may
-    wait for its steps.
+    Not one of the deployments to be passed over. What `check` raises about its run undoes the claim as if it had never
+    been. A worker that was declared dead gets none. Holding a step, this waits for no run: whoever holds a run's row
+    may wait for its steps.
     """
     now = timezone.now()
     claimed = statements.claim_step(
-        worker_id=worker.pk, queue=queue, now=now, most=settings.QUEUE_LIMITS.get(queue)
+        worker_id=worker.pk,
+        queue=queue,
+        now=now,
+        most=settings.QUEUE_LIMITS.get(queue),
+        passing_over=passing_over,
     )
     if claimed is None:
         return None
     run = run_of(claimed.run_id)
+    if check is not None:
+        check(run)
     step = StepRun(
         id=claimed.id,
         run=run,
@@ -159,18 +171,15 @@ def show_metadata(attempt: StepAttempt, noted: Noted) -> None:
     held.update(metadata=noted)
 
 
-def explain(attempt: StepAttempt, sentence: str) -> None:
-    """Say what a running attempt waits for, as long as it holds its step; an empty sentence: for nothing any more."""
-    held = StepRun.objects.filter(pk=attempt.step_id, attempt=attempt.number, status=ExecutionStatus.RUNNING)
-    held.update(status_reason=sentence[:2000], updated=timezone.now())
-
-
-def note_once(run_id: uuid.UUID, sentence: str, beginning: str = "") -> None:
-    """A line of the ledger that many steps would write, unless one that begins so is there."""
-    if not RunEvent.objects.filter(
-        run_id=run_id, sentence__startswith=(beginning or sentence)[:2000]
-    ).exists():
-        RunEvent.objects.create(run_id=run_id, sentence=sentence[:2000])
+def note_once(run_ids: Collection[uuid.UUID], sentence: str, beginning: str = "") -> None:
+    """A line that many steps or workers would write into the ledgers of these runs, where none is that begins so."""
+    if not run_ids:
+        return
+    alike = RunEvent.objects.filter(run_id__in=run_ids, sentence__startswith=(beginning or sentence)[:2000])
+    told = set(alike.values_list("run_id", flat=True))
+    RunEvent.objects.bulk_create(
+        RunEvent(run_id=run_id, sentence=sentence[:2000]) for run_id in run_ids if run_id not in told
+    )
 
 
 def attempts_to_stop(worker: Worker) -> list[Any]:
