@@ -13,8 +13,8 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
-from django.db.models.functions import Coalesce
+from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models.functions import Cast, Coalesce
 from django.utils import timezone
 
 from runs_app import caching, limits, metadata, statements
@@ -25,6 +25,7 @@ from runs_app.plans import may_retry, plan_of, run_of
 from runs_app.querysets import HEAVY
 from runs_app.statements import ReadyStep
 from zenweb.config.spec import YEAR
+from zenweb.entity import JSONField
 from zenweb.enums import OPEN_STATUSES, ConcurrencyPolicy, ExecutionMode, ExecutionStatus
 from zenweb.execution.metadata import Noted
 from zenweb.execution.protocol import StepException, StoredArtifact
@@ -342,11 +343,17 @@ def keep_from_original(
     original: str,
     now: datetime,
 ) -> list[ReadyStep]:
-    """End the steps that a repair does not run again, with the original's outputs; the steps that are ready now."""
+    """End the steps that a repair does not run again, with what the original's gave out and noted.
+
+    Returns the steps that are ready now.
+    """
     if not kept:
         return []
     reason = f"It was not run again: these are its outputs from run {original}, which this run repairs."
     ready = _end_as_cached(run, kept, outputs, reason, now)
+    former = StepRun.objects.filter(run=run.original_id, name=OuterRef("name")).order_by()
+    noted = Cast(Subquery(former.values("metadata")), JSONField())  # PostgreSQL reads JSON as text
+    StepRun.objects.filter(run=run, status=ExecutionStatus.CACHED).update(metadata=noted)
     _note_ended(run, "Kept", [step.name for step in kept], now)
     return ready
 
