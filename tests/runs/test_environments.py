@@ -206,9 +206,14 @@ def test_while_it_is_made_the_run_says_so_the_worker_lives_and_stop_ends_it(
 
 
 def test_a_step_that_waits_for_its_environment_keeps_no_slot_from_others(
-    slow: RunTemplate, template: RunTemplate, alice: User, worker: StepWorker, tmp_path: Path
+    slow: RunTemplate,
+    make: Callable[[str], RunTemplate],
+    template: RunTemplate,
+    alice: User,
+    worker: StepWorker,
+    tmp_path: Path,
 ) -> None:
-    waiting = [launch(slow, alice) for _ in range(2)]
+    waiting = [launch(needy, alice) for needy in (slow, slow, make("slow_twin_pipeline"))]
     assert worker.run_ready_steps("default") == 0
     wait_for((tmp_path / "builds").exists, 60)
     other = launch(template, alice)
