@@ -15,20 +15,24 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connections
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from runs_app import recording
+from runs_app.environment_folders import EnvironmentFolders
 from runs_app.models import Environment, PipelineRun, StepRun
 from runs_app.plans import plan_of
 from runs_app.sdk_wheel import sdk_wheel
+from templates_app.models import PipelineDeployment
 from zenweb.enums import EnvironmentStatus
 from zenweb.execution.environment_builder import FAILED, READY, TAIL, BuildOrders, remove_unfinished
 from zenweb.execution.protocol import StepException
@@ -36,6 +40,8 @@ from zenweb.execution.protocol import StepException
 logger = logging.getLogger(__name__)
 MOST_BUILDS = 2  # at once: they share the machine with the steps
 MOST_TOLD = 200  # runs that are told at once what they wait for
+PRUNED_EVERY = 60.0  # seconds between two looks for environments that nobody uses
+MOST_REMOVED = 1  # environments at once
 MOST_NAMES = 5
 SHOWN_LINES, SHOWN_CHARACTERS = 12, 1_400
 CREDENTIALS = re.compile(
@@ -253,7 +259,10 @@ class Environments:
         self._making: dict[str, Making] = {}
         self._failures: dict[str, tuple[EnvironmentFailed, Collection[uuid.UUID]]] = {}
         self._is_over = False
-        remove_unfinished(Path(settings.DATA_DIR, "environments"))
+        self._root = Path(settings.DATA_DIR, "environments")
+        self._folders = EnvironmentFolders(self._root)
+        self._prune_next = time.monotonic() + PRUNED_EVERY
+        remove_unfinished(self._root)
 
     def check(self, run: PipelineRun) -> None:
         """Whether a step of this run may be claimed, told without asking the database. Raises NotThereYet.
@@ -293,7 +302,7 @@ class Environments:
         if not requirements:
             return Path(sys.executable)
         recipe = recipe_of(tuple(requirements))
-        while not recipe.folder.exists():
+        while not self._folders.hold(recipe.hash):
             if run is not None and (failure := self._failure_for(recipe, run.pk)) is not None:
                 raise failure
             self._have_made(recipe, run).end.result()
@@ -306,6 +315,20 @@ class Environments:
             runs = list(making.runs)
             if runs and not PipelineRun.objects.filter(pk__in=runs, stop_requested_at=None).exists():
                 making.stop()
+
+    def tidy_up(self, in_use: Collection[Path]) -> None:
+        """Keep what the warm parents with these interpreters use; now and then remove what nobody used for long."""
+        if time.monotonic() < self._prune_next or self._is_over:
+            return
+        self._prune_next = time.monotonic() + PRUNED_EVERY
+        folders = {python.parent.parent for python in in_use}
+        used = self._folders.renew([folder.name for folder in folders if folder.parent == self._root])
+        with suppress(RuntimeError):  # it is over
+            self._makers.submit(self._prune, used)
+
+    def close(self) -> None:
+        """Nothing of this worker runs in any of them now."""
+        self._folders.close()
 
     def interrupt(self) -> None:
         """Stop what is being made, and make nothing any more."""
@@ -360,6 +383,24 @@ class Environments:
         if not self._is_over:
             self._look_again()
 
+    def _prune(self, used: Collection[str]) -> None:
+        """A little at a time: whoever removes one keeps another waiting that is to be made."""
+        now = timezone.now()
+        try:
+            Environment.objects.filter(hash__in=used).update(used_at=now)
+            if (kept := settings.KEEP_ENVIRONMENTS) is None:
+                return
+            unused = self._folders.unused_for(kept)
+            wanted = wanted_by_open_runs() if unused else set()
+            removed = (name for name in unused if name not in wanted and self._folders.remove(name))
+            for name in islice(removed, MOST_REMOVED):
+                logger.info("Environment %s was removed: nobody used it for %d days.", name, kept.days)
+            Environment.objects.filter(used_at__lt=now - kept).delete()
+        except (DatabaseError, OSError):
+            logger.warning("Environments that nobody uses could not be looked for.", exc_info=True)
+        finally:
+            connections.close_all()
+
     def _failure_for(self, recipe: Recipe, run_id: uuid.UUID) -> EnvironmentFailed | None:
         failure, runs = self._failures.get(recipe.hash, (None, ()))
         return failure if run_id in runs else None
@@ -372,7 +413,16 @@ class Environments:
         return set(untold.values_list("run_id", flat=True).distinct()[:MOST_TOLD])
 
 
+def wanted_by_open_runs() -> set[str]:
+    """The environments, as this machine makes them, of all runs that have not ended."""
+    unfinished = PipelineRun.objects.unfinished().filter(deployment=OuterRef("pk"))
+    deployments = PipelineDeployment.objects.filter(Exists(unfinished))
+    wanted = {tuple(requirements) for requirements in deployments.values_list("requirements", flat=True)}
+    return {recipe_of(requirements).hash for requirements in wanted if requirements}
+
+
 def _write(recipe: Recipe, **facts: Any) -> None:
+    facts["used_at"] = timezone.now()
     Environment.objects.update_or_create(
         hash=recipe.hash,
         defaults=facts,

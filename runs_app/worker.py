@@ -315,6 +315,7 @@ class StepWorker:
         self._give_back_strays()
         self.parents.tidy_up()
         self.environments.tend()
+        self.environments.tidy_up({parent.key.python for parent in self.parents.all()})
         self._housekeeper.tidy_up(self.row, self.queues)
         self._help_itself()
         for deployment_id in self._housekeeper.newly_registered(self.queues):
@@ -359,6 +360,7 @@ class StepWorker:
         # In this order: nobody may start a step again while what runs here still lives.
         self.lease.until = 0.0
         self.parents.end_all()
+        self.environments.close()
         recording.bury_worker(self.row, "was shut down", most_deaths=None)
         shutil.rmtree(_folder(f"scratch/{os.getpid()}"), ignore_errors=True)
         for thread in (self._heart, self._schedules):
