@@ -31,7 +31,7 @@ from zenweb.exceptions import DoesNotExist, ValidationFailed, ZenWebError
 
 PAGE_SIZE = 25
 RECENT = 5
-SCHEDULES = 8
+SCHEDULES = 5
 LEDGER, LEDGER_OPEN = 200, 12
 STOP_POLLING = 286  # htmx's own status
 HIDDEN = "••••••"
