@@ -100,7 +100,7 @@ class EnvironmentFolders:
     def _open(self, name: str) -> IO[str] | None:
         try:
             return (self._root / f".{name}.used").open("a")
-        except FileNotFoundError:  # there are none at all yet
+        except (FileNotFoundError, NotADirectoryError):  # there are none at all yet
             return None
 
     def _let_go(self, name: str) -> None:
