@@ -160,6 +160,15 @@ class WorkerAdmin(ReadOnlyAdmin):
 
 @admin.register(Environment)
 class EnvironmentAdmin(ReadOnlyAdmin):
-    list_display = ("hash", "status", "requirements", "python_version", "platform", "made_at", "seconds")
+    list_display = (
+        "hash",
+        "status",
+        "requirements",
+        "python_version",
+        "platform",
+        "made_at",
+        "seconds",
+        "used_at",
+    )
     list_filter = ("status",)
     search_fields = ("hash", "requirements")

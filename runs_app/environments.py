@@ -1,4 +1,4 @@
-"""Environments of pipelines with requirements: made once per machine, while the steps that need them wait here."""
+"""Environments of pipelines with requirements: made once per machine, while the steps that need them wait unclaimed."""
 
 import hashlib
 import json
@@ -9,30 +9,39 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connections
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from runs_app import recording
-from runs_app.models import Environment, StepAttempt
+from runs_app.environment_folders import EnvironmentFolders
+from runs_app.models import Environment, PipelineRun, StepRun
+from runs_app.plans import plan_of
 from runs_app.sdk_wheel import sdk_wheel
+from templates_app.models import PipelineDeployment
 from zenweb.enums import EnvironmentStatus
 from zenweb.execution.environment_builder import FAILED, READY, TAIL, BuildOrders, remove_unfinished
 from zenweb.execution.protocol import StepException
 
 logger = logging.getLogger(__name__)
-EXPLAINED_EVERY = 1.0  # seconds
+MOST_BUILDS = 2  # at once: they share the machine with the steps
+MOST_TOLD = 200  # runs that are told at once what they wait for
+PRUNED_EVERY = 60.0  # seconds between two looks for environments that nobody uses
+MOST_REMOVED = 1  # environments at once
 MOST_NAMES = 5
 SHOWN_LINES, SHOWN_CHARACTERS = 12, 1_400
 CREDENTIALS = re.compile(
@@ -51,7 +60,15 @@ class EnvironmentFailed(Exception):
 
 
 class BuildStopped(Exception):
-    """The run was stopped, or the worker shut down, while the environment was being made."""
+    """All runs that waited for the environment were stopped, or the worker shut down, while it was being made."""
+
+
+class NotThereYet(Exception):
+    """The environment has still to be made; steps that need it wait where they are, in the database."""
+
+    def __init__(self, run: PipelineRun) -> None:
+        super().__init__(run.name)
+        self.run = run
 
 
 @dataclass(frozen=True)
@@ -94,6 +111,12 @@ class Recipe:
         )
 
 
+@lru_cache(maxsize=128)
+def recipe_of(requirements: tuple[str, ...]) -> Recipe:
+    """Every step asks for it twice, and hashing takes a while."""
+    return Recipe(requirements)
+
+
 class Build:
     """A running process that makes an environment, as its worker sees it."""
 
@@ -109,8 +132,8 @@ class Build:
             start_new_session=True,
         )
 
-    def stop(self, grace: timedelta | None = None) -> None:
-        """Have it end all that it started, and itself; `grace` is for steps, an installer needs none."""
+    def stop(self) -> None:
+        """Have it end all that it started, and itself."""
         self.was_stopped = True
         self._hang_up()
 
@@ -141,109 +164,276 @@ class Build:
             self.process.stdout.close()
 
 
-class Environments:
-    """The environments that one worker has use for. `running` is where the worker finds what it may have to stop."""
+class Making:
+    """One environment that this worker makes, with those who wait for it."""
 
-    def __init__(self, running: MutableMapping[uuid.UUID, Any]) -> None:
-        self._running = running
-        self._is_over = False
-        remove_unfinished(Path(settings.DATA_DIR, "environments"))
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.deployments: set[uuid.UUID] = set()
+        """Whose steps are passed over meanwhile; the runs that were told what they wait for:"""
+        self.runs: set[uuid.UUID] = set()
+        self.line = ""
+        """The installer's latest."""
+        self.end: Future[None]
+        self._build: Build | None = None
+        self._is_unwanted = False
+        self._lock = threading.Lock()
 
-    def python_for(self, requirements: Sequence[str], attempt: StepAttempt | None) -> Path:
-        """The interpreter for a pipeline with these requirements. Makes its environment unless it is there, and tells
-        the attempt's step and run about it. Raises EnvironmentFailed, BuildStopped.
-        """
-        if not requirements:
-            return Path(sys.executable)
-        recipe = Recipe(tuple(requirements))
-        if not recipe.folder.exists():
-            self._make(recipe, Progress(recipe, attempt))
-        return recipe.python
+    @property
+    def has_begun(self) -> bool:
+        return self._build is not None
 
-    def interrupt(self) -> None:
-        """Stop what is being made, and make nothing any more."""
-        self._is_over = True
-        for build in [running for running in list(self._running.values()) if isinstance(running, Build)]:
-            build.stop()
+    @property
+    def sentence(self) -> str:
+        if not self.has_begun:
+            return f"Environment {self.recipe.words} will be made after others that are being made."
+        said = f": {self.line[:200]}" if self.line else "."
+        return f"Environment {self.recipe.words} is being made{said}"
 
-    def _make(self, recipe: Recipe, progress: "Progress") -> None:
-        key = progress.attempt.pk if progress.attempt else uuid.uuid4()
-        progress.begins()
-        build = self._running[key] = Build(recipe)
-        try:
-            if self._is_over:
-                build.stop()
-            code = build.watch(progress.goes_on)
-        finally:
-            del self._running[key]
-        progress.ended(code, build.tail)
+    def stop(self) -> None:
+        with self._lock:
+            self._is_unwanted = True
+            if self._build is not None:
+                self._build.stop()
+
+    def make(self) -> None:
+        """Raises EnvironmentFailed, BuildStopped."""
+        started = time.monotonic()
+        build = self._begin()
+        with _telling():
+            self._note_beginning()
+        code = build.watch(self._listen)
+        with _telling():
+            self._note_end(code, "\n".join(build.tail), time.monotonic() - started)
         if code == READY:
             return
         if build.was_stopped and code != FAILED:
             raise BuildStopped
-        raise _failure(recipe, code, build.tail)
+        raise _failure(self.recipe, code, build.tail)
+
+    def tell(self, runs: Collection[uuid.UUID]) -> None:
+        """Write into the ledgers of these runs that they wait for it."""
+        self.runs.update(runs)
+        recording.note_once(runs, f"Environment {self.recipe.words} is being made.")
+
+    def _begin(self) -> Build:
+        with self._lock:
+            if self._is_unwanted:
+                raise BuildStopped
+            self._build = Build(self.recipe)
+            return self._build
+
+    def _listen(self, line: str) -> None:
+        self.line = line.strip() or self.line
+
+    def _note_beginning(self) -> None:
+        # The row is every machine's: that this one has still to make it takes nothing from those that have it.
+        if not Environment.objects.filter(hash=self.recipe.hash, status=EnvironmentStatus.READY).exists():
+            _write(self.recipe, status=EnvironmentStatus.MAKING, log_tail="", made_at=None, seconds=None)
+        self.tell(list(self.runs))
+
+    def _note_end(self, code: int, log: str, seconds: float) -> None:
+        if code != READY:
+            if log:  # else it was interrupted, which says nothing about the environment
+                _write(self.recipe, status=EnvironmentStatus.FAILED, log_tail=log)
+            return
+        made = {"made_at": timezone.now(), "seconds": round(seconds, 1)}
+        _write(self.recipe, status=EnvironmentStatus.READY, log_tail=log, **made)
+        beginning = f"Environment {self.recipe.hash} was made in"
+        recording.note_once(list(self.runs), f"{beginning} {seconds:.0f} s.", beginning)
 
 
-class Progress:
-    """Tells people how the making of an environment goes: in its row, at the step, in the run's ledger.
+class Environments:
+    """The environments that one worker has use for: there, being made, or not to be had.
 
-    What cannot be told, because the database is away, ends no build.
+    Making one takes minutes and no slot: steps that need it are not claimed before it is there, whoever has it may
+    take them meanwhile. `look_again` is called when steps that were passed over can be run, or fail.
     """
 
-    def __init__(self, recipe: Recipe, attempt: StepAttempt | None) -> None:
-        self.recipe, self.attempt = recipe, attempt
-        self._started = self._explained = time.monotonic()
+    def __init__(self, queues: Collection[str], look_again: Callable[[], None]) -> None:
+        self._queues, self._look_again = queues, look_again
+        self._makers = ThreadPoolExecutor(MOST_BUILDS, thread_name_prefix="environments")
+        self._lock = threading.Lock()
+        self._recipes: dict[uuid.UUID, Recipe | None] = {}
+        """What deployments need, as far as they were looked at."""
+        self._making: dict[str, Making] = {}
+        self._failures: dict[str, tuple[EnvironmentFailed, Collection[uuid.UUID]]] = {}
+        self._is_over = False
+        self._root = Path(settings.DATA_DIR, "environments")
+        self._folders = EnvironmentFolders(self._root)
+        self._prune_next = time.monotonic() + PRUNED_EVERY
+        remove_unfinished(self._root)
 
-    def begins(self) -> None:
-        sentence = f"Environment {self.recipe.words} is being made."
-        with _telling():
-            # The row is every machine's: that this one has still to make it takes nothing from those that have it.
-            if not Environment.objects.filter(hash=self.recipe.hash, status=EnvironmentStatus.READY).exists():
-                self._write(status=EnvironmentStatus.MAKING, log_tail="", made_at=None, seconds=None)
-            self._note(sentence)
-            self._explain(sentence)
+    def check(self, run: PipelineRun) -> None:
+        """Whether a step of this run may be claimed, told without asking the database. Raises NotThereYet.
 
-    def goes_on(self, line: str) -> None:
-        if line and time.monotonic() - self._explained >= EXPLAINED_EVERY:
-            self._explained = time.monotonic()
-            with _telling():
-                self._explain(f"Environment {self.recipe.words} is being made: {line.strip()[:200]}")
+        It may also be claimed to fail: if the environment that the run waited for cannot be made.
+        """
+        if run.deployment_id not in self._recipes:
+            raise NotThereYet(run)  # perhaps: it has to be looked at first
+        recipe = self._recipes[run.deployment_id]
+        if recipe and not recipe.folder.exists() and self._failure_for(recipe, run.pk) is None:
+            raise NotThereYet(run)
 
-    def ended(self, code: int, tail: Sequence[str]) -> None:
-        seconds = time.monotonic() - self._started
-        log = "\n".join(tail)
-        with _telling():
-            if code != READY:
-                if log:  # else it was interrupted, which says nothing about the environment
-                    self._write(status=EnvironmentStatus.FAILED, log_tail=log)
+    def see_to(self, run: PipelineRun) -> None:
+        """Have made what the run needs and is not there; raises BuildStopped when it is too late for that."""
+        requirements = plan_of(run.deployment_id).requirements
+        recipe = self._recipes[run.deployment_id] = recipe_of(requirements) if requirements else None
+        if recipe and not recipe.folder.exists() and self._failure_for(recipe, run.pk) is None:
+            self._have_made(recipe, run)
+
+    def passed_over(self) -> list[uuid.UUID]:
+        """Deployments whose steps cannot be run yet."""
+        if not self._making:
+            return []
+        with self._lock:
+            return [deployment for making in self._making.values() for deployment in making.deployments]
+
+    def told(self) -> dict[str, str]:
+        """By deployment, what its steps wait for."""
+        with self._lock:
+            return {str(pk): making.sentence for making in self._making.values() for pk in making.deployments}
+
+    def python_for(self, requirements: Sequence[str], run: PipelineRun | None = None) -> Path:
+        """The interpreter for a pipeline with these requirements; waits here while its environment is not there.
+
+        Raises EnvironmentFailed, BuildStopped.
+        """
+        if not requirements:
+            return Path(sys.executable)
+        recipe = recipe_of(tuple(requirements))
+        while not self._folders.hold(recipe.hash):
+            if run is not None and (failure := self._failure_for(recipe, run.pk)) is not None:
+                raise failure
+            self._have_made(recipe, run).end.result()
+        return recipe.python
+
+    def tend(self) -> None:
+        """Tell those who came to wait for what is being made, and stop making what only stopped runs waited for."""
+        for making in [making for making in list(self._making.values()) if making.has_begun]:
+            making.tell(self._waiting_for(making))
+            runs = list(making.runs)
+            if runs and not PipelineRun.objects.filter(pk__in=runs, stop_requested_at=None).exists():
+                making.stop()
+
+    def tidy_up(self, in_use: Collection[Path]) -> None:
+        """Keep what the warm parents with these interpreters use; now and then remove what nobody used for long."""
+        if time.monotonic() < self._prune_next or self._is_over:
+            return
+        self._prune_next = time.monotonic() + PRUNED_EVERY
+        folders = {python.parent.parent for python in in_use}
+        used = self._folders.renew([folder.name for folder in folders if folder.parent == self._root])
+        with suppress(RuntimeError):  # it is over
+            self._makers.submit(self._prune, used)
+
+    def close(self) -> None:
+        """Nothing of this worker runs in any of them now."""
+        self._folders.close()
+
+    def interrupt(self) -> None:
+        """Stop what is being made, and make nothing any more."""
+        with self._lock:
+            self._is_over = True
+            everything = list(self._making.values())
+        for making in everything:
+            making.stop()
+        self._makers.shutdown(wait=False)
+
+    def _have_made(self, recipe: Recipe, run: PipelineRun | None) -> Making:
+        """The one making of this environment that goes on here; raises BuildStopped when it is too late for one."""
+        with self._lock:
+            if self._is_over:
+                raise BuildStopped
+            making = self._making.get(recipe.hash) or Making(recipe)
+            if run is not None:
+                making.deployments.add(run.deployment_id)
+            if recipe.hash not in self._making:
+                making.runs.update([run.pk] if run else [])  # whoever comes later is found by `tend`
+                self._failures.pop(recipe.hash, None)
+                self._making[recipe.hash] = making
+                making.end = self._makers.submit(self._make, making)
+            return making
+
+    def _make(self, making: Making) -> None:
+        failure = None
+        try:
+            making.make()
+        except BuildStopped:
+            raise
+        except EnvironmentFailed as error:
+            failure = error
+            raise
+        except Exception as error:
+            logger.exception("Environment %s could not be made.", making.recipe.hash)
+            failure = _failed(making.recipe, f"The worker could not see to it: {error}", "")
+            raise failure from error
+        finally:
+            self._has_ended(making, failure)
+            connections.close_all()
+
+    def _has_ended(self, making: Making, failure: EnvironmentFailed | None) -> None:
+        waiting = set[uuid.UUID]()
+        if failure is not None:
+            with _telling():  # it is the answer to all that wait; who comes later tries again
+                waiting = self._waiting_for(making)
+        with self._lock:
+            if failure is not None:
+                self._failures[making.recipe.hash] = (failure, waiting | making.runs)
+            del self._making[making.recipe.hash]
+        if not self._is_over:
+            self._look_again()
+
+    def _prune(self, used: Collection[str]) -> None:
+        """A little at a time: whoever removes one keeps another waiting that is to be made."""
+        now = timezone.now()
+        try:
+            Environment.objects.filter(hash__in=used).update(used_at=now)
+            if (kept := settings.KEEP_ENVIRONMENTS) is None:
                 return
-            made = {"made_at": timezone.now(), "seconds": round(seconds, 1)}
-            self._write(status=EnvironmentStatus.READY, log_tail=log, **made)
-            beginning = f"Environment {self.recipe.hash} was made in"
-            self._note(f"{beginning} {seconds:.0f} s.", beginning)
-            self._explain("")
+            unused = self._folders.unused_for(kept)
+            wanted = wanted_by_open_runs() if unused else set()
+            removed = (name for name in unused if name not in wanted and self._folders.remove(name))
+            for name in islice(removed, MOST_REMOVED):
+                logger.info("Environment %s was removed: nobody used it for %d days.", name, kept.days)
+            Environment.objects.filter(used_at__lt=now - kept).delete()
+        except (DatabaseError, OSError):
+            logger.warning("Environments that nobody uses could not be looked for.", exc_info=True)
+        finally:
+            connections.close_all()
 
-    def _note(self, sentence: str, beginning: str = "") -> None:
-        if self.attempt:
-            recording.note_once(self.attempt.step.run_id, sentence, beginning)
+    def _failure_for(self, recipe: Recipe, run_id: uuid.UUID) -> EnvironmentFailed | None:
+        failure, runs = self._failures.get(recipe.hash, (None, ()))
+        return failure if run_id in runs else None
 
-    def _explain(self, sentence: str) -> None:
-        if self.attempt:
-            recording.explain(self.attempt, sentence)
+    def _waiting_for(self, making: Making) -> set[uuid.UUID]:
+        """Runs with steps that are passed over, beside those that are known to have some."""
+        ready = StepRun.objects.filter(ready_at__isnull=False, queue__in=self._queues)
+        waiting = ready.filter(run__deployment_id__in=list(making.deployments))
+        untold = waiting.exclude(run_id__in=list(making.runs)).order_by()
+        return set(untold.values_list("run_id", flat=True).distinct()[:MOST_TOLD])
 
-    def _write(self, **facts: Any) -> None:
-        recipe = self.recipe
-        Environment.objects.update_or_create(
-            hash=recipe.hash,
-            defaults=facts,
-            create_defaults={
-                "requirements": list(recipe.requirements),
-                "python_version": platform.python_version(),
-                "sdk_version": sdk_wheel().version,
-                "platform": sysconfig.get_platform(),
-                **facts,
-            },
-        )
+
+def wanted_by_open_runs() -> set[str]:
+    """The environments, as this machine makes them, of all runs that have not ended."""
+    unfinished = PipelineRun.objects.unfinished().filter(deployment=OuterRef("pk"))
+    deployments = PipelineDeployment.objects.filter(Exists(unfinished))
+    wanted = {tuple(requirements) for requirements in deployments.values_list("requirements", flat=True)}
+    return {recipe_of(requirements).hash for requirements in wanted if requirements}
+
+
+def _write(recipe: Recipe, **facts: Any) -> None:
+    facts["used_at"] = timezone.now()
+    Environment.objects.update_or_create(
+        hash=recipe.hash,
+        defaults=facts,
+        create_defaults={
+            "requirements": list(recipe.requirements),
+            "python_version": platform.python_version(),
+            "sdk_version": sdk_wheel().version,
+            "platform": sysconfig.get_platform(),
+            **facts,
+        },
+    )
 
 
 @contextmanager
@@ -260,6 +450,9 @@ def _failure(recipe: Recipe, code: int, tail: Sequence[str]) -> EnvironmentFaile
     lines = [line for line in tail if line and not line.startswith(CHATTER)]
     shown = "\n".join(lines[-SHOWN_LINES:])[-SHOWN_CHARACTERS:]
     said = f"The installer's last lines:\n{shown}" if shown else f"Its installer ended with {code}, silently."
+    return _failed(recipe, said, "\n".join(tail))
+
+
+def _failed(recipe: Recipe, said: str, log: str) -> EnvironmentFailed:
     message = f"Environment {recipe.words} cannot be made.\n{said}"
-    exception = StepException(type="EnvironmentFailed", message=message, traceback="")
-    return EnvironmentFailed(exception, "\n".join(tail))
+    return EnvironmentFailed(StepException(type="EnvironmentFailed", message=message, traceback=""), log)

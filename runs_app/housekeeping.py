@@ -17,11 +17,12 @@ from runs_app import recording, waiting
 from runs_app.dispatch import wake_workers
 from runs_app.models import PipelineRun, StepRun, Worker
 from runs_app.observation import Observer
-from runs_app.schedules import fire_due_schedules
+from runs_app.schedules import fire_due_schedules, forget_old_firings
 from templates_app.models import RunTemplateVersion
 
 logger = logging.getLogger(__name__)
 INTERVAL = 1.0  # seconds
+FORGOTTEN_EVERY = 60.0  # seconds
 UNHEARD = 4.0  # seconds of ringing after which a worker looks by itself
 
 
@@ -107,12 +108,18 @@ class Stopwatch:
 def keep_schedules(over: threading.Event) -> None:
     """Fire schedules when their time has come, and let runs go on for which there is room, until the worker is over.
 
+    Now and then forget times of schedules that are long past.
+
     In a thread of its own: launching many runs may take longer than a heartbeat can wait.
     """
+    forget_next = 0.0
     while not over.wait(INTERVAL):
         try:
             fire_due_schedules()
             recording.admit_forgotten()
+            if time.monotonic() >= forget_next:
+                forget_next = time.monotonic() + FORGOTTEN_EVERY
+                forget_old_firings()
         except DatabaseError:
             logger.warning("The database does not answer; schedules wait.", exc_info=True)
             connections.close_all()

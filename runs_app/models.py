@@ -423,6 +423,16 @@ class ScheduleFiring(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["schedule", "nominal_time"], name="schedule_fires_once_per_time")
         ]
+        indexes: ClassVar = [
+            # The newest of each kind is shown with its schedule, however many others there are.
+            models.Index(
+                fields=["schedule", "-nominal_time"], condition=Q(run__isnull=False), name="firing_made"
+            ),
+            models.Index(
+                fields=["schedule", "-nominal_time"], condition=~Q(refusal=""), name="firing_refused"
+            ),
+            models.Index(fields=["nominal_time"], condition=Q(run__isnull=True), name="firing_without_run"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.nominal_time:%Y-%m-%d %H:%M} UTC"
@@ -437,6 +447,9 @@ class Worker(Entity):
     queues = JSONField(default=list)
     slots = models.PositiveIntegerField(default=1)
     beat = models.PositiveBigIntegerField(default=0)
+    making = JSONField(
+        default=dict, help_text="By deployment, a sentence about the environment it waits for."
+    )
     is_alive = models.BooleanField(default=True)
     ended_reason = models.CharField(max_length=500, blank=True)
 
@@ -472,6 +485,9 @@ class Environment(Entity):
     log_tail = models.TextField(blank=True, help_text="The installer's last lines.")
     made_at = models.DateTimeField(null=True, blank=True)
     seconds = models.FloatField(null=True, blank=True, help_text="What making it took.")
+    used_at = models.DateTimeField(
+        default=timezone.now, help_text="When a machine used it last, to the minute."
+    )
 
     class Meta:
         ordering: ClassVar = ["-created"]

@@ -125,6 +125,10 @@ class ScheduleQuerySet(VisibleQuerySet):
         has_time = self.filter(is_paused=False, next_time__isnull=False)
         return has_time.filter(models.Q(next_time__lte=now) | models.Q(looked_ahead_at__gt=now + MOST_SKEW))
 
+    def coming_first(self) -> Self:
+        """What runs next comes first, what rests comes last."""
+        return self.order_by(models.F("next_time").asc(nulls_last=True), "name")
+
     def with_relations(self) -> Self:
         """All that is shown of it, with how it fired last."""
         firings = self.model._meta.get_field("firings").related_model.objects.filter(

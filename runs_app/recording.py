@@ -5,7 +5,7 @@ Every change is a conditional UPDATE, so two workers cannot both win.
 
 import uuid
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,7 +13,8 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, OuterRef, Subquery
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from runs_app import caching, limits, metadata, statements
@@ -24,6 +25,7 @@ from runs_app.plans import may_retry, plan_of, run_of
 from runs_app.querysets import HEAVY
 from runs_app.statements import ReadyStep, RunAtItsEnd
 from zenweb.config.spec import YEAR
+from zenweb.entity import JSONField
 from zenweb.enums import OPEN_STATUSES, ConcurrencyPolicy, ExecutionMode, ExecutionStatus
 from zenweb.execution.metadata import Noted
 from zenweb.execution.protocol import StepException, StoredArtifact
@@ -65,19 +67,31 @@ class StepOutcome:
 
 
 @transaction.atomic
-def claim_ready_step(worker: Worker, queue: str) -> StepAttempt | None:
+def claim_ready_step(
+    worker: Worker,
+    queue: str,
+    passing_over: Collection[uuid.UUID] = (),
+    check: Callable[[PipelineRun], None] | None = None,
+) -> StepAttempt | None:
     """Take the most urgent ready step of a queue for this worker: the one place where a step is claimed.
 
-    A worker that was declared dead gets none. Holding a step, this waits for no run: whoever holds a run's row may
-    wait for its steps.
+    Not one of the deployments to be passed over. What `check` raises about its run undoes the claim as if it had never
+    been. A worker that was declared dead gets none. Holding a step, this waits for no run: whoever holds a run's row
+    may wait for its steps.
     """
     now = timezone.now()
     claimed = statements.claim_step(
-        worker_id=worker.pk, queue=queue, now=now, most=settings.QUEUE_LIMITS.get(queue)
+        worker_id=worker.pk,
+        queue=queue,
+        now=now,
+        most=settings.QUEUE_LIMITS.get(queue),
+        passing_over=passing_over,
     )
     if claimed is None:
         return None
     run = run_of(claimed.run_id)
+    if check is not None:
+        check(run)
     step = StepRun(
         id=claimed.id,
         run=run,
@@ -151,18 +165,15 @@ def show_metadata(attempt: StepAttempt, noted: Noted) -> None:
     held.update(metadata=noted)
 
 
-def explain(attempt: StepAttempt, sentence: str) -> None:
-    """Say what a running attempt waits for, as long as it holds its step; an empty sentence: for nothing any more."""
-    held = StepRun.objects.filter(pk=attempt.step_id, attempt=attempt.number, status=ExecutionStatus.RUNNING)
-    held.update(status_reason=sentence[:2000], updated=timezone.now())
-
-
-def note_once(run_id: uuid.UUID, sentence: str, beginning: str = "") -> None:
-    """A line of the ledger that many steps would write, unless one that begins so is there."""
-    if not RunEvent.objects.filter(
-        run_id=run_id, sentence__startswith=(beginning or sentence)[:2000]
-    ).exists():
-        RunEvent.objects.note(run_id, sentence)
+def note_once(run_ids: Collection[uuid.UUID], sentence: str, beginning: str = "") -> None:
+    """A line that many steps or workers would write into the ledgers of these runs, where none is that begins so."""
+    if not run_ids:
+        return
+    alike = RunEvent.objects.filter(run_id__in=run_ids, sentence__startswith=(beginning or sentence)[:2000])
+    told = set(alike.values_list("run_id", flat=True))
+    RunEvent.objects.bulk_create(
+        RunEvent(run_id=run_id, sentence=sentence[:2000]) for run_id in run_ids if run_id not in told
+    )
 
 
 def attempts_to_stop(worker: Worker) -> list[uuid.UUID]:
@@ -322,11 +333,17 @@ def keep_from_original(
     original: str,
     now: datetime,
 ) -> list[ReadyStep]:
-    """End the steps that a repair does not run again, with the original's outputs; the steps that are ready now."""
+    """End the steps that a repair does not run again, with what the original's gave out and noted.
+
+    Returns the steps that are ready now.
+    """
     if not kept:
         return []
     reason = f"It was not run again: these are its outputs from run {original}, which this run repairs."
     ready = _end_as_cached(run, kept, outputs, reason, now)
+    former = StepRun.objects.filter(run=run.original_id, name=OuterRef("name")).order_by()
+    noted = Cast(Subquery(former.values("metadata")), JSONField())  # PostgreSQL reads JSON as text
+    StepRun.objects.filter(run=run, status=ExecutionStatus.CACHED).update(metadata=noted)
     _note_ended(run, "Kept", [step.name for step in kept], now)
     return ready
 

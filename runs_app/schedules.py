@@ -8,7 +8,9 @@ from functools import partial
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError, transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from runs_app import cron as times
@@ -28,6 +30,7 @@ NO_OWNER = "The account of its owner was deleted. Make the schedule again in the
 UNEXPECTED = "Something went wrong that nobody foresaw ({}). The log of the worker says more."
 REFUSAL_LIMIT = 2000  # characters
 ANOTHER_DAY = timedelta(hours=25)
+MOST_FORGOTTEN = 500  # at once
 Check = Callable[[], None]
 
 
@@ -196,6 +199,26 @@ def _give_up(schedule: Schedule, sentence: str) -> ScheduleFiring | None:
 def _note_refusal(firing: ScheduleFiring, sentence: str) -> None:
     firing.refusal = sentence[:REFUSAL_LIMIT]
     logger.warning("Schedule %s made no run: %s", firing.schedule.name, firing.refusal)
+
+
+# -- forgetting -------------------------------------------------------------------------------------------------------
+
+
+def forget_old_firings() -> int:
+    """Remove some of the times that made no run and are long past, oldest first; how many that were.
+
+    A time that made a run is remembered as long as the run, so that no clock can make it come again. The newest of a
+    schedule stays as well: it tells how the schedule does.
+    """
+    if settings.KEEP_FIRINGS is None:
+        return 0
+    later = ScheduleFiring.objects.filter(
+        schedule=OuterRef("schedule"), nominal_time__gt=OuterRef("nominal_time")
+    )
+    past = ScheduleFiring.objects.filter(run=None, nominal_time__lt=timezone.now() - settings.KEEP_FIRINGS)
+    forgotten = past.filter(Exists(later)).order_by("nominal_time").values_list("pk", flat=True)
+    # Asked for once more with the deletion: one may have been given its run since.
+    return int(past.filter(pk__in=list(forgotten[:MOST_FORGOTTEN])).delete()[0])
 
 
 # -- checking ---------------------------------------------------------------------------------------------------------

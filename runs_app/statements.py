@@ -7,7 +7,7 @@ caching.py, assignments.py and services.py use them; whatever happens less often
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -61,7 +61,7 @@ CLAIM = """
     WHERE id = (
         SELECT id FROM runs_app_steprun
         WHERE ready_at IS NOT NULL AND queue = %s
-            AND (delayed_until IS NULL OR delayed_until <= %s OR ready_at > %s)
+            AND (delayed_until IS NULL OR delayed_until <= %s OR ready_at > %s) {passing_over}
         ORDER BY priority DESC, ready_at, "index"
         LIMIT 1 {step_lock}
     ) AND EXISTS (SELECT 1 FROM runs_app_worker WHERE id = %s AND is_alive {worker_lock}) {limit}
@@ -74,6 +74,11 @@ HAS_PLACE = """AND (
         SELECT COUNT(*) FROM runs_app_steprun taken
         WHERE taken.queue = %s AND taken.worker_id IS NOT NULL AND taken.status IN ('running', 'stopping')
     ) < %s"""
+# What this worker cannot run yet is left to others.
+PASSING_OVER = """AND NOT EXISTS (
+            SELECT 1 FROM runs_app_pipelinerun run
+            WHERE run.id = runs_app_steprun.run_id AND run.deployment_id IN ({places})
+        )"""
 START_ATTEMPT = """
     INSERT INTO runs_app_stepattempt (id, created, updated, step_id, number, worker_id, status, reason,
         start_time, artifact_uri, log_uri, log_tail)
@@ -245,15 +250,29 @@ def attempts_to_stop(worker_id: uuid.UUID) -> list[uuid.UUID]:
 
 
 def claim_step(
-    *, worker_id: uuid.UUID, queue: str, now: datetime, most: int | None = None
+    *,
+    worker_id: uuid.UUID,
+    queue: str,
+    now: datetime,
+    most: int | None = None,
+    passing_over: Collection[uuid.UUID] = (),
 ) -> ClaimedStep | None:
-    """The most urgent ready step of the queue, for this worker; None also while `most` steps of the queue run."""
+    """The most urgent ready step of the queue, for this worker; None also while `most` steps of the queue run.
+
+    Steps of the deployments in `passing_over` stay where they are.
+    """
     if most is not None and connection.vendor == "postgresql":
         _execute(HOLD_QUEUE, f"zenweb queue {queue}")
     limit, limits = ("", ()) if most is None else (HAS_PLACE, (queue, most))
-    statement = CLAIM.format(step_lock=_lock("UPDATE SKIP LOCKED"), worker_lock=_lock("SHARE"), limit=limit)
+    others = list(map(_key, passing_over))
+    statement = CLAIM.format(
+        passing_over=PASSING_OVER.format(places=_places(others)) if others else "",
+        step_lock=_lock("UPDATE SKIP LOCKED"),
+        worker_lock=_lock("SHARE"),
+        limit=limit,
+    )
     worker, moment, skewed = _key(worker_id), _time(now), _time(now + MOST_SKEW)
-    rows = _execute(statement, worker, moment, moment, queue, moment, skewed, worker, *limits)
+    rows = _execute(statement, worker, moment, moment, queue, moment, skewed, *others, worker, *limits)
     if not rows:
         return None
     step_id, run_id, index, name, attempt, parameters, settings, downstream, failures, deaths, queue = rows[0]

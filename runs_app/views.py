@@ -31,6 +31,7 @@ from zenweb.exceptions import DoesNotExist, ValidationFailed, ZenWebError
 
 PAGE_SIZE = 25
 RECENT = 5
+SCHEDULES = 5
 LEDGER, LEDGER_OPEN = 200, 12
 STOP_POLLING = 286  # htmx's own status
 HIDDEN = "••••••"
@@ -63,7 +64,8 @@ def run_template(request: HttpRequest, template_id: UUID) -> HttpResponse:
         warm_up(template.version.deployment_id, template.version.deployment.stack.queue)
     recent = PipelineRun.objects.visible_to(request.user).filter(template=template).with_relations()[:RECENT]
     schedules = Schedule.objects.visible_to(request.user).filter(template=template).with_relations()
-    context = {"template": template, "form": form, "recent": recent, "schedules": schedules}
+    page = Paginator(schedules.coming_first(), SCHEDULES).get_page(request.GET.get("page"))
+    context = {"template": template, "form": form, "recent": recent, "schedules": page}
     is_refused = is_sent and not form.is_being_edited
     return render(request, "runs_app/run_template.html", context, status=422 if is_refused else 200)
 

@@ -1,4 +1,4 @@
-"""Why what waits does so, as it is when somebody looks: nobody serves its queue, or a limit is reached.
+"""Why what waits does so, as it is when somebody looks: no worker, none that is free, a limit that is reached.
 
 Nothing of this needs a worker to notice it, so it is told even when nothing but the web server runs. What is read
 for a page or an answer gets these reasons in place of the stored ones; only `recording.note_unserved` stores some.
@@ -6,10 +6,10 @@ for a page or an answer gets these reasons in place of the stored ones; only `re
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from django.conf import settings
 from django.db.models import Min
@@ -33,17 +33,27 @@ class Reason:
 
     since: datetime
     sentence: str
+    is_noted: bool = False
+    """In the ledger already, by whoever sees to it."""
+
+
+class Wait(NamedTuple):
+    """What is ready and not taken yet: in which queue, since when, and of which run."""
+
+    queue: str
+    since: datetime
+    run_id: uuid.UUID
 
 
 def explain(run: PipelineRun, steps: Sequence[StepRun]) -> list[Reason]:
-    """Have a run and its steps say what they wait for; all there is to say, once each."""
+    """Have a run and its steps say what they wait for; all there is to say that its ledger does not, once each."""
     found = _explain_steps(steps)
     if run.queued_at is not None and not run.is_finished:
         _explain_queued([run])
         return []  # its ledger says so already
     reasons = list({reason.sentence: reason for reason in found.values()}.values())
     _explain_run(run, reasons)
-    return reasons
+    return [reason for reason in reasons if not reason.is_noted]
 
 
 def explain_steps(steps: Sequence[StepRun]) -> None:
@@ -60,7 +70,7 @@ def explain_runs(runs: Sequence[PipelineRun]) -> None:
     ready = StepRun.objects.filter(run__in=unfinished, ready_at__lte=timezone.now() - PATIENCE)
     # However many steps these runs have: each queue is looked at once.
     waiting = ready.order_by().values_list("run_id", "queue").annotate(Min("ready_at"))
-    found = _reasons({(run_id, queue): (queue, since) for run_id, queue, since in waiting})
+    found = _reasons({(run_id, queue): Wait(queue, since, run_id) for run_id, queue, since in waiting})
     by_run: dict[uuid.UUID, list[Reason]] = {}
     for (run_id, _), reason in sorted(found.items(), key=lambda item: item[1].since):
         by_run.setdefault(run_id, []).append(reason)
@@ -91,7 +101,11 @@ def _explain_steps(steps: Iterable[StepRun]) -> dict[uuid.UUID, Reason]:
     ready = [step for step in steps if step.ready_at is not None]
     latest = timezone.now() - PATIENCE
     reasons = _reasons(
-        {step.id: (step.queue, step.ready_at) for step in ready if step.ready_at and step.ready_at <= latest}
+        {
+            step.id: Wait(step.queue, step.ready_at, step.run_id)
+            for step in ready
+            if step.ready_at and step.ready_at <= latest
+        }
     )
     for step in ready:
         told = reasons[step.id].sentence if step.id in reasons else ""
@@ -121,22 +135,21 @@ def _explain_queued(runs: Sequence[PipelineRun]) -> None:
             run.status_reason = f"It waits for its turn: {reason}"
 
 
-def _reasons(waiting: Mapping[Key, tuple[str, datetime]]) -> dict[Key, Reason]:
-    """For what waits in a queue since when, why it does so."""
-    by_queue = _by_queue({queue for queue, _ in waiting.values() if queue}) if waiting else {}
-    return {
-        key: Reason(max(since, by_queue[queue].since), by_queue[queue].sentence)
-        for key, (queue, since) in waiting.items()
-        if queue in by_queue
-    }
-
-
-def _by_queue(queues: set[str]) -> dict[str, Reason]:
-    """What the steps of these queues wait for; nothing where they only have to wait until a worker is free."""
-    served = {
-        queue for names in Worker.objects.seen_lately().values_list("queues", flat=True) for queue in names
-    }
-    return {**_unserved(queues - served), **_full(queues & served)}
+def _reasons(waiting: Mapping[Key, Wait]) -> dict[Key, Reason]:
+    """For what waits, why it does so; nothing where a worker is about to take it."""
+    if not waiting:
+        return {}
+    workers = list(Worker.objects.seen_lately())
+    queues = {wait.queue for wait in waiting.values() if wait.queue}
+    served = queues & {queue for worker in workers for queue in worker.queues}
+    stuck = {**_unserved(queues - served), **_full(served)}
+    unprepared = _unprepared(waiting.values(), workers)
+    busy = _busy(served - stuck.keys(), workers)
+    found = {}
+    for key, wait in waiting.items():
+        if reason := stuck.get(wait.queue) or unprepared.get(wait) or busy.get(wait.queue):
+            found[key] = replace(reason, since=max(wait.since, reason.since))
+    return found
 
 
 def _unserved(queues: set[str]) -> dict[str, Reason]:
@@ -166,6 +179,40 @@ def _full(queues: set[str]) -> dict[str, Reason]:
         for queue in limited
         if taken[queue] >= settings.QUEUE_LIMITS[queue]
     }
+
+
+def _unprepared(waiting: Collection[Wait], workers: Sequence[Worker]) -> dict[Wait, Reason]:
+    """What waits for an environment that a worker of its queue makes."""
+    made = {
+        (queue, deployment): sentence
+        for worker in workers
+        for deployment, sentence in worker.making.items()
+        for queue in worker.queues
+    }
+    if not made:
+        return {}
+    runs = PipelineRun.objects.filter(pk__in={wait.run_id for wait in waiting})
+    deployments = dict(runs.values_list("pk", "deployment_id"))
+    sentences = {wait: made.get((wait.queue, str(deployments.get(wait.run_id)))) for wait in waiting}
+    return {wait: Reason(NEVER, sentence, is_noted=True) for wait, sentence in sentences.items() if sentence}
+
+
+def _busy(queues: set[str], workers: Sequence[Worker]) -> dict[str, Reason]:
+    """Queues whose workers all have their hands full, perhaps with steps of other queues."""
+    if not queues:
+        return {}
+    running = StepRun.objects.running().filter(worker__in=workers)
+    taken = Counter(running.values_list("worker_id", flat=True))
+    found = {}
+    for queue in queues:
+        serving = [worker for worker in workers if queue in worker.queues]
+        if all(taken[worker.pk] >= worker.slots for worker in serving):
+            number = sum(taken[worker.pk] for worker in serving)
+            sentence = (
+                f"All workers of queue {queue} are busy: {_steps(number)} {'runs' if number == 1 else 'run'}."
+            )
+            found[queue] = Reason(NEVER, sentence)
+    return found
 
 
 def _steps(number: int) -> str:

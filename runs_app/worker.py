@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -23,7 +24,7 @@ from django.db.models.functions import Now
 from runs_app import housekeeping, recording
 from runs_app.assignments import assignment_for
 from runs_app.code_folders import CodeFolders
-from runs_app.environments import Build, BuildStopped, EnvironmentFailed, Environments
+from runs_app.environments import BuildStopped, EnvironmentFailed, Environments, NotThereYet
 from runs_app.models import StepAttempt, Worker
 from runs_app.plans import plan_of
 from runs_app.recording import StepOutcome
@@ -63,10 +64,10 @@ class StepWorker:
         self.name, self.queues, self.slots = name, sorted(queues), slots
         self.row, self.lease = self._register()
         self.in_hand: set[uuid.UUID] = set()
-        self.running: dict[uuid.UUID, AttemptProcess | Build] = {}
+        self.running: dict[uuid.UUID, AttemptProcess] = {}
         self._strays: set[uuid.UUID] = set()
         self._look_for_strays_at = 0.0
-        self.environments = Environments(self.running)
+        self.environments = Environments(self.queues, self._look_again)
         self.is_draining = False
         self.code = CodeFolders(_folder("code"))
         self.parents = WarmParents(
@@ -111,13 +112,31 @@ class StepWorker:
         try:
             while not self.is_draining:
                 row, lease = self._identity()
-                if not lease.is_held or (attempt := recording.claim_ready_step(row, queue)) is None:
+                if not lease.is_held or (attempt := self._claim(row, queue)) is None:
                     break
                 self._run(attempt, lease)
                 done += 1
         finally:
             self._free_slots.release()
         return done
+
+    def _claim(self, row: Worker, queue: str) -> StepAttempt | None:
+        """The next step that can be run here; steps whose environment is not there yet are passed over."""
+        while not self.is_draining:
+            others = self.environments.passed_over()
+            try:
+                return recording.claim_ready_step(row, queue, others, self.environments.check)
+            except NotThereYet as missing:
+                with suppress(BuildStopped):  # then this worker is draining
+                    self.environments.see_to(missing.run)
+        return None
+
+    def _look_again(self) -> None:
+        """Steps that were passed over can be run now: nobody rings for them."""
+        with suppress(RuntimeError):  # it is over
+            for queue in self.queues:
+                for _ in range(self.slots):
+                    self._own_hands.submit(self._run_unrung, queue)
 
     def _help_itself(self) -> None:
         """Run what was rung for in vain: the broker is away for long, or Celery has lost its connection unnoticed."""
@@ -149,11 +168,12 @@ class StepWorker:
         try:
             recording.note_that_it_runs(attempt.step)
             outcome = self._execute(attempt, lease)
-        except (GivenUp, BuildStopped) as ended:
+        except BuildStopped:  # its environment was removed after it was claimed, and is not made again
+            why = "was shut down" if self.is_draining else "made its environment no more"
+            self._insist(attempt, lambda: recording.give_back(attempt, f"worker {self.name} {why}", None))
+            return
+        except GivenUp:
             planned = self.is_draining
-            if isinstance(ended, BuildStopped) and not planned:
-                self._record(attempt, StepOutcome(was_stopped=True))
-                return
             why = "was shut down" if planned else "stood still for longer than its lease"
             most = None if planned else settings.MAX_WORKER_DEATHS
             self._insist(attempt, lambda: recording.give_back(attempt, f"worker {self.name} {why}", most))
@@ -192,7 +212,7 @@ class StepWorker:
         try:
             if reason := process.parent.instead_of_forking:
                 sentence = f"Steps of this run get processes that import the code themselves: {reason}."
-                _show(attempt, lambda it, told: recording.note_once(it.step.run_id, told), sentence)
+                _show(attempt, lambda it, told: recording.note_once([it.step.run_id], told), sentence)
             close_old_connections()  # a pooled one goes back: the step may take hours
             timeout = attempt.step.settings.get("timeout")
             return process.watch(
@@ -245,7 +265,7 @@ class StepWorker:
 
     def _parent_key(self, deployment_id: uuid.UUID, attempt: StepAttempt | None = None) -> ParentKey:
         plan = plan_of(deployment_id)
-        python = self.environments.python_for(plan.requirements, attempt)
+        python = self.environments.python_for(plan.requirements, attempt.step.run if attempt else None)
         asked = attempt.step.settings.get("process") if attempt else plan.process
         process = StepProcess(asked or settings.STEP_PROCESS)
         return ParentKey(self.code.folder_of(plan), plan.spec.source, python, process)
@@ -285,7 +305,8 @@ class StepWorker:
     def _live_on(self) -> None:
         # From before the beat, so that it ends before anybody can have waited for one lease after it.
         until = time.monotonic() + settings.PARENT_LEASE.total_seconds()
-        if not Worker.objects.filter(pk=self.row.pk, is_alive=True).update(beat=F("beat") + 1, updated=Now()):
+        news = {"updated": Now(), "making": self.environments.told()}
+        if not Worker.objects.filter(pk=self.row.pk, is_alive=True).update(beat=F("beat") + 1, **news):
             self._start_over()
             return
         self.lease.until = until
@@ -293,6 +314,8 @@ class StepWorker:
         self._stop_what_shall_end()
         self._give_back_strays()
         self.parents.tidy_up()
+        self.environments.tend()
+        self.environments.tidy_up({parent.key.python for parent in self.parents.all()})
         self._housekeeper.tidy_up(self.row, self.queues)
         self._help_itself()
         for deployment_id in self._housekeeper.newly_registered(self.queues):
@@ -337,6 +360,7 @@ class StepWorker:
         # In this order: nobody may start a step again while what runs here still lives.
         self.lease.until = 0.0
         self.parents.end_all()
+        self.environments.close()
         recording.bury_worker(self.row, "was shut down", most_deaths=None)
         shutil.rmtree(_folder(f"scratch/{os.getpid()}"), ignore_errors=True)
         for thread in (self._heart, self._schedules):

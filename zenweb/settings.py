@@ -34,6 +34,14 @@ def env_int(name: str, default: int) -> int:
         raise ImproperlyConfigured(f"{name} must be a whole number, not {value!r}.") from error
 
 
+def env_days(name: str, default: int) -> timedelta | None:
+    """None: for ever."""
+    days = env_int(name, default)
+    if not 0 <= days <= 36_500:
+        raise ImproperlyConfigured(f"{name} must be a number of days up to 36500, or 0 for ever, not {days}.")
+    return timedelta(days=days) if days else None
+
+
 def env_list(name: str, default: str = "") -> list[str]:
     return [part.strip() for part in env(name, default).split(",") if part.strip()]
 
@@ -285,10 +293,14 @@ STEP_PROCESS = env_choice("ZENWEB_STEP_PROCESS", "spawn" if sys.platform == "dar
 # Environments of pipelines with requirements. An installer runs strangers' code as well: it sees what steps see, and
 # what tells it where packages are.
 ENVIRONMENT_LIMIT = timedelta(seconds=env_int("ZENWEB_ENVIRONMENT_LIMIT", 10 * 60))
+# Those that no step has used for so long are removed.
+KEEP_ENVIRONMENTS = env_days("ZENWEB_KEEP_ENVIRONMENTS", 30)
 INSTALLER_ENVIRONMENT_PATTERNS = env_list(
     "ZENWEB_INSTALLER_ENVIRONMENT", "PIP_*,UV_*,*_PROXY,*_proxy,XDG_CACHE_HOME,REQUESTS_CA_BUNDLE"
 )
 INSTALLER_ENVIRONMENT = STEP_ENVIRONMENT | environment_like(INSTALLER_ENVIRONMENT_PATTERNS)
+# The record of a schedule's times that made no run; the others stay as long as their runs.
+KEEP_FIRINGS = env_days("ZENWEB_KEEP_FIRINGS", 90)
 ARTIFACT_STORE_URI = env("ZENWEB_ARTIFACT_STORE", str(DATA_DIR / "artifacts"))
 
 # Text and time

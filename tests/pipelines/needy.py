@@ -55,3 +55,10 @@ def impossible_pipeline() -> None:
 @pipeline(requirements=[f"{REQUIREMENT}-slow"])
 def slow_pipeline() -> None:
     stands_alone()
+
+
+@pipeline(requirements=[f"{REQUIREMENT}-slow"])
+def slow_twin_pipeline() -> None:
+    """Needs the same environment."""
+    looks_around()
+    stands_alone()

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -15,6 +16,8 @@ from typing import IO, Any
 import psutil
 import pytest
 
+from runs_app import environments as environments_module
+from runs_app import recording
 from runs_app.environments import CREDENTIALS, Build, Recipe
 from runs_app.models import ArtifactVersion, Environment, PipelineRun, StepAttempt, StepRun, Worker
 from runs_app.services import stop_run
@@ -81,6 +84,25 @@ def sentences(run: PipelineRun) -> str:
     return "\n".join(run.events.values_list("sentence", flat=True))
 
 
+def ended(run: PipelineRun) -> PipelineRun:
+    """Without any ring: who made the environment looks again."""
+    wait_for(lambda: PipelineRun.objects.filter(pk=run.pk, end_time__isnull=False).exists(), BUILD_LIMIT)
+    return finished(run)
+
+
+def builders() -> list[int]:
+    """The processes that make environments for this one."""
+    below = psutil.Process().children(recursive=True)
+    return [process.pid for process in below if "zenweb.execution.environment_builder" in command_of(process)]
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
 def what_it_found(run: PipelineRun) -> dict[str, str]:
     version = ArtifactVersion.objects.get(producer_step__run=run)
     return materializers.load(version.uri, version.materializer)
@@ -105,10 +127,9 @@ def test_steps_run_in_the_environment_that_their_pipeline_names(
     workers = [StepWorker(name=name, queues=["default"], slots=1) for name in ("w1", "w2")]
     for worker in workers:
         worker.start()
-    working = [in_background(lambda one=one: one.run_ready_steps("default")) for one in workers]
-    for thread in working:
-        thread.join(BUILD_LIMIT)
-    assert [finished(run).status for run in runs] == [ExecutionStatus.COMPLETED] * 2, runs[0].status_reason
+    for worker in workers:
+        worker.run_ready_steps("default")
+    assert [ended(run).status for run in runs] == [ExecutionStatus.COMPLETED] * 2, runs[0].status_reason
     environment = Environment.objects.get()
     folder = own_data_folder / "environments" / environment.hash
     for run in runs:
@@ -138,7 +159,7 @@ def test_a_failure_is_the_runs_and_a_later_run_tries_again(
     template = make("impossible_pipeline")
     run = launch(template, alice)
     worker.run_ready_steps("default")
-    assert finished(run).status == ExecutionStatus.FAILED
+    assert ended(run).status == ExecutionStatus.FAILED
     assert "EnvironmentFailed: Environment" in run.status_reason
     said = run.status_reason.partition("last lines:")[2]
     assert said.count("no version of zenweb-tests-tiny==99") == 1 or "No matching distribution" in said
@@ -156,46 +177,121 @@ def test_a_failure_is_the_runs_and_a_later_run_tries_again(
     make_tiny_wheel(packages, "99")
     again = launch(template, alice)
     worker.run_ready_steps("default")
-    assert finished(again).status == ExecutionStatus.COMPLETED, again.status_reason
+    assert ended(again).status == ExecutionStatus.COMPLETED, again.status_reason
 
 
-def test_while_it_is_made_the_step_says_so_the_worker_lives_and_stop_ends_it(
+def test_while_it_is_made_the_run_says_so_the_worker_lives_and_stop_ends_it(
     slow: RunTemplate, alice: User, worker: StepWorker, tmp_path: Path, own_data_folder: Path, rest: Any
 ) -> None:
     run = launch(slow, alice)
-    working = in_background(lambda: worker.run_ready_steps("default"))
+    worker.run_ready_steps("default")
     step = run.steps.get()
-    wait_for(
-        lambda: "is being made" in str(rest.get(f"/api/v1/steps/{step.id}").json()["body"]["status_reason"]),
-        30,
-    )
-    builds = int(wait_for((tmp_path / "builds").exists, 60) and (tmp_path / "builds").read_text())
+    addresses = [f"/api/v1/runs/{run.id}", f"/api/v1/runs?name={run.name}", f"/api/v1/steps/{step.id}"]
+    for address in addresses:
+        wait_for(lambda address=address: " is being made" in rest.get(address).text, 30)
+    # what the installer says
+    wait_for(lambda: re.search(r"is being made: \w+", rest.get(addresses[-1]).text), 60)
+    build = int(wait_for((tmp_path / "builds").exists, 60) and (tmp_path / "builds").read_text())
     beat = Worker.objects.get(pk=worker.row.pk).beat
     wait_for(lambda: Worker.objects.get(pk=worker.row.pk).beat > beat + 1)
     assert run.events.filter(sentence__endswith="(zenweb-tests-tiny-slow) is being made.").count() == 1
     asked = time.monotonic()
     stop_run(actor=alice, run=run)
-    working.join(15)
-    assert time.monotonic() - asked < 5
     assert finished(run).status == ExecutionStatus.STOPPED
-    assert not psutil.pid_exists(builds)
+    wait_for(lambda: not psutil.pid_exists(build), 5)
+    wait_for(lambda: not worker.environments.told(), 5)
+    assert time.monotonic() - asked < 5
     assert not environments(own_data_folder)
     assert Environment.objects.get().status == "failed"
 
 
-def test_a_shut_down_worker_ends_what_it_makes_and_gives_the_step_back(
+def test_a_step_that_waits_for_its_environment_keeps_no_slot_from_others(
+    slow: RunTemplate,
+    make: Callable[[str], RunTemplate],
+    template: RunTemplate,
+    alice: User,
+    worker: StepWorker,
+    tmp_path: Path,
+) -> None:
+    waiting = [launch(needy, alice) for needy in (slow, slow, make("slow_twin_pipeline"))]
+    assert worker.run_ready_steps("default") == 0
+    wait_for((tmp_path / "builds").exists, 60)
+    other = launch(template, alice)
+    worker.run_ready_steps("default")  # or its own hands did it
+    assert ended(other).status == ExecutionStatus.COMPLETED
+    assert len(builders()) == 1
+    steps = StepRun.objects.filter(run__in=waiting)
+    assert set(steps.values_list("status", "attempt", "worker")) == {(ExecutionStatus.INITIALIZING, 0, None)}
+    assert not StepAttempt.objects.filter(step__in=steps).exists()
+    for run in waiting:
+        wait_for(lambda run=run: "is being made." in sentences(run))
+
+
+def test_a_stopped_run_does_not_end_what_another_waits_for(
+    slow: RunTemplate, alice: User, worker: StepWorker, tmp_path: Path
+) -> None:
+    runs = [launch(slow, alice) for _ in range(2)]
+    worker.run_ready_steps("default")
+    build = int(wait_for((tmp_path / "builds").exists, 60) and (tmp_path / "builds").read_text())
+    wait_for(lambda: "is being made." in sentences(runs[1]))
+    stop_run(actor=alice, run=runs[0])
+    beat = Worker.objects.get(pk=worker.row.pk).beat
+    wait_for(lambda: Worker.objects.get(pk=worker.row.pk).beat > beat + 2)
+    assert psutil.pid_exists(build)
+    stop_run(actor=alice, run=runs[1])
+    wait_for(lambda: not psutil.pid_exists(build), 5)
+
+
+def test_whoever_has_the_environment_takes_what_waits_for_another_to_make_it(
+    slow: RunTemplate, alice: User, worker: StepWorker, tmp_path: Path
+) -> None:
+    run = launch(slow, alice)
+    worker.run_ready_steps("default")
+    wait_for((tmp_path / "builds").exists, 60)
+    elsewhere = Worker.objects.create(name="w2", hostname="h", pid=1, queues=["default"], slots=1)
+    attempt = recording.claim_ready_step(elsewhere, "default")
+    assert attempt is not None
+    assert (attempt.step.run_id, attempt.number) == (run.pk, 1)
+
+
+def test_one_failure_is_the_answer_to_all_runs_that_waited_for_it(
+    make: Callable[[str], RunTemplate], alice: User, worker: StepWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Recipe] = []
+    monkeypatch.setattr(environments_module, "Build", lambda recipe: begun.append(recipe) or Build(recipe))
+    template = make("impossible_pipeline")
+    runs = [launch(template, alice) for _ in range(3)]
+    worker.run_ready_steps("default")
+    assert {ended(run).status for run in runs} == {ExecutionStatus.FAILED}
+    assert len({run.status_reason for run in runs}) == 1
+    assert len(begun) == 1
+    assert StepAttempt.objects.count() == 3
+
+
+def test_an_installer_that_cannot_be_started_is_the_runs_clear_error(
+    slow: RunTemplate, alice: User, worker: StepWorker, own_data_folder: Path
+) -> None:
+    shutil.rmtree(own_data_folder / "environments", ignore_errors=True)
+    (own_data_folder / "environments").write_text("not a folder")
+    run = launch(slow, alice)
+    worker.run_ready_steps("default")
+    assert ended(run).status == ExecutionStatus.FAILED
+    assert "cannot be made.\nThe worker could not see to it: " in run.status_reason
+
+
+def test_a_shut_down_worker_ends_what_it_makes_and_holds_no_step(
     slow: RunTemplate, alice: User, tmp_path: Path, own_data_folder: Path
 ) -> None:
     worker = StepWorker(name="w1", queues=["default"], slots=1)
     run = launch(slow, alice)
-    working = in_background(lambda: worker.run_ready_steps("default"))
+    worker.run_ready_steps("default")
     wait_for((tmp_path / "builds").exists, 60)
     worker.start()
     worker.shut_down()
-    working.join(10)
+    build = int((tmp_path / "builds").read_text())
+    wait_for(lambda: not psutil.pid_exists(build) and not builders(), 10)
     step = StepRun.objects.get(run=run)
-    assert (step.status, step.worker_deaths) == (ExecutionStatus.RETRYING, 0)
-    assert not psutil.pid_exists(int((tmp_path / "builds").read_text()))
+    assert (step.status, step.attempt, step.worker_deaths) == (ExecutionStatus.INITIALIZING, 0, 0)
     assert not environments(own_data_folder)
 
 
@@ -205,7 +301,7 @@ def test_what_takes_too_long_fails(
     settings.ENVIRONMENT_LIMIT /= 100
     run = launch(slow, alice)
     worker.run_ready_steps("default")
-    assert finished(run).status == ExecutionStatus.FAILED
+    assert ended(run).status == ExecutionStatus.FAILED
     assert "It took longer than 6 s and was ended." in run.status_reason
 
 
@@ -213,16 +309,15 @@ def test_a_killed_build_leaves_nothing_that_looks_finished(
     slow: RunTemplate, alice: User, worker: StepWorker, tmp_path: Path, own_data_folder: Path
 ) -> None:
     run = launch(slow, alice)
-    working = in_background(lambda: worker.run_ready_steps("default"))
+    worker.run_ready_steps("default")
     wait_for((tmp_path / "builds").exists, 60)
+    orphan = psutil.Process(int((tmp_path / "builds").read_text()))
     try:
-        build = next(running for running in list(worker.running.values()))
-        build.process.send_signal(signal.SIGKILL)
-        working.join(10)
+        os.kill(builders()[0], signal.SIGKILL)
+        ended(run)
     finally:
-        orphan = psutil.Process(int((tmp_path / "builds").read_text()))
         orphan.kill()
-    assert finished(run).status == ExecutionStatus.FAILED
+    assert run.status == ExecutionStatus.FAILED
     assert f"ended with {-signal.SIGKILL}" in run.status_reason or "cannot be made" in run.status_reason
     left = environments(own_data_folder)
     assert len(left) == 1

@@ -234,9 +234,56 @@ def test_it_is_told_since_when_nobody_serves_a_queue(
     assert re.fullmatch(rf"No worker serves queue gpu since (\d+ \w+ )?{at:%H:%M}\.", sentence)
 
 
-def test_nothing_is_said_where_a_worker_is_only_busy(rest: Client, run: PipelineRun, worker: Worker) -> None:
+def test_nothing_is_said_where_a_worker_is_free(rest: Client, run: PipelineRun, worker: Worker) -> None:
+    hire("w2", "default")
+    claim(worker)
+    run_of_two = launch(run.template, run.user, {"enable_cache": False})
     wait_a_minute()
-    assert (reason_of_run(rest, run), reason_of_step(rest, run)) == (None, None)
+    assert (reason_of_run(rest, run_of_two), reason_of_step(rest, run_of_two)) == (None, None)
+
+
+def test_it_is_told_when_all_workers_of_a_queue_are_busy(
+    rest: Client, client: Client, run: PipelineRun, worker: Worker, alice: User
+) -> None:
+    """Perhaps with steps of another queue."""
+    both = Worker.objects.create(name="w2", hostname="h", pid=1, queues=["default", "gpu"], slots=1)
+    hire("w3", "other")
+    claim(worker)
+    waiting = launch(run.template, alice, {"enable_cache": False})
+    launch(run.template, alice, ON_GPU)
+    claim(both, "gpu")
+    expected = "All workers of queue default are busy: 2 steps run."
+    assert reason_of_step(rest, waiting) is None  # it may be taken in a moment
+    wait_a_minute()
+    assert (reason_of_run(rest, waiting), reason_of_step(rest, waiting)) == (expected, expected)
+    assert expected in events(rest, waiting)
+    client.force_login(alice)
+    assert client.get(waiting.get_absolute_url()).text.count(expected) == 3
+    Worker.objects.filter(pk=worker.pk).update(slots=2)
+    assert reason_of_step(rest, waiting) is None
+
+
+def test_one_step_that_keeps_the_only_worker_busy_is_told_as_one(
+    rest: Client, run: PipelineRun, worker: Worker
+) -> None:
+    claim(worker)
+    waiting = launch(run.template, run.user, {"enable_cache": False})
+    wait_a_minute()
+    assert reason_of_step(rest, waiting) == "All workers of queue default are busy: 1 step runs."
+
+
+def test_what_is_being_made_is_told_before_who_is_busy(
+    rest: Client, run: PipelineRun, worker: Worker, alice: User
+) -> None:
+    claim(worker)
+    waiting = launch(run.template, alice, {"enable_cache": False})
+    wait_a_minute()
+    sentence = "Environment e1 (pandas) is being made: Collecting pandas"
+    Worker.objects.filter(pk=worker.pk).update(making={str(waiting.deployment_id): sentence})
+    assert (reason_of_run(rest, waiting), reason_of_step(rest, waiting)) == (sentence, sentence)
+    assert sentence not in events(rest, waiting)  # who makes it notes that
+    Worker.objects.filter(pk=worker.pk).update(making={"another": sentence})
+    assert "are busy" in str(reason_of_run(rest, waiting))
 
 
 def test_a_worker_whose_heart_beats_is_seen(
@@ -306,6 +353,16 @@ def test_lists_take_no_more_queries_for_many_that_wait(
     # key, its use, project, count, rows; steps that wait, workers, and who served last
     with django_assert_max_num_queries(8):
         assert len(rest.get(f"{API}/runs").json()["items"]) == 10
+    gpu = hire("g1", "gpu")
+    claim(gpu, "gpu")
+    Worker.objects.update(making={"another": "Environment e1 is being made."})
+    wait_a_minute()
+    # the same, but what these workers run, and of which deployments the runs are
+    with django_assert_max_num_queries(9):
+        listed = rest.get(f"{API}/runs").json()["items"]
+    assert [item["body"]["status_reason"] for item in listed].count(
+        "All workers of queue gpu are busy: 1 step runs."
+    ) == 9
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 15) -> None:

@@ -1,6 +1,7 @@
 """A finished run is repaired: which steps run again, which keep their artifacts, and what is refused."""
 
 import json
+import math
 import uuid
 from dataclasses import replace
 from typing import Any
@@ -23,6 +24,7 @@ from zenweb.accounts.models import User
 from zenweb.config.spec import InputSpec, OutputSpec, StepSpec
 from zenweb.enums import ExecutionStatus, TriggerChannel
 from zenweb.exceptions import ValidationFailed
+from zenweb.execution.metadata import encode_metadata
 from zenweb.execution.protocol import StepException
 
 API = "/api/v1"
@@ -236,6 +238,23 @@ def test_a_kept_step_says_where_its_artifacts_are_from_and_has_no_attempt(
     )
     assert (kept.end_time is not None, kept.attempt, kept.ready_at) == (True, 0, None)
     assert not StepAttempt.objects.filter(step=kept).exists()
+
+
+def test_a_kept_step_keeps_what_it_noted_also_in_the_repair_of_a_repair(
+    chain: RunTemplate, alice: User, worker: Worker
+) -> None:
+    noted = encode_metadata({"loss": math.nan, "big": 1e30, "text": "a\x00b", "b": 1, "a": [None, True]})
+    run = launch(chain, alice, {"enable_cache": False})
+    first = recording.claim_ready_step(worker, "default")
+    assert first is not None
+    recording.record_end(first, replace(completed("first"), metadata=noted))
+    run = finish(run, worker, failing="last")
+    again = finish(repaired(run, alice), worker, failing="last")
+    for repair in (again, repaired(again, alice)):
+        kept = {step.name: step.metadata for step in repair.steps.filter(status=ExecutionStatus.CACHED)}
+        assert kept == {"first": noted, "second": {}}
+        assert list(kept["first"]) == list(noted)
+    assert StepRun.objects.get(run=again, name="last").metadata == {}
 
 
 def test_a_chosen_step_really_runs_though_the_cache_has_its_outputs(

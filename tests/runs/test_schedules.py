@@ -20,7 +20,13 @@ from runs_app import housekeeping
 from runs_app.cron import last_time, times_after
 from runs_app.models import PipelineRun, RunEvent, Schedule, ScheduleFiring, StepRun
 from runs_app.plans import plan_of
-from runs_app.schedules import create_schedule, delete_schedule, fire_due_schedules, update_schedule
+from runs_app.schedules import (
+    create_schedule,
+    delete_schedule,
+    fire_due_schedules,
+    forget_old_firings,
+    update_schedule,
+)
 from runs_app.worker import StepWorker
 from templates_app.models import PipelineDeployment, RunTemplate, Stack
 from templates_app.services import create_run_template, delete_run_template
@@ -256,6 +262,75 @@ def test_the_last_of_many_times_is_found_without_counting_them_all() -> None:
     assert time.process_time() - started < 2  # counting takes minutes
 
 
+# -- what is long past ----------------------------------------------------------------------------------------------
+
+
+def fire(schedule: Schedule, at: datetime, **fields: Any) -> ScheduleFiring:
+    return ScheduleFiring.objects.create(schedule=schedule, nominal_time=at, **fields)
+
+
+def test_times_without_a_run_are_forgotten_when_they_are_long_past(
+    hourly: Schedule, clock: Clock, template: RunTemplate, alice: User, settings: Any
+) -> None:
+    long_past = clock.now - settings.KEEP_FIRINGS - timedelta(hours=3)
+    with_run = fire(hourly, long_past, run=launch(template, alice))
+    fire(hourly, long_past + timedelta(hours=1), refusal="no")
+    fire(hourly, long_past + timedelta(hours=2))  # its run was deleted
+    recent = fire(hourly, clock.now - timedelta(days=2), refusal="no")
+    assert forget_old_firings() == 2
+    assert set(ScheduleFiring.objects.all()) == {with_run, recent}
+    assert forget_old_firings() == 0
+
+
+def test_how_a_schedule_fired_last_is_never_forgotten(hourly: Schedule) -> None:
+    last = fire(hourly, LONG_AGO, refusal="no")
+    fire(hourly, LONG_AGO - timedelta(hours=1), refusal="no")
+    assert forget_old_firings() == 1
+    assert ScheduleFiring.objects.get() == last
+    assert Schedule.objects.with_relations().get().is_refused
+
+
+def test_a_time_that_made_a_run_never_comes_again_however_far_a_clock_is_set_back(
+    hourly: Schedule, clock: Clock
+) -> None:
+    clock.go(hours=1)
+    fire_due_schedules()
+    clock.go(days=400)
+    fire_due_schedules()
+    forget_old_firings()
+    clock.go(days=-400, hours=-1)
+    clock.walk(datetime(2026, 6, 1, 13, 20, tzinfo=UTC))
+    assert fired(hourly)[0] == "13:00"
+    assert PipelineRun.objects.count() == 2
+
+
+def test_only_so_many_times_are_forgotten_at_once(hourly: Schedule, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runs_app.schedules.MOST_FORGOTTEN", 3)
+    for minute in range(6):
+        fire(hourly, LONG_AGO + timedelta(minutes=minute), refusal="no")
+    assert [forget_old_firings() for _ in range(3)] == [3, 2, 0]
+
+
+def test_nothing_is_forgotten_where_all_is_to_be_kept(hourly: Schedule, settings: Any) -> None:
+    settings.KEEP_FIRINGS = None
+    for minute in range(2):
+        fire(hourly, LONG_AGO + timedelta(minutes=minute), refusal="no")
+    assert forget_old_firings() == 0
+
+
+def test_how_schedules_fired_last_is_found_without_looking_through_all_that_they_fired(
+    hourly: Schedule,
+) -> None:
+    for minute in range(500):
+        fire(hourly, LONG_AGO + timedelta(minutes=minute), refusal="no" if minute else "")
+    execute("ANALYZE")
+    plan = Schedule.objects.with_relations().explain()
+    assert plan.count("firing_refused") == 2
+    assert "firing_made" in plan
+    assert "SCAN U0" not in plan
+    assert "Seq Scan on runs_app_schedulefiring" not in plan
+
+
 # -- many workers -----------------------------------------------------------------------------------------------------
 
 
@@ -354,13 +429,16 @@ def test_a_worker_killed_in_the_midst_of_firing_leaves_nothing_and_another_does_
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_worker_fires_what_is_due(template: RunTemplate, alice: User) -> None:
-    make(template, alice)
+def test_a_worker_fires_what_is_due_and_forgets_what_is_long_past(template: RunTemplate, alice: User) -> None:
+    schedule = make(template, alice)
+    for minute in range(2):
+        fire(schedule, LONG_AGO + timedelta(minutes=minute), refusal="no")
     worker = StepWorker(name="w1", queues=["default"], slots=1)
     worker.start()
     try:
         Schedule.objects.update(next_time=datetime.now(UTC) - timedelta(seconds=1))
         wait_for(PipelineRun.objects.exists)
+        wait_for(lambda: ScheduleFiring.objects.filter(run=None).count() < 2)
     finally:
         worker.shut_down()
         connections.close_all()

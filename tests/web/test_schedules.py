@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from runs_app.models import Schedule
 from runs_app.schedules import create_schedule, fire_due_schedules
+from runs_app.views import SCHEDULES
 from templates_app.models import RunTemplate
 from zenweb.accounts.models import User
 
@@ -52,6 +53,28 @@ def test_a_template_tells_that_a_schedule_is_paused_and_why_one_made_no_run(
     assert "The account of its owner, alice, is switched off." in page(client, template, alice)
     Schedule.objects.update(is_paused=True, next_time=None)
     assert "Paused" in page(client, template, alice)
+
+
+def test_many_schedules_are_shown_a_page_at_a_time_the_next_to_run_first(
+    client: Client, template: RunTemplate, nightly: Schedule, alice: User
+) -> None:
+    Schedule.objects.update(is_paused=True, next_time=None)
+    for number in range(SCHEDULES + 1):
+        schedule = create_schedule(
+            actor=alice, template=template, name=f"number {number}", cron=f"{number} 0 * * *"
+        )
+        Schedule.objects.filter(pk=schedule.pk).update(
+            next_time=datetime.now(UTC) + timedelta(hours=SCHEDULES + 1 - number)
+        )
+    client.force_login(alice)
+    pages = [
+        client.get(template.get_absolute_url(), {"page": number}).context["schedules"] for number in (1, 2)
+    ]
+    assert [schedule.name for schedule in pages[0]] == [
+        f"number {SCHEDULES - place}" for place in range(SCHEDULES)
+    ]
+    assert [schedule.name for schedule in pages[1]] == ["number 0", "nightly"]
+    assert f"1–{SCHEDULES} of {SCHEDULES + 2}" in page(client, template, alice)
 
 
 def test_the_admin_pauses_and_resumes_and_shows_what_was_fired(
