@@ -171,8 +171,9 @@ class WarmParent:
     @property
     def memory(self) -> int:
         """Bytes that would be free without it: its own, its share of what others use too, its spare child's."""
-        spare = [] if self.attempts else list(processes.children_of(self.process.pid))
-        return sum(map(processes.memory_of, [self.process.pid, *spare]))
+        # The youngest child waits; an older one is just ending.
+        children = [] if self.attempts else sorted(processes.children_of(self.process.pid))
+        return sum(map(processes.memory_of, [self.process.pid, *children[-1:]]))
 
     def wait_until_ready(self) -> None:
         """Raises ImportFailed with what the module's import raised."""
