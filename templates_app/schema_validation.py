@@ -1,7 +1,9 @@
 """Checks values against a JSON Schema and says what is wrong in words a person can act on."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, time, timedelta
+from functools import lru_cache
 from typing import Any
 
 import jsonschema_rs
@@ -123,11 +125,19 @@ def accepts(schema: Any, root: Mapping[str, Any], value: Any) -> bool:
     """Whether a value fits a part of a schema, whose references are those of the whole."""
     if not isinstance(schema, Mapping):
         return schema is not False
-    definitions = {name: root[name] for name in ("$defs", "definitions") if name in root}
+    text = json.dumps(schema)
     try:
+        if '"$ref"' not in text:
+            return bool(_compiled(text).is_valid(value))
+        definitions = {name: root[name] for name in ("$defs", "definitions") if name in root}
         return bool(compile_schema({**schema, **definitions}).is_valid(value))
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError):
         return False
+
+
+@lru_cache(maxsize=1024)
+def _compiled(text: str) -> Validator:
+    return compile_schema(json.loads(text))
 
 
 def _is_date_time(text: str) -> bool:

@@ -49,7 +49,7 @@ CONTROLS: list[type[Control]] = [
     ListControl,
     JsonControl,
 ]
-MOST_CONTROLS = 3_000  # in one form, and how deep: a schema may go on for ever
+MOST_CONTROLS = 1_000  # in one form, and how deep: a schema may go on for ever
 DEEPEST = 24  # names in a path
 
 
@@ -65,6 +65,6 @@ class Supply:
 
     def control_for(self, parameter: Parameter) -> Control:
         self._left -= 1
-        if self._left < 0 or len(parameter.path) > DEEPEST:
+        if len(parameter.schema.properties()) > self._left or self._left < 0 or len(parameter.path) > DEEPEST:
             return JsonControl(parameter)
         return control_for(parameter)

@@ -1,5 +1,6 @@
 """Controls for values of one of several kinds: one chooses the kind, then fills in what belongs to it."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
@@ -54,7 +55,9 @@ class UnionControl(Composite):
 
     def begin(self, value: Json, occasion: Occasion) -> None:
         self.occasion = occasion
-        self.kinds = self.parameter.schema.branches() or [self._plain]
+        branches = self.parameter.schema.branches()
+        self.is_choice = bool(branches)
+        self.kinds = branches or [self._plain]
         sent = occasion.was_sent(self.marker_name)
         self.marker = self._kind_of(value) if sent is None else sent
         self.child = self._make_child(value if sent is None else MISSING)
@@ -71,10 +74,11 @@ class UnionControl(Composite):
     def choices(self) -> list[tuple[str, str]]:
         nothing = "Not set" if self.parameter.is_optional else "Choose…"
         titles = [self._title(kind) for kind in self.kinds]
-        numbered = [
-            title if titles.count(title) == 1 else f"{title} ({titles[: index + 1].count(title)})"
-            for index, title in enumerate(titles)
-        ]
+        counts, so_far = Counter(titles), Counter[str]()
+        numbered = []
+        for title in titles:
+            so_far[title] += 1
+            numbered.append(title if counts[title] == 1 else f"{title} ({so_far[title]})")
         is_chosen = self.parameter.has_default and self.parameter.default is not None
         blank = [] if is_chosen and not self.parameter.is_optional else [("", nothing)]
         return [*blank, *((str(index), title) for index, title in enumerate(numbered))]
@@ -150,8 +154,8 @@ class UnionControl(Composite):
             f"~{self.marker}",
             kind,
             value,
-            title=self.parameter.title if self.parameter.schema.branches() == [] else self._title(kind),
-            description=kind.text("description") if self.parameter.schema.branches() else "",
+            title=self._title(kind) if self.is_choice else self.parameter.title,
+            description=kind.text("description") if self.is_choice else "",
             default=default if default is not None and self._kind_of(default) == self.marker else MISSING,
             is_required=True,
         )
@@ -169,6 +173,6 @@ class UnionControl(Composite):
         if "const" in keywords:
             return kind.text("title") or label_of(keywords["const"])
         words = FORMATS.get(kind.format) or KINDS.get(kind.type) or "Something else"
-        if not self.parameter.schema.branches():
+        if not self.is_choice:
             return "Set"
         return spoken(kind.text("title")) or words

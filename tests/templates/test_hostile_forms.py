@@ -1,0 +1,155 @@
+"""Schemas that were made to hurt: a form in bounded time, and nothing of theirs that acts."""
+
+import time
+from typing import Any
+
+import pytest
+from crispy_forms.utils import render_crispy_form
+
+from runs_app.run_configuration import validate
+from templates_app.schema_forms import ConfigurationForm
+from templates_app.schema_validation import check_schema
+from tests.templates.sending import sent
+from zenweb.exceptions import ValidationFailed
+
+P = "steps.trainer.parameters.p"
+LIMIT = 10  # seconds, on a machine that does other things too
+EVIL = "<script>alert(1)</script>"
+OBJECT = {"type": "object"}
+
+
+def whole(parameter: Any, definitions: dict[str, Any] | None = None) -> dict[str, Any]:
+    parameters = {"type": "object", "properties": {"p": parameter}}
+    step = {"type": "object", "properties": {"parameters": parameters}}
+    steps = {"type": "object", "properties": {"trainer": step}}
+    return {"type": "object", "$defs": definitions or {}, "properties": {"steps": steps}}
+
+
+def page_of(schema: dict[str, Any], data: Any = None) -> str:
+    return str(render_crispy_form(ConfigurationForm(schema, validate=validate, data=data)))
+
+
+def nested(depth: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "integer"}
+    for _ in range(depth):
+        schema = {"type": "object", "properties": {"a": schema}}
+    return schema
+
+
+TWICE = {
+    "Twice": {
+        "type": "object",
+        "properties": {"a": {"$ref": "#/$defs/Twice"}, "b": {"$ref": "#/$defs/Twice"}},
+    }
+}
+JOINED = {f"J{n}": {"allOf": [{"$ref": f"#/$defs/J{n + 1}"}] * 2} for n in range(60)} | {
+    "J60": {"type": "string"}
+}
+CHOSEN = {f"C{n}": {"anyOf": [{"$ref": f"#/$defs/C{n + 1}"}, {"type": "integer"}]} for n in range(60)}
+CHOSEN |= {"C60": {"type": "string"}}
+HOSTILE: dict[str, tuple[Any, dict[str, Any]]] = {
+    "without end": ({"$ref": "#/$defs/Twice"}, TWICE),
+    "joined again and again": ({"$ref": "#/$defs/J0"}, JOINED),
+    "kinds of kinds": ({"$ref": "#/$defs/C0"}, CHOSEN),
+    "in a circle": (
+        {"allOf": [{"$ref": "#/$defs/A"}, {"$ref": "#/$defs/B"}]},
+        {"A": {"allOf": [{"$ref": "#/$defs/B"}]}, "B": {"allOf": [{"$ref": "#/$defs/A"}]}},
+    ),
+    "deep": (nested(90), {}),
+    "wide": ({"type": "object", "properties": {f"x{n}": {"type": "string"} for n in range(20_000)}}, {}),
+    "many kinds": (
+        {"anyOf": [{"type": "object", "properties": {f"k{n}": {"const": n}}} for n in range(2_000)]},
+        {},
+    ),
+    "a huge list": ({"type": "array", "items": OBJECT, "default": [{"a": 1}] * 20_000}, {}),
+    "slow pattern": ({"type": "string", "pattern": "^(a+)+$", "default": "a" * 50_000 + "!"}, {}),
+    "elsewhere": ({"anyOf": [{"$ref": "https://example.com/x.json"}, {"$ref": "file:///etc/passwd"}]}, {}),
+    "tuple": ({"type": "array", "prefixItems": [{"$ref": "#/$defs/Twice"}] * 50, "items": False}, TWICE),
+    "conditions": (
+        {
+            "type": "object",
+            "properties": {"a": {"type": "integer"}},
+            "allOf": [
+                {
+                    "if": {"properties": {"a": {"const": n}}},
+                    "then": {"properties": {f"x{n}": {"type": "string"}}},
+                }
+                for n in range(300)
+            ],
+        },
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_hostile_schema_makes_a_form_in_bounded_time(case: str) -> None:
+    parameter, definitions = HOSTILE[case]
+    schema = whole(parameter, definitions)
+    began = time.monotonic()
+    page = page_of(schema)
+    if case != "elsewhere":  # which no template is made of, see below
+        page_of(schema, sent(page))
+    assert time.monotonic() - began < LIMIT
+    assert f'name="{P}' in page
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        {"type": "string", "title": EVIL, "description": EVIL, "default": EVIL, "pattern": EVIL},
+        {"type": "object", "title": EVIL, "properties": {EVIL: {"type": "integer", "title": EVIL}}},
+        {
+            "type": "array",
+            "title": EVIL,
+            "items": {"type": "object", "title": EVIL, "properties": {EVIL: {"enum": [EVIL]}}},
+            "default": [{EVIL: EVIL}],
+        },
+        {
+            "anyOf": [
+                {"title": EVIL, "const": EVIL},
+                {"title": EVIL, "type": "object", "properties": {EVIL: {}}},
+            ],
+            "default": {EVIL: EVIL},
+        },
+        {"type": "object", "additionalProperties": {"type": "string"}, "default": {EVIL: EVIL}},
+        {"type": "array", "uniqueItems": True, "items": {"enum": [EVIL, "b"]}, "default": [EVIL]},
+    ],
+)
+def test_markup_in_a_schema_is_text(parameter: Any) -> None:
+    page = page_of(whole(parameter))
+    assert EVIL not in page
+    assert "&lt;script&gt;" in page
+    assert EVIL not in page_of(whole(parameter), sent(page))
+
+
+@pytest.mark.parametrize("name", ["__proto__", "constructor", "a.b", "a~b", "a%2Eb", "ü", " ", "", "~", "0"])
+def test_any_name_goes_there_and_back(name: str) -> None:
+    value = {name: 1, "other": 2}
+    properties = {
+        "type": "object",
+        "properties": {name: {"type": "integer"}, "other": {"type": "integer"}},
+        "default": value,
+    }
+    for parameter in (
+        properties,
+        {"type": "object", "additionalProperties": {"type": "integer"}, "default": {"other": 2}},
+    ):
+        schema = whole(parameter)
+        form = ConfigurationForm(schema, validate=validate, data=sent(page_of(schema)))
+        assert form.is_valid(), form.errors
+        assert form.configuration["steps"]["trainer"]["parameters"]["p"] == parameter["default"]
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        whole(nested(1000)),
+        whole({"$ref": "https://example.com/x.json"}),
+        whole({"$ref": "file:///etc/passwd"}),
+    ],
+    ids=["deep", "url", "file"],
+)
+def test_a_template_is_not_made_of_what_is_too_deep_or_elsewhere(schema: dict[str, Any]) -> None:
+    with pytest.raises(ValidationFailed):
+        check_schema(schema)
