@@ -1,0 +1,142 @@
+"""A form with rows, kinds and groups, filled in by hand: with scripts, without, and judged by axe."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e.conftest import Site, Visit, sign_in
+from tests.e2e.test_first_run import wait_for_end
+from tests.e2e.test_sdk import execute, printed
+
+AXE = Path(__file__).parent.parent.parent / "node_modules" / "axe-core" / "axe.min.js"
+CODE = '''
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from zenweb import pipeline, step
+
+
+class Layer(BaseModel):
+    units: int = Field(ge=1)
+    activation: Literal["relu", "tanh"] = "relu"
+
+
+class CsvFile(BaseModel):
+    kind: Literal["csv"] = "csv"
+    path: str
+
+
+class Query(BaseModel):
+    kind: Literal["sql"] = "sql"
+    text: str
+
+
+@step
+def build(
+    source: Annotated[CsvFile | Query, Field(discriminator="kind")],
+    layers: list[Layer] = [Layer(units=8)],
+    bounds: dict[str, float] = {"low": 0.5},
+    metrics: set[Literal["f1", "auc"]] = {"f1"},
+    limit: timedelta = timedelta(hours=1),
+) -> str:
+    """Build it.
+
+    Args:
+        layers: From the input to the output.
+    """
+    return f"{source.text} {[layer.units for layer in layers]} {bounds} {sorted(metrics)} {limit}"
+
+
+@pipeline
+def nested():
+    build()
+
+
+nested.create_run_template(name="nested", update=True)
+'''
+
+
+@pytest.fixture(scope="module")
+def template(site: Site, tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("nested")
+    (folder / "script.py").write_text(CODE)
+    printed(execute([sys.executable, "script.py"], folder, site, "celery", site.url))
+    return "nested"
+
+
+def open_form(page: Page, template: str) -> None:
+    page.get_by_role("link", name=template, exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(template)
+
+
+def test_rows_and_kinds_are_filled_in_and_run(visit: Visit, template: str) -> None:
+    page = visit.page
+    page.reload()
+    open_form(page, template)
+    page.get_by_label("Source: kind").select_option("Query")
+    page.get_by_label("Text").fill("select 1")
+    page.get_by_role("button", name="Add layer").click()
+    units = page.get_by_label("Units")
+    expect(units).to_have_count(2)
+    units.last.fill("0")
+    units.last.press("Tab")
+    expect(page.get_by_text("This must be at least 1.")).to_be_visible()
+    units.last.fill("32")
+    expect(page.get_by_text("This must be at least 1.")).to_have_count(0)
+    page.get_by_role("button", name="Move layer 2 up").click()
+    expect(units.first).to_have_value("32")
+    page.get_by_label("auc").check()
+    page.get_by_label("Limit").fill("90 min")
+    expect(page.get_by_label("Text")).to_have_value("select 1")
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.wait_for_url(re.compile("/runs/"))
+    wait_for_end(page)
+    expected = "select 1 [32, 8] {'low': 0.5} ['auc', 'f1'] 1:30:00"
+    expect(page.locator("main")).to_contain_text(expected)
+
+
+def test_the_same_without_scripts(browser: Browser, site: Site, template: str) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = sign_in(context, site)
+    open_form(page, template)
+    page.get_by_label("Source: kind").select_option("Query")
+    page.get_by_role("button", name="Show its fields").click()
+    page.get_by_label("Text").fill("select 2")
+    page.get_by_role("button", name="Add layer").click()
+    page.get_by_label("Units").last.fill("5")
+    page.get_by_role("button", name="Remove layer 1").click()
+    expect(page.get_by_label("Units")).to_have_count(1)
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.wait_for_url(re.compile("/runs/"))
+    wait_for_end(page)
+    expect(page.locator("main")).to_contain_text("select 2 [5] {'low': 0.5} ['f1'] 1:00:00")
+    context.close()
+
+
+def test_axe_finds_nothing(visit: Visit, template: str) -> None:
+    page = visit.page
+    page.reload()
+    open_form(page, template)
+    page.get_by_label("Source: kind").select_option("Query")
+    expect(page.get_by_label("Text")).to_be_visible()
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("1 thing to correct")
+    form = page.url.removeprefix(visit.site.url)
+    found = violations(page)
+    for path in ("/templates/", "/runs/", "/pipelines/", form):
+        visit.go(path)
+        found += violations(page)
+    page.get_by_role("link", name=re.compile("^Run ")).first.click()
+    assert found + violations(page) == []
+    visit.complaints.clear()  # the refused form was answered 422
+
+
+def violations(page: Page) -> list[str]:
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run()")["violations"]
+    return [f"{page.url}: {one['id']} at {one['nodes'][0]['html'][:200]}" for one in found]
