@@ -1,4 +1,4 @@
-"""Which files a parameter takes: a keyword of ours beside the shape of a reference, which JSON Schema can say itself."""
+"""Which files a parameter takes: a keyword of ours, beside the shape of a reference that JSON Schema has words for."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ KINDS = ("path", "bytes", "table")
 
 
 class FileRules:
-    """`{"as": "path", "types": [".csv"], "max_size": 50000000}`, as jsonschema-rs asks for it: complaints are ValueErrors.
+    """`{"as": "path", "types": [".csv"], "max_size": 50000}`, as jsonschema-rs asks for it: complaints are ValueErrors.
 
     What a reference leads to is looked at when a run is launched: here nobody asks a database.
     """
@@ -25,7 +25,11 @@ class FileRules:
 
 
 def is_file_rules(rules: Any) -> bool:
-    if not isinstance(rules, dict) or rules.get("as") not in KINDS or set(rules) - {"as", "types", "max_size"}:
+    if (
+        not isinstance(rules, dict)
+        or rules.get("as") not in KINDS
+        or set(rules) - {"as", "types", "max_size"}
+    ):
         return False
     types, size = rules.get("types", []), rules.get("max_size", 1)
     return (

@@ -16,6 +16,7 @@ FALLBACK_NAME = "file"
 _NOT_IN_NAMES = re.compile(r'[<>:"/\\|?*]')
 _UNSEEN = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(?:([kKMGT])(i?))?B?")
+_UNITS = ("", "kB", "MB", "GB", "TB")
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
@@ -120,12 +121,9 @@ def size_words(size: int) -> str:
     """999 bytes, 3.4 MB, 200 MB."""
     if size < 1000:
         return f"{size} byte{'' if size == 1 else 's'}"
-    value, unit = float(size), ""
-    for unit in ("kB", "MB", "GB", "TB"):
-        value /= 1000
-        if value < 999.5:
-            break
-    return f"{value:.1f}".removesuffix(".0") + f" {unit}" if value < 10 else f"{value:.0f} {unit}"
+    power = min(4, max(1, (len(str(size)) - 1) // 3))
+    value, unit = size / 1000**power, _UNITS[power]
+    return f"{value:.1f}".removesuffix(".0") + f" {unit}" if value < 9.95 else f"{value:.0f} {unit}"
 
 
 def _bytes(number: str, letter: str, binary: str) -> int:
