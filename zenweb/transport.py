@@ -16,6 +16,7 @@ import httpx
 
 from zenweb.connection import Connection, is_this_machine
 from zenweb.exceptions import (
+    BodyTooLarge,
     CredentialsNotValid,
     DoesNotExist,
     EntityExists,
@@ -44,6 +45,7 @@ ERRORS: Mapping[int, type[ZenWebError]] = {
     HTTPStatus.FORBIDDEN: NotAllowed,
     HTTPStatus.NOT_FOUND: DoesNotExist,
     HTTPStatus.CONFLICT: EntityExists,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: BodyTooLarge,
 }
 
 
