@@ -143,7 +143,7 @@ def setting(value: Any) -> str:
 def _file(found: FoundFile) -> SafeString:
     """Its name and size, and where it is from; a link where it can be had as a file."""
     origin = "" if found.is_upload else found.origin
-    about = ", ".join(filter(None, [found.size_words, origin]))
+    about = ", ".join(filter(None, [found.size_words.replace(" ", "\N{NO-BREAK SPACE}"), origin]))
     name: Any = found.name
     if found.is_file:
         address = reverse("artifact-file", args=[found.id])

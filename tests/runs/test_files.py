@@ -24,6 +24,7 @@ from tests.in_process import keeping_the_connection
 from tests.runs.test_worker import finished
 from zenweb.accounts.models import User
 from zenweb.accounts.services import default_project
+from zenweb.api.uploads import BoundedTemporaryUpload
 from zenweb.artifacts import materializers
 from zenweb.exceptions import BodyTooLarge, MalformedRequest, NotAllowed, ValidationFailed
 from zenweb.execution.protocol import StoredArtifact
@@ -218,6 +219,17 @@ def test_a_forms_file_that_is_too_large_is_not_kept(
     with pytest.raises(ValidationFailed, match="larger than 5 bytes"):
         FormFiles(alice).store(SimpleUploadedFile("a.txt", b"123456789"), {"as": "path"})
     assert not ArtifactVersion.objects.exists()
+
+
+def test_of_a_forms_large_file_no_more_than_the_limit_is_written(settings: Any) -> None:
+    settings.UPLOAD_LIMIT = 100
+    handler = BoundedTemporaryUpload()
+    handler.new_file("file", "big.txt", "text/plain", None)
+    for start in range(0, 1000, 60):
+        handler.receive_data_chunk(b"x" * 60, start)
+    file = handler.file_complete(1020)
+    assert (file.size, len(file.read())) == (1020, 60)
+    file.close()
 
 
 def test_nobody_uploads_or_reads_without_signing_in(client: Client, store: Store) -> None:
@@ -415,7 +427,7 @@ def _the_page_names_and_hands_out(
     page = client.get(run.get_absolute_url()).content.decode()
     assert f'<a href="/artifacts/{version.pk}/file" download>' in page
     assert "Orders März.csv</a>" in page
-    assert '<span class="soft">27 bytes</span>' in page
+    assert '<span class="soft">27\N{NO-BREAK SPACE}bytes</span>' in page
     got = client.get(f"/artifacts/{version.pk}/file")
     assert b"".join(got.streaming_content) == CSV
     assert got["Content-Type"] == "application/octet-stream"

@@ -1,5 +1,7 @@
 """Parameters that take files: what signatures say, which values they take, and names and sizes in words."""
 
+import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -222,6 +224,14 @@ def test_a_table_is_read_from_parquet_and_from_an_artifact_that_is_one(tmp_path:
 def test_what_is_no_table_says_so(tmp_path: Path, name: str, content: bytes, sentence: str) -> None:
     with pytest.raises(FileNotUsable, match=sentence):
         take(pd.DataFrame, stored(tmp_path, written(tmp_path, name, content)))
+
+
+@pytest.mark.skipif(find_spec("openpyxl") is not None, reason="the package is there")
+def test_a_spreadsheet_names_the_package_that_is_missing(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "t.xlsx", "w") as archive:
+        archive.writestr("xl/workbook.xml", "")
+    with pytest.raises(FileNotUsable, match=r"t.xlsx cannot be read here: .*openpyxl.* requirements"):
+        take(pd.DataFrame, stored(tmp_path, tmp_path / "t.xlsx"))
 
 
 def test_a_value_of_another_kind_says_what_it_is(tmp_path: Path) -> None:

@@ -128,9 +128,15 @@ def test_a_run_in_this_process_reads_the_store_where_it_can(orders, monkeypatch)
 
 def test_a_run_in_this_process_fetches_what_it_cannot_see(orders, monkeypatch):
     """As on a laptop, where the server's disk is not."""
-    version, seen = Client().upload_file(orders), store.exists
+    version, seen, fetch, fetched = Client().upload_file(orders), store.exists, Transport.download, []
     monkeypatch.setattr(local_run.store, "exists", lambda uri: uri != version.uri and seen(uri))
+    monkeypatch.setattr(
+        Transport,
+        "download",
+        lambda self, path, target: (fetched.append(target.name), fetch(self, path, target)),
+    )
     assert local(version) == f"orders.csv: {len(CSV)}"
+    assert fetched == ["orders.csv"]
 
 
 def test_a_file_that_cannot_be_fetched_fails_the_step(orders, monkeypatch):

@@ -19,7 +19,6 @@ from zenweb.config.file_references import (
     FileReference,
     parse_size,
     reference_in,
-    size_words,
     suffix_of,
     too_large,
     wrong_type,
@@ -126,12 +125,6 @@ class File:
         if kind_of(type(value)) == "table":
             return value
         raise ValueError("a table is given as a file")
-
-    @property
-    def words(self) -> str:
-        """`.csv, at most 50 MB`"""
-        size = f"at most {size_words(self.max_size)}" if isinstance(self.max_size, int) else ""
-        return ", ".join(filter(None, [", ".join(self.types), size]))
 
 
 def with_files(hint: Any, marker: File | None = None) -> Any:
