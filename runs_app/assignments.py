@@ -1,6 +1,7 @@
 """What the process that runs an attempt is told."""
 
 from runs_app import statements
+from runs_app.given_files import given_files
 from runs_app.models import PipelineRun, StepAttempt
 from runs_app.plans import may_retry, plan_of
 from zenweb.config.spec import InputSpec
@@ -24,6 +25,7 @@ def assignment_for(attempt: StepAttempt) -> Assignment:
         inputs=_inputs(run, spec.inputs),
         outputs=spec.outputs,
         artifact_uri=attempt.artifact_uri,
+        files=given_files(step.parameters),
         settings=step.settings,
         is_last=not may_retry(step),
     )

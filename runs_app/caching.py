@@ -6,9 +6,11 @@ Asked once per step, by recording.py when nothing is left to wait for. What comp
 import hashlib
 import json
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from runs_app import statements
+from runs_app.given_files import by_content, contents_of
 from runs_app.models import PipelineRun
 from runs_app.plans import Plan, plan_of
 from runs_app.statements import ReadyStep
@@ -31,7 +33,9 @@ def find_reusable(
         return {}
     plan = plan_of(run.deployment_id)
     known = known | _missing_inputs(run, plan, asked, known)
-    earlier = statements.remember_cache_keys({step.id: cache_key(run, plan, step, known) for step in asked})
+    contents = contents_of(step.parameters for step in asked)
+    keys = {step.id: cache_key(run, plan, step, known, contents) for step in asked}
+    earlier = statements.remember_cache_keys(keys)
     # A repair runs again what its plan said; its results are remembered all the same, being the newest.
     if not earlier or run.original_id is not None:
         return {}
@@ -41,7 +45,9 @@ def find_reusable(
     return {step: given[source] for step, source in earlier.items() if given[source].keys() == wanted[step]}
 
 
-def cache_key(run: PipelineRun, plan: Plan, step: ReadyStep, known: Versions) -> str:
+def cache_key(
+    run: PipelineRun, plan: Plan, step: ReadyStep, known: Versions, contents: Mapping[str, Any]
+) -> str:
     """A hash of all that decides what the step gives out, and where that is kept."""
     spec = plan.step(step.index)
     decisive = {
@@ -50,7 +56,7 @@ def cache_key(run: PipelineRun, plan: Plan, step: ReadyStep, known: Versions) ->
         "store": run.stack.artifact_store_uri,
         "source": spec.source,
         "code": spec.code_hash,
-        "parameters": step.parameters,
+        "parameters": by_content(step.parameters, contents),
         "inputs": {name: str(known[source.step, source.output]) for name, source in spec.inputs.items()},
         "outputs": [[output.name, output.artifact_name, output.type] for output in spec.outputs],
     }

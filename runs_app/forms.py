@@ -14,7 +14,7 @@ from runs_app.repair import Repair, left_over, without_left_over
 from runs_app.run_configuration import validate
 from templates_app.models import RunTemplate, RunTemplateVersion
 from templates_app.querysets import RunTemplateQuerySet
-from templates_app.schema_forms import ConfigurationForm, describe_changes
+from templates_app.schema_forms import ConfigurationForm, FileSource, describe_changes
 from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import FieldError
 
@@ -94,11 +94,17 @@ class LaunchForm(StartingForm):
         version: RunTemplateVersion,
         data: Mapping[str, Any] | None = None,
         uploads: Mapping[str, Any] | None = None,
+        files: FileSource | None = None,
         configuration: Mapping[str, Any] | None = None,
     ) -> None:
         self.version = version
         super().__init__(
-            version.config_schema, validate=validate, data=data, uploads=uploads, configuration=configuration
+            version.config_schema,
+            validate=validate,
+            data=data,
+            uploads=uploads,
+            files=files,
+            configuration=configuration,
         )
 
 
@@ -108,7 +114,11 @@ class RepairForm(StartingForm):
     keeps_values = True
 
     def __init__(
-        self, repair: Repair, data: Mapping[str, Any] | None = None, uploads: Mapping[str, Any] | None = None
+        self,
+        repair: Repair,
+        data: Mapping[str, Any] | None = None,
+        uploads: Mapping[str, Any] | None = None,
+        files: FileSource | None = None,
     ) -> None:
         self._given = repair
         self.version = repair.version
@@ -117,6 +127,7 @@ class RepairForm(StartingForm):
             validate=self._check,
             data=data,
             uploads=uploads,
+            files=files,
             configuration=repair.start,
         )
         steps = [(step.name, step.title) for step in self.steps]

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from runs_app import cron
 from runs_app.querysets import (
+    BESIDE_FILES,
     ArtifactVersionQuerySet,
     PipelineRunQuerySet,
     RunEventQuerySet,
@@ -23,6 +24,7 @@ from runs_app.querysets import (
 )
 from templates_app.models import Pipeline, PipelineDeployment, RunTemplate, RunTemplateVersion, Stack
 from zenweb.accounts.models import Project
+from zenweb.artifacts.materializers.files import PATH_MATERIALIZER
 from zenweb.entity import Entity, JSONField
 from zenweb.enums import EnvironmentStatus, ExecutionMode, ExecutionStatus, TriggerChannel
 
@@ -315,6 +317,10 @@ class ArtifactVersion(Entity):
 
     def __str__(self) -> str:
         return f"{self.artifact_id} {self.version}"
+
+    def suits(self, kind: str) -> bool:
+        """Whether a parameter may be given it that takes a file as a `path`, as `bytes` or as a `table`."""
+        return self.materializer == PATH_MATERIALIZER or self.data_type in BESIDE_FILES[kind]
 
 
 class StepOutput(models.Model):

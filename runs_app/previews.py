@@ -14,6 +14,7 @@ from django.core.exceptions import SuspiciousFileOperation
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 
+from runs_app.found_files import is_within, root_of
 from runs_app.models import ArtifactVersion
 from zenweb.artifacts import store
 from zenweb.enums import PreviewKind
@@ -97,12 +98,12 @@ def preview_uri(version: ArtifactVersion) -> str:
     name = (version.preview or {}).get("file")
     if not isinstance(name, str) or name != Path(name).name or name in {"", ".", ".."}:
         raise SuspiciousFileOperation("The name of the preview is not a plain file name.")
-    uri, root = store.join(version.uri, name), _store_of(version)
+    uri, root = store.join(version.uri, name), root_of(version)
     if not root:
         raise SuspiciousFileOperation(
             "The value is kept where the run was executed and cannot be shown here."
         )
-    if not _is_within(uri.removeprefix("file://"), root.removeprefix("file://")):
+    if not is_within(uri, root):
         raise SuspiciousFileOperation("The preview lies outside of the artifact store.")
     return uri
 
@@ -128,17 +129,6 @@ def _with_style(page: bytes) -> bytes:
     start = START_OF_PAGE.match(page)
     place = start.end() if start else 0
     return page[:place] + PAGE_STYLE + page[place:]
-
-
-def _store_of(version: ArtifactVersion) -> str:
-    step = version.producer_step
-    return step.run.stack.artifact_store_uri if step else ""
-
-
-def _is_within(uri: str, root: str) -> bool:
-    if uri.startswith("/"):
-        return Path(uri).resolve().is_relative_to(Path(root).resolve())
-    return uri.startswith(root.rstrip("/") + "/") and ".." not in uri.split("/")
 
 
 @lru_cache(maxsize=256)

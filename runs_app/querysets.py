@@ -3,6 +3,8 @@
 import uuid
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 from typing import Any, Self
 
 from django.conf import settings
@@ -10,6 +12,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from templates_app.querysets import VisibleQuerySet
+from zenweb.artifacts.materializers.files import PATH_MATERIALIZER
 from zenweb.enums import OPEN_STATUSES, ExecutionStatus
 from zenweb.prepared import insert
 
@@ -18,6 +21,11 @@ from zenweb.prepared import insert
 MOST_SKEW = timedelta(minutes=1)
 
 
+# Where uploaded files lie in the artifact store, and what the names of their artifacts begin with.
+UPLOADS = "uploads"
+# What may be given beside a file where a parameter is one, by the names of classes.
+TABLES = ("pandas.core.frame.DataFrame", "pandas.DataFrame")
+BESIDE_FILES: dict[str, tuple[str, ...]] = {"path": (), "bytes": ("builtins.bytes",), "table": TABLES}
 # What grows with the number of a run's steps, and is never wanted for many rows at once.
 HEAVY = ("configuration", "resolved_configuration", "warnings", "tags", "metadata")
 
@@ -115,8 +123,24 @@ class StepRunQuerySet(VisibleQuerySet):
 
 class ArtifactVersionQuerySet(VisibleQuerySet):
     def with_relations(self) -> Self:
-        related = self.select_related("artifact", "project", "user", "producer_step__run")
+        related = self.select_related("artifact", "project", "user", "producer_step__run__stack")
         return related.defer(*heavy_of("producer_step__run"))
+
+    def search(self, text: str) -> Self:
+        """By a part of the name: an upload's is the name of its file."""
+        return self.filter(artifact__name__icontains=text) if text else self
+
+    def of_types(self, types: Iterable[str]) -> Self:
+        """Of uploads, those whose names end in one of these (none: all); what steps made stays."""
+        ends = [models.Q(artifact__name__iendswith=each.strip()) for each in types if each.strip()]
+        if not ends:
+            return self
+        return self.filter(~models.Q(artifact__name__startswith=f"{UPLOADS}::") | reduce(or_, ends))
+
+    def suiting(self, kind: str) -> Self:
+        """Those that a parameter may be given which takes a file as a `path`, as `bytes` or as a `table`."""
+        files = models.Q(materializer=PATH_MATERIALIZER)
+        return self.filter(files | models.Q(data_type__in=BESIDE_FILES[kind]))
 
 
 class ScheduleQuerySet(VisibleQuerySet):

@@ -13,6 +13,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from runs_app import metadata, recording, statements
+from runs_app.given_files import check_files
 from runs_app.limits import Limit, hold_limit
 from runs_app.models import ArtifactVersion, IdempotencyRecord, PipelineRun, RunEvent, StepAttempt, StepRun
 from runs_app.plans import plan_of
@@ -236,6 +237,7 @@ def _start_run(
     repair: Repair | None = None,
 ) -> PipelineRun:
     resolved = _resolve_with_free_name(deployment, configuration)
+    check_files(actor=trigger.actor, deployment=deployment, resolved=resolved)
     plan = _plan_to_do(repair, resolved) if repair else None
     limit = _exhausted_limit(version)
     waits = limit is not None and limit.policy is not ConcurrencyPolicy.SKIP

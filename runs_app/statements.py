@@ -356,17 +356,37 @@ def add_output(
     now: datetime,
 ) -> uuid.UUID:
     """A new version of the artifact, given out by the step under the output's name."""
+    version = uuid.uuid4()
+    add_version(
+        version=version,
+        project_id=project_id,
+        user_id=user_id,
+        artifact_name=artifact_name,
+        stored=stored,
+        producer_step_id=step_id,
+        now=now,
+    )
+    _execute(ADD_OUTPUT, _key(step_id), name, _key(version))
+    return version
+
+
+def add_version(
+    *,
+    version: uuid.UUID,
+    project_id: uuid.UUID,
+    user_id: uuid.UUID | None,
+    artifact_name: str,
+    stored: StoredArtifact,
+    producer_step_id: uuid.UUID | None,
+    now: datetime,
+) -> None:
+    """A new version, under this id, of the artifact with this name."""
     moment, owner = _time(now), (_key(project_id), _key(user_id))
     artifact_id, number = _execute(NEXT_VERSION, _key(uuid.uuid4()), moment, moment, *owner, artifact_name)[0]
-    version = uuid.uuid4()
-    version_id = _key(version)
     kind = (stored.uri, stored.type, stored.materializer, stored.data_type)
     documents = (_json(stored.metadata), _json(stored.preview))
-    _execute(
-        ADD_VERSION, version_id, moment, moment, *owner, artifact_id, number, *kind, *documents, _key(step_id)
-    )
-    _execute(ADD_OUTPUT, _key(step_id), name, version_id)
-    return version
+    times = (_key(version), moment, moment)
+    _execute(ADD_VERSION, *times, *owner, artifact_id, number, *kind, *documents, _key(producer_step_id))
 
 
 def release_downstream(

@@ -16,4 +16,5 @@ urlpatterns = [
     ),  # /runs/<id>/repair?from=&version=newest
     path("steps/<uuid:step_id>/log", views.show_log, name="step-log"),
     path("artifacts/<uuid:artifact_version_id>/preview", views.show_preview, name="artifact-preview"),
+    path("artifacts/<uuid:artifact_version_id>/file", views.download_file, name="artifact-file"),
 ]

@@ -1,6 +1,6 @@
 """Pages about what was run, and the page of a template: running it makes a run."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -11,21 +11,27 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import SuspiciousFileOperation
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from runs_app import previews
 from runs_app.dispatch import warm_up
+from runs_app.downloads import attachment
 from runs_app.forms import LaunchForm, RepairForm, RunFilterForm, StartingForm
+from runs_app.found_files import files_in
+from runs_app.given_files import replaced
 from runs_app.ledger import ledger_of
 from runs_app.logs import read_log
 from runs_app.models import ArtifactVersion, PipelineRun, Schedule, StepRun
 from runs_app.repair import Repair, RepairPlan, preview_repair, without_left_over
 from runs_app.services import Launch, Trigger, launch_run, repair_run, stop_run
+from runs_app.uploads import FormFiles
 from runs_app.waiting import explain
 from templates_app.models import RunTemplate
 from templates_app.schema_forms.schemas import read_steps
 from templates_app.views import is_refinement
+from zenweb.config.file_references import FoundFile
 from zenweb.enums import TriggerChannel
 from zenweb.exceptions import DoesNotExist, ValidationFailed, ZenWebError
 
@@ -47,6 +53,7 @@ def run_template(request: HttpRequest, template_id: UUID) -> HttpResponse:
         template.version,
         request.POST if is_sent else None,
         request.FILES,
+        FormFiles(request.user),
         configuration=_starting_values(request, template),
     )
 
@@ -92,7 +99,7 @@ def show_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
         "steps": steps,
         # What came last is what the run was for.
         "outputs": [output for step in reversed(steps) for output in step.outputs.all()],
-        "values": list(_values(run)),
+        "values": list(_values(run, files_in(request.user, run.parameters))),
         "ledger": ledger[:LEDGER_OPEN],
         "earlier": ledger[LEDGER_OPEN:],
         "repairs": _repairs(request, run),
@@ -126,7 +133,7 @@ def repair(request: HttpRequest, run_id: UUID) -> HttpResponse:
         messages.error(request, str(error))
         return redirect(run)
     is_sent = request.method == "POST"
-    form = RepairForm(asked, request.POST if is_sent else None, request.FILES)
+    form = RepairForm(asked, request.POST if is_sent else None, request.FILES, FormFiles(request.user))
     is_look = is_refinement(request) or "look" in request.POST or form.is_being_edited
     is_valid = form.is_valid()
 
@@ -172,6 +179,17 @@ def show_preview(request: HttpRequest, artifact_version_id: UUID) -> HttpRespons
     return response
 
 
+@login_required
+@require_safe
+def download_file(request: HttpRequest, artifact_version_id: UUID) -> HttpResponseBase:
+    """The file that an artifact version is."""
+    versions = ArtifactVersion.objects.visible_to(request.user).with_relations()
+    try:
+        return attachment(get_object_or_404(versions, pk=artifact_version_id))
+    except DoesNotExist as error:
+        raise Http404(str(error)) from error
+
+
 def _find_run(request: HttpRequest, run_id: UUID) -> PipelineRun:
     return get_object_or_404(PipelineRun.objects.visible_to(request.user).for_page(), pk=run_id)
 
@@ -185,10 +203,10 @@ def _repairs(request: HttpRequest, run: PipelineRun) -> list[PipelineRun]:
     )
 
 
-def _values(run: PipelineRun) -> Iterator[tuple[str, list[tuple[str, Any]]]]:
+def _values(run: PipelineRun, files: Mapping[str, FoundFile]) -> Iterator[tuple[str, list[tuple[str, Any]]]]:
     """What the run ran with, under the words of its form: titles of steps, each with titles and values."""
     for step in read_steps(run.deployment.config_schema):
-        given = run.parameters.get(step.name, {})
+        given = replaced(run.parameters.get(step.name, {}), files)
         if shown := [
             (
                 parameter.title,

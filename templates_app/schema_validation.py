@@ -11,7 +11,8 @@ from jsonschema_rs import ValidationErrorKind as Kind
 from pydantic import TypeAdapter, ValidationError
 
 from templates_app.decimal_rules import DecimalRules
-from zenweb.config.json_schema import DECIMAL_OR_NOT_FINITE, DECIMAL_PATTERN, DECIMAL_RULES
+from templates_app.file_rules import FileRules, expected_words
+from zenweb.config.json_schema import DECIMAL_OR_NOT_FINITE, DECIMAL_PATTERN, DECIMAL_RULES, FILE_RULES
 from zenweb.config.suggestions import did_you_mean, suggestion
 from zenweb.exceptions import FieldError, ValidationFailed
 
@@ -115,7 +116,7 @@ def compile_schema(schema: dict[str, Any]) -> Validator:
         schema,
         validate_formats=True,
         formats={"date-time": _is_date_time, "time": _is_time, "duration": _is_duration},
-        keywords={DECIMAL_RULES: DecimalRules},
+        keywords={DECIMAL_RULES: DecimalRules, FILE_RULES: FileRules},
         offline=True,  # a `$ref` is never fetched
         pattern_options=jsonschema_rs.RegexOptions(),  # linear time, whatever the pattern
     )
@@ -165,7 +166,9 @@ def _is_duration(text: str) -> bool:
 
 def _explain(error: jsonschema_rs.ValidationError, schema: dict[str, Any]) -> Iterator[FieldError]:
     path, kind = list(error.instance_path), error.kind
-    if isinstance(kind, Kind.AdditionalProperties | Kind.UnevaluatedProperties):
+    if expected := _expected_file(error, schema):
+        yield FieldError(pointer_to(path), f"This must be {expected}.")
+    elif isinstance(kind, Kind.AdditionalProperties | Kind.UnevaluatedProperties):
         known = _known_names(schema, _at(schema, list(error.schema_path)[:-1]))
         for name in kind.unexpected:
             yield FieldError(pointer_to([*path, name]), f"There is no {name!r} here.{_hint(name, known)}")
@@ -197,11 +200,24 @@ def _explain_choice(
         for inner in meant[0]:
             yield from _explain(inner, schema)
         return
-    words = [word for branch in branches for inner in branch if (word := _expected(inner))]
+    words = [
+        word
+        for branch in branches
+        for inner in branch
+        if (word := _expected_file(inner, schema) or _expected(inner))
+    ]
     expected = " or ".join(dict.fromkeys(words))
     yield FieldError(
         pointer_to(list(error.instance_path)), f"This must be {expected or 'of one of the allowed forms'}."
     )
+
+
+def _expected_file(error: jsonschema_rs.ValidationError, schema: dict[str, Any]) -> str:
+    """What is missed where a file is to be given and something of another shape is."""
+    if not isinstance(error.kind, Kind.Type | Kind.Required | Kind.AdditionalProperties):
+        return ""
+    part = _at(schema, list(error.schema_path)[:-1])
+    return expected_words(part[FILE_RULES]) if FILE_RULES in part else ""
 
 
 def _is_wrong_kind(inner: jsonschema_rs.ValidationError, outer: jsonschema_rs.ValidationError) -> bool:

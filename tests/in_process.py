@@ -16,7 +16,7 @@ def network() -> httpx.WSGITransport:
 
 
 def _application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    with _keeping_the_connection():
+    with keeping_the_connection():
         response = application(environ, start_response)
         body = list(response)
         response.close()
@@ -25,7 +25,7 @@ def _application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes
 
 
 @contextmanager
-def _keeping_the_connection() -> Iterator[None]:
+def keeping_the_connection() -> Iterator[None]:
     """A request shall not end the test's transaction with its own. Around each: Django's test client puts this back."""
     signals = [
         signal for signal in (request_started, request_finished) if signal.disconnect(close_old_connections)

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 from os import PathLike
+from pathlib import Path
 from typing import Any, Literal, Self, overload
 from urllib.parse import quote
 from uuid import UUID
@@ -15,6 +16,7 @@ from zenweb.config.run_configuration import PipelineRunConfiguration, read_yaml,
 from zenweb.enums import ConcurrencyPolicy
 from zenweb.exceptions import DoesNotExist, NotConnected, ValidationFailed
 from zenweb.execution.context import current_step
+from zenweb.local_files import LocalFile, with_references
 from zenweb.responses import (
     ArtifactVersionResponse,
     DeploymentResponse,
@@ -28,7 +30,7 @@ from zenweb.responses import (
     ScheduleResponse,
     StackResponse,
 )
-from zenweb.transport import Transport, shared_transport
+from zenweb.transport import FILE_TIMEOUT, Transport, shared_transport
 
 logger = logging.getLogger(__name__)
 DEFAULT_STACK = "default"
@@ -100,7 +102,7 @@ class Client:
         path = f"/runs/{_quoted(name_id_or_prefix)}/repair"
         body = {
             "from_steps": list(from_steps) if from_steps is not None else None,
-            "configuration": wire_configuration(run_configuration),
+            "configuration": self._wired(run_configuration),
             "version": "newest" if newest else "same",
         }
         if not dry_run:
@@ -127,9 +129,7 @@ class Client:
             raise ValidationFailed("Only config path or runtime configuration can be specified.")
         if template_id is not None and stack_name_or_id is not None:
             raise ValidationFailed("A template runs on its own stack: give a stack only with a pipeline.")
-        configuration = wire_configuration(
-            run_configuration if config_path is None else read_yaml(config_path)
-        )
+        configuration = self._wired(run_configuration if config_path is None else read_yaml(config_path))
         if template_id is None:
             template_id = self._newest_runnable_template(str(pipeline_name_or_id), stack_name_or_id)
         run = self._run(f"/run_templates/{_quoted(template_id)}/runs", configuration)
@@ -219,7 +219,7 @@ class Client:
             "template": str(template_id),
             "cron_expression": cron,
             "zone": zone,
-            "configuration": wire_configuration(run_configuration),
+            "configuration": self._wired(run_configuration),
             "active": not paused,
         }
         return ScheduleResponse(self.transport, self.transport.post("/schedules", body))
@@ -246,7 +246,7 @@ class Client:
             "name": name,
             "cron_expression": cron,
             "zone": zone,
-            "configuration": None if run_configuration is None else wire_configuration(run_configuration),
+            "configuration": None if run_configuration is None else self._wired(run_configuration),
             "active": None if paused is None else not paused,
         }
         return ScheduleResponse(
@@ -302,6 +302,30 @@ class Client:
             raise DoesNotExist(f"There is no artifact {str(name_id_or_prefix)!r}{which}.")
         return found[0]
 
+    def upload_file(self, path: str | PathLike[str], name: str | None = None) -> ArtifactVersionResponse:
+        """Store a file of this machine on the server; what is returned may be given to a parameter that takes a file.
+
+        A `pathlib.Path` among the parameters of a run is uploaded by itself.
+        """
+        file = LocalFile.at(path)
+        answer = self.transport.request(
+            "POST",
+            "/uploads",
+            params={"name": name or file.name},
+            content=file,
+            headers=file.headers,
+            timeout=FILE_TIMEOUT,
+        )
+        return ArtifactVersionResponse(self.transport, answer)
+
+    def with_files(self, configuration: RunConfiguration | None) -> RunConfiguration | None:
+        """The configuration as it can be sent again and again: its files are uploaded now, and referred to."""
+        return with_references(configuration, self.upload_file)
+
+    def download_file(self, artifact_version_id: NameOrId, target: str | PathLike[str]) -> None:
+        """Fetch the file that an artifact version is, an upload say, to a place on this machine."""
+        self.transport.download(f"/artifact_versions/{_quoted(artifact_version_id)}/content", Path(target))
+
     def create_run_metadata(self, values: Mapping[str, Any], resource_type: str, resource_id: UUID) -> None:
         """Note encoded values about a `pipeline_run`, `step_run` or `artifact_version`; see `zenweb.log_metadata`."""
         resource = {"id": str(resource_id), "type": resource_type}
@@ -325,7 +349,7 @@ class Client:
     def run_deployment(
         self, deployment_id: NameOrId, run_configuration: RunConfiguration | None = None
     ) -> PipelineRunResponse:
-        return self._run(f"/pipeline_deployments/{deployment_id}/runs", wire_configuration(run_configuration))
+        return self._run(f"/pipeline_deployments/{deployment_id}/runs", self._wired(run_configuration))
 
     # Reports of a run in the caller's own process
 
@@ -352,6 +376,9 @@ class Client:
 
     def _list(self, kind: type[EntityType], filters: Mapping[str, Any]) -> Page[EntityType]:
         return Page.of(partial(kind, self.transport), self.transport.get(kind.path, **filters))
+
+    def _wired(self, configuration: RunConfiguration | None) -> dict[str, Any]:
+        return wire_configuration(self.with_files(configuration))
 
     def _run(self, path: str, configuration: Mapping[str, Any]) -> PipelineRunResponse:
         answer = self.transport.post(path, configuration)

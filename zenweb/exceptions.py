@@ -63,6 +63,13 @@ class NotAllowed(ZenWebError):
     wire_class = "IllegalOperationError"
 
 
+class FileNotUsable(ZenWebError):
+    """A file or artifact that was given to a parameter cannot become what the step asks for."""
+
+    http_status = 422
+    wire_class = "ValueError"
+
+
 class DoesNotExist(ZenWebError):
     """There is no such thing, or the caller may not know that there is."""
 

@@ -236,6 +236,12 @@ REST_FRAMEWORK = {
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = env_int("ZENWEB_BODY_LIMIT", 10 * 1024 * 1024)
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
+# Of a file that is given to a run. A form's file waits in a temporary file, and no more of it than this.
+UPLOAD_LIMIT = env_int("ZENWEB_UPLOAD_LIMIT", 200 * 1000**2)
+FILE_UPLOAD_HANDLERS = [
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "zenweb.api.uploads.BoundedTemporaryUpload",
+]
 DEPLOYMENT_LIMIT = env_int("ZENWEB_DEPLOYMENT_LIMIT", 64 * 1024 * 1024)
 CODE_ARCHIVE_LIMIT = env_int("ZENWEB_CODE_LIMIT", 20 * 1024 * 1024)
 

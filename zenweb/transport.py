@@ -9,12 +9,14 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import httpx
 
 from zenweb.connection import Connection, is_this_machine
 from zenweb.exceptions import (
+    BodyTooLarge,
     CredentialsNotValid,
     DoesNotExist,
     EntityExists,
@@ -28,6 +30,8 @@ from zenweb.exceptions import (
 
 API = "/api/v1"
 TIMEOUT = httpx.Timeout(30, connect=5)
+# After the last byte of a file a store in the cloud may take its time.
+FILE_TIMEOUT = httpx.Timeout(300, connect=5)
 # Seconds before a repeat. Spread, so that many clients do not come back to a restarted server in step.
 PAUSES = (0.1, 0.4, 1.0)
 _spread = random.SystemRandom()
@@ -41,6 +45,7 @@ ERRORS: Mapping[int, type[ZenWebError]] = {
     HTTPStatus.FORBIDDEN: NotAllowed,
     HTTPStatus.NOT_FOUND: DoesNotExist,
     HTTPStatus.CONFLICT: EntityExists,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: BodyTooLarge,
 }
 
 
@@ -96,6 +101,22 @@ class Transport:
                     if line:
                         yield json.loads(line)
         except httpx.TransportError as error:
+            raise ServerUnreachable(
+                f"The connection to {self.server_url} broke off ({_reason(error)})."
+            ) from error
+
+    def download(self, path: str, target: Path) -> None:
+        """The answer's bytes as a file. Raises as `request`; nothing is left at `target` when it breaks off."""
+        try:
+            with self._http.stream("GET", path, timeout=FILE_TIMEOUT) as response:
+                if not response.is_success:
+                    response.read()
+                    raise _error_told_by(response)
+                with target.open("wb") as file:
+                    for piece in response.iter_bytes():
+                        file.write(piece)
+        except httpx.TransportError as error:
+            target.unlink(missing_ok=True)
             raise ServerUnreachable(
                 f"The connection to {self.server_url} broke off ({_reason(error)})."
             ) from error

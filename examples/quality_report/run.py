@@ -10,7 +10,7 @@ from typing import Annotated
 import pandas as pd
 from pydantic import Field
 
-from zenweb import pipeline, step
+from zenweb import File, pipeline, step
 from zenweb.artifacts.strings import HTMLString
 
 HERE = Path(__file__).parent
@@ -25,14 +25,14 @@ class OutlierMethod(Enum):
 
 @step
 def reader(
-    csv_path: Annotated[str, Field(title="CSV file")] = "orders.csv",
+    csv_path: Annotated[Path, Field(title="CSV file"), File(types=[".csv", ".txt"])] = Path("orders.csv"),
     separator: Annotated[str, Field(min_length=1)] = ",",
 ) -> pd.DataFrame:
     """Read the table.
 
     Args:
-        csv_path: The CSV file to look through, with the names of its columns in the first line: the path to a file on
-            the machine that does the work. The file `orders.csv` comes along as an example.
+        csv_path: The CSV file to look through, with the names of its columns in the first line. The file `orders.csv`
+            comes along as an example.
         separator: What stands between two values. Files from a spreadsheet often have a semicolon.
     """
     # Everything stays a text for now, or "n/a" and an empty field would already look the same.

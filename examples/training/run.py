@@ -1,5 +1,6 @@
 """Train a classifier on a table and see how well it does on rows that it has never seen."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import pandas as pd
@@ -22,7 +23,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from zenweb import pipeline, step
+from zenweb import File, pipeline, step
 
 DATASETS = {
     "breast cancer": load_breast_cancer,
@@ -37,7 +38,7 @@ MAX_SEED = 2**32 - 1
 @step
 def loader(
     dataset: Literal["breast cancer", "digits", "iris", "wine"] = "breast cancer",
-    csv_path: Annotated[str | None, Field(title="CSV file")] = None,
+    csv_path: Annotated[Path | None, Field(title="CSV file"), File(types=[".csv"])] = None,
     target_column: str | None = None,
     test_size: Annotated[float, Field(ge=0.05, le=0.5)] = 0.25,
     random_state: Annotated[int, Field(ge=0, le=MAX_SEED)] = 42,
@@ -46,8 +47,8 @@ def loader(
 
     Args:
         dataset: Which of the data sets to learn from. Each is small enough to train on in seconds.
-        csv_path: Your own data instead: the path or web address of a CSV file with one example per row and the
-            names of the columns in the first line. Leave empty to use the data set chosen above.
+        csv_path: Your own data instead: a CSV file with one example per row and the names of the columns in the first
+            line. Leave empty to use the data set chosen above.
         target_column: The column of your CSV file that is to be predicted. Leave empty to take the last one.
         test_size: How much of the data is kept back to test the model: 0.25 is every fourth row.
         random_state: Chooses which rows are kept back. The same number chooses the same rows again.
@@ -138,11 +139,11 @@ def read_dataset(name: str) -> pd.DataFrame:
     return table.assign(target=[str(data.target_names[number]) for number in data.target])
 
 
-def read_csv(path: str, target_column: str | None) -> pd.DataFrame:
+def read_csv(path: Path, target_column: str | None) -> pd.DataFrame:
     table = pd.read_csv(path)
     target = target_column or str(table.columns[-1])
     if target not in table:
-        raise ValueError(f"There is no column '{target}' in {path}. It has: {', '.join(table.columns)}.")
+        raise ValueError(f"There is no column '{target}' in {path.name}. It has: {', '.join(table.columns)}.")
     classes = table[target].nunique()
     if not 2 <= classes <= MOST_CLASSES:
         raise ValueError(

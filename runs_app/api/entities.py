@@ -1,5 +1,6 @@
 """How what was run looks on the wire."""
 
+from runs_app.found_files import found_file
 from runs_app.ledger import Line
 from runs_app.models import ArtifactVersion, PipelineRun, Schedule, StepOutput, StepRun
 from runs_app.plans import plan_of
@@ -133,6 +134,7 @@ def describe_artifact_version(version: ArtifactVersion, hydrate: bool) -> Json:
         "save_type": "step_output",
         "artifact_store_id": None,
         "preview": version.preview,
+        "file": describe_file(version),
     }
     metadata = {"visualizations": [], "run_metadata": version.metadata} if hydrate else None
     step = version.producer_step
@@ -143,6 +145,15 @@ def describe_artifact_version(version: ArtifactVersion, hydrate: bool) -> Json:
         "producer_pipeline_run_id": str(step.run_id) if step else None,
     }
     return entity(version, name=None, body=body, metadata=metadata, resources=resources if hydrate else None)
+
+
+def describe_file(version: ArtifactVersion) -> Json | None:
+    """The file that a version is, if it is one; what is not known of one that a step made is null."""
+    found = found_file(version)
+    if not found.is_file:
+        return None
+    known = {key: version.metadata.get(key) for key in ("content_type", "sha256")}
+    return {"name": found.name, "size": found.size, **known}
 
 
 def describe_schedule(schedule: Schedule, hydrate: bool) -> Json:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from runs_app.api import repairs, schedules, views
+from runs_app.api import files, repairs, schedules, views
 
 urlpatterns = [
     path("run_templates/<str:name_or_id>/runs", views.TemplateRuns.as_view()),
@@ -26,4 +26,6 @@ urlpatterns = [
     path("run-metadata", views.RunMetadata.as_view()),
     path("artifact_versions", views.ArtifactVersionList.as_view()),
     path("artifact_versions/<str:version_id>", views.ArtifactVersionDetail.as_view()),
+    path("artifact_versions/<str:version_id>/content", files.ArtifactVersionContent.as_view()),
+    path("uploads", files.UploadList.as_view()),
 ]

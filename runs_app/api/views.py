@@ -18,7 +18,7 @@ from runs_app.assignments import assignment_for
 from runs_app.ledger import ledger_page
 from runs_app.logs import Follower, read_log, read_run_log
 from runs_app.models import ArtifactVersion, PipelineRun, StepOutput, StepRun
-from runs_app.querysets import heavy_of
+from runs_app.querysets import BESIDE_FILES, heavy_of
 from runs_app.recording import StepOutcome
 from runs_app.services import (
     Launch,
@@ -322,9 +322,11 @@ class LocalLease(APIView):
 
 class ArtifactVersionList(APIView):
     def get(self, request: Request) -> Response:
-        return ARTIFACT_VERSIONS.answer(
-            in_project(visible_artifact_versions(request), request), request.query_params
-        )
+        versions, query = in_project(visible_artifact_versions(request), request), request.query_params
+        versions = versions.search(query.get("search", ""))
+        if kind := query.get("suits"):
+            versions = versions.suiting(known_kind(kind)).of_types(query.get("types", "").split(","))
+        return ARTIFACT_VERSIONS.answer(versions, query)
 
 
 class ArtifactVersionDetail(APIView):
@@ -410,6 +412,13 @@ def visible_steps(request: Request) -> QuerySet[Any]:
 
 def visible_artifact_versions(request: Request) -> QuerySet[Any]:
     return ArtifactVersion.objects.visible_to(request.user).with_relations()
+
+
+def known_kind(kind: str) -> str:
+    """As what a parameter takes a file."""
+    if kind not in BESIDE_FILES:
+        raise ValidationFailed([FieldError("/suits", f"suits is one of {', '.join(BESIDE_FILES)}.")])
+    return kind
 
 
 def find_run(request: Request, name_or_id: str) -> PipelineRun:

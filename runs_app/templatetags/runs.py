@@ -6,8 +6,9 @@ from typing import Any
 
 from django import template
 from django.template.defaultfilters import date as format_date
+from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince, timeuntil
 
@@ -16,6 +17,7 @@ from runs_app.models import ArtifactVersion, Execution, PipelineRun, StepAttempt
 from runs_app.previews import show_preview
 from runs_app.wording import duration_words
 from templates_app.templatetags.zenweb_icons import icon
+from zenweb.config.file_references import FoundFile
 from zenweb.enums import ExecutionStatus, TriggerChannel
 
 register = template.Library()
@@ -126,12 +128,31 @@ def figure(value: Any) -> str:
 
 @register.filter
 def setting(value: Any) -> str:
-    """A parameter's value, short and in words where there are some."""
+    """A parameter's value, short and in words where there are some; a file as a link to it."""
+    if isinstance(value, FoundFile):
+        return _file(value)
+    if isinstance(value, list) and any(isinstance(entry, FoundFile) for entry in value):
+        return format_html_join(", ", "{}", ((setting(entry),) for entry in value))
     if value is None or isinstance(value, bool):
         return {None: "not set", True: "yes", False: "no"}[value]
     if isinstance(value, list) and value and all(isinstance(entry, str | int | float) for entry in value):
         return ", ".join(str(entry) for entry in value)
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=_label)
+
+
+def _file(found: FoundFile) -> SafeString:
+    """Its name and size, and where it is from; a link where it can be had as a file."""
+    origin = "" if found.is_upload else found.origin
+    about = ", ".join(filter(None, [found.size_words.replace(" ", "\N{NO-BREAK SPACE}"), origin]))
+    name: Any = found.name
+    if found.is_file:
+        address = reverse("artifact-file", args=[found.id])
+        name = format_html('<a href="{}" download>{}{}</a>', address, icon("download"), found.name)
+    return format_html('{} <span class="soft">{}</span>', name, about) if about else name
+
+
+def _label(value: object) -> str:
+    return value.label if isinstance(value, FoundFile) else str(value)
 
 
 @register.filter

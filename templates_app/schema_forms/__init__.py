@@ -2,5 +2,6 @@
 
 from templates_app.schema_forms.changes import describe_changes
 from templates_app.schema_forms.configuration_form import ConfigurationForm
+from templates_app.schema_forms.controls import FileSource
 
-__all__ = ["ConfigurationForm", "describe_changes"]
+__all__ = ["ConfigurationForm", "FileSource", "describe_changes"]

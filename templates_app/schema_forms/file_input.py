@@ -8,10 +8,10 @@ from django import forms
 from templates_app.schema_forms.composites import Composite
 from templates_app.schema_forms.controls import Control, KnownFile, Occasion
 from templates_app.schema_forms.schemas import MISSING, Json, Parameter
+from zenweb.config.file_references import REFERENCE_KEY
+from zenweb.config.json_schema import FILE_RULES
 from zenweb.exceptions import ValidationFailed
 
-FILE_RULES = "zenweb-file"
-KEY = "artifact_version"
 TEXTS = {"path": "A path on the worker", "bytes": "A short text"}
 
 
@@ -113,7 +113,7 @@ class FileControl(Composite):
         if self.was_left_out:
             return MISSING
         if self.marker:
-            return {KEY: self.marker}
+            return {REFERENCE_KEY: self.marker}
         if self.text_label and self.shown_text.strip():
             return self.shown_text
         return self.parameter.unset if self.parameter.is_optional else MISSING
@@ -153,4 +153,4 @@ class FileControl(Composite):
         return self.file.id
 
     def _id_in(self, value: Json) -> str:
-        return str(value.get(KEY) or "") if isinstance(value, Mapping) else ""
+        return str(value.get(REFERENCE_KEY) or "") if isinstance(value, Mapping) else ""

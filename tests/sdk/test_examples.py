@@ -58,7 +58,7 @@ def people(tmp_path):
         }
     )
     table.to_csv(tmp_path / "people.csv", index=False)
-    return str(tmp_path / "people.csv")
+    return tmp_path / "people.csv"
 
 
 @pytest.mark.parametrize("dataset", ["breast cancer", "digits", "iris", "wine"])

@@ -84,6 +84,10 @@ class RemoteFiles:
                 local.parent.mkdir(parents=True, exist_ok=True)
                 self._files.get_file(name, str(local))
 
+    def remove(self, path: str) -> None:
+        with _as_os_error():
+            self._files.rm(path, recursive=True)
+
     def _make_parent(self, path: str) -> None:
         if self._has_folders:
             self._files.makedirs(path.rpartition("/")[0], exist_ok=True)

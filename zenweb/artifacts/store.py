@@ -50,6 +50,7 @@ class Files(Protocol):
     def reading(self, path: str) -> Iterator[Path]: ...
     def upload(self, source: Path, path: str) -> None: ...
     def download(self, path: str, target: Path) -> None: ...
+    def remove(self, path: str) -> None: ...
 
 
 def join(uri: str, *names: str) -> str:
@@ -127,6 +128,13 @@ def download(uri: str, target: Path) -> None:
         files.download(path, target)
 
 
+def remove(uri: str) -> None:
+    """Delete the file, or the whole folder. What is not there is no error."""
+    files, path = _find(uri)
+    with _explained(uri, "written"), suppress(FileNotFoundError):
+        files.remove(path)
+
+
 class LocalFiles:
     """The operating system's own files, by its plain calls: pathlib takes as long again to save a number."""
 
@@ -188,6 +196,12 @@ class LocalFiles:
             shutil.copytree(path, target)
         else:
             shutil.copy2(path, target)
+
+    def remove(self, path: str) -> None:
+        if os.path.isdir(path):
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)
 
 
 def _temporary_beside(path: str) -> str:

@@ -124,7 +124,8 @@ def repair(
 
     Values that are not given are those of the run.
     """
-    client, configuration = Client(), read_values(config_path, settings)
+    client = Client()
+    configuration = client.with_files(read_values(config_path, settings))
     plan = client.repair_run(
         name, from_steps=from_steps, run_configuration=configuration, newest=newest, dry_run=True
     )

@@ -9,6 +9,7 @@ import click
 
 from zenweb.config.run_configuration import read_yaml
 from zenweb.exceptions import ValidationFailed
+from zenweb.local_files import LocalFile
 
 config_option = click.option(
     "--config",
@@ -21,7 +22,8 @@ set_option = click.option(
     "settings",
     multiple=True,
     metavar="PATH=VALUE",
-    help="One value, such as steps.trainer.parameters.learning_rate=0.1; may be given several times.",
+    help="One value, such as steps.trainer.parameters.learning_rate=0.1; may be given several times. "
+    "@FILE uploads a file of this machine: steps.loader.parameters.data=@orders.csv.",
 )
 
 
@@ -47,7 +49,9 @@ def _parts(path: str) -> list[str]:
 
 
 def _value(text: str) -> Any:
-    """JSON where it is JSON (numbers, true, lists, "5" for the text 5), else the text as it stands."""
+    """JSON where it is JSON (numbers, true, lists, "5" for the text 5), @ and a file, else the text as it stands."""
+    if text.startswith("@"):
+        return LocalFile.at(text[1:]).path
     try:
         return json.loads(text)
     except ValueError:

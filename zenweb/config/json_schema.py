@@ -12,6 +12,8 @@ DECIMAL_OR_NOT_FINITE = DECIMAL_PATTERN.replace("^", "^([+-]?(Infinity|NaN)|").r
 DECIMAL_RULES = "zenweb-decimal"
 BOUNDS = ("gt", "ge", "lt", "le", "multiple_of")
 DIGITS = ("max_digits", "decimal_places")
+# What a parameter that takes a file takes: {"as": "path", "bytes" or "table", "types": [".csv"], "max_size": bytes}.
+FILE_RULES = "zenweb-file"
 
 
 class ParameterSchema(GenerateJsonSchema):

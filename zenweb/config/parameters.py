@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticSerializationError, SchemaError, to_jsonable_python
 
 from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
+from zenweb.config.files import with_files
 from zenweb.config.signatures import EMPTY, DeclaredParameter, declared_parameters
 from zenweb.exceptions import AuthoringError
 
@@ -32,10 +33,10 @@ class Parameter:
 
 
 def parameter_adapters(function: Callable[..., Any]) -> dict[str, TypeAdapter[Any]]:
-    """By parameter, what turns JSON into its type. What only an artifact can fill, a DataFrame say, has none."""
+    """By parameter, what turns JSON into its type. What only an artifact can fill, a model say, has none."""
     adapters = {}
     for name, declared in declared_parameters(function).items():
-        with suppress(PydanticUserError, SchemaError):
+        with suppress(PydanticUserError, SchemaError, AuthoringError):
             adapters[name] = _adapter(declared)
     return adapters
 
@@ -83,7 +84,7 @@ def _parameter(
 
 
 def _adapter(declared: DeclaredParameter) -> TypeAdapter[Any]:
-    hint, default = declared.hint, declared.default
+    hint, default = with_files(declared.hint), declared.default
     if isinstance(default, FieldInfo):
         bounded: Any = Annotated[hint, default]
         return TypeAdapter(bounded)
@@ -129,6 +130,8 @@ def _json_adapter(owner: str, declared: DeclaredParameter) -> TypeAdapter[Any]:
             "Connect it to an output of another step, or declare a type that can be written down, such as "
             "str, float, a Literal, a list or a pydantic model."
         ) from error
+    except AuthoringError as error:
+        raise AuthoringError(f"{owner}: {error}") from error
     except SchemaError as error:
         raise AuthoringError(f"{owner}: its type cannot be used: {error}.") from error
     return adapter

@@ -6,16 +6,17 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
+from pathlib import Path
 from typing import Any, Protocol, TextIO
 from uuid import UUID
 
-from zenweb.artifacts import store
+from zenweb.artifacts import materializers, store
 from zenweb.config.source import import_source
 from zenweb.config.spec import PipelineSpec
 from zenweb.enums import ExecutionStatus
-from zenweb.exceptions import ServerUnreachable
+from zenweb.exceptions import ServerUnreachable, ZenWebError
 from zenweb.execution.protocol import Assignment, Event, Failed, OutputSaved, noted_in
-from zenweb.execution.runner import run_attempt
+from zenweb.execution.runner import describe, run_attempt
 from zenweb.steps import Step
 
 LEASE_INTERVAL = 5.0  # seconds; the server gives a caller up after several of these
@@ -29,6 +30,7 @@ class Reporter(Protocol):
     def end_step(self, run_id: UUID, step_name: str, end: dict[str, Any]) -> float | None: ...
     def renew_lease(self, run_id: UUID) -> bool: ...
     def stop_run(self, run_id: UUID) -> None: ...
+    def download_file(self, artifact_version_id: UUID, target: Path) -> None: ...
 
 
 def execute_local_run(reporter: Reporter, run_id: UUID, spec: PipelineSpec, artifact_folder: str) -> None:
@@ -67,8 +69,16 @@ def _run_attempt(
 ) -> tuple[BaseException | None, float | None]:
     assignment = _placed(Assignment.model_validate(reporter.start_step(run_id, step_name)), artifact_folder)
     events: list[Event] = []
-    with _printing_also_into_log() as log:
-        error = run_attempt(import_source(assignment.source, Step), assignment, events.append, is_timed=False)
+    error: BaseException | None
+    with store.temporary_folder() as folder, _printing_also_into_log() as log:
+        try:
+            assignment = _with_files_at_hand(reporter, assignment, folder)
+        except ZenWebError as failure:
+            error = failure
+            events.append(Failed(exception=describe(error)))
+        else:
+            step = import_source(assignment.source, Step)
+            error = run_attempt(step, assignment, events.append, is_timed=False)
     return error, reporter.end_step(run_id, step_name, _end(assignment, events, log.getvalue()))
 
 
@@ -79,6 +89,26 @@ def _placed(assignment: Assignment, artifact_folder: str) -> Assignment:
     return assignment.model_copy(
         update={"artifact_uri": store.join(artifact_folder, assignment.artifact_uri)}
     )
+
+
+def _with_files_at_hand(reporter: Reporter, assignment: Assignment, folder: Path) -> Assignment:
+    """Uploads lie where the server keeps them: what cannot be reached from here is fetched through it."""
+    files = dict(assignment.files)
+    for name, given in assignment.files.items():
+        if given.file_name and not _is_here(given.uri):
+            uri = str(folder / name)
+            target = Path(materializers.files.address_for(uri, given.file_name))
+            target.parent.mkdir(parents=True)
+            reporter.download_file(given.id, target)
+            files[name] = given.model_copy(update={"uri": uri})
+    return assignment.model_copy(update={"files": files}) if files else assignment
+
+
+def _is_here(uri: str) -> bool:
+    try:
+        return store.exists(uri)
+    except store.ArtifactStoreError:  # of a kind or in a place that this machine knows nothing of
+        return False
 
 
 def _end(assignment: Assignment, events: list[Event], log: str) -> dict[str, Any]:

@@ -53,6 +53,13 @@ class InputArtifact(StoredArtifact):
         )
 
 
+class GivenFile(InputArtifact):
+    """An artifact version that a parameter refers to."""
+
+    file_name: str = ""
+    """Of an upload, which the server can hand out."""
+
+
 class Assignment(Message):
     """Everything the process needs to run one attempt of one step."""
 
@@ -67,6 +74,8 @@ class Assignment(Message):
     inputs: dict[str, InputArtifact]
     outputs: list[OutputSpec]
     artifact_uri: str
+    files: dict[str, GivenFile] = Field(default_factory=dict)
+    """The artifact versions that parameters refer to, by their ids."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """As they were resolved for this run: `timeout`, `retry`, hooks and so on."""
     is_last: bool = True

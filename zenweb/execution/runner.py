@@ -13,10 +13,12 @@ from pydantic import TypeAdapter
 
 from zenweb.artifacts import materializers
 from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
+from zenweb.config.files import FILES
 from zenweb.config.parameters import parameter_adapters
 from zenweb.config.signatures import declared_outputs, declared_parameters
-from zenweb.exceptions import AuthoringError, ZenWebError
+from zenweb.exceptions import AuthoringError, FileNotUsable, ZenWebError
 from zenweb.execution import context
+from zenweb.execution.files import AttemptFiles
 from zenweb.execution.hooks import Hooks
 from zenweb.execution.protocol import (
     Assignment,
@@ -95,7 +97,7 @@ def run_attempt(
 
 
 def _run(step: Step[..., Any], assignment: Assignment, emit: Emit) -> dict[str, StoredArtifact]:
-    if assignment.inputs:
+    if assignment.inputs or assignment.files:
         emit(Loading())
     arguments = _arguments(step, assignment)
     emit(Started())
@@ -116,10 +118,19 @@ def describe(error: BaseException) -> StepException:
 
 def _arguments(step: Step[..., Any], assignment: Assignment) -> dict[str, Any]:
     anatomy = _anatomy(step.entrypoint)
+    given = {FILES: AttemptFiles(assignment.files)}
     parameters = {
-        name: anatomy.adapters[name].validate_python(value) for name, value in assignment.parameters.items()
+        name: _value(name, anatomy.adapters[name], value, given)
+        for name, value in assignment.parameters.items()
     }
     return parameters | {name: _load(anatomy.hints[name], given) for name, given in assignment.inputs.items()}
+
+
+def _value(name: str, adapter: TypeAdapter[Any], value: Any, given: dict[str, Any]) -> Any:
+    try:
+        return adapter.validate_python(value, context=given)
+    except FileNotUsable as error:
+        raise FileNotUsable(f"Parameter {name!r}: {error}") from error
 
 
 def _load(hint: Any, given: InputArtifact) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zenweb.artifacts import store
+from zenweb.artifacts.class_paths import class_path
 from zenweb.artifacts.materializers.base import ArtifactNotSavable, Materializer
 from zenweb.artifacts.previews import (
     MAX_DOCUMENT_BYTES,
@@ -52,7 +53,8 @@ class PathMaterializer(Materializer):
             raise ArtifactNotSavable(
                 f"The step returned the path '{value}', but there is no such file or folder."
             )
-        store.upload(value, store.join(uri, _PATH_FOLDER, value.resolve().name))
+        name = value.resolve().name
+        store.upload(value, address_for(uri, name))
 
     def load(self, uri: str) -> Path:
         folder = store.join(uri, _PATH_FOLDER)
@@ -72,6 +74,23 @@ class PathMaterializer(Materializer):
             return _listing_preview(value)
         make = _PREVIEWS_BY_SUFFIX.get(value.suffix.lower())
         return make(value) if make else None
+
+
+def address_of(uri: str, materializer: str) -> str | None:
+    """Where in the store the file or folder lies that an artifact is, if it is one: to be read without a copy."""
+    if materializer != PATH_MATERIALIZER:
+        return None
+    folder = store.join(uri, _PATH_FOLDER)
+    [name] = store.list(folder)
+    return store.join(folder, name)
+
+
+def address_for(uri: str, name: str) -> str:
+    """Where a file of this name has to lie to be the artifact at `uri`."""
+    return store.join(uri, _PATH_FOLDER, name)
+
+
+PATH_MATERIALIZER = class_path(PathMaterializer)
 
 
 def _files_below(folder: Path) -> list[Path]:

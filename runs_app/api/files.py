@@ -1,0 +1,92 @@
+"""REST for files: uploading one for a run, and getting one back."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from django.http.response import HttpResponseBase
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from runs_app.api.entities import describe_artifact_version
+from runs_app.api.views import visible_artifact_versions
+from runs_app.downloads import attachment
+from runs_app.models import ArtifactVersion
+from runs_app.uploads import store_upload
+from templates_app.api.views import acting_user
+from zenweb.accounts.services import find_project
+from zenweb.api.listing import find
+from zenweb.api.uploads import StreamParser, pieces_of
+from zenweb.config.file_references import parse_size
+from zenweb.exceptions import FieldError, ValidationFailed
+
+
+class UploadList(APIView):
+    """A file, as the part `file` of a form or as the body itself with `?name=`; the artifact version it has become."""
+
+    parser_classes = (MultiPartParser, StreamParser)
+
+    def post(self, request: Request) -> Response:
+        sent = sent_file(request)
+        version = store_upload(
+            actor=acting_user(request),
+            project=find_project(request.query_params.get("project")),
+            name=sent.name,
+            content=sent.content,
+            content_type=sent.content_type,
+            size=sent.size,
+            rules=rules_asked_for(request),
+        )
+        return Response(describe_artifact_version(version, True))
+
+
+class ArtifactVersionContent(APIView):
+    """The file that an artifact version is."""
+
+    def get(self, request: Request, version_id: str) -> HttpResponseBase:
+        version = find(visible_artifact_versions(request), version_id, "artifact version", None)
+        return attachment(cast(ArtifactVersion, version))
+
+
+@dataclass(frozen=True)
+class SentFile:
+    """A file on its way in, with what its sender says of it."""
+
+    name: str
+    content_type: str
+    size: int | None
+    content: Iterable[bytes]
+
+
+def sent_file(request: Request) -> SentFile:
+    if (request.content_type or "").startswith("multipart/form-data"):
+        file = request.FILES.get("file")
+        if file is None:
+            raise ValidationFailed([FieldError("/file", "Send the file as the part `file` of the form.")])
+        return SentFile(file.name or "", file.content_type or "", file.size, file.chunks())
+    name = request.query_params.get("name", "")
+    if not name:
+        raise ValidationFailed(
+            [FieldError("/name", "Say what the file is called: /uploads?name=orders.csv.")]
+        )
+    announced = request.META.get("CONTENT_LENGTH") or None
+    size = int(announced) if announced else None
+    stream: Any = request.data  # nothing where there is no body
+    content = pieces_of(stream, size) if hasattr(stream, "read") else ()
+    return SentFile(name, request.content_type or "", size, content)
+
+
+def rules_asked_for(request: Request) -> dict[str, Any]:
+    """Limits of the parameter that the file is for, where the caller knows them."""
+    types = [
+        each.strip().lower() for each in request.query_params.get("types", "").split(",") if each.strip()
+    ]
+    rules: dict[str, Any] = {"types": types}
+    if text := request.query_params.get("max_size"):
+        try:
+            rules["max_size"] = parse_size(text)
+        except ValueError as error:
+            raise ValidationFailed([FieldError("/max_size", str(error))]) from error
+    return rules

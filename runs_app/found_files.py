@@ -1,0 +1,111 @@
+"""Artifact versions that may be given where a file is asked for: what is told of them, and where their files lie."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from runs_app.models import ArtifactVersion
+from runs_app.querysets import UPLOADS
+from zenweb.accounts.models import User
+from zenweb.artifacts import store
+from zenweb.artifacts.materializers.files import PATH_MATERIALIZER, address_of
+from zenweb.config.file_references import (
+    FileReference,
+    FoundFile,
+    clean_name,
+    reference_in,
+    references_in,
+    too_large,
+    wrong_type,
+)
+from zenweb.exceptions import DoesNotExist
+
+Rules = Mapping[str, Any]
+"""What a parameter says with the keyword `zenweb-file`."""
+AS_WORDS = {"path": "a file", "bytes": "a file or bytes", "table": "a file or a table"}
+
+
+def found_file(version: ArtifactVersion) -> FoundFile:
+    """What is told of a version, of `with_relations()`, where it is given to a parameter."""
+    facts, is_file = version.metadata, _is_single_file(version)
+    name = facts.get("file_name") or (facts.get("string_representation") if is_file else "")
+    size = facts.get("storage_size")
+    return FoundFile(
+        id=str(version.pk),
+        name=str(name or version.artifact.name),
+        size=size if isinstance(size, int) else None,
+        version=version.version,
+        made=version.created,
+        is_upload="file_name" in facts,
+        artifact=version.artifact.name,
+        is_file=is_file,
+    )
+
+
+def find_files(user: User, ids: Iterable[str]) -> dict[str, FoundFile]:
+    """Those of the versions that the user may see, by their ids; ids that are none are left out."""
+    wanted = {reference.artifact_version for each in ids if (reference := reference_in(_as_reference(each)))}
+    if not wanted:
+        return {}
+    versions = ArtifactVersion.objects.visible_to(user).with_relations().filter(pk__in=wanted)
+    return {str(version.pk): found_file(version) for version in versions}
+
+
+def files_in(user: User, value: Any) -> dict[str, FoundFile]:
+    """What the references in a value lead to, as far as the user may see it."""
+    return find_files(user, (reference.artifact_version for reference in references_in(value)))
+
+
+def readable_address(version: ArtifactVersion) -> tuple[str, str]:
+    """Where the file lies that a version is, and its name. Raises DoesNotExist where there is none to be had here."""
+    if not _is_single_file(version):
+        raise DoesNotExist("This artifact is no file that could be downloaded.")
+    root = root_of(version)
+    if not root or not is_within(version.uri, root):
+        raise DoesNotExist("This file is kept where its run was executed and cannot be had from here.")
+    address = address_of(version.uri, version.materializer)
+    if address is None or not is_within(address, root):
+        raise DoesNotExist("This file lies outside of the artifact store.")
+    return address, clean_name(found_file(version).name)
+
+
+def root_of(version: ArtifactVersion) -> str:
+    """The artifact store that a version has to lie in: addresses come from step processes and callers."""
+    step = version.producer_step
+    if step is None:
+        return store.join(settings.ARTIFACT_STORE_URI, UPLOADS)
+    return step.run.stack.artifact_store_uri
+
+
+def is_within(uri: str, root: str) -> bool:
+    """Whether an address leads nowhere else, by its name, by dots or by a link."""
+    uri, root = uri.removeprefix("file://"), root.removeprefix("file://")
+    if uri.startswith("/"):
+        return Path(uri).resolve().is_relative_to(Path(root).resolve())
+    return uri.startswith(root.rstrip("/") + "/") and ".." not in uri.split("/")
+
+
+def misfit(version: ArtifactVersion, rules: Rules) -> str:
+    """Why a version cannot be given where these rules hold; empty if it can."""
+    found, kind = found_file(version), rules["as"]
+    if not version.suits(kind):
+        return f"{found.name} is a {version.data_type}, and {AS_WORDS[kind]} is asked for."
+    if version.materializer != PATH_MATERIALIZER:
+        return ""
+    if not found.is_file and (kind != "path" or rules.get("types")):
+        return f"{found.name} is a folder, and a file is asked for."
+    limit = rules.get("max_size")
+    is_too_large = limit is not None and found.size is not None and found.size > limit
+    return wrong_type(found.name, rules.get("types", ())) or (
+        too_large(int(limit or 0), found.name) if is_too_large else ""
+    )
+
+
+def _is_single_file(version: ArtifactVersion) -> bool:
+    return version.materializer == PATH_MATERIALIZER and "file_count" not in version.metadata
+
+
+def _as_reference(text: str) -> dict[str, str]:
+    return FileReference(text).as_json()
