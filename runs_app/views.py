@@ -16,13 +16,15 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from runs_app import previews
 from runs_app.dispatch import warm_up
-from runs_app.forms import LaunchForm, RepairForm, RunFilterForm, StartingForm
+from runs_app.drafts import HIDDEN
+from runs_app.forms import RepairForm, RunFilterForm, Starting
 from runs_app.ledger import ledger_of
 from runs_app.logs import read_log
 from runs_app.models import ArtifactVersion, PipelineRun, Schedule, StepRun
 from runs_app.repair import Repair, RepairPlan, preview_repair, without_left_over
 from runs_app.services import Launch, Trigger, launch_run, repair_run, stop_run
 from runs_app.waiting import explain
+from runs_app.yaml_form import form_of, switched
 from templates_app.models import RunTemplate
 from templates_app.schema_forms.schemas import read_steps
 from templates_app.views import is_refinement
@@ -33,7 +35,6 @@ PAGE_SIZE = 25
 RECENT = 5
 LEDGER, LEDGER_OPEN = 200, 12
 STOP_POLLING = 286  # htmx's own status
-HIDDEN = "••••••"
 
 
 @login_required
@@ -42,28 +43,43 @@ def run_template(request: HttpRequest, template_id: UUID) -> HttpResponse:
     templates = RunTemplate.objects.visible_to(request.user)
     template = get_object_or_404(templates.for_page(), pk=template_id)
     is_sent = request.method == "POST"
-    form = LaunchForm(
+    form = form_of(
         template.version,
         request.POST if is_sent else None,
-        configuration=_starting_values(request, template),
+        request.FILES,
+        _starting_values(request, template),
+        is_yaml=request.GET.get("view") == "yaml",
     )
+    is_switch = is_sent and "switch" in request.POST
 
     def start(trigger: Trigger) -> Launch:
         return launch_run(
             deployment=template.deployment,
             version=template.version,
-            configuration=form.configuration,
+            configuration=form.asked,
             trigger=trigger,
         )
 
-    if is_sent and form.is_valid() and (launch := _launch(request, form, start)):
+    if is_switch:
+        form = switched(form, request.POST["switch"])
+    elif is_sent and form.is_valid() and (launch := _launch(request, form, start)):
         return redirect(launch.run)
     if template.version.deployment.stack.is_remote:
         warm_up(template.version.deployment_id, template.version.deployment.stack.queue)
     recent = PipelineRun.objects.visible_to(request.user).filter(template=template).with_relations()[:RECENT]
     schedules = Schedule.objects.visible_to(request.user).filter(template=template).with_relations()
-    context = {"template": template, "form": form, "recent": recent, "schedules": schedules}
-    return render(request, "runs_app/run_template.html", context, status=422 if is_sent else 200)
+    context = {
+        "template": template,
+        "form": form,
+        "recent": recent,
+        "schedules": schedules,
+        # To look at the other view is not to have seen a new version, and spends no token.
+        "shown": {
+            "version": request.POST.get("version") if is_switch else form.version.number,
+            "submit_token": request.POST.get("submit_token") if is_switch else form.new_submit_token,
+        },
+    }
+    return render(request, "runs_app/run_template.html", context, status=422 if form.errors else 200)
 
 
 @login_required
@@ -224,7 +240,7 @@ def _plan_to_show(form: RepairForm, is_right: bool) -> tuple[RepairPlan | None, 
     return None, False
 
 
-def _launch(request: HttpRequest, form: StartingForm, start: Callable[[Trigger], Launch]) -> Launch | None:
+def _launch(request: HttpRequest, form: Starting, start: Callable[[Trigger], Launch]) -> Launch | None:
     """Start the run; None when it was refused, with the reasons in the form."""
     trigger = Trigger(
         request.user, TriggerChannel.PAGE, route=request.path, idempotency_key=form.idempotency_key
