@@ -103,12 +103,12 @@ def over(below: Configuration, above: Configuration) -> Configuration:
     """Two configurations as one; where both say something, the second does."""
     merged = dict(below)
     for key, value in above.items():
-        before = below.get(key)
-        both = isinstance(before, dict) and isinstance(value, dict)
-        # Parameters are values: an object among them is taken whole.
-        merged[key] = (
-            {**before, **value} if both and key == "parameters" else over(before, value) if both else value
-        )
+        before = merged.get(key)
+        if isinstance(before, dict) and isinstance(value, dict):
+            # Parameters are values: an object among them is taken whole.
+            merged[key] = {**before, **value} if key == "parameters" else over(before, value)
+        else:
+            merged[key] = value
     return merged
 
 

@@ -25,15 +25,18 @@ from runs_app.repair import Repair, RepairPlan, preview_repair, without_left_ove
 from runs_app.services import Launch, Trigger, launch_run, repair_run, stop_run
 from runs_app.waiting import explain
 from runs_app.yaml_form import form_of, switched
+from templates_app.forms import NewTemplateForm
 from templates_app.models import RunTemplate
 from templates_app.schema_forms.schemas import read_steps
+from templates_app.services import check_stack_is_remote, create_run_template
 from templates_app.views import is_refinement
 from zenweb.enums import TriggerChannel
-from zenweb.exceptions import DoesNotExist, ValidationFailed, ZenWebError
+from zenweb.exceptions import DoesNotExist, EntityExists, LocalStackRefused, ValidationFailed, ZenWebError
 
 PAGE_SIZE = 25
 RECENT = 5
 LEDGER, LEDGER_OPEN = 200, 12
+KEPT = ("version", "submit_token")
 STOP_POLLING = 286  # htmx's own status
 
 
@@ -74,10 +77,8 @@ def run_template(request: HttpRequest, template_id: UUID) -> HttpResponse:
         "recent": recent,
         "schedules": schedules,
         # To look at the other view is not to have seen a new version, and spends no token.
-        "shown": {
-            "version": request.POST.get("version") if is_switch else form.version.number,
-            "submit_token": request.POST.get("submit_token") if is_switch else form.new_submit_token,
-        },
+        "shown": {"version": form.version.number, "submit_token": form.new_submit_token}
+        | ({name: request.POST[name] for name in KEPT if name in request.POST} if is_switch else {}),
     }
     return render(request, "runs_app/run_template.html", context, status=422 if form.errors else 200)
 
@@ -157,6 +158,27 @@ def repair(request: HttpRequest, run_id: UUID) -> HttpResponse:
     if is_refinement(request):
         return render(request, "runs_app/_repair_plan.html", context)
     return render(request, "runs_app/repair.html", context, status=422 if is_sent and not is_look else 200)
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def new_template(request: HttpRequest, run_id: UUID) -> HttpResponse:
+    """Make a template of what a run ran."""
+    run = _find_run(request, run_id)
+    try:
+        check_stack_is_remote(run.stack)
+    except LocalStackRefused as error:
+        messages.error(request, str(error))
+        return redirect(run)
+    is_sent = request.method == "POST"
+    form = NewTemplateForm(request.POST if is_sent else None)
+    if is_sent and form.is_valid() and (template := _create_template(request, form, run)):
+        messages.success(
+            request, f"The template “{template.name}” is there. This is the form that people will see."
+        )
+        return redirect(template)
+    context = {"run": run, "form": form}
+    return render(request, "runs_app/new_template.html", context, status=422 if is_sent else 200)
 
 
 @login_required
@@ -254,6 +276,20 @@ def _launch(request: HttpRequest, form: Starting, start: Callable[[Trigger], Lau
         form.add_field_errors(error.errors)
     except ZenWebError as error:
         form.add_error(None, str(error))
+    return None
+
+
+def _create_template(request: HttpRequest, form: NewTemplateForm, run: PipelineRun) -> RunTemplate | None:
+    """The template; None when it was refused, with the reason in the form."""
+    try:
+        return create_run_template(actor=request.user, deployment=run.deployment, **form.cleaned_data)
+    except EntityExists:
+        taken = "There is a template of this name. Choose another, or tick the box to make this a new version of it."
+        form.add_error("name", taken)
+    except ValidationFailed as error:
+        form.add_error("name", [entry.message for entry in error.errors])
+    except ZenWebError as error:
+        form.add_error("name", str(error))
     return None
 
 

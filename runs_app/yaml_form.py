@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from django import forms
-from django.core.files.uploadedfile import UploadedFile
 
 from runs_app.drafts import (
     HIDDEN,
@@ -108,15 +107,19 @@ class YamlForm(Starting):
         *,
         text: str = "",
         is_everything: bool = False,
+        is_as_written: bool = True,
         expected: Sequence[str] = (),
     ) -> "YamlForm":
-        """The editor with these values, in the words of `text` as far as it says the same."""
+        """The editor with these values, in the words of `text` as far as it says the same.
+
+        `is_as_written`: also where it spells out a default.
+        """
         form = cls(version)
         form.is_everything = is_everything
         for secret in form.secrets:
             secret.is_expected = secret.name in expected
         form._move_secrets(configuration)
-        form.yaml_text = form._written(without_secrets(form.schema, configuration), text)
+        form.yaml_text = form._written(without_secrets(form.schema, configuration), text, is_as_written)
         return form
 
     def clean(self) -> dict[str, Any]:
@@ -153,7 +156,7 @@ class YamlForm(Starting):
         """What may be set, for the list beside the editor too."""
         return [step for step in read_steps(self.schema) if step.parameters]
 
-    def _written(self, configuration: dict[str, Any], text: str) -> str:
+    def _written(self, configuration: dict[str, Any], text: str, is_as_written: bool) -> str:
         wanted = (everything if self.is_everything else changes)(self.schema, configuration)
         try:
             said = read_draft(text).value or {}
@@ -161,11 +164,11 @@ class YamlForm(Starting):
             said = {}
         if not said or not has_the_forms_shape(said):
             return rewrite("", wanted) or example(self.schema)
-        if not self.is_everything and changes(self.schema, said) == wanted:
+        if is_as_written and not self.is_everything and changes(self.schema, said) == wanted:
             return text
         return rewrite(text, wanted) or example(self.schema)
 
-    def _sent_text(self, file: UploadedFile | None) -> str:
+    def _sent_text(self, file: Any) -> str:
         """What is in the editor; a file takes its place."""
         if file is None:
             return self.yaml_text
@@ -253,7 +256,12 @@ def _as_yaml(form: RunForm, is_everything: bool) -> YamlForm:
         if name.startswith("expected.") and not form.data.get(name.replace("expected.", "declined.", 1))
     ]
     return YamlForm.showing(
-        form.version, form.asked, text=form.yaml_text, is_everything=is_everything, expected=expected
+        form.version,
+        form.asked,
+        text=form.yaml_text,
+        is_everything=is_everything,
+        is_as_written=isinstance(form, LaunchForm),
+        expected=expected,
     )
 
 

@@ -63,7 +63,9 @@ def test_everything_that_is_wrong_is_told_with_its_pointer(rest: Client, templat
 
 
 def test_errors_in_yaml_are_told_with_their_lines(rest: Client, template: RunTemplate) -> None:
-    text = "# mine\nsteps:\n  trainer:\n    parameters:\n      learning_rate: 2\n      modeltype: rf\nstepz: 1\n"
+    text = (
+        "# mine\nsteps:\n  trainer:\n    parameters:\n      learning_rate: 2\n      modeltype: rf\nstepz: 1\n"
+    )
     judged = ask_yaml(rest, template, text)
     assert {error["pointer"]: error["line"] for error in judged["errors"]} == {
         "/steps/trainer/parameters/learning_rate": 5,

@@ -11,7 +11,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 from ruamel.yaml import YAML
 from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.nodes import Node, ScalarNode, SequenceNode
 from ruamel.yaml.representer import RoundTripRepresenter
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
@@ -153,7 +153,7 @@ class Reader:
         if self._repeated > MOST_REPEATED:
             raise YamlRefused(f"Aliases repeat more than {MOST_REPEATED:,} values here.", line)
 
-    def _members(self, node: MappingNode, pointer: str, depth: int) -> Iterator[tuple[str, Any]]:
+    def _members(self, node: Node, pointer: str, depth: int) -> Iterator[tuple[str, Any]]:
         """What `<<` takes over first: a mapping's own keys go before it."""
         lines = dict[str, int]()
         for key, value in node.value:
@@ -235,7 +235,7 @@ def _for_people(value: Any) -> Any:
     return _text(value) if isinstance(value, str) else value
 
 
-def _text(text: str) -> str:
+def _text(text: str) -> Any:
     """Texts of several lines as such, where YAML can hold them so; what cannot be seen with its code."""
     lines = text.split("\n")
     if not all(line.isprintable() for line in lines):
