@@ -79,16 +79,20 @@ def changes(config_schema: Configuration, configuration: Configuration) -> Confi
 
 def everything(config_schema: Configuration, configuration: Configuration) -> Configuration:
     """The configuration with the defaults of all that it leaves out; secrets have none that could be shown."""
-    steps = dict(configuration.get("steps") or {})
-    for step, parameter in _parameters(config_schema):
-        if parameter.default is MISSING or parameter.is_secret:
-            continue
-        section = steps.get(step) or {}
-        given = section.get("parameters") or {}
-        steps[step] = {**section, "parameters": {parameter.name: parameter.default, **given}}
-    known = {step.name: steps.pop(step.name) for step in read_steps(config_schema) if step.name in steps}
+    given = dict(configuration.get("steps") or {})
+    steps = Configuration()
+    for step in read_steps(config_schema):
+        section = given.pop(step.name, None) or {}
+        rest = dict(section.get("parameters") or {})
+        shown = {
+            parameter.name: rest.pop(parameter.name, parameter.default)
+            for parameter in step.parameters
+            if parameter.name in rest or (parameter.has_default and not parameter.is_secret)
+        }
+        if section or shown:
+            steps[step.name] = {**section, "parameters": {**shown, **rest}}
     others = {key: value for key, value in configuration.items() if key != "steps"}
-    return {**others, "steps": {**known, **steps}}
+    return {**others, "steps": {**steps, **given}}
 
 
 def beside_the_form(config_schema: Configuration, configuration: Configuration) -> Configuration:
@@ -135,14 +139,14 @@ def names_of(configuration: Configuration) -> list[str]:
 
 def example(config_schema: Configuration) -> str:
     """What an empty editor starts with: how to write a value, as a comment."""
-    shown = without_secrets(config_schema, everything(config_schema, {}))
+    asked = Configuration()
     for step, parameter in _parameters(config_schema):
         if parameter.is_required and not parameter.is_secret:
-            shown["steps"].setdefault(step, {}).setdefault("parameters", {}).setdefault(parameter.name, None)
-    steps = shown["steps"]
+            asked.setdefault(step, {"parameters": {}})["parameters"][parameter.name] = "…"
+    steps = without_secrets(config_schema, everything(config_schema, {"steps": asked}))["steps"]
     if not steps:
-        return "# Nothing here has parameters. Other keys are possible, such as\n# run_name: my run\n"
-    lines = write({"steps": steps}).replace(": null\n", ":\n").splitlines()[:EXAMPLE_LINES]
+        return "# No step here asks for anything. Other keys are possible, such as:\n# run_name: my run\n"
+    lines = write({"steps": steps}).splitlines()[:EXAMPLE_LINES]
     head = "# Write here what shall differ from the defaults, such as:"
     return "\n".join([head, *(f"# {line}" for line in lines), ""])
 

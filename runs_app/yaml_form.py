@@ -139,7 +139,7 @@ class YamlForm(Starting):
 
     def add_field_errors(self, errors: Iterator[FieldError] | Sequence[FieldError]) -> None:
         """Show each error with its line, or at the secret it is about."""
-        for error in errors:
+        for error in sorted(errors, key=lambda error: self._document.line_of(error.pointer)):
             secret = next((one for one in self.secrets if one.parameter.pointer == error.pointer), None)
             if secret is None or not secret.is_expected:
                 self._add_problem(Problem(self._document.line_of(error.pointer), str(error), "yaml"))

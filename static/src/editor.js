@@ -1,7 +1,7 @@
 // The editor of a template's YAML view: highlighting, completion from the template's schema, errors at their lines.
 // The page works without it: it fills the textarea that is there anyway.
 import { autocompletion } from "@codemirror/autocomplete";
-import { HighlightStyle, syntaxHighlighting } from "@codemirror/language";
+import { HighlightStyle, indentService, syntaxHighlighting } from "@codemirror/language";
 import { yaml } from "@codemirror/lang-yaml";
 import { forceLinting, linter, lintGutter } from "@codemirror/lint";
 import { EditorSelection, EditorState } from "@codemirror/state";
@@ -35,6 +35,7 @@ function open(textarea) {
       basicSetup,
       yaml(),
       syntaxHighlighting(colours),
+      indentService.of(indentAfter),
       EditorView.cspNonce.of(nonce),
       EditorView.lineWrapping,
       EditorState.tabSize.of(2),
@@ -108,6 +109,15 @@ function open(textarea) {
     status.textContent = count ? `${count} thing${count === 1 ? "" : "s"} to correct` : "Valid: this can be run.";
     status.classList.toggle("is-wrong", count > 0);
   }
+}
+
+/** How far a new line goes in: below a key that has no value yet one level further than that. */
+function indentAfter({ state }, position) {
+  const line = state.doc.lineAt(position);
+  const text = line.text.slice(0, position - line.from);
+  const before = text.trim() || line.number === 1 ? text : state.doc.line(line.number - 1).text;
+  const indent = before.search(/\S|$/);
+  return /^\s*(-\s+)?[^\s#].*:\s*$/.test(before) ? indent + 2 : indent;
 }
 
 function diagnostic(doc, { pointer, message, line }) {

@@ -81,11 +81,13 @@ def write(value: Any) -> str:
 
 
 def rewrite(text: str, value: Any) -> str:
-    """The text made to say `value`, with its comments and its order wherever they still have a place."""
+    """The text made to say `value`, with its comments wherever they still have a place."""
     try:
         document = read(text)
         if document.value == value:
             return text
+        if "#" not in text:
+            return write(value)
         if isinstance(document.value, dict) and isinstance(value, dict) and not document.has_aliases:
             with suppress(YAMLError, ValueError, KeyError):
                 changed = _writer().load(text)
@@ -101,17 +103,20 @@ def rewrite(text: str, value: Any) -> str:
 class ShallowComposer(Composer):
     """Stops where a document is nested too deeply, before Python's own stack does."""
 
-    depth = 0
+    def __init__(self, loader: Any = None) -> None:
+        super().__init__(loader)
+        self.warn_double_anchors = False  # the second one counts from there on
+        self._levels = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        self.depth += 1
-        if self.depth > MOST_LEVELS:
+        self._levels += 1
+        if self._levels > MOST_LEVELS:
             mark = self.parser.peek_event().start_mark
             raise YamlRefused(f"This is nested more than {MOST_LEVELS} levels deep.", mark.line + 1)
         try:
             return super().compose_node(parent, index)
         finally:
-            self.depth -= 1
+            self._levels -= 1
 
 
 class Reader:
@@ -214,6 +219,7 @@ PlainRepresenter.add_representer(
 
 def _writer() -> YAML:
     yaml = YAML()
+    yaml.Composer = ShallowComposer
     yaml.Representer = PlainRepresenter
     yaml.preserve_quotes = True
     yaml.indent(mapping=2, sequence=4, offset=2)
