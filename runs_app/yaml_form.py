@@ -131,7 +131,11 @@ class YamlForm(Starting):
             self._add_problem(Problem(error.line, str(error), "yaml"))
             return cleaned
         self.configuration = self._document.value or {}
-        self._move_secrets(self.configuration)
+        if self._move_secrets(self.configuration):
+            # What is sent back to the browser never has them.
+            shown = without_secrets(self.schema, self.configuration)
+            self.yaml_text = rewrite(self.yaml_text, shown, self._document)
+            self._document = read_draft(self.yaml_text)
         self._put_secrets()
         if not self.is_draft:
             self.add_field_errors(validate(self.schema, self.configuration))
@@ -159,14 +163,15 @@ class YamlForm(Starting):
     def _written(self, configuration: dict[str, Any], text: str, is_as_written: bool) -> str:
         wanted = (everything if self.is_everything else changes)(self.schema, configuration)
         try:
-            said = read_draft(text).value or {}
+            document = read_draft(text)
         except YamlRefused:
-            said = {}
+            document = YamlDocument(None)
+        said = document.value or {}
         if not said or not has_the_forms_shape(said):
             return rewrite("", wanted) or example(self.schema)
         if is_as_written and not self.is_everything and changes(self.schema, said) == wanted:
             return text
-        return rewrite(text, wanted) or example(self.schema)
+        return rewrite(text, wanted, document) or example(self.schema)
 
     def _sent_text(self, file: Any) -> str:
         """What is in the editor; a file takes its place."""
@@ -179,8 +184,8 @@ class YamlForm(Starting):
         except UnicodeDecodeError as error:
             raise YamlRefused(f"The file {file.name} is not a text in UTF-8.") from error
 
-    def _move_secrets(self, configuration: dict[str, Any]) -> None:
-        """From the text to the fields below it: what is sent back to the browser never has them."""
+    def _move_secrets(self, configuration: dict[str, Any]) -> bool:
+        """Take secrets for the fields below the text; whether there are any."""
         paths = secrets_in(self.schema, configuration)
         by_path = {secret.parameter.path: secret for secret in self.secrets}
         for path in paths:
@@ -189,9 +194,7 @@ class YamlForm(Starting):
                 secret.typed = secret.typed or str(_value_at(configuration, path))
             else:
                 self.left_out.append(to_pointer(tuple(map(str, path))))
-        if paths:
-            self.yaml_text = rewrite(self.yaml_text, without_secrets(self.schema, configuration))
-            self._document = read_draft(self.yaml_text)
+        return bool(paths)
 
     def _put_secrets(self) -> None:
         for secret in self.secrets:

@@ -80,10 +80,13 @@ def write(value: Any) -> str:
     return _dump(_for_people(value))
 
 
-def rewrite(text: str, value: Any) -> str:
-    """The text made to say `value`, with its comments wherever they still have a place."""
+def rewrite(text: str, value: Any, document: YamlDocument | None = None) -> str:
+    """The text made to say `value`, with its comments wherever they still have a place.
+
+    `document`: what the text says, where the caller has read it.
+    """
     try:
-        document = read(text)
+        document = document or read(text)
         if document.value == value:
             return text
         if "#" not in text:
