@@ -19,7 +19,7 @@ from zenweb.config.yaml_text import YamlDocument, YamlRefused, read, write
 from zenweb.exceptions import FieldError, ValidationFailed
 
 # It takes a second or two to read so much, and nobody writes it by hand.
-MOST_CHARACTERS = 200_000
+MOST_CHARACTERS = 60_000
 HIDDEN = "••••••"
 EXAMPLE_LINES = 12
 

@@ -89,7 +89,7 @@ class YamlForm(Starting):
         self.problems: list[Problem] = []
         self.left_out: list[str] = []
         """Pointers of secrets that the text had and that have no field of their own."""
-        self._document = YamlDocument(None)
+        self.document = YamlDocument(None)
         self.secrets = [
             Secret(parameter, step.title)
             for step in self.steps
@@ -107,35 +107,37 @@ class YamlForm(Starting):
         *,
         text: str = "",
         is_everything: bool = False,
+        document: YamlDocument | None = None,
         is_as_written: bool = True,
         expected: Sequence[str] = (),
     ) -> "YamlForm":
         """The editor with these values, in the words of `text` as far as it says the same.
 
-        `is_as_written`: also where it spells out a default.
+        `document`: what the text says, where that was read. `is_as_written`: also where it spells out a default.
         """
         form = cls(version)
         form.is_everything = is_everything
         for secret in form.secrets:
             secret.is_expected = secret.name in expected
         form._move_secrets(configuration)
-        form.yaml_text = form._written(without_secrets(form.schema, configuration), text, is_as_written)
+        shown = without_secrets(form.schema, configuration)
+        form.yaml_text = form._written(shown, text, document or _read_if_possible(text), is_as_written)
         return form
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
         try:
             self.yaml_text = self._sent_text(cleaned.get("file"))
-            self._document = read_draft(self.yaml_text)
+            self.document = read_draft(self.yaml_text)
         except YamlRefused as error:
             self._add_problem(Problem(error.line, str(error), "yaml"))
             return cleaned
-        self.configuration = self._document.value or {}
+        self.configuration = self.document.value or {}
         if self._move_secrets(self.configuration):
             # What is sent back to the browser never has them.
             shown = without_secrets(self.schema, self.configuration)
-            self.yaml_text = rewrite(self.yaml_text, shown, self._document)
-            self._document = read_draft(self.yaml_text)
+            self.yaml_text = rewrite(self.yaml_text, shown, self.document)
+            self.document = read_draft(self.yaml_text)
         self._put_secrets()
         if not self.is_draft:
             self.add_field_errors(validate(self.schema, self.configuration))
@@ -143,10 +145,10 @@ class YamlForm(Starting):
 
     def add_field_errors(self, errors: Iterator[FieldError] | Sequence[FieldError]) -> None:
         """Show each error with its line, or at the secret it is about."""
-        for error in sorted(errors, key=lambda error: self._document.line_of(error.pointer)):
+        for error in sorted(errors, key=lambda error: self.document.line_of(error.pointer)):
             secret = next((one for one in self.secrets if one.parameter.pointer == error.pointer), None)
             if secret is None or not secret.is_expected:
-                self._add_problem(Problem(self._document.line_of(error.pointer), str(error), "yaml"))
+                self._add_problem(Problem(self.document.line_of(error.pointer), str(error), "yaml"))
             elif not secret.is_missing:  # else it is said already that it is to be typed again
                 self._add_problem(Problem(0, f"{secret.parameter.title}: {error.message}", secret.name))
 
@@ -160,12 +162,10 @@ class YamlForm(Starting):
         """What may be set, for the list beside the editor too."""
         return [step for step in read_steps(self.schema) if step.parameters]
 
-    def _written(self, configuration: dict[str, Any], text: str, is_as_written: bool) -> str:
+    def _written(
+        self, configuration: dict[str, Any], text: str, document: YamlDocument, is_as_written: bool
+    ) -> str:
         wanted = (everything if self.is_everything else changes)(self.schema, configuration)
-        try:
-            document = read_draft(text)
-        except YamlRefused:
-            document = YamlDocument(None)
         said = document.value or {}
         if not said or not has_the_forms_shape(said):
             return rewrite("", wanted) or example(self.schema)
@@ -262,10 +262,18 @@ def _as_yaml(form: RunForm, is_everything: bool) -> YamlForm:
         form.version,
         form.asked,
         text=form.yaml_text,
+        document=None if isinstance(form, LaunchForm) else form.document,
         is_everything=is_everything,
         is_as_written=isinstance(form, LaunchForm),
         expected=expected,
     )
+
+
+def _read_if_possible(text: str) -> YamlDocument:
+    try:
+        return read_draft(text)
+    except YamlRefused:
+        return YamlDocument(None)
 
 
 def _lines(text: str) -> str:

@@ -12,7 +12,7 @@ import { complete } from "./completion.js";
 
 const { nonce } = document.currentScript; // what the editor writes its own styles with
 const CHECK_AFTER = 500; // milliseconds without a key pressed
-const CHECKED = 60_000; // characters; what is longer is checked when it is run
+const CHECKED = 20_000; // characters; what is longer is checked when it is run
 
 const colours = HighlightStyle.define([
   { tag: [tags.propertyName, tags.definition(tags.propertyName)], class: "yaml-key" },
