@@ -9,14 +9,16 @@ from typing import Any
 
 from django import forms
 
+from runs_app.drafts import beside_the_form, has_the_forms_shape, names_of, over
 from runs_app.querysets import PipelineRunQuerySet
 from runs_app.repair import Repair, left_over, without_left_over
 from runs_app.run_configuration import validate
 from templates_app.models import RunTemplate, RunTemplateVersion
 from templates_app.querysets import RunTemplateQuerySet
 from templates_app.schema_forms import ConfigurationForm, FileSource, describe_changes
+from zenweb.api.parsing import parse_json
 from zenweb.enums import ExecutionStatus
-from zenweb.exceptions import FieldError
+from zenweb.exceptions import FieldError, MalformedRequest
 
 STATUS_WORDS = {status: status.value.capitalize() for status in ExecutionStatus} | {
     ExecutionStatus.INITIALIZING: "Waiting"
@@ -32,18 +34,21 @@ RUN_STATUSES = [
 ]
 
 
-class StartingForm(ConfigurationForm):
+class Starting(forms.Form):
     """Starts a run: of the template version that was shown (None: of what is no template), and once."""
 
     version: RunTemplateVersion | None
+    configuration: dict[str, Any]
+    is_draft = False
+    """Whether it is only looked at so far, and not judged."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self.new_submit_token = str(uuid.uuid4())
         super().__init__(*args, **options)
 
     def clean(self) -> dict[str, Any]:
-        cleaned = super().clean()
-        if self.is_outdated:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if self.is_outdated and not self.is_draft:
             self.add_error(
                 None, [*self._changes(), "Look at the values once more, then send the form again."]
             )
@@ -56,10 +61,11 @@ class StartingForm(ConfigurationForm):
         return bool(self.data.get("version", number) != number)
 
     @property
-    def error_title(self) -> str:
-        if self.is_outdated and self.version:
-            return f"This template has become version {self.version.number} while you filled in its form"
-        return super().error_title
+    def outdated_title(self) -> str:
+        """What stands above the form when it is outdated."""
+        if not (self.is_outdated and self.version):
+            return ""
+        return f"This template has become version {self.version.number} while you filled in its form"
 
     def _changes(self) -> list[str]:
         shown = str(self.data.get("version", ""))
@@ -86,8 +92,19 @@ class StartingForm(ConfigurationForm):
         return f"{token}:{hashlib.sha256(values).hexdigest()}" if token else ""
 
 
+class StartingForm(Starting, ConfigurationForm):
+    """Starts a run with the values of a form."""
+
+    @property
+    def error_title(self) -> str:
+        return self.outdated_title or super().error_title
+
+
 class LaunchForm(StartingForm):
-    """Asks for the values of one run of one template version."""
+    """Asks for the values of one run of one template version; what it has no fields for, it keeps."""
+
+    is_yaml = False
+    version: RunTemplateVersion
 
     def __init__(
         self,
@@ -96,16 +113,52 @@ class LaunchForm(StartingForm):
         uploads: Mapping[str, Any] | None = None,
         files: FileSource | None = None,
         configuration: Mapping[str, Any] | None = None,
+        *,
+        is_draft: bool = False,
     ) -> None:
-        self.version = version
+        self.version, self.is_draft = version, is_draft
+        # What the other view showed, and whether that was everything: for the way back.
+        self.yaml_text = str((data or {}).get("yaml", "")).replace("\r\n", "\n")
+        self.is_everything = bool((data or {}).get("everything"))
+        self.unreadable_rest = ""
+        self.rest = self._read_rest(data, configuration or {})
         super().__init__(
             version.config_schema,
-            validate=validate,
+            validate=self._check,
             data=data,
             uploads=uploads,
             files=files,
             configuration=configuration,
         )
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        return over(self.rest, self.configuration)
+
+    @property
+    def rest_as_json(self) -> str:
+        return json.dumps(self.rest) if self.rest else ""
+
+    @property
+    def rest_names(self) -> list[str]:
+        return names_of(self.rest)
+
+    def _check(self, config_schema: dict[str, Any], configuration: Any) -> list[FieldError]:
+        if self.unreadable_rest:
+            return [FieldError("", self.unreadable_rest)]
+        return [] if self.is_draft else validate(config_schema, over(self.rest, configuration))
+
+    def _read_rest(self, data: Mapping[str, Any] | None, configuration: Mapping[str, Any]) -> dict[str, Any]:
+        if data is None:
+            return beside_the_form(self.version.config_schema, dict(configuration))
+        try:
+            rest = parse_json(str(data.get("rest", "")).encode(errors="replace")) or {}
+        except MalformedRequest:
+            rest = None
+        if isinstance(rest, dict) and has_the_forms_shape(rest):
+            return rest
+        self.unreadable_rest = "What was kept beside the form cannot be read. Open the template again."
+        return {}
 
 
 class RepairForm(StartingForm):

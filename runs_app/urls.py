@@ -7,13 +7,14 @@ from runs_app import views
 urlpatterns = [
     path(
         "templates/<uuid:template_id>/", views.run_template, name="run-template"
-    ),  # /templates/<id>/?from=<run>
+    ),  # /templates/<id>/?from=<run>&view=yaml
     path("runs/", views.list_runs, name="run-list"),  # /runs/?q=&status=&template=
     path("runs/<uuid:run_id>/", views.show_run, name="run"),
     path("runs/<uuid:run_id>/stop", views.stop, name="run-stop"),
     path(
         "runs/<uuid:run_id>/repair", views.repair, name="run-repair"
     ),  # /runs/<id>/repair?from=&version=newest
+    path("runs/<uuid:run_id>/new-template", views.new_template, name="run-new-template"),
     path("steps/<uuid:step_id>/log", views.show_log, name="step-log"),
     path("artifacts/<uuid:artifact_version_id>/preview", views.show_preview, name="artifact-preview"),
     path("artifacts/<uuid:artifact_version_id>/file", views.download_file, name="artifact-file"),

@@ -18,7 +18,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from runs_app import previews
 from runs_app.dispatch import warm_up
 from runs_app.downloads import attachment
-from runs_app.forms import LaunchForm, RepairForm, RunFilterForm, StartingForm
+from runs_app.drafts import HIDDEN
+from runs_app.forms import RepairForm, RunFilterForm, Starting
 from runs_app.found_files import files_in
 from runs_app.given_files import replaced
 from runs_app.ledger import ledger_of
@@ -28,19 +29,22 @@ from runs_app.repair import Repair, RepairPlan, preview_repair, without_left_ove
 from runs_app.services import Launch, Trigger, launch_run, repair_run, stop_run
 from runs_app.uploads import FormFiles
 from runs_app.waiting import explain
+from runs_app.yaml_form import form_of, switched
+from templates_app.forms import NewTemplateForm
 from templates_app.models import RunTemplate
 from templates_app.schema_forms.schemas import read_steps
+from templates_app.services import check_stack_is_remote, create_run_template
 from templates_app.views import is_refinement
 from zenweb.config.file_references import FoundFile
 from zenweb.enums import TriggerChannel
-from zenweb.exceptions import DoesNotExist, ValidationFailed, ZenWebError
+from zenweb.exceptions import DoesNotExist, EntityExists, LocalStackRefused, ValidationFailed, ZenWebError
 
 PAGE_SIZE = 25
 RECENT = 5
 SCHEDULES = 5
 LEDGER, LEDGER_OPEN = 200, 12
+KEPT = ("version", "submit_token")
 STOP_POLLING = 286  # htmx's own status
-HIDDEN = "••••••"
 
 
 @login_required
@@ -49,31 +53,44 @@ def run_template(request: HttpRequest, template_id: UUID) -> HttpResponse:
     templates = RunTemplate.objects.visible_to(request.user)
     template = get_object_or_404(templates.for_page(), pk=template_id)
     is_sent = request.method == "POST"
-    form = LaunchForm(
+    form = form_of(
         template.version,
         request.POST if is_sent else None,
         request.FILES,
         FormFiles(request.user),
-        configuration=_starting_values(request, template),
+        starting=_starting_values(request, template),
+        is_yaml=request.GET.get("view") == "yaml",
     )
+    is_switch = is_sent and "switch" in request.POST
 
     def start(trigger: Trigger) -> Launch:
         return launch_run(
             deployment=template.deployment,
             version=template.version,
-            configuration=form.configuration,
+            configuration=form.asked,
             trigger=trigger,
         )
 
-    if is_sent and not form.is_being_edited and form.is_valid() and (launch := _launch(request, form, start)):
+    is_look = is_switch or form.is_being_edited
+    if is_switch:
+        form = switched(form, request.POST["switch"])
+    elif is_sent and not is_look and form.is_valid() and (launch := _launch(request, form, start)):
         return redirect(launch.run)
     if template.version.deployment.stack.is_remote:
         warm_up(template.version.deployment_id, template.version.deployment.stack.queue)
     recent = PipelineRun.objects.visible_to(request.user).filter(template=template).with_relations()[:RECENT]
     schedules = Schedule.objects.visible_to(request.user).filter(template=template).with_relations()
     page = Paginator(schedules.coming_first(), SCHEDULES).get_page(request.GET.get("page"))
-    context = {"template": template, "form": form, "recent": recent, "schedules": page}
-    is_refused = is_sent and not form.is_being_edited
+    context = {
+        "template": template,
+        "form": form,
+        "recent": recent,
+        "schedules": page,
+        # Who only looks has not seen a new version, and spends no token.
+        "shown": {"version": form.version.number, "submit_token": form.new_submit_token}
+        | ({name: request.POST[name] for name in KEPT if name in request.POST} if is_look else {}),
+    }
+    is_refused = bool(form.errors) and not form.is_being_edited
     return render(request, "runs_app/run_template.html", context, status=422 if is_refused else 200)
 
 
@@ -153,6 +170,27 @@ def repair(request: HttpRequest, run_id: UUID) -> HttpResponse:
     if is_refinement(request):
         return render(request, "runs_app/_repair_plan.html", context)
     return render(request, "runs_app/repair.html", context, status=422 if is_sent and not is_look else 200)
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def new_template(request: HttpRequest, run_id: UUID) -> HttpResponse:
+    """Make a template of what a run ran."""
+    run = _find_run(request, run_id)
+    try:
+        check_stack_is_remote(run.stack)
+    except LocalStackRefused as error:
+        messages.error(request, str(error))
+        return redirect(run)
+    is_sent = request.method == "POST"
+    form = NewTemplateForm(request.POST if is_sent else None)
+    if is_sent and form.is_valid() and (template := _create_template(request, form, run)):
+        messages.success(
+            request, f"The template “{template.name}” is there. This is the form that people will see."
+        )
+        return redirect(template)
+    context = {"run": run, "form": form}
+    return render(request, "runs_app/new_template.html", context, status=422 if is_sent else 200)
 
 
 @login_required
@@ -247,7 +285,7 @@ def _plan_to_show(form: RepairForm, is_right: bool) -> tuple[RepairPlan | None, 
     return None, False
 
 
-def _launch(request: HttpRequest, form: StartingForm, start: Callable[[Trigger], Launch]) -> Launch | None:
+def _launch(request: HttpRequest, form: Starting, start: Callable[[Trigger], Launch]) -> Launch | None:
     """Start the run; None when it was refused, with the reasons in the form."""
     trigger = Trigger(
         request.user, TriggerChannel.PAGE, route=request.path, idempotency_key=form.idempotency_key
@@ -261,6 +299,20 @@ def _launch(request: HttpRequest, form: StartingForm, start: Callable[[Trigger],
         form.add_field_errors(error.errors)
     except ZenWebError as error:
         form.add_error(None, str(error))
+    return None
+
+
+def _create_template(request: HttpRequest, form: NewTemplateForm, run: PipelineRun) -> RunTemplate | None:
+    """The template; None when it was refused, with the reason in the form."""
+    try:
+        return create_run_template(actor=request.user, deployment=run.deployment, **form.cleaned_data)
+    except EntityExists:
+        taken = "There is a template of this name. Choose another, or tick the box to make this a new version of it."
+        form.add_error("name", taken)
+    except ValidationFailed as error:
+        form.add_error("name", [entry.message for entry in error.errors])
+    except ZenWebError as error:
+        form.add_error("name", str(error))
     return None
 
 

@@ -1,4 +1,4 @@
-// Builds static/src into static/dist: one style sheet, one script, one sprite of icons.
+// Builds static/src into static/dist: one style sheet, the scripts, one sprite of icons.
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -21,10 +21,11 @@ async function buildStyles() {
   await writeFile(path.join(target, "zenweb.css"), css);
 }
 
-async function buildScript() {
+/** One file per entry: the editor is large, and loaded by the page that has one. */
+async function buildScripts() {
   await esbuild.build({
-    entryPoints: [path.join(source, "zenweb.js")],
-    outfile: path.join(target, "zenweb.js"),
+    entryPoints: ["zenweb.js", "editor.js"].map((name) => path.join(source, name)),
+    outdir: target,
     bundle: true,
     minify: true,
     format: "iife",
@@ -54,4 +55,4 @@ async function copyMark() {
 
 await rm(target, { recursive: true, force: true });
 await mkdir(target, { recursive: true });
-await Promise.all([buildStyles(), buildScript(), buildIcons(), copyMark()]);
+await Promise.all([buildStyles(), buildScripts(), buildIcons(), copyMark()]);

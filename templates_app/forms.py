@@ -2,6 +2,8 @@
 
 from django import forms
 
+from templates_app.services import NAME_LIMIT
+
 
 class SearchForm(forms.Form):
     """A word to look for."""
@@ -11,3 +13,17 @@ class SearchForm(forms.Form):
     @property
     def text(self) -> str:
         return self.cleaned_data.get("q", "") if self.is_valid() else ""
+
+
+class NewTemplateForm(forms.Form):
+    """What a template made from a run is called."""
+
+    name = forms.CharField(
+        max_length=NAME_LIMIT, help_text="What people will look for, such as “Daily retraining”."
+    )
+    description = forms.CharField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="What it does, in a line or two. Left empty, it is what the pipeline says of itself.",
+    )
+    update = forms.BooleanField(required=False, label="Make it a new version of the template of this name")

@@ -64,6 +64,13 @@ class RunTemplateQuerySet(WithRunsQuerySet):
             "project", "user", "latest_version__deployment__pipeline", "latest_version__deployment__stack"
         )
 
+    def by_pipeline(self) -> Self:
+        """For a list under the names of pipelines, the newest first: the one a pipeline's own name would run."""
+        relations = self.select_related(
+            "latest_version__deployment__pipeline", "latest_version__deployment__stack"
+        ).without_schemas()
+        return relations.order_by("latest_version__deployment__pipeline__name", "-created")
+
     def for_launch(self) -> Self:
         """With what a run refers to and nothing else: each column costs the caller time."""
         return self.select_related(

@@ -8,4 +8,5 @@ urlpatterns = [
     path("", views.home, name="home"),  # /
     path("templates/", views.list_run_templates, name="run-template-list"),  # /templates/?q=
     path("pipelines/", views.list_pipelines, name="pipeline-list"),  # /pipelines/?q=
+    path("pipelines/run", views.choose_pipeline, name="pipeline-run"),  # /pipelines/run?q=
 ]

@@ -42,6 +42,19 @@ def list_pipelines(request: HttpRequest) -> HttpResponse:
     return render(request, f"templates_app/{name}", {"page": page, "text": form.text})
 
 
+@login_required
+@require_safe
+def choose_pipeline(request: HttpRequest) -> HttpResponse:
+    """What can be run of each pipeline, to choose from."""
+    form = SearchForm(request.GET)
+    templates = RunTemplate.objects.visible_to(request.user).listed().runnable().by_pipeline()
+    if form.text:
+        templates = templates.search(form.text)
+    page = Paginator(templates, PAGE_SIZE).get_page(request.GET.get("page"))
+    name = "_pipeline_choice.html" if is_refinement(request) else "pipeline_choice.html"
+    return render(request, f"templates_app/{name}", {"page": page, "text": form.text})
+
+
 def is_refinement(request: HttpRequest) -> bool:
     """Whether htmx asks for the part of the page that changes, and not for all of it after "back"."""
     htmx = getattr(request, "htmx", None)

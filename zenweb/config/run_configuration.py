@@ -18,13 +18,12 @@ from pydantic import (
     WithJsonSchema,
 )
 from pydantic_core import PydanticSerializationError, to_jsonable_python
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from zenweb.config.hooks import hook_path
 from zenweb.config.resources import Settings
 from zenweb.config.spec import Mode, Priority, QueueName, StepRetry, Timeout
 from zenweb.config.suggestions import suggestion
+from zenweb.config.yaml_text import YamlRefused, read
 from zenweb.exceptions import FieldError, ValidationFailed
 
 # Its schema is written out where it is used, so that no name of ours stands among the `$defs` of a pipeline's types.
@@ -198,20 +197,17 @@ def read_yaml(path: str | PathLike[str]) -> dict[str, Any]:
 
 
 def parse_yaml(text: str, name: str) -> dict[str, Any]:
-    """YAML 1.2: `NO` is a text, `1e-5` a number and `12:30` a text. `name` says in errors where the text is from."""
+    """YAML 1.2, see `yaml_text`. `name` says in errors where the text is from."""
     try:
-        # Only the pure parser speaks 1.2; safe: no tag makes an object of a class.
-        content = YAML(typ="safe", pure=True).load(text)
-    except MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ValidationFailed(f"{name}{line}: {error.problem}.") from error
-    except (YAMLError, ValueError) as error:
-        raise ValidationFailed(f"{name} is not YAML: {error}.") from error
+        content = read(text).value
+    except YamlRefused as error:
+        line = f", line {error.line}" if error.line else ""
+        raise ValidationFailed(f"{name}{line}: {error}") from error
     if content is not None and not isinstance(content, dict):
         raise ValidationFailed(
             f"{name} holds {type(content).__name__}, not names with values such as `steps:`."
         )
-    configuration: dict[str, Any] = to_json(content or {})
+    configuration: dict[str, Any] = content or {}
     return configuration
 
 

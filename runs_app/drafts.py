@@ -1,0 +1,177 @@
+"""Run configurations that are still being written: judged without a run, and told apart from a template's defaults."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from runs_app import statements
+from runs_app.run_configuration import Configuration, ResolvedConfiguration, resolve
+from templates_app.models import RunTemplateVersion
+from templates_app.permissions import check_can_run
+from templates_app.schema_forms.schemas import MISSING, Parameter, read_steps
+from templates_app.secret_values import with_secrets_hidden, without_secrets
+from zenweb.accounts.models import User
+from zenweb.config.yaml_text import YamlDocument, YamlRefused, read, write
+from zenweb.exceptions import FieldError, ValidationFailed
+
+# It takes a second or two to read so much, and nobody writes it by hand.
+MOST_CHARACTERS = 60_000
+HIDDEN = "••••••"
+EXAMPLE_LINES = 12
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Everything that is wrong with a configuration, or what it comes to."""
+
+    errors: list[FieldError]
+    resolved: ResolvedConfiguration | None = None
+
+
+def judge(*, actor: User, version: RunTemplateVersion, configuration: Any) -> Judgement:
+    """What running this would answer; nothing is made."""
+    now, deployment = timezone.now(), version.deployment
+    try:
+        check_can_run(actor, version.template)
+        resolved = resolve(deployment, configuration, now)
+    except ValidationFailed as error:
+        return Judgement(error.errors)
+    if statements.is_run_name_taken(deployment.project_id, resolved.run_name):
+        moved = resolve(deployment, configuration, now + timedelta(microseconds=1))
+        if moved.run_name == resolved.run_name:
+            sentence = f"A run called {resolved.run_name!r} already exists. Choose another name."
+            return Judgement([FieldError("/run_name", sentence)])
+    return Judgement([], resolved)
+
+
+def resolved_for_reading(config_schema: Configuration, resolved: ResolvedConfiguration) -> Configuration:
+    """What will run, with a stand-in for each secret."""
+    shown: Configuration = with_secrets_hidden(config_schema, resolved.as_json(), HIDDEN)
+    return shown
+
+
+def read_draft(text: str) -> YamlDocument:
+    """A run configuration that somebody wrote as YAML. Raises YamlRefused."""
+    if len(text) > MOST_CHARACTERS:
+        raise YamlRefused(
+            f"YAML is taken here up to {MOST_CHARACTERS:,} characters. "
+            "Start larger configurations over REST or on the command line."
+        )
+    document = read(text)
+    if document.value is not None and not isinstance(document.value, dict):
+        raise YamlRefused("A run configuration is names with values, such as `steps:`.", document.line_of(""))
+    return document
+
+
+def changes(config_schema: Configuration, configuration: Configuration) -> Configuration:
+    """What differs from the template's defaults."""
+    defaults = {(step, parameter.name): parameter.default for step, parameter in _parameters(config_schema)}
+
+    def differs(step: str, name: str, value: Any) -> bool:
+        return not _is_same(value, defaults.get((step, name), MISSING))
+
+    return _with_parameters_that(differs, config_schema, configuration)
+
+
+def everything(config_schema: Configuration, configuration: Configuration) -> Configuration:
+    """The configuration with the defaults of all that it leaves out; secrets have none that could be shown."""
+    given = dict(configuration.get("steps") or {})
+    steps = Configuration()
+    for step in read_steps(config_schema):
+        section = given.pop(step.name, None) or {}
+        rest = dict(section.get("parameters") or {})
+        shown = {
+            parameter.name: rest.pop(parameter.name, parameter.default)
+            for parameter in step.parameters
+            if parameter.name in rest or (parameter.has_default and not parameter.is_secret)
+        }
+        if section or shown:
+            steps[step.name] = {**section, "parameters": {**shown, **rest}}
+    others = {key: value for key, value in configuration.items() if key != "steps"}
+    return {**others, "steps": {**steps, **given}}
+
+
+def beside_the_form(config_schema: Configuration, configuration: Configuration) -> Configuration:
+    """What the form has no field for: names, tags, settings, and what the template does not know."""
+    known = {(step, parameter.name) for step, parameter in _parameters(config_schema)}
+    return _with_parameters_that(
+        lambda step, name, _: (step, name) not in known, config_schema, configuration
+    )
+
+
+def over(below: Configuration, above: Configuration) -> Configuration:
+    """Two configurations as one; where both say something, the second does."""
+    merged = dict(below)
+    for key, value in above.items():
+        before = merged.get(key)
+        if isinstance(before, dict) and isinstance(value, dict):
+            # Parameters are values: an object among them is taken whole.
+            merged[key] = {**before, **value} if key == "parameters" else over(before, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def has_the_forms_shape(configuration: Configuration) -> bool:
+    """Whether its steps and their parameters are named values, which a form could show."""
+    steps = configuration.get("steps")
+    sections = steps.values() if isinstance(steps, dict) else [] if steps is None else [steps, "no step"]
+    return all(
+        section is None or (isinstance(section, dict) and isinstance(section.get("parameters"), dict | None))
+        for section in sections
+    )
+
+
+def names_of(configuration: Configuration) -> list[str]:
+    """What a configuration sets, as one would say it: `run_name`, `steps.trainer.retry`."""
+    names = [key for key in configuration if key != "steps"]
+    for step, section in (configuration.get("steps") or {}).items():
+        keys = [key for key in section or {} if key != "parameters"]
+        names += [f"steps.{step}.{key}" for key in keys]
+        names += [f"steps.{step}.parameters.{name}" for name in (section or {}).get("parameters") or {}]
+        names += [f"steps.{step}"] if not section else []
+    return names
+
+
+def example(config_schema: Configuration) -> str:
+    """What an empty editor starts with: how to write a value, as a comment."""
+    asked = Configuration()
+    for step, parameter in _parameters(config_schema):
+        if parameter.is_required and not parameter.is_secret:
+            asked.setdefault(step, {"parameters": {}})["parameters"][parameter.name] = "…"
+    steps = without_secrets(config_schema, everything(config_schema, {"steps": asked}))["steps"]
+    if not steps:
+        return "# No step here asks for anything. Other keys are possible, such as:\n# run_name: my run\n"
+    lines = write({"steps": steps}).splitlines()[:EXAMPLE_LINES]
+    head = "# Write here what shall differ from the defaults, such as:"
+    return "\n".join([head, *(f"# {line}" for line in lines), ""])
+
+
+def _parameters(config_schema: Configuration) -> Iterator[tuple[str, Parameter]]:
+    for step in read_steps(config_schema):
+        for parameter in step.parameters:
+            yield step.name, parameter
+
+
+def _with_parameters_that(
+    keep: Callable[[str, str, Any], bool], config_schema: Configuration, configuration: Configuration
+) -> Configuration:
+    """The configuration with those parameters only, and without steps of which nothing is left to say."""
+    known, steps = {step.name for step in read_steps(config_schema)}, Configuration()
+    for step, section in (configuration.get("steps") or {}).items():
+        given = (section or {}).get("parameters") or {}
+        kept = {name: value for name, value in given.items() if keep(step, name, value)}
+        others = {key: value for key, value in (section or {}).items() if key != "parameters"}
+        if kept or others or step not in known:
+            steps[step] = {**({"parameters": kept} if kept else {}), **others}
+    others = {key: value for key, value in configuration.items() if key != "steps"}
+    return {**others, "steps": steps} if steps else others
+
+
+def _is_same(value: Any, default: Any) -> bool:
+    """Equal as JSON, where 1 is not true."""
+    return default is not MISSING and json.dumps(value, sort_keys=True) == json.dumps(default, sort_keys=True)

@@ -1,0 +1,301 @@
+"""The other view of a template's form: its values as YAML. One turns to it and back without losing what was typed."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from django import forms
+
+from runs_app.drafts import (
+    HIDDEN,
+    MOST_CHARACTERS,
+    changes,
+    everything,
+    example,
+    has_the_forms_shape,
+    read_draft,
+)
+from runs_app.forms import LaunchForm, Starting
+from runs_app.run_configuration import validate
+from templates_app.models import RunTemplateVersion
+from templates_app.schema_forms import FileSource
+from templates_app.schema_forms.schemas import Parameter, Step, read_steps, to_pointer
+from templates_app.secret_values import secrets_in, without_secrets
+from zenweb.config.yaml_text import YamlDocument, YamlRefused, rewrite
+from zenweb.exceptions import FieldError
+
+YAML, FORM, ALL, CHANGES = "yaml", "form", "all", "changes"
+AGAIN = "Type it again: secrets are not kept."
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing to correct; `line` counts from 1, 0 where it belongs to no line."""
+
+    line: int
+    message: str
+    field_name: str = ""
+
+
+@dataclass
+class Secret:
+    """A parameter that is asked for below the editor, because it has no place in a text that all can read."""
+
+    parameter: Parameter
+    step_title: str
+    typed: str = ""
+    is_expected: bool = False
+    """Whether there was a value, which has to be typed again."""
+    is_declined: bool = False
+
+    def take(self, data: Mapping[str, Any]) -> None:
+        """What was sent for it; once typed, it is expected from then on."""
+        self.typed = str(data.get(self.name, ""))
+        self.is_expected = bool(self.typed or data.get(f"expected.{self.name}"))
+        self.is_declined = bool(data.get(f"declined.{self.name}"))
+
+    @property
+    def name(self) -> str:
+        return self.parameter.field_name
+
+    @property
+    def is_missing(self) -> bool:
+        return self.is_expected and not self.is_declined and not self.typed
+
+
+class YamlForm(Starting):
+    """Asks for a run configuration as YAML."""
+
+    is_yaml = True
+    is_being_edited = False
+    kept_files: FileSource | None = None
+    version: RunTemplateVersion
+    most_characters = MOST_CHARACTERS
+
+    yaml = forms.CharField(required=False, strip=False)
+    file = forms.FileField(required=False, allow_empty_file=True)
+
+    def __init__(
+        self,
+        version: RunTemplateVersion,
+        data: Mapping[str, Any] | None = None,
+        files: Mapping[str, Any] | None = None,
+        *,
+        is_draft: bool = False,
+    ) -> None:
+        super().__init__(data, files)
+        self.version, self.is_draft = version, is_draft
+        self.schema = version.config_schema
+        self.yaml_text = _lines(str(self.data.get("yaml", "")))
+        self.is_everything = bool(self.data.get("everything"))
+        self.configuration = {}
+        self.problems: list[Problem] = []
+        self.left_out: list[str] = []
+        """Pointers of secrets that the text had and that have no field of their own."""
+        self.document = YamlDocument(None)
+        self.secrets = [
+            Secret(parameter, step.title)
+            for step in self.steps
+            for parameter in step.parameters
+            if parameter.is_secret
+        ]
+        for secret in self.secrets:
+            secret.take(self.data)
+
+    @classmethod
+    def showing(
+        cls,
+        version: RunTemplateVersion,
+        configuration: dict[str, Any],
+        *,
+        text: str = "",
+        is_everything: bool = False,
+        document: YamlDocument | None = None,
+        is_as_written: bool = True,
+        expected: Sequence[str] = (),
+    ) -> "YamlForm":
+        """The editor with these values, in the words of `text` as far as it says the same.
+
+        `document`: what the text says, where that was read. `is_as_written`: also where it spells out a default.
+        """
+        form = cls(version)
+        form.is_everything = is_everything
+        for secret in form.secrets:
+            secret.is_expected = secret.name in expected
+        form._move_secrets(configuration)
+        shown = without_secrets(form.schema, configuration)
+        form.yaml_text = form._written(shown, text, document or _read_if_possible(text), is_as_written)
+        return form
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        try:
+            self.yaml_text = self._sent_text(cleaned.get("file"))
+            self.document = read_draft(self.yaml_text)
+        except YamlRefused as error:
+            self._add_problem(Problem(error.line, str(error), "yaml"))
+            return cleaned
+        self.configuration = self.document.value or {}
+        if self._move_secrets(self.configuration):
+            # What is sent back to the browser never has them.
+            shown = without_secrets(self.schema, self.configuration)
+            self.yaml_text = rewrite(self.yaml_text, shown, self.document)
+            self.document = read_draft(self.yaml_text)
+        self._put_secrets()
+        if not self.is_draft:
+            self.add_field_errors(validate(self.schema, self.configuration))
+        return cleaned
+
+    def add_field_errors(self, errors: Iterator[FieldError] | Sequence[FieldError]) -> None:
+        """Show each error with its line, or at the secret it is about."""
+        for error in sorted(errors, key=lambda error: self.document.line_of(error.pointer)):
+            secret = next((one for one in self.secrets if one.parameter.pointer == error.pointer), None)
+            if secret is None or not secret.is_expected:
+                self._add_problem(Problem(self.document.line_of(error.pointer), str(error), "yaml"))
+            elif not secret.is_missing:  # else it is said already that it is to be typed again
+                self._add_problem(Problem(0, f"{secret.parameter.title}: {error.message}", secret.name))
+
+    @property
+    def error_title(self) -> str:
+        count = len(self.problems) + len(self.non_field_errors())
+        return self.outdated_title or f"{count} thing{'' if count == 1 else 's'} to correct"
+
+    @property
+    def steps(self) -> list[Step]:
+        """What may be set, for the list beside the editor too."""
+        return [step for step in read_steps(self.schema) if step.parameters]
+
+    def _written(
+        self, configuration: dict[str, Any], text: str, document: YamlDocument, is_as_written: bool
+    ) -> str:
+        wanted = (everything if self.is_everything else changes)(self.schema, configuration)
+        said = document.value or {}
+        if not said or not has_the_forms_shape(said):
+            return rewrite("", wanted) or example(self.schema)
+        if is_as_written and not self.is_everything and changes(self.schema, said) == wanted:
+            return text
+        return rewrite(text, wanted, document) or example(self.schema)
+
+    def _sent_text(self, file: Any) -> str:
+        """What is in the editor; a file takes its place."""
+        if file is None:
+            return self.yaml_text
+        if file.size and file.size > 4 * MOST_CHARACTERS:  # of which none takes more than 4 bytes
+            raise YamlRefused(f"The file {file.name} has more than {MOST_CHARACTERS:,} characters.")
+        try:
+            return _lines(file.read().decode("utf-8-sig"))
+        except UnicodeDecodeError as error:
+            raise YamlRefused(f"The file {file.name} is not a text in UTF-8.") from error
+
+    def _move_secrets(self, configuration: dict[str, Any]) -> bool:
+        """Take secrets for the fields below the text; whether there are any."""
+        paths = secrets_in(self.schema, configuration)
+        by_path = {secret.parameter.path: secret for secret in self.secrets}
+        for path in paths:
+            if secret := by_path.get(cast(tuple[str, ...], path)):
+                secret.is_expected = True
+                secret.typed = secret.typed or str(_value_at(configuration, path))
+            else:
+                self.left_out.append(to_pointer(tuple(map(str, path))))
+        return bool(paths)
+
+    def _put_secrets(self) -> None:
+        for secret in self.secrets:
+            if secret.typed and has_the_forms_shape(self.configuration):
+                self.configuration = _with(self.configuration, secret.parameter.path, secret.typed)
+            elif secret.is_missing and not self.is_draft:
+                self._add_problem(Problem(0, f"{secret.parameter.title}: {AGAIN}", secret.name))
+
+    def _add_problem(self, problem: Problem) -> None:
+        self.problems.append(problem)
+        self.add_error("yaml", f"Line {problem.line}: {problem.message}" if problem.line else problem.message)
+
+
+RunForm = LaunchForm | YamlForm
+
+
+def form_of(
+    version: RunTemplateVersion,
+    data: Mapping[str, Any] | None,
+    uploads: Mapping[str, Any] | None,
+    files: FileSource,
+    *,
+    starting: dict[str, Any],
+    is_yaml: bool,
+) -> RunForm:
+    """The view that was asked for, or sent."""
+    is_draft = data is not None and "switch" in data
+    if is_yaml if data is None else data.get("view") == YAML:
+        form = (
+            YamlForm.showing(version, starting)
+            if data is None
+            else YamlForm(version, data, uploads, is_draft=is_draft)
+        )
+        form.kept_files = files
+        return form
+    return LaunchForm(version, data, uploads, files, starting, is_draft=is_draft)
+
+
+def switched(form: RunForm, to: str) -> RunForm:
+    """The same values in the other view; the same view with what is wrong where they cannot be read."""
+    if not form.is_valid():
+        return form
+    if isinstance(form, LaunchForm):
+        return _as_yaml(form, form.is_everything)
+    if to == FORM:
+        return _as_form(form)
+    return _as_yaml(form, to == ALL) if to in {ALL, CHANGES} else form
+
+
+def _as_form(form: YamlForm) -> RunForm:
+    configuration = form.configuration
+    if not has_the_forms_shape(configuration):
+        form.add_field_errors(validate(form.schema, configuration))
+        return form
+    for secret in form.secrets:
+        if secret.is_missing:
+            # A form that starts from a secret asks for it again, and never shows it.
+            configuration = _with(configuration, secret.parameter.path, HIDDEN)
+    shown = LaunchForm(form.version, files=form.kept_files, configuration=configuration)
+    shown.yaml_text, shown.is_everything = form.yaml_text, form.is_everything
+    return shown
+
+
+def _as_yaml(form: RunForm, is_everything: bool) -> YamlForm:
+    expected = [
+        name.removeprefix("expected.")
+        for name in form.data
+        if name.startswith("expected.") and not form.data.get(name.replace("expected.", "declined.", 1))
+    ]
+    return YamlForm.showing(
+        form.version,
+        form.asked,
+        text=form.yaml_text,
+        document=None if isinstance(form, LaunchForm) else form.document,
+        is_everything=is_everything,
+        is_as_written=isinstance(form, LaunchForm),
+        expected=expected,
+    )
+
+
+def _read_if_possible(text: str) -> YamlDocument:
+    try:
+        return read_draft(text)
+    except YamlRefused:
+        return YamlDocument(None)
+
+
+def _lines(text: str) -> str:
+    return text.replace("\r\n", "\n")  # how every browser sends the lines of a textarea
+
+
+def _value_at(configuration: Any, path: Sequence[Any]) -> Any:
+    for key in path:
+        configuration = configuration[key]
+    return configuration
+
+
+def _with(configuration: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
+    key, *rest = path
+    inner = _with(configuration.get(key) or {}, tuple(rest), value) if rest else value
+    return {**configuration, key: inner}

@@ -1,0 +1,134 @@
+"""Asking over REST what a run configuration would come to, before anything is run."""
+
+import json
+from typing import Any
+
+import pytest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from runs_app.models import IdempotencyRecord, PipelineRun
+from templates_app.models import RunTemplate
+from tests.factories import launch
+from tests.web.test_secrets import describe
+from zenweb.accounts.models import User
+
+QUERIES = 3  # the key, the template, whether the name of the run is free
+
+
+def ask(rest: Client, template: RunTemplate, body: Any, content_type: str = "application/json") -> Any:
+    text = body if isinstance(body, str) else json.dumps(body)
+    address = f"/api/v1/run_templates/{template.name}/validate"
+    return rest.post(address, text, content_type=content_type)
+
+
+def ask_yaml(rest: Client, template: RunTemplate, text: str) -> Any:
+    return ask(rest, template, text, "application/yaml").json()
+
+
+def with_rate(rate: Any) -> dict[str, Any]:
+    return {"steps": {"trainer": {"parameters": {"learning_rate": rate}}}}
+
+
+def test_what_would_run_is_told_and_nothing_is_made(rest: Client, template: RunTemplate) -> None:
+    answer = ask(rest, template, with_rate(0.5) | {"tags": ["ci"], "enable_heartbeat": True})
+    assert answer.status_code == 200
+    judged = answer.json()
+    assert (judged["valid"], judged["errors"]) == (True, [])
+    assert judged["warnings"] == ["/enable_heartbeat: accepted, no effect"]
+    resolved = judged["configuration"]
+    assert resolved["steps"]["trainer"]["parameters"] == {"learning_rate": 0.5, "model_type": "svm"}
+    assert resolved["tags"] == ["ci"]
+    assert not PipelineRun.objects.exists()
+    assert not IdempotencyRecord.objects.exists()
+
+
+@pytest.mark.parametrize("body", ["", "null", {}, {"steps": None}])
+def test_nothing_set_is_a_configuration_too(rest: Client, template: RunTemplate, body: Any) -> None:
+    assert ask(rest, template, body).json()["valid"]
+
+
+def test_everything_that_is_wrong_is_told_with_its_pointer(rest: Client, template: RunTemplate) -> None:
+    body = {"steps": {"trainer": {"parameters": {"learning_rate": 2, "modeltype": "rf"}}, "evaluater": {}}}
+    judged = ask(rest, template, body).json()
+    assert (judged["valid"], judged["configuration"]) == (False, None)
+    messages = {error["pointer"]: error["message"] for error in judged["errors"]}
+    assert messages["/steps/trainer/parameters/learning_rate"] == "This must be at most 1."
+    assert "Did you mean 'model_type'?" in messages["/steps/trainer/parameters/modeltype"]
+    assert "/steps/evaluater" in messages
+    refused = rest.post(
+        f"/api/v1/run_templates/{template.id}/runs", json.dumps(body), content_type="application/json"
+    )
+    assert refused.json()["errors"] == judged["errors"]
+
+
+def test_errors_in_yaml_are_told_with_their_lines(rest: Client, template: RunTemplate) -> None:
+    text = (
+        "# mine\nsteps:\n  trainer:\n    parameters:\n      learning_rate: 2\n      modeltype: rf\nstepz: 1\n"
+    )
+    judged = ask_yaml(rest, template, text)
+    assert {error["pointer"]: error["line"] for error in judged["errors"]} == {
+        "/steps/trainer/parameters/learning_rate": 5,
+        "/steps/trainer/parameters/modeltype": 6,
+        "/stepz": 7,
+    }
+
+
+def test_what_is_missing_is_told_at_the_line_where_it_is_missed(rest: Client, template: RunTemplate) -> None:
+    describe(template.deployment, {}, is_required=True)
+    text = "tags: [a]\nsteps:\n  trainer:\n    parameters:\n      learning_rate: 0.5\n"
+    [error] = ask_yaml(rest, template, text)["errors"]
+    assert error["line"] == 4
+
+
+def test_text_that_is_no_yaml_is_an_answer_with_a_line(rest: Client, template: RunTemplate) -> None:
+    answer = ask(rest, template, "run_name: a\nrun_name: b\n", "application/yaml; charset=utf-8")
+    assert answer.status_code == 200
+    sentence = "The key 'run_name' is there twice: in line 1 before."
+    assert answer.json()["errors"] == [{"pointer": "", "message": sentence, "line": 2}]
+
+
+def test_yaml_and_json_are_judged_alike(rest: Client, template: RunTemplate) -> None:
+    text = "steps: {trainer: {parameters: {learning_rate: 0.5}}}"
+    from_yaml, from_json = ask_yaml(rest, template, text), ask(rest, template, with_rate(0.5)).json()
+    assert from_yaml["configuration"]["steps"] == from_json["configuration"]["steps"]
+
+
+@pytest.mark.parametrize(("body", "status"), [("{", 400), ('{"a": 1, "a": 2}', 400)])
+def test_broken_json_is_refused(rest: Client, template: RunTemplate, body: str, status: int) -> None:
+    assert ask(rest, template, body).status_code == status
+
+
+def test_a_name_that_is_taken_is_told(rest: Client, template: RunTemplate, alice: User) -> None:
+    launch(template, alice, {"run_name": "mine"})
+    [error] = ask(rest, template, {"run_name": "mine"}).json()["errors"]
+    assert error["pointer"] == "/run_name"
+    assert "already exists" in error["message"]
+    assert ask(rest, template, {"run_name": "mine-{time}"}).json()["valid"]
+
+
+def test_a_template_that_is_switched_off_is_told(rest: Client, template: RunTemplate) -> None:
+    RunTemplate.objects.update(is_enabled=False)
+    [error] = ask(rest, template, {}).json()["errors"]
+    assert "is switched off" in error["message"]
+
+
+def test_a_secret_is_not_sent_back(rest: Client, template: RunTemplate) -> None:
+    describe(template.deployment, {})
+    answer = ask(rest, template, {"steps": {"trainer": {"parameters": {"key": "hush"}}}})
+    assert answer.json()["valid"]
+    assert "hush" not in answer.text
+    assert answer.json()["configuration"]["steps"]["trainer"]["parameters"]["key"] == "••••••"
+
+
+def test_it_asks_the_database_the_same_few_things_whatever_is_asked(
+    rest: Client, template: RunTemplate, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    ask(rest, template, {})  # reads the deployment once
+    for body in ({}, with_rate(0.5), with_rate(0.5) | {"tags": ["a"] * 50, "run_name": "mine"}):
+        with django_assert_num_queries(QUERIES):
+            ask(rest, template, body)
+
+
+def test_a_stranger_learns_nothing(client: Client, template: RunTemplate) -> None:
+    assert ask(client, template, {}).status_code == 401
