@@ -139,9 +139,25 @@ function check(form, pause) {
     touched.forEach((id) => {
       const old = document.getElementById(id);
       const fresh = values.querySelector(`#${CSS.escape(id)}`);
-      if (old && fresh) keepWhatWasTyped(old, fresh);
+      if (old && fresh) tellWhatIsWrong(old, fresh);
     });
   }, pause);
+}
+
+// The inputs stay as they are, so that the browser's "back" still brings back what was typed.
+function tellWhatIsWrong(field, fresh) {
+  field.className = fresh.className;
+  fresh.querySelectorAll("input, select, textarea").forEach((input) => {
+    const own = input.id && field.querySelector(`#${CSS.escape(input.id)}`);
+    if (!own) return;
+    own.className = input.className;
+    ["aria-invalid", "aria-describedby"].forEach((name) =>
+      input.hasAttribute(name) ? own.setAttribute(name, input.getAttribute(name)) : own.removeAttribute(name),
+    );
+  });
+  field.querySelector(".field-error")?.remove();
+  const error = fresh.querySelector(".field-error");
+  if (error) field.insertBefore(error, field.querySelector(":scope > .field-help"));
 }
 
 // Secrets and chosen files never come back from the server.
