@@ -2,10 +2,12 @@
 
 from django.urls import path
 
-from runs_app.api import repairs, schedules, views
+from runs_app.api import presets, repairs, schedules, views
 
 urlpatterns = [
     path("run_templates/<str:name_or_id>/runs", views.TemplateRuns.as_view()),
+    path("run_templates/<str:name_or_id>/presets", presets.PresetList.as_view()),
+    path("run_templates/<str:name_or_id>/presets/<str:preset>", presets.PresetDetail.as_view()),
     path("pipeline_deployments/<str:deployment_id>/runs", views.DeploymentRuns.as_view()),
     path("schedules", schedules.ScheduleList.as_view()),
     path("schedules/<str:name_or_id>", schedules.ScheduleDetail.as_view()),

@@ -7,6 +7,7 @@ import click
 
 from zenweb.cli.display import show_table
 from zenweb.cli.run import report_end
+from zenweb.cli.values import config_option, preset_option, read_values, set_env_option, set_option
 from zenweb.client import Client
 from zenweb.enums import ConcurrencyPolicy
 from zenweb.responses import RunTemplateResponse
@@ -40,16 +41,22 @@ def list_run_templates() -> None:
 
 @command.command("run")
 @click.argument("name")
-@click.option(
-    "--config",
-    "config_path",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A run configuration in YAML; what it leaves out is as the template says.",
-)
+@preset_option
+@config_option
+@set_option
+@set_env_option
 @click.option("--wait", is_flag=True, help="Return when the run has ended; fail if it did not complete.")
-def run(name: str, config_path: Path | None, wait: bool) -> None:
-    """Run the template NAME."""
-    started = Client().trigger_pipeline(template_id=name, config_path=config_path)
+def run(
+    name: str,
+    preset: str | None,
+    config_path: Path | None,
+    settings: tuple[str, ...],
+    secrets: tuple[str, ...],
+    wait: bool,
+) -> None:
+    """Run the template NAME. Values that are not given are the preset's, else as the template says."""
+    configuration = read_values(config_path, settings, secrets)
+    started = Client().trigger_pipeline(template_id=name, run_configuration=configuration, preset=preset)
     click.echo(f"Run {started.name}: {started.url}")
     if wait:
         report_end(started.wait())
