@@ -133,6 +133,7 @@ class ExceptionBody(Body):
     type: str
     message: str
     traceback: str = ""
+    parameter: str = ""
 
 
 class StepEndBody(Body):

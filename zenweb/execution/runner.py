@@ -15,7 +15,7 @@ from zenweb.artifacts import materializers
 from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
 from zenweb.config.parameters import parameter_adapters
 from zenweb.config.signatures import declared_outputs, declared_parameters
-from zenweb.exceptions import AuthoringError, ZenWebError
+from zenweb.exceptions import AuthoringError, ParameterError, ZenWebError
 from zenweb.execution import context
 from zenweb.execution.hooks import Hooks
 from zenweb.execution.protocol import (
@@ -33,6 +33,7 @@ from zenweb.execution.protocol import (
 from zenweb.steps import Step
 
 MESSAGE_LIMIT = 2_000
+PARAMETER_LIMIT = 200
 TRACEBACK_LIMIT = 50_000
 Emit = Callable[[Event], None]
 
@@ -111,6 +112,7 @@ def describe(error: BaseException) -> StepException:
         type=type(error).__qualname__,
         message=_shortened(message, MESSAGE_LIMIT),
         traceback=trace[-TRACEBACK_LIMIT:],
+        parameter=str(error.parameter)[:PARAMETER_LIMIT] if isinstance(error, ParameterError) else "",
     )
 
 
