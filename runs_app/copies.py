@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from django.conf import settings
 from ruamel.yaml import YAML
-from ruamel.yaml.scalarstring import LiteralScalarString
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
 from runs_app.differences import changes, values_in, without_empty_steps
 from runs_app.links import LONGEST, link_query
@@ -58,7 +58,7 @@ class Copies:
         return len(self.link) > LONGEST
 
     def __getitem__(self, key: str) -> str:
-        return next(snippet.text for snippet in self.snippets if snippet.key == key)
+        return {snippet.key: snippet.text for snippet in self.snippets}[key]
 
 
 def copies_of(
@@ -288,9 +288,21 @@ def _json(value: Any, indent: int | None = None) -> str:
 
 
 def _dump(content: Any) -> str:
+    """YAML that reads back as the same, whatever characters are in it."""
     yaml = YAML()
     yaml.width = 4096
     yaml.indent(mapping=2, sequence=4, offset=2)
     stream = io.StringIO()
-    yaml.dump(content, stream)
+    yaml.dump(_with_quotes(content), stream)
     return stream.getvalue()
+
+
+def _with_quotes(value: Any) -> Any:
+    """What one cannot see goes into double quotes, where it is escaped: YAML takes some of it for line breaks."""
+    if isinstance(value, LiteralScalarString) or (isinstance(value, str) and value.isprintable()):
+        return value
+    if isinstance(value, str):
+        return DoubleQuotedScalarString(value)
+    if isinstance(value, dict):
+        return {_with_quotes(key): _with_quotes(member) for key, member in value.items()}
+    return [_with_quotes(entry) for entry in value] if isinstance(value, list) else value

@@ -15,7 +15,7 @@ from runs_app.forms import LaunchForm, StartingForm, typed_values
 from runs_app.models import PipelineRun, Schedule
 from runs_app.presets import LAST_GOOD, create_preset, last_good_run, problems_of
 from runs_app.services import Launch, Trigger, launch_run
-from runs_app.starting import Start, blamed_parameters
+from runs_app.starting import Start, blamed_parameters, worded
 from templates_app.models import Preset, RunTemplate
 from templates_app.permissions import can_edit_preset
 from zenweb.accounts import drafts
@@ -132,7 +132,8 @@ def around_the_form(request: HttpRequest, template: RunTemplate) -> dict[str, An
     shown = []
     for preset in presets:
         preset.template = template
-        shown.append((preset, problems_of(preset), can_edit_preset(request.user, preset)))
+        problems = [worded(error, template.version.config_schema) for error in problems_of(preset)]
+        shown.append((preset, problems, can_edit_preset(request.user, preset)))
     runs = PipelineRun.objects.visible_to(request.user).filter(template=template).with_relations()
     return {
         "presets": shown,

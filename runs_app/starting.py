@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlencode
 from uuid import UUID
 
 from runs_app.differences import of_steps
 from runs_app.links import read_link
 from runs_app.models import PipelineRun, StepRun
 from runs_app.presets import preset_values
-from runs_app.repair import known_parameters, starting_values
+from runs_app.repair import known_parameters, path_of, starting_values
 from runs_app.run_configuration import Configuration
 from templates_app.models import RunTemplate
 from templates_app.schema_forms.schemas import humanise, read_steps
@@ -28,6 +29,13 @@ class Start:
     """The one that is run again: the form tells what differs from it."""
     notes: list[str] = field(default_factory=list)
     """What of this could not be had, in sentences."""
+
+    @property
+    def query(self) -> str:
+        """The part of the address that a form keeps when it is sent: what it shows by then are values of its own."""
+        named = {"from": str(self.run.pk) if self.run else "", "preset": self.preset}
+        query = urlencode({name: value for name, value in named.items() if value})
+        return f"?{query}" if query else ""
 
     @property
     def is_plain(self) -> bool:
@@ -77,6 +85,17 @@ def blamed_parameters(run: PipelineRun, config_schema: Configuration) -> list[Fi
             pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
             found.append(FieldError(pointer, f"Run {run.index} failed with this value: {_sentence(message)}"))
     return found
+
+
+def worded(error: FieldError, config_schema: Configuration) -> str:
+    """An error with its field's words instead of its pointer."""
+    path = path_of(error)
+    for step in read_steps(config_schema):
+        for parameter in step.parameters:
+            if tuple(path[:4]) == parameter.path:
+                inside = f", at {'/'.join(path[4:])}" if path[4:] else ""
+                return f"“{parameter.title}” ({step.title}{inside}): {error.message}"
+    return str(error)
 
 
 def _left_over(run: PipelineRun, template: RunTemplate) -> Iterator[str]:
