@@ -139,7 +139,8 @@ def _curl(template: RunTemplate, values: Configuration, secrets: list[Secret]) -
     address = f"{settings.PUBLIC_URL}/api/v1/run_templates/{quote(template.name, safe='')}/runs"
     call = (
         f"curl --fail-with-body --silent --show-error -X POST {shlex.quote(address)} \\\n"
-        '  -H "Authorization: Bearer $ZENWEB_API_KEY" -H "Content-Type: application/json" \\\n'
+        '  -H "Authorization: Bearer $ZENWEB_API_KEY" \\\n'
+        '  -H "Content-Type: application/json" \\\n'
     )
     if not secrets:
         return f"{call}  --data-binary {shlex.quote(_json(values, indent=2))}\n"

@@ -71,7 +71,11 @@ def press_button(request: HttpRequest, template: RunTemplate, form: LaunchForm) 
     """Do what the button stands for that the form was sent with: run it, keep or copy its values, or only look."""
     if request.method != "POST":
         return Done()
-    button = BUTTONS.get(request.POST.get("do", ""), _look)
+    verb = request.POST.get("do", "")
+    if not verb and request.POST.get("preset_name"):
+        # Enter in this field presses the form's main button: whoever gave a name did not ask for a run.
+        verb = "save-preset"
+    button = BUTTONS.get(verb, _look)
     return button(request, template, form)
 
 
@@ -118,7 +122,7 @@ def _save_preset(request: HttpRequest, template: RunTemplate, form: LaunchForm) 
         return Done(preset_error=words, is_refused=True)
     except ZenWebError as error:
         return Done(preset_error=str(error), is_refused=True)
-    messages.success(request, f"The preset {preset.name} is saved. Secrets are never part of one.")
+    messages.success(request, f"The preset {preset.name} is saved, without secrets. Nothing was started.")
     return Done(leads_to=f"{template.get_absolute_url()}?{urlencode({'preset': preset.name})}")
 
 

@@ -74,18 +74,24 @@ function watch(form) {
   restore(form);
   form.addEventListener("input", () => save(form));
   form.addEventListener("change", () => save(form));
-  form.addEventListener("submit", () => store.setItem(SENT, keyOf(form)));
+  form.addEventListener("submit", () => store.setItem(SENT, PREFIX + form.dataset.keep));
   document.getElementById("kept-discard")?.addEventListener("click", () => {
     store.removeItem(keyOf(form));
     window.location.reload();
   });
 }
 
+// A form that led to a run, or to a preset, has done its work; one that was refused or waits for its author has not.
+function forgetWhatWasSent() {
+  const sent = store.getItem(SENT);
+  store.removeItem(SENT);
+  const isDone = window.location.pathname.startsWith("/runs/") || document.querySelector("form[data-keep]:not([data-is-sent])");
+  if (!sent || !isDone) return;
+  Object.keys(store).filter((key) => key.startsWith(sent)).forEach((key) => store.removeItem(key));
+}
+
 document.addEventListener("DOMContentLoaded", () => {
   if (!store) return;
-  // A form that led to a run has done its work.
-  const sent = store.getItem(SENT);
-  if (sent && window.location.pathname.startsWith("/runs/")) store.removeItem(sent);
-  store.removeItem(SENT);
+  forgetWhatWasSent();
   document.querySelectorAll("form[data-keep]").forEach(watch);
 });

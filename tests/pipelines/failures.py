@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from zenweb import pipeline, step
+from zenweb import ParameterError, pipeline, step
 
 
 @step
@@ -18,6 +18,8 @@ def ends(how: str = "well", folder: str = "") -> str:
     print(f"about to end: {how}")
     if how == "raise":
         raise ValueError("the data is empty")
+    if how == "blame":
+        raise ParameterError("how", "not this way")
     if how == "segfault":
         os.kill(os.getpid(), signal.SIGSEGV)
     if how == "exit":

@@ -185,7 +185,7 @@ def test_a_step_that_fails_here_raises_its_own_error_and_is_recorded():
 
 def test_a_step_that_blames_a_value_is_recorded_with_its_parameter():
     Client().activate_stack("default")
-    with pytest.raises(ParameterError, match="learning_rate: 7.0 is too large"):
+    with pytest.raises(ParameterError, match=r"learning_rate: 7\.0 is too large"):
         refusing()
     exception = Client().list_pipeline_runs()[0].steps["refuse"].exception
     assert (exception["type"], exception["parameter"]) == ("ParameterError", "learning_rate")

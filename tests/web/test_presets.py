@@ -40,6 +40,14 @@ def test_the_filled_form_is_saved_and_chosen_and_nothing_is_started(
     assert not PipelineRun.objects.exists()
 
 
+def test_enter_in_the_field_of_the_name_saves_and_starts_nothing(
+    pages: Client, template: RunTemplate
+) -> None:
+    pages.post(template.get_absolute_url(), {RATE: "0.75", "preset_name": "nightly"})
+    assert Preset.objects.get().name == "nightly"
+    assert not PipelineRun.objects.exists()
+
+
 def test_a_secret_in_the_form_does_not_get_into_the_preset(pages: Client, template: RunTemplate) -> None:
     give(template, "key", {"type": "string", "format": "password", "writeOnly": True}, is_required=True)
     save(pages, template, {RATE: "0.75", KEY: "hush"}, preset_name="with key")
