@@ -9,6 +9,8 @@ from pathlib import Path
 
 from zenweb import ParameterError, pipeline, step
 
+ERRORS = {"raise": ValueError("the data is empty"), "blame": ParameterError("how", "not this way")}
+
 
 @step
 def ends(how: str = "well", folder: str = "") -> str:
@@ -16,10 +18,8 @@ def ends(how: str = "well", folder: str = "") -> str:
     if folder:
         Path(folder, f"started-{os.getpid()}").touch()
     print(f"about to end: {how}")
-    if how == "raise":
-        raise ValueError("the data is empty")
-    if how == "blame":
-        raise ParameterError("how", "not this way")
+    if how in ERRORS:
+        raise ERRORS[how]
     if how == "segfault":
         os.kill(os.getpid(), signal.SIGSEGV)
     if how == "exit":
