@@ -166,7 +166,7 @@ class StepRun(Execution):
     worker = models.ForeignKey(
         "Worker", null=True, blank=True, on_delete=models.SET_NULL, related_name="steps"
     )
-    exception = JSONField(null=True, blank=True, help_text="{type, message, traceback, parameter}")
+    exception = JSONField(null=True, blank=True, help_text="{type, message, traceback}")
     # What decided its outputs, hashed when it became ready. Empty: it was not looked for in the cache.
     cache_key = models.CharField(max_length=64, blank=True)
 

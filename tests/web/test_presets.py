@@ -35,7 +35,7 @@ def test_the_filled_form_is_saved_and_chosen_and_nothing_is_started(
     assert preset.configuration == values(learning_rate=0.75)
     page = pages.get(answer.url)
     assert f'name="{RATE}" value="0.75"' in page.text
-    assert escape("The preset nightly & more is saved.") in page.text
+    assert escape("The preset nightly & more is saved, without secrets. Nothing was started.") in page.text
     assert 'aria-current="true">nightly &amp; more' in page.text
     assert not PipelineRun.objects.exists()
 
