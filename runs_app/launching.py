@@ -36,6 +36,17 @@ class Done:
     copies: Copies | None = None
 
 
+@dataclass(frozen=True)
+class ShownPreset:
+    """One line of the list of presets."""
+
+    preset: Preset
+    problems: list[str]
+    can_edit: bool
+    is_hidden: bool
+    """By one's own of the same name."""
+
+
 def sign_in_first(request: HttpRequest, template_id: UUID) -> HttpResponse:
     """What was typed comes along, if the form was shown to somebody; what htmx asked for can be asked for again."""
     template = RunTemplate.objects.for_page().filter(pk=template_id).first()
@@ -133,14 +144,19 @@ BUTTONS = {"": _run, "copy": _copy, "compare": _look, "save-preset": _save_prese
 def around_the_form(request: HttpRequest, template: RunTemplate) -> dict[str, Any]:
     """What the page of a template shows beside its form."""
     presets = Preset.objects.visible_to(request.user).filter(template=template).with_relations()
+    usable = set(
+        Preset.objects.usable_by(request.user).filter(template=template).values_list("pk", flat=True)
+    )
     shown = []
     for preset in presets:
         preset.template = template
         problems = [worded(error, template.version.config_schema) for error in problems_of(preset)]
-        shown.append((preset, problems, can_edit_preset(request.user, preset)))
+        can_edit = can_edit_preset(request.user, preset)
+        shown.append(ShownPreset(preset, problems, can_edit, is_hidden=preset.pk not in usable))
     runs = PipelineRun.objects.visible_to(request.user).filter(template=template).with_relations()
     return {
         "presets": shown,
+        "usable_presets": [preset for preset in shown if not preset.is_hidden],
         "last_good": LAST_GOOD if last_good_run(request.user, template) else "",
         "recent": runs[:RECENT],
         "schedules": Schedule.objects.visible_to(request.user).filter(template=template).with_relations(),

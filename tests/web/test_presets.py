@@ -87,6 +87,18 @@ def test_a_preset_can_be_shared_with_everybody(pages: Client, template: RunTempl
     assert "mine" not in page
 
 
+def test_a_shared_preset_is_told_to_stand_behind_ones_own(
+    pages: Client, template: RunTemplate, alice: User, bob: User
+) -> None:
+    create_preset(actor=alice, template=template, name="nightly", is_shared=True)
+    assert "goes first" not in pages.get(template.get_absolute_url()).text
+    create_preset(actor=bob, template=template, name="nightly", configuration=values(learning_rate=0.75))
+    page = pages.get(template.get_absolute_url())
+    assert "Shared by alice; yours of the same name goes first" in page.text
+    assert page.text.count("?preset=nightly") == 2  # where one chooses, and in the list
+    assert f'name="{RATE}" value="0.75"' in pages.get(f"{template.get_absolute_url()}?preset=nightly").text
+
+
 def test_last_good_values_are_offered_once_there_are_some(
     pages: Client, template: RunTemplate, alice: User
 ) -> None:
