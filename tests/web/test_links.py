@@ -197,6 +197,8 @@ def test_wrong_values_are_told_instead_of_copied(pages: Client, template: RunTem
     assert "This must be at most 1." in part.text
     assert "curl" not in part.text
     assert "<html" not in part.text
+    refused = pages.post(template.get_absolute_url(), {RATE: "2"})
+    assert refused.text.count('role="alert"') == 1
 
 
 def test_a_required_secret_may_be_left_out_of_what_is_copied(pages: Client, template: RunTemplate) -> None:
