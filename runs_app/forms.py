@@ -3,19 +3,23 @@
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from django import forms
+from django.forms.utils import ErrorDict
+from django.http import QueryDict
 
+from runs_app.differences import Difference, differences
 from runs_app.drafts import beside_the_form, has_the_forms_shape, names_of, over
 from runs_app.querysets import PipelineRunQuerySet
-from runs_app.repair import Repair, left_over, without_left_over
+from runs_app.repair import Repair, has_value, left_over, path_of, without_left_over
 from runs_app.run_configuration import validate
 from templates_app.models import RunTemplate, RunTemplateVersion
 from templates_app.querysets import RunTemplateQuerySet
 from templates_app.schema_forms import ConfigurationForm, FileSource, describe_changes
+from templates_app.schema_places import holds_secret, schemas_at
 from zenweb.api.parsing import parse_json
 from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import FieldError, MalformedRequest
@@ -105,6 +109,7 @@ class LaunchForm(StartingForm):
 
     is_yaml = False
     version: RunTemplateVersion
+    blame_title = ""
 
     def __init__(
         self,
@@ -159,6 +164,74 @@ class LaunchForm(StartingForm):
             return rest
         self.unreadable_rest = "What was kept beside the form cannot be read. Open the template again."
         return {}
+
+    def look(self) -> None:
+        """Read what stands in it, without a word about what is wrong."""
+        self.is_valid()
+        self._errors = ErrorDict()
+
+    def is_right_but_for(self, may_be_empty: Callable[[str], bool]) -> bool:
+        """Whether all that is wrong are empty fields that may be empty for once; then nothing is said of them."""
+        if self.is_valid():
+            return True
+        errors = validate(self.version.config_schema, self.configuration)
+        paths = [path_of(error) for error in errors]
+        missing = {".".join(path) for path in paths if not has_value(self.configuration, path)}
+        excused = {name for name in missing if not self.data.get(name) and may_be_empty(name)}
+        if not set(self.errors) <= excused:
+            return False
+        self._errors = ErrorDict()
+        return True
+
+    def is_secret(self, field_name: str) -> bool:
+        schema = self.version.config_schema
+        return holds_secret(schemas_at(schema, path_of_input(field_name)), schema)
+
+    def changed_from(self, configuration: Mapping[str, Any]) -> list[Difference]:
+        """How what stands in it differs from another configuration of the same template."""
+        return differences(self.version.config_schema, configuration, self.configuration)
+
+    def blame(self, errors: Sequence[FieldError], title: str) -> None:
+        """Show, in a form that nobody has sent yet, what an earlier run said about the values it starts from."""
+        self.cleaned_data: dict[str, Any] = {}
+        self.blame_title = title
+        self.add_field_errors(errors)
+
+    @property
+    def error_title(self) -> str:
+        return self.blame_title or super().error_title
+
+    @property
+    def secret_names(self) -> list[str]:
+        """The parameters of which nothing may be kept in a browser."""
+        schema = self.version.config_schema
+        return [
+            parameter.field_name
+            for step in self.steps
+            for parameter in step.parameters
+            if holds_secret(schemas_at(schema, parameter.path), schema)
+        ]
+
+
+def typed_values(config_schema: dict[str, Any], data: QueryDict) -> dict[str, list[str]]:
+    """What was typed and may wait for its author: no secret, and nothing that could hold one."""
+    kept: dict[str, list[str]] = {"version": data.getlist("version")}
+    for name in data:
+        if not name.startswith("steps."):
+            continue
+        path = path_of_input(name)
+        schemas = schemas_at(config_schema, path) or schemas_at(config_schema, path[:4])
+        if not holds_secret(schemas, config_schema):
+            kept[name] = data.getlist(name)
+        elif data[name]:
+            kept[f"expected.{name}"] = ["1"]  # it is asked for again
+    return kept
+
+
+def path_of_input(name: str) -> tuple[str, ...]:
+    """Where in the configuration an input belongs. What follows a `~` is the form's own."""
+    step, _, rest = name.removeprefix("steps.").partition(".parameters.")
+    return ("steps", step, "parameters", *rest.partition("~")[0].strip(".").split("."))
 
 
 class RepairForm(StartingForm):

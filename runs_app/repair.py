@@ -132,7 +132,7 @@ def _change_of_its_values(step: ResolvedStep, before: FormerStep) -> str:
         name
         for name in names
         if (name in step.parameters) != (name in before.parameters)
-        or not _is_same(step.parameters[name], before.parameters[name])
+        or not is_same(step.parameters[name], before.parameters[name])
     ]
     return f"Its values changed: {_listed(changed)}." if changed else ""
 
@@ -153,14 +153,14 @@ def _reason_of_those_before(spec: StepSpec, planned: Mapping[str, PlannedStep]) 
     return f"It follows {_listed(again)}, which {'runs' if len(again) == 1 else 'run'} again."
 
 
-def _is_same(one: Any, other: Any) -> bool:
+def is_same(one: Any, other: Any) -> bool:
     """Whether two JSON values are equal: 5 is 5.0, and true is not 1."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_is_same(one[name], other[name]) for name in one)
+        return one.keys() == other.keys() and all(is_same(one[name], other[name]) for name in one)
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_is_same, one, other))
+        return len(one) == len(other) and all(map(is_same, one, other))
     return bool(one == other)
 
 
@@ -206,10 +206,7 @@ class Repair:
 
     @cached_property
     def known(self) -> Known:
-        steps = self.deployment.config_schema["properties"]["steps"]["properties"]
-        return {
-            name: set(step["properties"]["parameters"].get("properties", {})) for name, step in steps.items()
-        }
+        return known_parameters(self.deployment.config_schema)
 
     @cached_property
     def start(self) -> Configuration:
@@ -253,7 +250,7 @@ class Repair:
         try:
             yield
         except ValidationFailed as error:
-            told = explained(error.errors, self.start, self.configuration, self.original.name)
+            told = explained(error.errors, self.start, self.configuration, f"run {self.original.name}")
             raise ValidationFailed(list(told)) from error
 
 
@@ -276,6 +273,11 @@ def read_former_steps(run: PipelineRun) -> dict[str, FormerStep]:
         name: FormerStep(spec_of[name], ExecutionStatus(status), parameters, outputs[step_id])
         for step_id, name, status, parameters in rows
     }
+
+
+def known_parameters(config_schema: Configuration) -> Known:
+    steps = config_schema["properties"]["steps"]["properties"]
+    return {name: set(step["properties"]["parameters"].get("properties", {})) for name, step in steps.items()}
 
 
 def starting_values(run: PipelineRun, known: Known) -> Configuration:
@@ -355,20 +357,24 @@ def _over(start: Configuration, given: Configuration) -> Configuration:
 
 
 def explained(
-    errors: Sequence[FieldError], start: Configuration, given: Any, run: str
+    errors: Sequence[FieldError], start: Configuration, given: Any, source: str
 ) -> Iterator[FieldError]:
     """The errors, those of values that nobody gave now with where they are from and what to do."""
     for error in errors:
-        path = [part.replace("~1", "/").replace("~0", "~") for part in error.pointer.split("/")[1:]]
-        if path and _has(start, path) and not _has(given, path):
+        path = path_of(error)
+        if path and has_value(start, path) and not has_value(given, path):
             advice = (
-                f"It is from run {run}: give another value, or null where there is no place for it any more."
+                f"It is from {source}: give another value, or null where there is no place for it any more."
             )
             error = FieldError(error.pointer, f"{error.message} {advice}")  # noqa: PLW2901
         yield error
 
 
-def _has(configuration: Any, path: Sequence[str]) -> bool:
+def path_of(error: FieldError) -> list[str]:
+    return [part.replace("~1", "/").replace("~0", "~") for part in error.pointer.split("/")[1:]]
+
+
+def has_value(configuration: Any, path: Sequence[str]) -> bool:
     for part in path:
         if not isinstance(configuration, dict) or part not in configuration:
             return False

@@ -14,7 +14,9 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from runs_app import cron as times
+from runs_app.differences import without_empty_steps
 from runs_app.models import PipelineRun, RunEvent, Schedule, ScheduleFiring
+from runs_app.presets import use_preset
 from runs_app.run_configuration import resolve
 from runs_app.services import Trigger, launch_run
 from templates_app.models import PipelineDeployment, RunTemplate
@@ -43,10 +45,17 @@ def create_schedule(
     cron: str,
     zone: str = "UTC",
     configuration: dict[str, Any] | None = None,
+    preset: str = "",
     is_paused: bool = False,
 ) -> Schedule:
-    """Have a template run by itself from now on. Raises ValidationFailed with all that is wrong, times and values."""
+    """Have a template run by itself from now on. Raises ValidationFailed with all that is wrong, times and values.
+
+    `preset`: its values as they are now, with the configuration over them, become the schedule's own.
+    """
     check_can_run(actor, template)
+    if preset:
+        use = use_preset(actor=actor, template=template, name=preset, given=configuration)
+        configuration = without_empty_steps(use.values)
     schedule = Schedule(
         project=template.project,
         user=actor,

@@ -17,6 +17,7 @@ from runs_app.given_files import check_files
 from runs_app.limits import Limit, hold_limit
 from runs_app.models import ArtifactVersion, IdempotencyRecord, PipelineRun, RunEvent, StepAttempt, StepRun
 from runs_app.plans import plan_of
+from runs_app.presets import use_preset
 from runs_app.recording import StepOutcome
 from runs_app.repair import Repair, RepairPlan
 from runs_app.run_configuration import ResolvedConfiguration, resolve
@@ -63,18 +64,24 @@ def launch_run(
     configuration: Any,
     trigger: Trigger,
     version: RunTemplateVersion | None = None,
+    preset: str = "",
 ) -> Launch:
     """Accept a run: all its rows in one transaction, then a ring for the workers that nobody waits for.
 
-    Raises ValidationFailed with every error of the configuration, EntityExists for a run name that is taken.
+    `preset`: the name of one of the template's; the configuration goes over its values. Raises ValidationFailed with
+    every error of the configuration, EntityExists for a run name that is taken.
     """
 
     def start(body_hash: str) -> PipelineRun:
         if version is not None:
             check_can_run(trigger.actor, version.template)
+            if preset:
+                return _start_from_preset(version, preset, configuration, trigger, body_hash)
         return _start_run(deployment, version, configuration, trigger, body_hash)
 
-    return _accept(trigger, configuration, start)
+    # The preset by its name: asked for again, the same run is found though its values have changed meanwhile.
+    body = {"preset": preset, "configuration": configuration} if preset else configuration
+    return _accept(trigger, body, start)
 
 
 def repair_run(*, repair: Repair, trigger: Trigger) -> Launch:
@@ -288,6 +295,17 @@ def _start_run(
         recording.offer(run, ready, {}, now)
     else:
         recording.end_empty_run(run)
+    return run
+
+
+@transaction.atomic
+def _start_from_preset(
+    version: RunTemplateVersion, preset: str, configuration: Any, trigger: Trigger, body_hash: str
+) -> PipelineRun:
+    use = use_preset(actor=trigger.actor, template=version.template, name=preset, given=configuration)
+    with use.explaining():
+        run = _start_run(version.deployment, version, use.values, trigger, body_hash)
+    RunEvent.objects.note(run.pk, f'Its values start from the preset "{preset}".')
     return run
 
 

@@ -7,9 +7,15 @@ from runs_app import views
 urlpatterns = [
     path(
         "templates/<uuid:template_id>/", views.run_template, name="run-template"
-    ),  # /templates/<id>/?from=<run>&view=yaml
+    ),  # /templates/<id>/?view=yaml&from=<run>&preset=<name>&steps.<step>.parameters.<name>=<value>
+    path(
+        "templates/<uuid:template_id>/presets/<uuid:preset_id>/delete",
+        views.delete_a_preset,
+        name="preset-delete",
+    ),
     path("runs/", views.list_runs, name="run-list"),  # /runs/?q=&status=&template=
     path("runs/<uuid:run_id>/", views.show_run, name="run"),
+    path("runs/<uuid:run_id>/copy", views.copy_run, name="run-copy"),
     path("runs/<uuid:run_id>/stop", views.stop, name="run-stop"),
     path(
         "runs/<uuid:run_id>/repair", views.repair, name="run-repair"

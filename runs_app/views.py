@@ -1,6 +1,6 @@
 """Pages about what was run, and the page of a template: running it makes a run."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -16,82 +16,108 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from runs_app import previews
+from runs_app.copies import copies_of
+from runs_app.differences import HIDDEN
 from runs_app.dispatch import warm_up
 from runs_app.downloads import attachment
-from runs_app.drafts import HIDDEN
-from runs_app.forms import RepairForm, RunFilterForm, Starting
+from runs_app.forms import RepairForm, RunFilterForm
 from runs_app.found_files import files_in
 from runs_app.given_files import replaced
+from runs_app.launching import (
+    KEPT,
+    around_the_form,
+    differences_to,
+    launch_form,
+    launch_once,
+    press_button,
+    sign_in_first,
+)
 from runs_app.ledger import ledger_of
 from runs_app.logs import read_log
-from runs_app.models import ArtifactVersion, PipelineRun, Schedule, StepRun
+from runs_app.models import ArtifactVersion, PipelineRun, StepRun
+from runs_app.presets import delete_preset
 from runs_app.repair import Repair, RepairPlan, preview_repair, without_left_over
-from runs_app.services import Launch, Trigger, launch_run, repair_run, stop_run
+from runs_app.services import Launch, Trigger, repair_run, stop_run
+from runs_app.starting import start_of, values_to_repeat
 from runs_app.uploads import FormFiles
 from runs_app.waiting import explain
-from runs_app.yaml_form import form_of, switched
 from templates_app.forms import NewTemplateForm
-from templates_app.models import RunTemplate
+from templates_app.models import Preset, RunTemplate
 from templates_app.schema_forms.schemas import read_steps
 from templates_app.services import check_stack_is_remote, create_run_template
 from templates_app.views import is_refinement
+from zenweb.accounts import drafts
 from zenweb.config.file_references import FoundFile
-from zenweb.enums import TriggerChannel
-from zenweb.exceptions import DoesNotExist, EntityExists, LocalStackRefused, ValidationFailed, ZenWebError
+from zenweb.exceptions import (
+    DoesNotExist,
+    EntityExists,
+    LocalStackRefused,
+    NotAllowed,
+    ValidationFailed,
+    ZenWebError,
+)
 
 PAGE_SIZE = 25
-RECENT = 5
-SCHEDULES = 5
 LEDGER, LEDGER_OPEN = 200, 12
-KEPT = ("version", "submit_token")
 STOP_POLLING = 286  # htmx's own status
 
 
-@login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def run_template(request: HttpRequest, template_id: UUID) -> HttpResponse:
+    if not request.user.is_authenticated:
+        return sign_in_first(request, template_id)
     templates = RunTemplate.objects.visible_to(request.user)
     template = get_object_or_404(templates.for_page(), pk=template_id)
-    is_sent = request.method == "POST"
-    form = form_of(
-        template.version,
-        request.POST if is_sent else None,
-        request.FILES,
-        FormFiles(request.user),
-        starting=_starting_values(request, template),
-        is_yaml=request.GET.get("view") == "yaml",
-    )
-    is_switch = is_sent and "switch" in request.POST
-
-    def start(trigger: Trigger) -> Launch:
-        return launch_run(
-            deployment=template.deployment,
-            version=template.version,
-            configuration=form.asked,
-            trigger=trigger,
-        )
-
-    is_look = is_switch or form.is_being_edited
-    if is_switch:
-        form = switched(form, request.POST["switch"])
-    elif is_sent and not is_look and form.is_valid() and (launch := _launch(request, form, start)):
-        return redirect(launch.run)
-    if template.version.deployment.stack.is_remote:
-        warm_up(template.version.deployment_id, template.version.deployment.stack.queue)
-    recent = PipelineRun.objects.visible_to(request.user).filter(template=template).with_relations()[:RECENT]
-    schedules = Schedule.objects.visible_to(request.user).filter(template=template).with_relations()
-    page = Paginator(schedules.coming_first(), SCHEDULES).get_page(request.GET.get("page"))
+    start = start_of(request.user, template, request.GET)
+    draft = drafts.take(request) if request.method == "GET" else None
+    form, done = press_button(request, template, launch_form(request, template, start, draft))
+    if done.leads_to:
+        return redirect(done.leads_to)
     context = {
         "template": template,
         "form": form,
-        "recent": recent,
-        "schedules": page,
+        "start": start,
+        "draft": draft,
+        "differences": differences_to(start, form),
+        "done": done,
         # Who only looks has not seen a new version, and spends no token.
         "shown": {"version": form.version.number, "submit_token": form.new_submit_token}
-        | ({name: request.POST[name] for name in KEPT if name in request.POST} if is_look else {}),
+        | ({name: request.POST[name] for name in KEPT if name in request.POST} if done.is_look else {}),
     }
-    is_refused = bool(form.errors) and not form.is_being_edited
-    return render(request, "runs_app/run_template.html", context, status=422 if is_refused else 200)
+    if is_refinement(request):
+        part = "_comparison.html" if request.POST.get("do") == "compare" else "_copies.html"
+        return render(request, f"runs_app/{part}", context)
+    if template.version.deployment.stack.is_remote:
+        warm_up(template.version.deployment_id, template.version.deployment.stack.queue)
+    context |= around_the_form(request, template) | {"filled_by": drafts.sign_author(request)}
+    return render(request, "runs_app/run_template.html", context, status=422 if done.is_refused else 200)
+
+
+@login_required
+@require_POST
+def delete_a_preset(request: HttpRequest, template_id: UUID, preset_id: UUID) -> HttpResponse:
+    presets = Preset.objects.visible_to(request.user).filter(template=template_id)
+    preset = get_object_or_404(presets.select_related("template"), pk=preset_id)
+    try:
+        delete_preset(actor=request.user, preset=preset)
+    except NotAllowed as error:
+        messages.error(request, str(error))
+    else:
+        messages.info(request, f"The preset {preset.name} is deleted.")
+    return redirect(preset.template)
+
+
+@login_required
+@require_safe
+def copy_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
+    """What starts a run with the values of this one, to copy."""
+    run = _find_run(request, run_id)
+    if run.template is None:
+        raise Http404
+    template = RunTemplate.objects.for_page().get(pk=run.template_id)
+    schema = template.version.config_schema
+    copies = copies_of(template, schema, values_to_repeat(run, schema))
+    return render(request, "runs_app/run_copy.html", {"run": run, "copies": copies, "template": template})
 
 
 @login_required
@@ -157,7 +183,7 @@ def repair(request: HttpRequest, run_id: UUID) -> HttpResponse:
     def start(trigger: Trigger) -> Launch:
         return repair_run(repair=form.repair, trigger=trigger)
 
-    if is_valid and not is_look and (launch := _launch(request, form, start)):
+    if is_valid and not is_look and (launch := launch_once(request, form, start)):
         return redirect(launch.run)
     plan, is_as_asked = _plan_to_show(form, is_right=is_valid or not is_sent)
     context = {
@@ -261,17 +287,6 @@ def _hidden(secret: Any) -> Any:
     return secret if secret in (None, "") else HIDDEN
 
 
-def _starting_values(request: HttpRequest, template: RunTemplate) -> dict[str, Any]:
-    """What the form starts from: the values of an earlier run (`?from=`), else the template's own."""
-    try:
-        earlier = UUID(request.GET.get("from", ""))
-    except ValueError:
-        return {}
-    run = PipelineRun.objects.visible_to(request.user).filter(template=template, pk=earlier).first()
-    steps = run.parameters if run else {}
-    return {"steps": {name: {"parameters": values} for name, values in steps.items()}}
-
-
 def _plan_to_show(form: RepairForm, is_right: bool) -> tuple[RepairPlan | None, bool]:
     """The plan, and whether it is that of the form's values: while one of them is wrong, it is the original's."""
     asked = form.repair
@@ -283,23 +298,6 @@ def _plan_to_show(form: RepairForm, is_right: bool) -> tuple[RepairPlan | None, 
         with suppress(ValidationFailed):
             return preview_repair(repair), False
     return None, False
-
-
-def _launch(request: HttpRequest, form: Starting, start: Callable[[Trigger], Launch]) -> Launch | None:
-    """Start the run; None when it was refused, with the reasons in the form."""
-    trigger = Trigger(
-        request.user, TriggerChannel.PAGE, route=request.path, idempotency_key=form.idempotency_key
-    )
-    try:
-        launch = start(trigger)
-        if launch.is_replay:
-            messages.info(request, "This form had already started this run, so it was not started again.")
-        return launch
-    except ValidationFailed as error:
-        form.add_field_errors(error.errors)
-    except ZenWebError as error:
-        form.add_error(None, str(error))
-    return None
 
 
 def _create_template(request: HttpRequest, form: NewTemplateForm, run: PipelineRun) -> RunTemplate | None:

@@ -221,7 +221,7 @@ def form_of(
     files: FileSource,
     *,
     starting: dict[str, Any],
-    is_yaml: bool,
+    is_yaml: bool = False,
 ) -> RunForm:
     """The view that was asked for, or sent."""
     is_draft = data is not None and "switch" in data

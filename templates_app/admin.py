@@ -9,6 +9,7 @@ from templates_app.models import (
     CodeArchive,
     Pipeline,
     PipelineDeployment,
+    Preset,
     RunTemplate,
     RunTemplateVersion,
     Stack,
@@ -106,3 +107,16 @@ class RunTemplateAdmin(admin.ModelAdmin):
     @admin.action(description="Disable the selected templates", permissions=["change"])
     def disable(self, request: HttpRequest, queryset: QuerySet[RunTemplate]) -> None:
         self.message_user(request, f"{queryset.update(is_enabled=False)} template(s) may no longer be run.")
+
+
+@admin.register(Preset)
+class PresetAdmin(ReadOnlyAdmin):
+    """To look at and to delete: values are changed where they are checked."""
+
+    list_display = ("name", "template", "user", "is_shared", "version", "updated")
+    list_filter = ("is_shared", "template")
+    search_fields = ("name", "id", "template__name", "user__username")
+    list_select_related = ("template", "user", "version")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Preset | None = None) -> bool:
+        return request.user.has_perm("templates_app.delete_preset")

@@ -11,6 +11,7 @@ from django.urls import reverse
 from templates_app.querysets import (
     PipelineDeploymentQuerySet,
     PipelineQuerySet,
+    PresetQuerySet,
     RunTemplateQuerySet,
     StackQuerySet,
 )
@@ -204,3 +205,35 @@ class RunTemplateVersion(Entity):
         """What a run of this version may be given (JSON Schema)."""
         schema: dict[str, Any] = self.deployment.config_schema
         return schema
+
+
+class Preset(Entity):
+    """Values of a template under a name: what differs from its defaults, and never a secret."""
+
+    template = models.ForeignKey(RunTemplate, on_delete=models.CASCADE, related_name="presets")
+    # The version that its values were checked against.
+    version = models.ForeignKey(RunTemplateVersion, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    name = models.CharField(max_length=255)
+    is_shared = models.BooleanField(default=False, help_text="For everybody who may run the template.")
+    configuration = JSONField(default=dict, blank=True)
+
+    objects = PresetQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["name", "is_shared"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["template", "name"],
+                condition=Q(is_shared=True),
+                name="shared_preset_name_per_template",
+            ),
+            models.UniqueConstraint(
+                fields=["template", "user", "name"],
+                condition=Q(is_shared=False),
+                name="private_preset_name_per_owner",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,6 +1,6 @@
 """Who may do what with what can be run. Every verb asks here."""
 
-from templates_app.models import RunTemplate
+from templates_app.models import Preset, RunTemplate
 from zenweb.accounts.models import User
 from zenweb.exceptions import NotAllowed, ValidationFailed
 
@@ -22,4 +22,18 @@ def check_can_edit(actor: User, template: RunTemplate) -> None:
     if not can_edit(actor, template):
         raise NotAllowed(
             f'Only the owner of the template "{template.name}" or an administrator may change it.'
+        )
+
+
+def can_edit_preset(actor: User, preset: Preset) -> bool:
+    """Its owner and administrators; and a shared one is its template's owner's to tidy up."""
+    is_owner = actor.is_active and (actor.is_superuser or preset.user_id == actor.pk)
+    return is_owner or (preset.is_shared and can_edit(actor, preset.template))
+
+
+def check_can_edit_preset(actor: User, preset: Preset) -> None:
+    if not can_edit_preset(actor, preset):
+        raise NotAllowed(
+            f'Only the owner of the preset "{preset.name}", the owner of its template or an administrator may change '
+            "it. Save its values under a name of your own instead."
         )

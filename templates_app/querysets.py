@@ -90,3 +90,22 @@ class RunTemplateQuerySet(WithRunsQuerySet):
         return self.select_related(
             "user", "latest_version__deployment__pipeline", "latest_version__deployment__stack"
         ).defer("latest_version__deployment__config_template")
+
+
+class PresetQuerySet(VisibleQuerySet):
+    def visible_to(self, user: "User | AnonymousUser") -> Self:
+        """Shared ones and one's own; nobody sees another's private presets, administrators neither."""
+        return super().visible_to(user).filter(models.Q(is_shared=True) | models.Q(user_id=user.pk))
+
+    def usable_by(self, user: "User | AnonymousUser") -> Self:
+        """Those that a name stands for: one's own private preset hides a shared one of the same name."""
+        private = self.model.objects.filter(
+            template=models.OuterRef("template"),
+            user_id=user.pk,
+            is_shared=False,
+            name=models.OuterRef("name"),
+        )
+        return self.visible_to(user).exclude(models.Q(is_shared=True) & models.Exists(private))
+
+    def with_relations(self) -> Self:
+        return self.select_related("user", "version")

@@ -6,17 +6,27 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zenweb.artifacts.utils import load_artifact
     from zenweb.config.files import File
+    from zenweb.exceptions import ParameterError
     from zenweb.execution.context import get_step_context
     from zenweb.metadata import log_metadata
     from zenweb.pipelines import pipeline
     from zenweb.steps import step
 
 __version__ = "0.1.0"
-__all__ = ["File", "get_step_context", "load_artifact", "log_metadata", "pipeline", "step"]
+__all__ = [
+    "File",
+    "ParameterError",
+    "get_step_context",
+    "load_artifact",
+    "log_metadata",
+    "pipeline",
+    "step",
+]
 
 # Loaded when first asked for: the server's own modules are in this package too and need none of them.
 _HOMES = {
     "File": "zenweb.config.files",
+    "ParameterError": "zenweb.exceptions",
     "get_step_context": "zenweb.execution.context",
     "load_artifact": "zenweb.artifacts.utils",
     "log_metadata": "zenweb.metadata",

@@ -121,8 +121,12 @@ class Client:
         config_path: str | PathLike[str] | None = None,
         stack_name_or_id: NameOrId | None = None,
         synchronous: bool = False,
+        preset: str | None = None,
     ) -> PipelineRunResponse:
-        """Run a template, or the newest runnable template of a pipeline; `synchronous` waits for the run's end."""
+        """Run a template, or the newest runnable template of a pipeline; `synchronous` waits for the run's end.
+
+        `preset`: the name of one of the template's presets, or "last-good"; the configuration goes over its values.
+        """
         if (pipeline_name_or_id is None) == (template_id is None):
             raise ValidationFailed("You need to specify exactly one of pipeline or template to trigger.")
         if config_path is not None and run_configuration is not None:
@@ -132,6 +136,8 @@ class Client:
         configuration = self._wired(run_configuration if config_path is None else read_yaml(config_path))
         if template_id is None:
             template_id = self._newest_runnable_template(str(pipeline_name_or_id), stack_name_or_id)
+        if preset is not None:
+            configuration = {**configuration, "preset": preset}
         run = self._run(f"/run_templates/{_quoted(template_id)}/runs", configuration)
         return run.wait() if synchronous else run
 
@@ -211,15 +217,20 @@ class Client:
         *,
         zone: str = "UTC",
         run_configuration: RunConfiguration | None = None,
+        preset: str | None = None,
         paused: bool = False,
     ) -> ScheduleResponse:
-        """Have a template run by itself: `create_schedule("nightly", "training", "0 2 * * *", zone="Asia/Tokyo")`."""
+        """Have a template run by itself: `create_schedule("nightly", "training", "0 2 * * *", zone="Asia/Tokyo")`.
+
+        With a `preset`, its values as they are now become the schedule's, the configuration over them.
+        """
         body = {
             "name": name,
             "template": str(template_id),
             "cron_expression": cron,
             "zone": zone,
             "configuration": self._wired(run_configuration),
+            "preset": preset,
             "active": not paused,
         }
         return ScheduleResponse(self.transport, self.transport.post("/schedules", body))

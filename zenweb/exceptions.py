@@ -137,3 +137,18 @@ class NotInThisStep(ZenWebError, RuntimeError):
 
 class StepFailed(ZenWebError):
     """A step of a run executed in this process raised; the cause is attached."""
+
+
+class ParameterError(ZenWebError, ValueError):
+    """Raised by a step that cannot work with the value of one of its parameters.
+
+    `ParameterError("learning_rate", "too large for this data")`: whoever runs it again from its page finds the
+    sentence at that field. For a place inside of a value, its path: `"options.depth"`.
+    """
+
+    def __init__(self, parameter: str, message: str) -> None:
+        super().__init__(parameter, message)
+        self.parameter, self.message = parameter, message
+
+    def __str__(self) -> str:
+        return f"{self.parameter}: {self.message}"

@@ -1,9 +1,10 @@
 """Every address of the server, by prefix."""
 
 from django.contrib import admin
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
+from zenweb.accounts.views import SignIn
 from zenweb.api.health import health, ready
 
 handler500 = "zenweb.api.errors.answer_unexpected"
@@ -11,7 +12,7 @@ urlpatterns = [
     path("api/v1/", include("zenweb.api_urls")),
     path("", include("templates_app.urls")),
     path("", include("runs_app.urls")),
-    path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("login/", SignIn.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),
     path("health", health, name="health"),

@@ -45,6 +45,7 @@ class ScheduleBody(Body):
     cron_expression: str
     zone: str = "UTC"
     configuration: dict[str, Any] | None = None
+    preset: str | None = None
     active: bool = True
     project: str | None = None
 
@@ -73,6 +74,7 @@ class ScheduleList(APIView):
             cron=body.cron_expression,
             zone=body.zone,
             configuration=body.configuration,
+            preset=body.preset or "",
             is_paused=not body.active,
         )
         return answer_schedule(request, schedule)

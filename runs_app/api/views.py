@@ -133,6 +133,7 @@ class ExceptionBody(Body):
     type: str
     message: str
     traceback: str = ""
+    parameter: str = ""
 
 
 class StepEndBody(Body):
@@ -190,10 +191,12 @@ class TemplateRuns(APIView):
 
     def post(self, request: Request, name_or_id: str) -> Response:
         template = find_template_to_run(request, name_or_id)
+        preset, configuration = split_preset(request)
         launch = launch_run(
             deployment=template.deployment,
             version=template.version,
-            configuration=request.data,
+            configuration=configuration,
+            preset=preset,
             trigger=trigger_of(request),
         )
         return answer_launch(request, launch)
@@ -346,6 +349,17 @@ class RunMetadata(APIView):
         ]
         note_metadata(actor=acting_user(request), things=things, values=body.values)
         return Response(None)
+
+
+def split_preset(request: Request) -> tuple[str, Any]:
+    """The name of the preset to start from (in the body, else in the address; "": none), and the values over it."""
+    body, asked = request.data, request.query_params.get("preset", "")
+    if not isinstance(body, dict) or "preset" not in body:
+        return asked, body
+    named = body["preset"]
+    if not isinstance(named, str | None):
+        raise ValidationFailed([FieldError("/preset", "A preset is named by a text.")])
+    return named or asked, {key: value for key, value in body.items() if key != "preset"}
 
 
 def wants_to_follow(request: Request) -> bool:

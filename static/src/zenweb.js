@@ -1,6 +1,8 @@
 // What pages do beyond HTML: live refreshes that disturb nobody, and menus that close. Everything works without it.
 import { Idiomorph } from "idiomorph";
 import htmx from "htmx.org";
+import "./copy.js";
+import "./keep.js";
 
 // hx-swap="morph": change only what changed. Steps open while they run, and stay open where they failed;
 // what a person has opened, closed or scrolled stays as they left it.

@@ -1,7 +1,7 @@
 """From JSON Schema to a form in the browser, and from what is typed there back to JSON values."""
 
 from templates_app.schema_forms.changes import describe_changes
-from templates_app.schema_forms.configuration_form import ConfigurationForm
+from templates_app.schema_forms.configuration_form import CHECK, ConfigurationForm
 from templates_app.schema_forms.controls import FileSource
 
-__all__ = ["ConfigurationForm", "FileSource", "describe_changes"]
+__all__ = ["CHECK", "ConfigurationForm", "FileSource", "describe_changes"]

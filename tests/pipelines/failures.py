@@ -7,7 +7,9 @@ import sys
 import time
 from pathlib import Path
 
-from zenweb import pipeline, step
+from zenweb import ParameterError, pipeline, step
+
+ERRORS = {"raise": ValueError("the data is empty"), "blame": ParameterError("how", "not this way")}
 
 
 @step
@@ -16,8 +18,8 @@ def ends(how: str = "well", folder: str = "") -> str:
     if folder:
         Path(folder, f"started-{os.getpid()}").touch()
     print(f"about to end: {how}")
-    if how == "raise":
-        raise ValueError("the data is empty")
+    if how in ERRORS:
+        raise ERRORS[how]
     if how == "segfault":
         os.kill(os.getpid(), signal.SIGSEGV)
     if how == "exit":

@@ -109,6 +109,14 @@ def test_an_exception_fails_its_step_and_what_follows_is_closed(
     assert steps["stands_alone"].status == ExecutionStatus.COMPLETED
 
 
+def test_a_step_that_blames_a_value_names_the_parameter(
+    fragile: RunTemplate, alice: User, worker: StepWorker
+) -> None:
+    run = run_ending(fragile, alice, worker, how="blame")
+    exception = run.steps.get(name="ends").exception
+    assert (exception["parameter"], exception["message"]) == ("how", "how: not this way")
+
+
 @pytest.mark.parametrize(
     ("how", "reason"),
     [

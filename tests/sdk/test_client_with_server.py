@@ -11,7 +11,7 @@ import pytest
 from runs_app.models import PipelineRun
 from templates_app.models import CodeArchive, PipelineDeployment, RunTemplate
 from tests.in_process import network
-from zenweb import connection, get_step_context, log_metadata, pipeline, step
+from zenweb import ParameterError, connection, get_step_context, log_metadata, pipeline, step
 from zenweb.client import Client
 from zenweb.config.source import source_root
 from zenweb.enums import ExecutionStatus
@@ -40,6 +40,16 @@ def report(score: float) -> str:
 @step
 def fail() -> None:
     raise ValueError("this step fails")
+
+
+@step
+def refuse(learning_rate: float = 7) -> None:
+    raise ParameterError("learning_rate", f"{learning_rate} is too large for this data")
+
+
+@pipeline
+def refusing():
+    refuse()
 
 
 heard = []
@@ -171,6 +181,14 @@ def test_a_step_that_fails_here_raises_its_own_error_and_is_recorded():
     run = Client().list_pipeline_runs()[0]
     assert run.status is ExecutionStatus.FAILED
     assert run.steps["fail"].exception["type"] == "ValueError"
+
+
+def test_a_step_that_blames_a_value_is_recorded_with_its_parameter():
+    Client().activate_stack("default")
+    with pytest.raises(ParameterError, match=r"learning_rate: 7\.0 is too large"):
+        refusing()
+    exception = Client().list_pipeline_runs()[0].steps["refuse"].exception
+    assert (exception["type"], exception["parameter"]) == ("ParameterError", "learning_rate")
 
 
 def test_metadata_and_hooks_of_steps_that_run_here(caplog):

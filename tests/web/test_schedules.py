@@ -6,9 +6,9 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from runs_app.launching import SCHEDULES
 from runs_app.models import Schedule
 from runs_app.schedules import create_schedule, fire_due_schedules
-from runs_app.views import SCHEDULES
 from templates_app.models import RunTemplate
 from zenweb.accounts.models import User
 

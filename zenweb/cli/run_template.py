@@ -7,7 +7,7 @@ import click
 
 from zenweb.cli.display import show_table
 from zenweb.cli.run import report_end
-from zenweb.cli.values import config_option, read_values, set_option
+from zenweb.cli.values import config_option, preset_option, read_values, set_env_option, set_option
 from zenweb.client import Client
 from zenweb.enums import ConcurrencyPolicy
 from zenweb.responses import RunTemplateResponse
@@ -41,13 +41,22 @@ def list_run_templates() -> None:
 
 @command.command("run")
 @click.argument("name")
+@preset_option
 @config_option
 @set_option
+@set_env_option
 @click.option("--wait", is_flag=True, help="Return when the run has ended; fail if it did not complete.")
-def run(name: str, config_path: Path | None, settings: tuple[str, ...], wait: bool) -> None:
-    """Run the template NAME; what is not given is as the template says."""
-    values = read_values(config_path, settings)
-    started = Client().trigger_pipeline(template_id=name, run_configuration=values)
+def run(
+    name: str,
+    preset: str | None,
+    config_path: Path | None,
+    settings: tuple[str, ...],
+    secrets: tuple[str, ...],
+    wait: bool,
+) -> None:
+    """Run the template NAME. Values that are not given are the preset's, else as the template says."""
+    configuration = read_values(config_path, settings, secrets)
+    started = Client().trigger_pipeline(template_id=name, run_configuration=configuration, preset=preset)
     click.echo(f"Run {started.name}: {started.url}")
     if wait:
         report_end(started.wait())

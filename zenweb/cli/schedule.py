@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import click
 
 from zenweb.cli.display import show_table
+from zenweb.cli.values import preset_option
 from zenweb.client import Client
 from zenweb.config.run_configuration import read_yaml
 from zenweb.responses import ScheduleResponse
@@ -34,10 +35,15 @@ def command() -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The run configuration of its runs in YAML; what it leaves out is as the template says.",
 )
-def create(template: str, name: str, cron: str, zone: str, config_path: Path | None) -> None:
+@preset_option
+def create(
+    template: str, name: str, cron: str, zone: str, config_path: Path | None, preset: str | None
+) -> None:
     """Run TEMPLATE again and again."""
     configuration = read_yaml(config_path) if config_path else None
-    schedule = Client().create_schedule(name, template, cron, zone=zone, run_configuration=configuration)
+    schedule = Client().create_schedule(
+        name, template, cron, zone=zone, run_configuration=configuration, preset=preset
+    )
     click.echo(f"Schedule {schedule.name} runs {_template(schedule)} next {_next(schedule)}.")
 
 

@@ -1,6 +1,7 @@
 """A run configuration given on the command line: a YAML file, and single values over it."""
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,22 @@ set_option = click.option(
     help="One value, such as steps.trainer.parameters.learning_rate=0.1; may be given several times. "
     "@FILE uploads a file of this machine: steps.loader.parameters.data=@orders.csv.",
 )
+set_env_option = click.option(
+    "--set-env",
+    "secrets",
+    multiple=True,
+    metavar="PATH=VARIABLE",
+    help="One text, taken from an environment variable: for secrets, which others would see on the command line.",
+)
+preset_option = click.option(
+    "--preset", metavar="NAME", help="Start from the values of this preset, or of the last-good run."
+)
 
 
-def read_values(config_path: Path | None, settings: Sequence[str]) -> dict[str, Any]:
-    """The file's values with the single ones over them."""
+def read_values(
+    config_path: Path | None, settings: Sequence[str], secrets: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The file's values with the single ones over them, and those of environment variables over all."""
     configuration = read_yaml(config_path) if config_path else {}
     for setting in settings:
         path, equals, text = setting.partition("=")
@@ -37,6 +50,15 @@ def read_values(config_path: Path | None, settings: Sequence[str]) -> dict[str, 
                 f"--set {setting}: write it as PATH=VALUE, such as steps.trainer.parameters.learning_rate=0.1."
             )
         _put(configuration, parts, _value(text), setting)
+    for setting in secrets:
+        path, equals, variable = setting.partition("=")
+        if not equals or not all(parts := _parts(path)):
+            raise ValidationFailed(
+                f"--set-env {setting}: write it as PATH=VARIABLE, such as steps.trainer.parameters.key=TRAINER_KEY."
+            )
+        if variable not in os.environ:
+            raise ValidationFailed(f"--set-env {setting}: there is no environment variable {variable}.")
+        _put(configuration, parts, os.environ[variable], setting)
     return configuration
 
 

@@ -93,6 +93,8 @@ class StepException(Message):
     type: StorableText
     message: StorableText
     traceback: StorableText
+    parameter: StorableText = ""
+    """The one whose value the step says is wrong (`ParameterError`)."""
 
 
 class Loading(Message):

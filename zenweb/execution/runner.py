@@ -16,7 +16,7 @@ from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
 from zenweb.config.files import FILES
 from zenweb.config.parameters import parameter_adapters
 from zenweb.config.signatures import declared_outputs, declared_parameters
-from zenweb.exceptions import AuthoringError, FileNotUsable, ZenWebError
+from zenweb.exceptions import AuthoringError, FileNotUsable, ParameterError, ZenWebError
 from zenweb.execution import context
 from zenweb.execution.files import AttemptFiles
 from zenweb.execution.hooks import Hooks
@@ -35,6 +35,7 @@ from zenweb.execution.protocol import (
 from zenweb.steps import Step
 
 MESSAGE_LIMIT = 2_000
+PARAMETER_LIMIT = 200
 TRACEBACK_LIMIT = 50_000
 Emit = Callable[[Event], None]
 
@@ -113,6 +114,7 @@ def describe(error: BaseException) -> StepException:
         type=type(error).__qualname__,
         message=_shortened(message, MESSAGE_LIMIT),
         traceback=trace[-TRACEBACK_LIMIT:],
+        parameter=str(error.parameter)[:PARAMETER_LIMIT] if isinstance(error, ParameterError) else "",
     )
 
 

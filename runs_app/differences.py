@@ -1,0 +1,114 @@
+"""How two run configurations differ: from the defaults of their template, or from those of another run."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from runs_app.repair import is_same
+from runs_app.run_configuration import Configuration, without_unset
+from templates_app.schema_forms.schemas import Parameter, read_steps
+from templates_app.schema_places import without_secrets
+
+ABSENT = "–"
+HIDDEN = "••••••"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One parameter that has another value now."""
+
+    step: str
+    """The step's title."""
+    title: str
+    field_name: str
+    before: Any
+    now: Any
+
+
+def changes(config_schema: Configuration, configuration: Mapping[str, Any]) -> Configuration:
+    """A configuration without what is as the template says anyway."""
+    cleaned = without_unset(dict(configuration))
+    defaults = {
+        (step.name, parameter.name): parameter
+        for step in read_steps(config_schema)
+        for parameter in step.parameters
+    }
+    steps = {}
+    for name, section in cleaned.pop("steps", {}).items():
+        given = section.get("parameters", {})
+        kept = {
+            key: value for key, value in given.items() if not _is_default(defaults.get((name, key)), value)
+        }
+        rest = {key: value for key, value in section.items() if key != "parameters"}
+        if changed := rest | ({"parameters": kept} if kept else {}):
+            steps[name] = changed
+    return cleaned | ({"steps": steps} if steps else {})
+
+
+def keepable(config_schema: Configuration, configuration: Mapping[str, Any]) -> Configuration:
+    """What of a configuration may be kept under a name or put into an address: what differs, and no secret."""
+    kept: Configuration = without_secrets(config_schema, changes(config_schema, configuration))
+    return without_empty_steps(kept)
+
+
+def without_empty_steps(configuration: Configuration) -> Configuration:
+    steps = {
+        name: section
+        for name, section in configuration.get("steps", {}).items()
+        if section != {"parameters": {}}
+    }
+    rest = {key: value for key, value in configuration.items() if key != "steps"}
+    return rest | ({"steps": steps} if steps else {})
+
+
+def differences(
+    config_schema: Configuration, before: Mapping[str, Any], now: Mapping[str, Any]
+) -> list[Difference]:
+    """The parameters whose values differ, in the form's order; what is not given has its default."""
+    return [
+        Difference(step.title, parameter.title, parameter.field_name, *map(_shown, (former, value)))
+        if not parameter.is_secret
+        else Difference(step.title, parameter.title, parameter.field_name, HIDDEN, HIDDEN)
+        for step in read_steps(config_schema)
+        for parameter in step.parameters
+        for former, value in [(value_of(before, parameter), value_of(now, parameter))]
+        if _differs(parameter, former, value)
+    ]
+
+
+def of_steps(parameters: Mapping[str, Mapping[str, Any]]) -> Configuration:
+    """The parameters of a run's steps as a configuration."""
+    return {"steps": {name: {"parameters": dict(values)} for name, values in parameters.items()}}
+
+
+def value_of(configuration: Mapping[str, Any], parameter: Parameter) -> Any:
+    """The value given for a parameter, else its default, else ABSENT's stand-in `...`."""
+    here: Any = configuration
+    for key in parameter.path:
+        if not isinstance(here, Mapping) or key not in here:
+            return parameter.default if parameter.has_default else ...
+        here = here[key]
+    return here
+
+
+def _differs(parameter: Parameter, former: Any, value: Any) -> bool:
+    if parameter.is_secret and value in (..., None, ""):
+        return False  # it is not kept, so it is not there: that says nothing
+    if former is ... or value is ...:
+        return former is not value
+    return not is_same(former, value)
+
+
+def _is_default(parameter: Parameter | None, value: Any) -> bool:
+    return parameter is not None and parameter.has_default and is_same(parameter.default, value)
+
+
+def _shown(value: Any) -> Any:
+    return ABSENT if value is ... else value
+
+
+def values_in(configuration: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    """Each parameter that is given: step, name, value."""
+    for step, section in configuration.get("steps", {}).items():
+        for name, value in (section.get("parameters") or {}).items():
+            yield step, name, value

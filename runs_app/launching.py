@@ -1,0 +1,214 @@
+"""What happens to the form of a template: where it starts, and what its buttons do."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, QueryDict
+
+from runs_app.copies import Copies, copies_of
+from runs_app.differences import Difference, of_steps
+from runs_app.forms import LaunchForm, Starting, typed_values
+from runs_app.models import PipelineRun, Schedule
+from runs_app.presets import LAST_GOOD, create_preset, last_good_run, problems_of
+from runs_app.services import Launch, Trigger, launch_run
+from runs_app.starting import Start, blamed_parameters, worded
+from runs_app.uploads import FormFiles
+from runs_app.yaml_form import YAML, RunForm, form_of, switched
+from templates_app.models import Preset, RunTemplate
+from templates_app.permissions import can_edit_preset
+from templates_app.schema_forms import CHECK
+from zenweb.accounts import drafts
+from zenweb.enums import TriggerChannel
+from zenweb.exceptions import ValidationFailed, ZenWebError
+
+RECENT = 5
+SCHEDULES = 5
+KEPT = ("version", "submit_token")
+
+
+@dataclass(frozen=True)
+class Done:
+    """What pressing a button of the form came to."""
+
+    is_look: bool = False
+    """Nothing was asked for but to see the form as it stands."""
+    leads_to: str = ""
+    """The address to go on at; "": the form is shown again."""
+    is_refused: bool = False
+    preset_error: str = ""
+    copies: Copies | None = None
+
+
+@dataclass(frozen=True)
+class ShownPreset:
+    """One line of the list of presets."""
+
+    preset: Preset
+    problems: list[str]
+    can_edit: bool
+    is_hidden: bool
+    """By one's own of the same name."""
+
+
+def sign_in_first(request: HttpRequest, template_id: UUID) -> HttpResponse:
+    """What was typed comes along, if the form was shown to somebody; what htmx asked for can be asked for again."""
+    template = RunTemplate.objects.for_page().filter(pk=template_id).first()
+    if request.method == "POST" and template and not request.htmx:
+        typed = typed_values(template.version.config_schema, request.POST)
+        if page := drafts.ask_to_sign_in(request, typed):
+            return page
+    return redirect_to_login(request.get_full_path())
+
+
+def launch_form(
+    request: HttpRequest, template: RunTemplate, start: Start, draft: drafts.Draft | None
+) -> RunForm:
+    """The form as it was sent, as it waited for its author to sign in, or as it starts."""
+    files = FormFiles(request.user)
+    if request.method == "POST":
+        data = request.POST.copy()
+        if data.get("do") in BUTTONS:
+            del data["do"]  # for the form it is as if it were sent
+        return form_of(template.version, data, request.FILES, files, starting=start.configuration)
+    if draft:
+        data = QueryDict(mutable=True)
+        for name, texts in draft.values.items():
+            data.setlist(name, texts)
+        form = LaunchForm(template.version, data, files=files, configuration=start.configuration)
+        form.look()
+        return form
+    is_yaml = request.GET.get("view") == YAML
+    form = form_of(template.version, None, None, files, starting=start.configuration, is_yaml=is_yaml)
+    if (
+        isinstance(form, LaunchForm)
+        and start.run
+        and (errors := blamed_parameters(start.run, template.version.config_schema))
+    ):
+        form.blame(errors, f"What run {start.run.index} could not work with")
+    return form
+
+
+def press_button(request: HttpRequest, template: RunTemplate, form: RunForm) -> tuple[RunForm, Done]:
+    """Do what the button stands for that the form was sent with: run it, keep or copy its values, or only look.
+
+    With it the form to show: turning to YAML and back makes another one.
+    """
+    if request.method != "POST":
+        return form, Done()
+    if (to := request.POST.get("switch")) is not None:
+        form = switched(form, to)
+        return form, Done(is_look=True, is_refused=bool(form.errors))
+    if not isinstance(form, LaunchForm):
+        return form, _run(request, template, form)
+    verb = request.POST.get("do", "")
+    if not verb and request.POST.get("preset_name"):
+        # Enter in this field presses the form's main button: whoever gave a name did not ask for a run.
+        verb = "save-preset"
+    button = BUTTONS.get(verb, _look)
+    return form, button(request, template, form)
+
+
+def differences_to(start: Start, form: RunForm) -> list[Difference]:
+    """How what stands in the form differs from the run that it starts from."""
+    if start.run is None or not isinstance(form, LaunchForm):
+        return []
+    return form.changed_from(of_steps(start.run.parameters))
+
+
+def _run(request: HttpRequest, template: RunTemplate, form: RunForm) -> Done:
+    def launch(trigger: Trigger) -> Launch:
+        return launch_run(
+            deployment=template.deployment,
+            version=template.version,
+            configuration=form.asked,
+            trigger=trigger,
+        )
+
+    if form.is_valid() and (launched := launch_once(request, form, launch)):
+        return Done(leads_to=launched.run.get_absolute_url())
+    return Done(is_refused=True)
+
+
+def _look(request: HttpRequest, template: RunTemplate, form: LaunchForm) -> Done:
+    if form.action != CHECK:
+        form.look()
+    return Done(is_look=True)
+
+
+def _copy(request: HttpRequest, template: RunTemplate, form: LaunchForm) -> Done:
+    if not form.is_right_but_for(form.is_secret):
+        return Done(is_look=True)
+    copies = copies_of(template, template.version.config_schema, form.asked)
+    return Done(is_look=True, copies=copies)
+
+
+def _save_preset(request: HttpRequest, template: RunTemplate, form: LaunchForm) -> Done:
+    if not form.is_right_but_for(lambda _: True):
+        return Done(is_refused=True)
+    try:
+        preset = create_preset(
+            actor=request.user,
+            template=template,
+            name=request.POST.get("preset_name", ""),
+            configuration=form.configuration,
+            is_shared="preset_shared" in request.POST,
+        )
+    except ValidationFailed as error:
+        about_values = [entry for entry in error.errors if entry.pointer not in {"", "/name"}]
+        form.add_field_errors(about_values)
+        words = " ".join(entry.message for entry in error.errors if entry not in about_values)
+        return Done(preset_error=words, is_refused=True)
+    except ZenWebError as error:
+        return Done(preset_error=str(error), is_refused=True)
+    messages.success(request, f"The preset {preset.name} is saved, without secrets. Nothing was started.")
+    return Done(leads_to=f"{template.get_absolute_url()}?{urlencode({'preset': preset.name})}")
+
+
+# What the buttons named `do` mean; without one it is "Run". Others are the form's own.
+BUTTONS = {"": _run, "copy": _copy, "compare": _look, "save-preset": _save_preset}
+
+
+def around_the_form(request: HttpRequest, template: RunTemplate) -> dict[str, Any]:
+    """What the page of a template shows beside its form."""
+    presets = Preset.objects.visible_to(request.user).filter(template=template).with_relations()
+    usable = set(
+        Preset.objects.usable_by(request.user).filter(template=template).values_list("pk", flat=True)
+    )
+    shown = []
+    for preset in presets:
+        preset.template = template
+        problems = [worded(error, template.version.config_schema) for error in problems_of(preset)]
+        can_edit = can_edit_preset(request.user, preset)
+        shown.append(ShownPreset(preset, problems, can_edit, is_hidden=preset.pk not in usable))
+    runs = PipelineRun.objects.visible_to(request.user).filter(template=template).with_relations()
+    schedules = Schedule.objects.visible_to(request.user).filter(template=template).with_relations()
+    return {
+        "presets": shown,
+        "usable_presets": [preset for preset in shown if not preset.is_hidden],
+        "last_good": LAST_GOOD if last_good_run(request.user, template) else "",
+        "recent": runs[:RECENT],
+        "schedules": Paginator(schedules.coming_first(), SCHEDULES).get_page(request.GET.get("page")),
+    }
+
+
+def launch_once(request: HttpRequest, form: Starting, start: Callable[[Trigger], Launch]) -> Launch | None:
+    """Start the run; None when it was refused, with the reasons in the form."""
+    trigger = Trigger(
+        request.user, TriggerChannel.PAGE, route=request.path, idempotency_key=form.idempotency_key
+    )
+    try:
+        launch = start(trigger)
+        if launch.is_replay:
+            messages.info(request, "This form had already started this run, so it was not started again.")
+        return launch
+    except ValidationFailed as error:
+        form.add_field_errors(error.errors)
+    except ZenWebError as error:
+        form.add_error(None, str(error))
+    return None

@@ -1,0 +1,214 @@
+"""What is done with presets: values are kept under a name, used, and checked when their template changes."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from runs_app.differences import keepable, of_steps
+from runs_app.models import PipelineRun
+from runs_app.plans import plan_of
+from runs_app.repair import Known, explained, has_value, known_parameters, lay_over, path_of
+from runs_app.run_configuration import Configuration, validate
+from templates_app.models import Preset, RunTemplate
+from templates_app.permissions import check_can_edit_preset, check_can_run
+from templates_app.services import check_name
+from zenweb.accounts.models import User
+from zenweb.config.suggestions import suggestion
+from zenweb.enums import ExecutionStatus
+from zenweb.exceptions import DoesNotExist, EntityExists, FieldError, ValidationFailed
+
+# The built-in one: the values of the template's last completed run.
+LAST_GOOD = "last-good"
+MOST_PRESETS = 200  # of one owner for one template
+
+
+@transaction.atomic
+def create_preset(
+    *,
+    actor: User,
+    template: RunTemplate,
+    name: str,
+    configuration: Mapping[str, Any] | None = None,
+    is_shared: bool = False,
+) -> Preset:
+    """Keep values under a name: what differs from the defaults, without secrets.
+
+    Values may be missing, those that are given must fit the template's newest version; raises ValidationFailed.
+    """
+    check_can_run(actor, template)
+    preset = Preset(template=template, user=actor, name=name.strip(), is_shared=is_shared)
+    _check_name(preset)
+    if Preset.objects.filter(template=template, user=actor).count() >= MOST_PRESETS:
+        raise ValidationFailed(f"You have {MOST_PRESETS} presets of this template. Delete one of them first.")
+    _keep(preset, configuration or {})
+    _save(preset)
+    return preset
+
+
+@transaction.atomic
+def update_preset(
+    *,
+    actor: User,
+    preset: Preset,
+    name: str | None = None,
+    configuration: Mapping[str, Any] | None = None,
+    is_shared: bool | None = None,
+) -> Preset:
+    """Change what is given; None leaves a thing as it is."""
+    check_can_edit_preset(actor, preset)
+    before = (preset.name, preset.is_shared)
+    preset.name = preset.name if name is None else name.strip()
+    preset.is_shared = preset.is_shared if is_shared is None else is_shared
+    if before != (preset.name, preset.is_shared):
+        _check_name(preset)
+    if configuration is not None:
+        _keep(preset, configuration)
+    _save(preset)
+    return preset
+
+
+@transaction.atomic
+def delete_preset(*, actor: User, preset: Preset) -> None:
+    """Forget a preset; runs and schedules that started from it have values of their own."""
+    check_can_edit_preset(actor, preset)
+    preset.delete()
+
+
+# -- using ------------------------------------------------------------------------------------------------------------
+
+
+def preset_values(actor: User, template: RunTemplate, name: str) -> Configuration:
+    """What a preset's name stands for. Raises DoesNotExist, which names those that there are."""
+    if name == LAST_GOOD:
+        run = last_good_run(actor, template)
+        if run is None:
+            raise DoesNotExist(
+                f"No run of {template.name!r} has completed yet, so there are no last good values."
+            )
+        return values_of_run(template, run)
+    found = Preset.objects.usable_by(actor).filter(template=template, name=name).first()
+    if found is None:
+        known = [
+            LAST_GOOD,
+            *Preset.objects.usable_by(actor).filter(template=template).values_list("name", flat=True),
+        ]
+        raise DoesNotExist(f"The template {template.name!r} has no preset {name!r}.{suggestion(name, known)}")
+    values: Configuration = found.configuration
+    return values
+
+
+@dataclass(frozen=True)
+class PresetUse:
+    """The values of a preset with what is given over them."""
+
+    name: str
+    start: Configuration
+    given: Any
+    known: Known
+
+    @property
+    def values(self) -> Any:
+        """What to run with, not checked yet."""
+        return lay_over(self.start, self.given, self.known)
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """Of values that do not fit, tell which ones are the preset's."""
+        try:
+            yield
+        except ValidationFailed as error:
+            told = explained(error.errors, self.start, self.given, f"the preset {self.name!r}")
+            raise ValidationFailed(list(told)) from error
+
+
+def use_preset(*, actor: User, template: RunTemplate, name: str, given: Any = None) -> PresetUse:
+    """Start from a preset. Raises DoesNotExist for a name that stands for nothing."""
+    start = {"steps": {}, **preset_values(actor, template, name)}
+    return PresetUse(name, start, given, known_parameters(_schema_of(template)))
+
+
+def last_good_run(actor: User, template: RunTemplate) -> PipelineRun | None:
+    runs = PipelineRun.objects.visible_to(actor).filter(template=template, status=ExecutionStatus.COMPLETED)
+    found: PipelineRun | None = runs.order_by("-end_time").first()
+    return found
+
+
+def values_of_run(template: RunTemplate, run: PipelineRun) -> Configuration:
+    """The values that a run ran with, as far as the newest version asks for them; without secrets."""
+    schema = _schema_of(template)
+    known = known_parameters(schema)
+    parameters = {
+        name: {key: value for key, value in values.items() if key in known[name]}
+        for name, values in run.parameters.items()
+        if name in known
+    }
+    return keepable(schema, of_steps(parameters))
+
+
+# -- checking ---------------------------------------------------------------------------------------------------------
+
+
+def problems_of(preset: Preset) -> list[FieldError]:
+    """What the newest version of its template refuses of a preset, and the version that it was made for did not."""
+    version = preset.template.version
+    if preset.version_id == version.pk:
+        return []
+    now = _errors(version.deployment_id, preset.configuration)
+    missed_before = {error.pointer for error in _errors(preset.version.deployment_id, preset.configuration)}
+    return [error for error in now if error.pointer not in missed_before]
+
+
+def _keep(preset: Preset, configuration: Mapping[str, Any]) -> None:
+    """Put values into a preset. That some are missing is none of its concern: they are asked for at each run."""
+    version = preset.template.version
+    errors = _errors(version.deployment_id, configuration)
+    if wrong := [error for error in errors if not _is_missing(error, configuration)]:
+        raise ValidationFailed(wrong)
+    preset.configuration = keepable(_schema_of(preset.template), configuration)
+    preset.version = version
+
+
+def _errors(deployment_id: Any, configuration: Mapping[str, Any]) -> list[FieldError]:
+    plan = plan_of(deployment_id)
+    return validate(plan.config_schema, configuration, plan.validator)
+
+
+def _is_missing(error: FieldError, configuration: Mapping[str, Any]) -> bool:
+    path = path_of(error)
+    return bool(path) and not has_value(configuration, path)
+
+
+def _check_name(preset: Preset) -> None:
+    check_name(preset.name)
+    if preset.name == LAST_GOOD:
+        sentence = (
+            f"{LAST_GOOD!r} always stands for the values of the last completed run. Choose another name."
+        )
+        raise ValidationFailed([FieldError("/name", sentence)])
+    others = Preset.objects.filter(
+        template=preset.template, name=preset.name, is_shared=preset.is_shared
+    ).exclude(pk=preset.pk)
+    if (others if preset.is_shared else others.filter(user=preset.user)).exists():
+        raise _taken(preset)
+
+
+def _save(preset: Preset) -> None:
+    try:
+        with transaction.atomic():
+            preset.save()
+    except IntegrityError as error:  # somebody else was a moment faster
+        raise _taken(preset) from error
+
+
+def _taken(preset: Preset) -> EntityExists:
+    whose = "This template has a shared preset" if preset.is_shared else "You have a preset of this template"
+    return EntityExists(
+        f"{whose} called {preset.name!r} already. Choose another name, or delete that one first."
+    )
+
+
+def _schema_of(template: RunTemplate) -> Configuration:
+    return plan_of(template.version.deployment_id).config_schema

@@ -1,0 +1,127 @@
+"""What the form of a template starts from: an earlier run, a preset, its address, each over the one before."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+from uuid import UUID
+
+from runs_app.differences import of_steps
+from runs_app.links import read_link
+from runs_app.models import PipelineRun, StepRun
+from runs_app.presets import preset_values
+from runs_app.repair import known_parameters, path_of, starting_values
+from runs_app.run_configuration import Configuration
+from templates_app.models import RunTemplate
+from templates_app.schema_forms.schemas import humanise, read_steps
+from templates_app.schema_places import schemas_at
+from zenweb.accounts.models import User
+from zenweb.enums import ExecutionStatus
+from zenweb.exceptions import DoesNotExist, FieldError
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a form starts."""
+
+    configuration: Configuration = field(default_factory=dict)
+    preset: str = ""
+    run: PipelineRun | None = None
+    """The one that is run again: the form tells what differs from it."""
+    notes: list[str] = field(default_factory=list)
+    """What of this could not be had, in sentences."""
+
+    @property
+    def query(self) -> str:
+        """The part of the address that a form keeps when it is sent: what it shows by then are values of its own."""
+        named = {"from": str(self.run.pk) if self.run else "", "preset": self.preset}
+        query = urlencode({name: value for name, value in named.items() if value})
+        return f"?{query}" if query else ""
+
+    @property
+    def is_plain(self) -> bool:
+        return not (self.preset or self.run or self.configuration)
+
+
+def start_of(actor: User, template: RunTemplate, query: Mapping[str, str]) -> Start:
+    """What `?from=RUN&preset=NAME&steps.trainer.parameters.rate=0.1` says."""
+    run = _run_named(actor, template, query.get("from", ""))
+    values = of_steps(run.parameters) if run else {}
+    notes = list(_left_over(run, template)) if run else []
+    preset = query.get("preset", "")
+    if preset:
+        try:
+            values = preset_values(actor, template, preset)
+        except DoesNotExist as error:
+            preset = ""
+            notes.append(str(error))
+    linked = read_link(template.version.config_schema, query)
+    return Start(linked.over(values), preset, run, [*notes, *linked.notes])
+
+
+def values_to_repeat(run: PipelineRun, config_schema: Configuration) -> Configuration:
+    """What a run was asked for and ran with, as far as the newest version knows it: not its name, which is taken."""
+    known = known_parameters(config_schema)
+    start = starting_values(run, known)
+    steps = {name: section for name, section in start["steps"].items() if name in known}
+    for name, section in steps.items():
+        given = section.get("parameters", {})
+        kept = {key: value for key, value in given.items() if key in known[name]}
+        steps[name] = {**section, "parameters": kept}
+    return {**start, "steps": steps}
+
+
+def blamed_parameters(run: PipelineRun, config_schema: Configuration) -> list[FieldError]:
+    """The parameters that the steps of a failed run say were wrong, at their places in the form of today."""
+    known = {
+        (step.name, parameter.name) for step in read_steps(config_schema) for parameter in step.parameters
+    }
+    failed = StepRun.objects.filter(run=run, status=ExecutionStatus.FAILED, exception__isnull=False)
+    found = []
+    for name, exception in failed.order_by("index").values_list("name", "exception"):
+        parameter, *rest = str(exception.get("parameter") or "").split(".")
+        path = ["steps", name, "parameters", parameter, *rest]
+        if (name, parameter) in known and schemas_at(config_schema, path):
+            message = str(exception["message"]).removeprefix(f"{exception['parameter']}: ")
+            pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
+            found.append(FieldError(pointer, f"Run {run.index} failed with this value: {_sentence(message)}"))
+    return found
+
+
+def worded(error: FieldError, config_schema: Configuration) -> str:
+    """An error with its field's words instead of its pointer."""
+    path = path_of(error)
+    for step in read_steps(config_schema):
+        for parameter in step.parameters:
+            if tuple(path[:4]) == parameter.path:
+                inside = f", at {'/'.join(path[4:])}" if path[4:] else ""
+                return f"“{parameter.title}” ({step.title}{inside}): {error.message}"
+    return str(error)
+
+
+def _left_over(run: PipelineRun, template: RunTemplate) -> Iterator[str]:
+    known = known_parameters(template.version.config_schema)
+    gone = [
+        f"“{humanise(name)}” ({humanise(step)})"
+        for step, values in run.parameters.items()
+        for name in values
+        if name not in known.get(step, ())
+    ]
+    if gone:
+        yield (
+            f"Run {run.index} had values that version {template.version.number} has no field for: {', '.join(gone)}."
+        )
+
+
+def _run_named(actor: User, template: RunTemplate, text: str) -> PipelineRun | None:
+    try:
+        run_id = UUID(text)
+    except ValueError:
+        return None
+    found: PipelineRun | None = (
+        PipelineRun.objects.visible_to(actor).filter(template=template, pk=run_id).first()
+    )
+    return found
+
+
+def _sentence(message: str) -> str:
+    return message if message.endswith((".", "!", "?")) else f"{message}."

@@ -1,0 +1,148 @@
+"""What a schema says about the places in a value: what may stand there, and which of them hold secrets."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+Json = Any
+Schema = dict[str, Any]
+Path = tuple[str, ...]
+
+# Keywords whose schemas may apply to the very same value.
+COMBINING = ("anyOf", "oneOf", "allOf")
+CONDITIONAL = ("then", "else")
+TYPE_NAMES = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
+
+
+class _Dropped:
+    """Stands for a value that is left out."""
+
+
+DROP: Final = _Dropped()
+
+
+def schemas_at(root: Schema, path: Sequence[str]) -> list[Schema]:
+    """Every schema that may apply at a path, whichever alternative is chosen on the way; none where nothing is."""
+    here = _expanded([root], root)
+    for part in path:
+        here = _expanded([child for schema in here for child in _children(schema, part)], root)
+    return here
+
+
+def types_of(schemas: Sequence[Schema]) -> set[str]:
+    """The JSON types that are allowed there, as far as they are said."""
+    said: set[str] = set()
+    for schema in schemas:
+        kind = schema.get("type")
+        said |= {kind} if isinstance(kind, str) else set(kind if isinstance(kind, list) else ())
+        listed = schema.get("enum")
+        values = [
+            *(listed if isinstance(listed, list) else ()),
+            *([schema["const"]] if "const" in schema else []),
+        ]
+        said |= {type_of(value) for value in values}
+    return said
+
+
+def type_of(value: Json) -> str:
+    return TYPE_NAMES.get(type(value), "null")
+
+
+def is_secret(schemas: Sequence[Schema]) -> bool:
+    """Whether a value there may not be shown or kept."""
+    return any(schema.get("format") == "password" or schema.get("writeOnly") is True for schema in schemas)
+
+
+def holds_secret(schemas: Sequence[Schema], root: Schema) -> bool:
+    """Whether there is a secret at this place or anywhere below it."""
+    found, waiting = list[Schema](), list(schemas)
+    seen: set[int] = set()
+    while waiting:
+        level = [schema for schema in _expanded(waiting, root) if id(schema) not in seen]
+        seen |= {id(schema) for schema in level}
+        found += level
+        waiting = [child for schema in level for child in _all_children(schema)]
+    return is_secret(found)
+
+
+def replace_secrets(root: Schema, value: Json, replace: Callable[[Path], Json]) -> Json:
+    """The value with something else for each secret in it. DROP leaves it out; a list of secrets goes as a whole."""
+    return _replace(_expanded([root], root), root, value, (), replace)
+
+
+def without_secrets(root: Schema, value: Json) -> Json:
+    """The value as it may be kept or shown to others."""
+    return replace_secrets(root, value, lambda _: DROP)
+
+
+def _replace(
+    here: list[Schema], root: Schema, value: Json, path: Path, replace: Callable[[Path], Json]
+) -> Json:
+    if value is None or not holds_secret(here, root):
+        return value
+    if is_secret(here):
+        return replace(path)
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    replaced = {}
+    for key, member in pairs:
+        below = _expanded([child for schema in here for child in _children(schema, str(key))], root)
+        replaced[key] = _replace(below, root, member, (*path, str(key)), replace)
+    if isinstance(value, dict):
+        return {key: member for key, member in replaced.items() if member is not DROP}
+    if isinstance(value, list):
+        return DROP if DROP in replaced.values() else list(replaced.values())
+    return value
+
+
+def _expanded(schemas: Sequence[Any], root: Schema) -> list[Schema]:
+    """The schemas with all that they refer to and combine, each once."""
+    found, seen, waiting = list[Schema](), set[int](), list(schemas)
+    while waiting:
+        schema = waiting.pop()
+        if not isinstance(schema, dict) or id(schema) in seen:
+            continue
+        seen.add(id(schema))
+        found.append(schema)
+        waiting.append(_referred(schema.get("$ref"), root))
+        waiting += [part for keyword in COMBINING for part in _list(schema.get(keyword))]
+        waiting += [schema.get(keyword) for keyword in CONDITIONAL]
+        waiting += _dict(schema.get("dependentSchemas")).values()
+    return found
+
+
+def _children(schema: Schema, part: str) -> Iterator[Any]:
+    """What may apply to one member of an object or one entry of a list."""
+    properties = _dict(schema.get("properties"))
+    if part in properties:
+        yield properties[part]
+    else:
+        yield schema.get("additionalProperties")
+    yield from _dict(schema.get("patternProperties")).values()
+    if part.isdecimal():
+        yield schema.get("items")
+        yield from _list(schema.get("prefixItems"))
+
+
+def _all_children(schema: Schema) -> Iterator[Any]:
+    for keyword in ("properties", "patternProperties"):
+        yield from _dict(schema.get(keyword)).values()
+    yield schema.get("additionalProperties")
+    yield schema.get("items")
+    yield from _list(schema.get("prefixItems"))
+
+
+def _referred(reference: Any, root: Schema) -> Any:
+    """What a reference within this document points at. One that leaves the document is not followed."""
+    if not isinstance(reference, str) or not reference.startswith("#"):
+        return None
+    here: Any = root
+    for part in reference.removeprefix("#").split("/")[1:]:
+        here = _dict(here).get(part.replace("~1", "/").replace("~0", "~"))
+    return here
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
