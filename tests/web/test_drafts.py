@@ -131,7 +131,11 @@ def test_secrets_are_not_in_it_and_are_asked_for_again(browser: Client, template
     assert not any("hush" in str(session.get_decoded()) for session in Session.objects.all())
 
 
-@pytest.mark.parametrize("filled_by", ["", "forged", signing.dumps("someone", salt="another purpose")])
+@pytest.mark.parametrize(
+    "filled_by",
+    ["", "forged", signing.dumps("someone", salt="another purpose")],
+    ids=["nobody", "forged", "signed for another purpose"],
+)
 def test_nothing_is_kept_for_a_form_that_was_shown_to_nobody(
     client: Client, template: RunTemplate, filled_by: str
 ) -> None:
