@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from runs_app.repair import is_same
+from runs_app import drafts
+from runs_app.drafts import HIDDEN
 from runs_app.run_configuration import Configuration, without_unset
 from templates_app.schema_forms.schemas import Parameter, read_steps
-from templates_app.schema_places import without_secrets
+from templates_app.schema_places import is_same, without_secrets
 
 ABSENT = "–"
-HIDDEN = "••••••"
 
 
 @dataclass(frozen=True)
@@ -26,23 +26,8 @@ class Difference:
 
 
 def changes(config_schema: Configuration, configuration: Mapping[str, Any]) -> Configuration:
-    """A configuration without what is as the template says anyway."""
-    cleaned = without_unset(dict(configuration))
-    defaults = {
-        (step.name, parameter.name): parameter
-        for step in read_steps(config_schema)
-        for parameter in step.parameters
-    }
-    steps = {}
-    for name, section in cleaned.pop("steps", {}).items():
-        given = section.get("parameters", {})
-        kept = {
-            key: value for key, value in given.items() if not _is_default(defaults.get((name, key)), value)
-        }
-        rest = {key: value for key, value in section.items() if key != "parameters"}
-        if changed := rest | ({"parameters": kept} if kept else {}):
-            steps[name] = changed
-    return cleaned | ({"steps": steps} if steps else {})
+    """A configuration without what is as the template says anyway, and without what says nothing."""
+    return drafts.changes(config_schema, without_unset(dict(configuration)))
 
 
 def keepable(config_schema: Configuration, configuration: Mapping[str, Any]) -> Configuration:
@@ -97,10 +82,6 @@ def _differs(parameter: Parameter, former: Any, value: Any) -> bool:
     if former is ... or value is ...:
         return former is not value
     return not is_same(former, value)
-
-
-def _is_default(parameter: Parameter | None, value: Any) -> bool:
-    return parameter is not None and parameter.has_default and is_same(parameter.default, value)
 
 
 def _shown(value: Any) -> Any:

@@ -1,6 +1,5 @@
 """Run configurations that are still being written: judged without a run, and told apart from a template's defaults."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,7 +12,7 @@ from runs_app.run_configuration import Configuration, ResolvedConfiguration, res
 from templates_app.models import RunTemplateVersion
 from templates_app.permissions import check_can_run
 from templates_app.schema_forms.schemas import MISSING, Parameter, read_steps
-from templates_app.secret_values import with_secrets_hidden, without_secrets
+from templates_app.schema_places import is_same, replace_secrets, without_secrets
 from zenweb.accounts.models import User
 from zenweb.config.yaml_text import YamlDocument, YamlRefused, read, write
 from zenweb.exceptions import FieldError, ValidationFailed
@@ -50,7 +49,7 @@ def judge(*, actor: User, version: RunTemplateVersion, configuration: Any) -> Ju
 
 def resolved_for_reading(config_schema: Configuration, resolved: ResolvedConfiguration) -> Configuration:
     """What will run, with a stand-in for each secret."""
-    shown: Configuration = with_secrets_hidden(config_schema, resolved.as_json(), HIDDEN)
+    shown: Configuration = replace_secrets(config_schema, resolved.as_json(), lambda _: HIDDEN)
     return shown
 
 
@@ -72,7 +71,7 @@ def changes(config_schema: Configuration, configuration: Configuration) -> Confi
     defaults = {(step, parameter.name): parameter.default for step, parameter in _parameters(config_schema)}
 
     def differs(step: str, name: str, value: Any) -> bool:
-        return not _is_same(value, defaults.get((step, name), MISSING))
+        return not is_same(value, defaults.get((step, name), MISSING))
 
     return _with_parameters_that(differs, config_schema, configuration)
 
@@ -170,8 +169,3 @@ def _with_parameters_that(
             steps[step] = {**({"parameters": kept} if kept else {}), **others}
     others = {key: value for key, value in configuration.items() if key != "steps"}
     return {**others, "steps": steps} if steps else others
-
-
-def _is_same(value: Any, default: Any) -> bool:
-    """Equal as JSON, where 1 is not true."""
-    return default is not MISSING and json.dumps(value, sort_keys=True) == json.dumps(default, sort_keys=True)

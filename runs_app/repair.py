@@ -20,6 +20,7 @@ from runs_app.run_configuration import (
     without_unset,
 )
 from templates_app.models import PipelineDeployment, RunTemplateVersion
+from templates_app.schema_places import is_same
 from zenweb.config.spec import StepSpec
 from zenweb.config.suggestions import suggestion
 from zenweb.enums import ExecutionStatus
@@ -151,17 +152,6 @@ def _reason_of_those_before(spec: StepSpec, planned: Mapping[str, PlannedStep]) 
     if not again:
         return ""
     return f"It follows {_listed(again)}, which {'runs' if len(again) == 1 else 'run'} again."
-
-
-def is_same(one: Any, other: Any) -> bool:
-    """Whether two JSON values are equal: 5 is 5.0, and true is not 1."""
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(is_same(one[name], other[name]) for name in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(is_same, one, other))
-    return bool(one == other)
 
 
 def _listed(names: Sequence[str]) -> str:

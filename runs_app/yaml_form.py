@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from django import forms
 
@@ -20,7 +20,7 @@ from runs_app.run_configuration import validate
 from templates_app.models import RunTemplateVersion
 from templates_app.schema_forms import FileSource
 from templates_app.schema_forms.schemas import Parameter, Step, read_steps, to_pointer
-from templates_app.secret_values import secrets_in, without_secrets
+from templates_app.schema_places import secrets_in, without_secrets
 from zenweb.config.yaml_text import YamlDocument, YamlRefused, rewrite
 from zenweb.exceptions import FieldError
 
@@ -192,11 +192,11 @@ class YamlForm(Starting):
         paths = secrets_in(self.schema, configuration)
         by_path = {secret.parameter.path: secret for secret in self.secrets}
         for path in paths:
-            if secret := by_path.get(cast(tuple[str, ...], path)):
+            if secret := by_path.get(path):
                 secret.is_expected = True
                 secret.typed = secret.typed or str(_value_at(configuration, path))
             else:
-                self.left_out.append(to_pointer(tuple(map(str, path))))
+                self.left_out.append(to_pointer(path))
         return bool(paths)
 
     def _put_secrets(self) -> None:

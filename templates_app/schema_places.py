@@ -13,6 +13,17 @@ CONDITIONAL = ("then", "else")
 TYPE_NAMES = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
 
 
+def is_same(one: Any, other: Any) -> bool:
+    """Whether two JSON values are equal: 5 is 5.0, and true is not 1."""
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(is_same(one[name], other[name]) for name in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(is_same, one, other))
+    return bool(one == other)
+
+
 class _Dropped:
     """Stands for a value that is left out."""
 
@@ -74,10 +85,22 @@ def without_secrets(root: Schema, value: Json) -> Json:
     return replace_secrets(root, value, lambda _: DROP)
 
 
+def secrets_in(root: Schema, value: Json) -> list[Path]:
+    """The places of all secrets that are set. In a choice of several forms, what one of them calls a secret is one."""
+    found: list[Path] = []
+
+    def note(path: Path) -> Json:
+        found.append(path)
+        return DROP
+
+    replace_secrets(root, value, note)
+    return found
+
+
 def _replace(
     here: list[Schema], root: Schema, value: Json, path: Path, replace: Callable[[Path], Json]
 ) -> Json:
-    if value is None or not holds_secret(here, root):
+    if value in (None, "") or not holds_secret(here, root):
         return value
     if is_secret(here):
         return replace(path)
