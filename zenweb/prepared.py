@@ -4,8 +4,10 @@ Django makes the text of a query anew each time it is asked, and that takes seve
 is here still comes from the models: no column is named twice.
 """
 
+import threading
 from collections.abc import Callable, Sequence
-from functools import cached_property, lru_cache
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from django.db import connection
@@ -28,59 +30,76 @@ class Given(Value):
         return self.output_field.get_db_prep_value(values[self.value], connection)
 
 
+@dataclass(frozen=True)
+class Compiled(Generic[M]):
+    """The text of a query, and what becomes of the rows that it gives."""
+
+    sql: str
+    parameters: Sequence[Any]
+    model: type[M]
+    start: int
+    names: list[str]
+    """The row's own columns stand from `start` on; those of related rows are for these:"""
+    related: list[Any]
+    converters: list[Any]
+
+    @classmethod
+    def of(cls, queryset: "QuerySet[M]") -> "Compiled[M]":
+        compiler: Any = queryset.query.get_compiler(using=queryset.db)
+        sql, parameters = compiler.as_sql()
+        own = compiler.klass_info["select_fields"]
+        found: Any = (compiler.klass_info, compiler.select, connection.alias)
+        return cls(
+            sql,
+            parameters,
+            compiler.klass_info["model"],
+            own[0],
+            [column.target.attname for column, *_ in compiler.select[own[0] : own[-1] + 1]],
+            get_related_populators(*found),
+            list(
+                compiler.get_converters(
+                    [column for column, *_ in compiler.select[: compiler.col_count]]
+                ).items()
+            ),
+        )
+
+    def instance(self, row: list[Any]) -> M:
+        for position, (functions, expression) in self.converters:
+            for convert in functions:
+                row[position] = convert(row[position], expression, connection)
+        own = row[self.start : self.start + len(self.names)]
+        instance: M = self.model.from_db(connection.alias, self.names, own)
+        for populator in self.related:
+            populator.populate(row, instance)
+        return instance
+
+
 class Prepared(Generic[M]):
     """A query for whole rows, with whatever `select_related` and `defer` say."""
 
     def __init__(self, make: Callable[[], "QuerySet[M]"]) -> None:
         self._make = make
+        self._compiled: Compiled[M] | None = None
+        self._lock = threading.Lock()
 
     def ask(self, **values: Any) -> list[M]:
         """The rows, with a value for each place that the query leaves."""
-        sql, parameters = self._text
-        places = [one.place(values) if isinstance(one, Given) else one for one in parameters]
+        compiled = self._compile()
+        places = [one.place(values) if isinstance(one, Given) else one for one in compiled.parameters]
         with connection.cursor() as cursor:
-            cursor.execute(sql, places)
-            return [self._instance(list(row)) for row in cursor.fetchall()]
+            cursor.execute(compiled.sql, places)
+            return [compiled.instance(list(row)) for row in cursor.fetchall()]
 
     def first(self, **values: Any) -> M | None:
         return next(iter(self.ask(**values)), None)
 
-    @cached_property
-    def _text(self) -> tuple[str, Sequence[Any]]:
-        text: tuple[str, Sequence[Any]] = self._compiler.as_sql()
-        return text
-
-    @cached_property
-    def _compiler(self) -> Any:
-        queryset = self._make()
-        return queryset.query.get_compiler(using=queryset.db)
-
-    @cached_property
-    def _shape(self) -> tuple[type[M], int, list[str], list[Any], list[Any]]:
-        """Which columns are the row's own, which belong to related rows, and which are to be converted."""
-        compiler = self._compiler
-        start, *_, end = (own := compiler.klass_info["select_fields"])[0], own[-1] + 1
-        names = [column.target.attname for column, *_ in compiler.select[start:end]]
-        found: Any = (compiler.klass_info, compiler.select, connection.alias)
-        related = get_related_populators(*found)
-        columns = [column for column, *_ in compiler.select[: compiler.col_count]]
-        return (
-            compiler.klass_info["model"],
-            start,
-            names,
-            related,
-            list(compiler.get_converters(columns).items()),
-        )
-
-    def _instance(self, row: list[Any]) -> M:
-        model, start, names, related, converters = self._shape
-        for position, (functions, expression) in converters:
-            for convert in functions:
-                row[position] = convert(row[position], expression, connection)
-        instance: M = model.from_db(connection.alias, names, row[start : start + len(names)])
-        for populator in related:
-            populator.populate(row, instance)
-        return instance
+    def _compile(self) -> Compiled[M]:
+        """Once, by one thread: while a text is made, the query is taken apart."""
+        if self._compiled is None:
+            with self._lock:
+                if self._compiled is None:
+                    self._compiled = Compiled.of(self._make())
+        return self._compiled
 
 
 def insert(*rows: M) -> None:

@@ -1,5 +1,7 @@
 """What is compiled once gives what the ORM gives."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any
 
@@ -50,6 +52,30 @@ def test_a_prepared_query_asks_the_database_once_and_for_what_it_is_given(templa
         assert found.version.deployment.pipeline.name == "training_pipeline"
     assert len(asked) == 1
     assert BY_NAME.first(name="another") is None
+
+
+def test_a_query_is_compiled_by_one_thread_and_once() -> None:
+    made, threads = list[str](), 8
+    start = threading.Barrier(threads)
+
+    def make() -> Any:
+        made.append(threading.current_thread().name)
+        return RunTemplate.objects.for_launch().filter(name=Given("name", CharField()))
+
+    prepared = Prepared(make)
+
+    def compile_it() -> Any:
+        start.wait(10)
+        return prepared._compile()
+
+    with ThreadPoolExecutor(threads) as crowd:
+        compiled = {id(one.result()) for one in [crowd.submit(compile_it) for _ in range(threads)]}
+    assert len(made) == len(compiled) == 1
+
+
+def test_a_launch_asks_for_what_may_be_seen(template: RunTemplate, alice: User) -> None:
+    """The look-up for a launch is compiled without the person: once `visible_to` narrows, it has to ask for it."""
+    assert str(RunTemplate.objects.visible_to(alice).query) == str(RunTemplate.objects.all().query)
 
 
 def test_an_inserted_row_is_what_the_orm_would_have_written(template: RunTemplate, alice: User) -> None:
