@@ -253,6 +253,8 @@ class Environments:
     def __init__(self, queues: Collection[str], look_again: Callable[[], None]) -> None:
         self._queues, self._look_again = queues, look_again
         self._makers = ThreadPoolExecutor(MOST_BUILDS, thread_name_prefix="environments")
+        self._tidying = ThreadPoolExecutor(1, thread_name_prefix="tidying")
+        self._pruning: Future[None] | None = None
         self._lock = threading.Lock()
         self._recipes: dict[uuid.UUID, Recipe | None] = {}
         """What deployments need, as far as they were looked at."""
@@ -324,7 +326,9 @@ class Environments:
         folders = {python.parent.parent for python in in_use}
         used = self._folders.renew([folder.name for folder in folders if folder.parent == self._root])
         with suppress(RuntimeError):  # it is over
-            self._makers.submit(self._prune, used)
+            # Beside the makers, which may be busy for long, and never two at once.
+            if self._pruning is None or self._pruning.done():
+                self._pruning = self._tidying.submit(self._prune, used)
 
     def close(self) -> None:
         """Nothing of this worker runs in any of them now."""
@@ -338,6 +342,7 @@ class Environments:
         for making in everything:
             making.stop()
         self._makers.shutdown(wait=False)
+        self._tidying.shutdown(wait=False)
 
     def _have_made(self, recipe: Recipe, run: PipelineRun | None) -> Making:
         """The one making of this environment that goes on here; raises BuildStopped when it is too late for one."""

@@ -31,9 +31,12 @@ class _Dropped:
 DROP: Final = _Dropped()
 
 
-def schemas_at(root: Schema, path: Sequence[str]) -> list[Schema]:
-    """Every schema that may apply at a path, whichever alternative is chosen on the way; none where nothing is."""
-    here = _expanded([root], root)
+def schemas_at(root: Schema, path: Sequence[str], start: Schema | None = None) -> list[Schema]:
+    """Every schema that may apply at a path, whichever alternative is chosen on the way; none where nothing is.
+
+    The path leads from `start`, a part of the whole, or from the root.
+    """
+    here = _expanded([root if start is None else start], root)
     for part in path:
         here = _expanded([child for schema in here for child in _children(schema, part)], root)
     return here

@@ -136,6 +136,11 @@ def quoted(key: str) -> str:
     return key.replace("%", "%25").replace(".", "%2E").replace("~", "%7E")
 
 
+def unquoted(part: str) -> str:
+    """The key that a part of a name stands for."""
+    return part.replace("%7E", "~").replace("%2E", ".").replace("%25", "%")
+
+
 class GroupControl(Composite):
     """An object whose properties are known: one control each."""
 

@@ -20,9 +20,11 @@ from templates_app.schema_forms.composites import Composite, GroupControl, Neste
 from templates_app.schema_forms.controls import Control, Occasion, SingleControl
 from templates_app.schema_forms.scalars import TextControl
 from templates_app.schema_forms.schemas import MISSING, Json, Parameter, Schema, read_json, spoken, to_json
+from templates_app.schema_places import holds_secret, schemas_at
 
 MOST_ROWS = 50  # more stand in one input as text
 MOST_UPLOADED = 10 * 2**20  # bytes
+MOST_SECRET_ROWS = 1_000
 AS_TEXT = "text"
 DELIMITERS = ",;\t"
 
@@ -38,12 +40,14 @@ class Rows(Composite):
         sent = occasion.was_sent(self.marker_name)
         if sent is None:
             entries = self.entries(value)
-            self.is_text = len(entries) > MOST_ROWS
+            self.is_text = len(entries) > self.most_rows
             shown = [] if self.is_text else entries
             self.rows = {number: self.make_row(number, entry) for number, entry in enumerate(shown)}
         else:
-            self.is_text = sent == AS_TEXT
-            numbers = list(dict.fromkeys(int(word) for word in sent.split() if word.isdecimal()))[:MOST_ROWS]
+            self.is_text = sent == AS_TEXT and self.most_rows == MOST_ROWS
+            numbers = list(dict.fromkeys(int(word) for word in sent.split() if word.isdecimal()))[
+                : self.most_rows
+            ]
             self._act(numbers)
             self.rows = {number: self.make_row(number, MISSING) for number in numbers}
             self._set(self.marker_name, self.marker)
@@ -84,7 +88,16 @@ class Rows(Composite):
     @property
     def can_add(self) -> bool:
         most = self.parameter.schema.number("maxItems")
-        return len(self.rows) < (MOST_ROWS if most is None else min(most, MOST_ROWS))
+        return len(self.rows) < (self.most_rows if most is None else min(most, self.most_rows))
+
+    @cached_property
+    def most_rows(self) -> int:
+        """Secrets never come back from the server, so their rows are never text."""
+        schema = self.parameter.schema
+        has_secrets = holds_secret(
+            schemas_at(dict(schema.root), (), dict(schema.keywords)), dict(schema.root)
+        )
+        return MOST_SECRET_ROWS if has_secrets else MOST_ROWS
 
     @property
     def is_flat(self) -> bool:
@@ -130,7 +143,7 @@ class Rows(Composite):
             return
         elif verb == "add":
             numbers.append(max(numbers, default=-1) + 1)
-        elif verb == "text":
+        elif verb == "text" and self.is_flat:
             self._set(self.text_name, self.text.written([self.make_row(row, MISSING) for row in numbers]))
             self.is_text = True
         elif verb == "rows":
@@ -149,7 +162,7 @@ class Rows(Composite):
             lines = self.text.lines(self.occasion.was_sent(self.text_name) or "")
         except ValidationError:
             return
-        if len(lines) > MOST_ROWS:
+        if len(lines) > self.most_rows:
             return
         self.is_text = False
         for number, cells in enumerate(lines):
@@ -428,11 +441,14 @@ class TextOfRows:
 
     def _cells(self, row: Control) -> list[SingleControl] | None:
         if isinstance(row, SingleControl):
-            return [row] if not row.is_wide else None
+            return None if row.is_wide or row.parameter.is_secret else [row]
         if not isinstance(row, GroupControl):
             return None
         cells = [cell for cell in row.children() if not cell.is_silent]
-        is_flat = all(isinstance(cell, SingleControl) and not cell.is_wide for cell in cells)
+        is_flat = all(
+            isinstance(cell, SingleControl) and not cell.is_wide and not cell.parameter.is_secret
+            for cell in cells
+        )
         return [cell for cell in cells if isinstance(cell, SingleControl)] if is_flat else None
 
     def _read_json(self, text: str) -> Json:

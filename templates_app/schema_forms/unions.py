@@ -7,9 +7,10 @@ from typing import Any
 
 from django import forms
 
-from templates_app.schema_forms.composites import Composite
+from templates_app.schema_forms.composites import Composite, unquoted
 from templates_app.schema_forms.controls import Control, Occasion
 from templates_app.schema_forms.schemas import MISSING, Json, Parameter, Schema, label_of, spoken
+from templates_app.schema_places import holds_secret, schemas_at
 from templates_app.schema_validation import accepts
 
 KINDS = {
@@ -123,13 +124,29 @@ class UnionControl(Composite):
         data = self.occasion.data or {}
         own = f"{self._child_name(self.marker)}"
         prefix = f"{self.name}.~"
-        return [
-            (name, str(data[name]))
+        kept = [
+            name
             for name in data
-            if name.startswith(prefix)
+            if name.removeprefix("expected.").startswith(prefix)
             and name != self.marker_name
-            and not (name == own or name.startswith(f"{own}."))
+            and not f"{name.removeprefix('expected.')}.".startswith(f"{own}.")
         ]
+        return [
+            (f"expected.{name}", "1") if self._is_secret(name) else (name, str(data[name]))
+            for name in kept
+            if data[name]
+        ]
+
+    def _is_secret(self, name: str) -> bool:
+        """Whether what is typed in an input of one of the kinds may not come back from the server."""
+        number, _, rest = name.removeprefix(f"{self.name}.~").partition(".")
+        if not number.isdecimal() or int(number) >= len(self.kinds):
+            return False
+        kind = self.kinds[int(number)]
+        path = [unquoted(part) for part in rest.split(".") if part and not part.startswith("~")]
+        root, start = dict(kind.root), dict(kind.keywords)
+        here = schemas_at(root, path, start)
+        return holds_secret(here or schemas_at(root, (), start), root)
 
     @property
     def _is_filled(self) -> bool:

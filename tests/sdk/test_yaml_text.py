@@ -146,3 +146,8 @@ def test_whatever_is_broken_is_read_or_refused(seed: int) -> None:
         piece = whole[start:end]
         with suppress(YamlRefused):
             read(chance.choice([piece, whole[:start] + whole[end:], whole[:end] + piece * 2 + whole[end:]]))
+
+
+@pytest.mark.parametrize("text", ["2024-01-01 10:00:00", "2024-02-30", "2024-01-01", "12:30", "="])
+def test_what_json_has_no_type_for_is_text_as_it_was_written(text: str) -> None:
+    assert read(f"value: {text}").value == {"value": text}

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from crispy_forms.utils import render_crispy_form
 from django.http import QueryDict
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter
 
 from runs_app.run_configuration import validate
 from templates_app.schema_forms import ConfigurationForm
@@ -299,6 +299,44 @@ def test_what_is_wrong_in_a_table_names_its_row(text: str, message: str) -> None
     data = sent(page_of(list[Layer], []))
     data[f"{P}.~"], data[f"{P}.~text"] = "text", text
     assert form_of(list[Layer], data).errors[f"{P}.~text"][0].startswith(message)
+
+
+class Login(BaseModel):
+    kind: Literal["login"] = "login"
+    user: str = "ada"
+    password: SecretStr
+
+
+class Token(BaseModel):
+    kind: Literal["token"] = "token"
+    token: SecretStr
+
+
+def test_a_secret_typed_for_another_kind_does_not_come_back_but_is_asked_for_again() -> None:
+    kind = Annotated[Login | Token, Field(discriminator="kind")]
+    data = sent(str(render_crispy_form(ConfigurationForm(schema_of(kind), validate=validate))))
+    data[f"{P}.~kind"], data["do"] = "0", f"show - {P}"
+    data = sent(str(render_crispy_form(form_of(kind, data))))
+    data[f"{P}.~0.password"], data[f"{P}.~0.user"] = "hush", "bob"
+    for chosen in ("1", "0"):
+        data[f"{P}.~kind"], data["do"] = chosen, f"show - {P}"
+        page = str(render_crispy_form(form_of(kind, data)))
+        assert "hush" not in page
+        data = sent(page)
+    assert "Type it again: secrets are not kept." in page
+    assert data[f"{P}.~0.user"] == "bob"
+    data[f"{P}.~0.password"] = "hush"
+    assert value_of(form_of(kind, data)) == {"kind": "login", "user": "bob", "password": "hush"}
+
+
+def test_rows_with_secrets_are_never_text() -> None:
+    many = [{"kind": "login", "user": "ada", "password": "hush"}] * 60
+    page = page_of(list[Login], many)
+    assert "hush" not in page
+    assert "as text" not in page
+    data = sent(page)
+    data["do"] = f"text - {P}"
+    assert f'name="{P}.~text"' not in render_crispy_form(form_of(list[Login], data))
 
 
 def test_what_depends_on_a_value_is_asked_for_only_then() -> None:

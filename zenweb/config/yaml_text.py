@@ -22,6 +22,8 @@ MOST_LEVELS = 100
 MOST_REPEATED = 20_000
 LONGEST_NUMBER = 10_000  # bits; Python neither reads nor writes decimal numbers that are much longer
 COLLECTIONS = {"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
+# What YAML 1.2 and JSON have no type for: dates, and the sign "=".
+TEXTS = {"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"}
 MERGE = "tag:yaml.org,2002:merge"
 # What the parser says of the mistakes that people make, and what it means.
 MEANINGS = {
@@ -194,6 +196,8 @@ class Reader:
 
     def _scalar(self, node: ScalarNode, pointer: str) -> Any:
         line = node.start_mark.line + 1
+        if str(node.tag) in TEXTS:
+            return str(node.value)
         try:
             value = self._constructor.construct_object(node)
             if isinstance(value, float) and not math.isfinite(value):
