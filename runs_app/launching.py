@@ -30,6 +30,7 @@ from zenweb.exceptions import ValidationFailed, ZenWebError
 RECENT = 5
 SCHEDULES = 5
 KEPT = ("version", "submit_token")
+RUN = ("", "run")  # Enter, and the button that one sees
 
 
 @dataclass(frozen=True)
@@ -104,14 +105,17 @@ def press_button(request: HttpRequest, template: RunTemplate, form: RunForm) -> 
     if (to := request.POST.get("switch")) is not None:
         form = switched(form, to)
         return form, Done(is_look=True, is_refused=bool(form.errors))
-    if not isinstance(form, LaunchForm):
-        return form, _run(request, template, form)
     verb = request.POST.get("do", "")
     if not verb and request.POST.get("preset_name"):
-        # Enter in this field presses the form's main button: whoever gave a name did not ask for a run.
+        # Enter in this field presses the form's hidden button: whoever gave a name did not ask for a run.
         verb = "save-preset"
-    button = BUTTONS.get(verb, _look)
-    return form, button(request, template, form)
+    if isinstance(form, LaunchForm):
+        button = BUTTONS.get(verb, _look)
+        return form, button(request, template, form)
+    if verb in RUN:
+        return form, _run(request, template, form)
+    form.is_valid()  # so that it shows what was sent, without its secrets
+    return form, Done(is_look=True)
 
 
 def differences_to(start: Start, form: RunForm) -> list[Difference]:
@@ -171,7 +175,7 @@ def _save_preset(request: HttpRequest, template: RunTemplate, form: LaunchForm) 
 
 
 # What the buttons named `do` mean; without one it is "Run". Others are the form's own.
-BUTTONS = {"": _run, "copy": _copy, "compare": _look, "save-preset": _save_preset}
+BUTTONS = {**dict.fromkeys(RUN, _run), "copy": _copy, "compare": _look, "save-preset": _save_preset}
 
 
 def around_the_form(request: HttpRequest, template: RunTemplate) -> dict[str, Any]:

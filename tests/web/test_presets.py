@@ -48,6 +48,15 @@ def test_enter_in_the_field_of_the_name_saves_and_starts_nothing(
     assert not PipelineRun.objects.exists()
 
 
+def test_the_button_that_runs_does_so_beside_the_name_of_a_preset(
+    pages: Client, template: RunTemplate
+) -> None:
+    assert 'name="do" value="run"' in pages.get(template.get_absolute_url()).text
+    answer = pages.post(template.get_absolute_url(), {RATE: "0.75", "preset_name": "nightly", "do": "run"})
+    assert answer.url == PipelineRun.objects.get().get_absolute_url()
+    assert not Preset.objects.exists()
+
+
 def test_a_secret_in_the_form_does_not_get_into_the_preset(pages: Client, template: RunTemplate) -> None:
     give(template, "key", {"type": "string", "format": "password", "writeOnly": True}, is_required=True)
     save(pages, template, {RATE: "0.75", KEY: "hush"}, preset_name="with key")
