@@ -160,7 +160,7 @@ def _save_preset(request: HttpRequest, template: RunTemplate, form: LaunchForm) 
             actor=request.user,
             template=template,
             name=request.POST.get("preset_name", ""),
-            configuration=form.configuration,
+            configuration={key: value for key, value in form.asked.items() if key != "run_name"},
             is_shared="preset_shared" in request.POST,
         )
     except ValidationFailed as error:
