@@ -19,7 +19,7 @@ from runs_app.run_configuration import validate
 from templates_app.models import RunTemplate, RunTemplateVersion
 from templates_app.querysets import RunTemplateQuerySet
 from templates_app.schema_forms import ConfigurationForm, FileSource, describe_changes
-from templates_app.schema_places import holds_secret, schemas_at
+from templates_app.schema_places import holds_secret, schemas_at, without_secrets
 from zenweb.api.parsing import parse_json
 from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import FieldError, MalformedRequest
@@ -142,7 +142,8 @@ class LaunchForm(StartingForm):
 
     @property
     def rest_as_json(self) -> str:
-        return json.dumps(self.rest) if self.rest else ""
+        """For a hidden input, where everybody can read it."""
+        return json.dumps(without_secrets(self.version.config_schema, self.rest)) if self.rest else ""
 
     @property
     def rest_names(self) -> list[str]:
