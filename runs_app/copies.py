@@ -13,7 +13,8 @@ from django.conf import settings
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
-from runs_app.differences import HIDDEN, changes, values_in, without_empty_steps
+from runs_app.differences import changes, values_in, without_empty_steps
+from runs_app.drafts import HIDDEN
 from runs_app.links import LONGEST, link_query
 from runs_app.run_configuration import Configuration
 from templates_app.models import RunTemplate

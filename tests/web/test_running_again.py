@@ -1,11 +1,13 @@
 """Running a run again: the same values to edit, what differs from it, and the value that a failed step blames."""
 
+import html
 import json
 from typing import Any
 
 import pytest
 from django.test import Client
 
+from runs_app.drafts import HIDDEN
 from runs_app.models import PipelineRun, StepRun
 from templates_app.models import RunTemplate
 from tests.factories import launch
@@ -93,7 +95,7 @@ def test_a_value_that_the_newest_version_has_no_field_for_is_told(
 def test_a_secret_that_the_newest_version_has_no_field_for_is_not_in_the_page(
     pages: Client, run: PipelineRun
 ) -> None:
-    drop(run, token="hush")  # noqa: S106
+    drop(run, token="hush")
     page = pages.get(again(run))
     assert "“Token” (Trainer)" in page.text
     assert "hush" not in page.text
@@ -130,6 +132,29 @@ def test_a_secret_of_the_run_is_neither_shown_nor_called_a_difference(
     assert "other" not in changed.text
     assert "hush" not in changed.text
     assert [difference.field_name for difference in changed.context["differences"]] == [KEY]
+
+
+def test_a_secret_inside_of_a_value_is_hidden_there_and_on_the_page_of_the_run(
+    pages: Client, template: RunTemplate, alice: User
+) -> None:
+    secret = {"type": "string", "format": "password", "writeOnly": True}
+    login = {"type": "object", "properties": {"user": {"type": "string"}, "password": secret}}
+    give(template, "login", {**login, "default": {"user": "ada", "password": "hush-0"}})
+    give(template, "tokens", {"type": "array", "items": secret, "default": []})
+    ran = {"login": {"user": "bob", "password": "hush-1"}, "tokens": ["hush-2"]}
+    run = launch(template, alice, values(**ran))
+    field = "steps.trainer.parameters.login"
+    typed = {RATE: "0.1", f"{field}.~": "1", f"{field}.user": "eve", f"{field}.password": "hush-3"}
+    part = pages.post(again(run), typed | {"do": "compare"}, headers=HTMX)
+    [login_now] = [one for one in part.context["differences"] if one.field_name == field]
+    assert login_now.before == {"user": "bob", "password": HIDDEN}
+    assert login_now.now == {"user": "eve", "password": HIDDEN}
+    by_default = launch(template, alice)
+    pages_to_see = [part, pages.get(again(run)), pages.get(again(by_default))]
+    pages_to_see += [pages.get(one.get_absolute_url()) for one in (run, by_default)]
+    for page in pages_to_see:
+        assert "hush" not in page.text
+    assert '"user": "bob"' in html.unescape(pages_to_see[-2].text)
 
 
 def test_the_value_that_a_step_blames_is_marked_at_its_field(pages: Client, run: PipelineRun) -> None:
