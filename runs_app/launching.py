@@ -62,7 +62,7 @@ def sign_in_first(request: HttpRequest, template_id: UUID) -> HttpResponse:
     template = RunTemplate.objects.for_page().filter(pk=template_id).first()
     if request.method == "POST" and template and not request.htmx:
         typed = typed_values(template.version.config_schema, request.POST)
-        if page := drafts.ask_to_sign_in(request, typed):
+        if typed and (page := drafts.ask_to_sign_in(request, typed)):
             return page
     return redirect_to_login(request.get_full_path())
 
@@ -81,7 +81,7 @@ def launch_form(
         data = QueryDict(mutable=True)
         for name, texts in draft.values.items():
             data.setlist(name, texts)
-        form = LaunchForm(template.version, data, files=files, configuration=start.configuration)
+        form = form_of(template.version, data, None, files, starting=start.configuration)
         form.look()
         return form
     is_yaml = request.GET.get("view") == YAML
@@ -114,7 +114,7 @@ def press_button(request: HttpRequest, template: RunTemplate, form: RunForm) -> 
         return form, button(request, template, form)
     if verb in RUN:
         return form, _run(request, template, form)
-    form.is_valid()  # so that it shows what was sent, without its secrets
+    form.look()
     return form, Done(is_look=True)
 
 
