@@ -67,6 +67,11 @@ def sign_in_first(request: HttpRequest, template_id: UUID) -> HttpResponse:
     return redirect_to_login(request.get_full_path())
 
 
+def is_for_the_form_alone(request: HttpRequest) -> bool:
+    """Whether the page's script asks for its fields as they are now, and for nothing beside them."""
+    return request.headers.get("X-Requested-With") == "fetch"
+
+
 def launch_form(
     request: HttpRequest, template: RunTemplate, start: Start, draft: drafts.Draft | None
 ) -> RunForm:

@@ -27,6 +27,7 @@ from runs_app.launching import (
     KEPT,
     around_the_form,
     differences_to,
+    is_for_the_form_alone,
     launch_form,
     launch_once,
     press_button,
@@ -87,7 +88,9 @@ def run_template(request: HttpRequest, template_id: UUID) -> HttpResponse:
     if is_refinement(request):
         part = "_comparison.html" if request.POST.get("do") == "compare" else "_copies.html"
         return render(request, f"runs_app/{part}", context)
-    if template.version.deployment.stack.is_remote:
+    if is_for_the_form_alone(request) and done.is_look and not form.is_yaml:
+        return render(request, "runs_app/_fields.html", context)
+    if request.method == "GET" and template.version.deployment.stack.is_remote:
         warm_up(template.version.deployment_id, template.version.deployment.stack.queue)
     context |= around_the_form(request, template) | {"filled_by": drafts.sign_author(request)}
     return render(request, "runs_app/run_template.html", context, status=422 if done.is_refused else 200)
