@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
 from runs_app.differences import changes, values_in, without_empty_steps
+from runs_app.drafts import HIDDEN
 from runs_app.links import LONGEST, link_query
 from runs_app.run_configuration import Configuration
 from templates_app.models import RunTemplate
@@ -101,7 +102,7 @@ def _with_references(
         for parameter in step.parameters:
             if parameter.is_secret and parameter.is_required:
                 section = values.setdefault("steps", {}).setdefault(step.name, {})
-                section["parameters"] = {parameter.name: "", **section.get("parameters", {})}
+                section["parameters"] = {**section.get("parameters", {}), parameter.name: HIDDEN}
     replaced = replace_secrets(config_schema, values, refer)
     return replaced, secrets
 
@@ -252,8 +253,8 @@ def _has_secret(value: Any) -> bool:
 
 def _is_plain(value: Any) -> bool:
     """Whether `--set` reads this text as it stands."""
-    if not isinstance(value, str) or not value.isprintable():
-        return False
+    if not isinstance(value, str) or not value.isprintable() or value.startswith("@"):
+        return False  # an @ would name a file
     try:
         json.loads(value)
     except ValueError:

@@ -8,7 +8,7 @@ from runs_app import drafts
 from runs_app.drafts import HIDDEN
 from runs_app.run_configuration import Configuration, without_unset
 from templates_app.schema_forms.schemas import Parameter, read_steps
-from templates_app.schema_places import is_same, without_secrets
+from templates_app.schema_places import is_same, replace_secrets, without_secrets
 
 ABSENT = "–"
 
@@ -51,9 +51,13 @@ def differences(
 ) -> list[Difference]:
     """The parameters whose values differ, in the form's order; what is not given has its default."""
     return [
-        Difference(step.title, parameter.title, parameter.field_name, *map(_shown, (former, value)))
-        if not parameter.is_secret
-        else Difference(step.title, parameter.title, parameter.field_name, HIDDEN, HIDDEN)
+        Difference(
+            step.title,
+            parameter.title,
+            parameter.field_name,
+            _shown(config_schema, parameter, former),
+            _shown(config_schema, parameter, value),
+        )
         for step in read_steps(config_schema)
         for parameter in step.parameters
         for former, value in [(value_of(before, parameter), value_of(now, parameter))]
@@ -64,6 +68,12 @@ def differences(
 def of_steps(parameters: Mapping[str, Mapping[str, Any]]) -> Configuration:
     """The parameters of a run's steps as a configuration."""
     return {"steps": {name: {"parameters": dict(values)} for name, values in parameters.items()}}
+
+
+def with_secrets_hidden(config_schema: Configuration, configuration: Configuration) -> Configuration:
+    """A configuration to look at: that there is a secret, and not which."""
+    shown: Configuration = replace_secrets(config_schema, configuration, lambda _: HIDDEN)
+    return shown
 
 
 def value_of(configuration: Mapping[str, Any], parameter: Parameter) -> Any:
@@ -84,8 +94,12 @@ def _differs(parameter: Parameter, former: Any, value: Any) -> bool:
     return not is_same(former, value)
 
 
-def _shown(value: Any) -> Any:
-    return ABSENT if value is ... else value
+def _shown(config_schema: Configuration, parameter: Parameter, value: Any) -> Any:
+    if value is ...:
+        return ABSENT
+    step = parameter.path[1]
+    shown = with_secrets_hidden(config_schema, of_steps({step: {parameter.name: value}}))
+    return value_of(shown, parameter)
 
 
 def values_in(configuration: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,15 +13,16 @@ from django.forms.utils import ErrorDict
 from django.http import QueryDict
 
 from runs_app.differences import Difference, differences
-from runs_app.drafts import beside_the_form, has_the_forms_shape, names_of, over
+from runs_app.drafts import beside_the_form, has_the_forms_shape, names_of, over, read_draft
 from runs_app.querysets import PipelineRunQuerySet
 from runs_app.repair import Repair, has_value, left_over, path_of, without_left_over
 from runs_app.run_configuration import validate
 from templates_app.models import RunTemplate, RunTemplateVersion
 from templates_app.querysets import RunTemplateQuerySet
 from templates_app.schema_forms import ConfigurationForm, FileSource, describe_changes
-from templates_app.schema_places import holds_secret, schemas_at
+from templates_app.schema_places import holds_secret, schemas_at, secrets_in, without_secrets
 from zenweb.api.parsing import parse_json
+from zenweb.config.yaml_text import YamlRefused, rewrite
 from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import FieldError, MalformedRequest
 
@@ -142,7 +144,8 @@ class LaunchForm(StartingForm):
 
     @property
     def rest_as_json(self) -> str:
-        return json.dumps(self.rest) if self.rest else ""
+        """For a hidden input, where everybody can read it."""
+        return json.dumps(without_secrets(self.version.config_schema, self.rest)) if self.rest else ""
 
     @property
     def rest_names(self) -> list[str]:
@@ -214,9 +217,17 @@ class LaunchForm(StartingForm):
 
 
 def typed_values(config_schema: dict[str, Any], data: QueryDict) -> dict[str, list[str]]:
-    """What was typed and may wait for its author: no secret, and nothing that could hold one."""
-    kept: dict[str, list[str]] = {"version": data.getlist("version")}
+    """What was typed and may wait for its author: no secret, and nothing that could hold one.
+
+    Nothing at all where the text of the YAML view may not: it is all that there is.
+    """
+    kept = {name: data.getlist(name) for name in ("version", "view", "everything") if name in data}
+    kept |= _beside_the_inputs(config_schema, data)
+    if data.get("view") == "yaml" and "yaml" not in kept:
+        return {}
     for name in data:
+        if name.startswith(("expected.", "declined.")):
+            kept[name] = data.getlist(name)
         if not name.startswith("steps."):
             continue
         path = path_of_input(name)
@@ -226,6 +237,22 @@ def typed_values(config_schema: dict[str, Any], data: QueryDict) -> dict[str, li
         elif data[name]:
             kept[f"expected.{name}"] = ["1"]  # it is asked for again
     return kept
+
+
+def _beside_the_inputs(config_schema: dict[str, Any], data: QueryDict) -> dict[str, list[str]]:
+    """What the form has no fields for, and the text of the YAML view, both without secrets."""
+    kept = {}
+    with suppress(MalformedRequest):
+        rest = parse_json(data.get("rest", "").encode(errors="replace"))
+        kept["rest"] = [json.dumps(without_secrets(config_schema, rest)) if rest else ""]
+    text = data.get("yaml", "")
+    try:
+        document = read_draft(text)
+    except YamlRefused:
+        return kept if holds_secret([config_schema], config_schema) else kept | {"yaml": [text]}
+    if secrets := secrets_in(config_schema, document.value):
+        text = rewrite(text, without_secrets(config_schema, document.value), document)
+    return kept | {"yaml": [text]} | {f"expected.{'.'.join(path)}": ["1"] for path in secrets}
 
 
 def path_of_input(name: str) -> tuple[str, ...]:

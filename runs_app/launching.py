@@ -30,6 +30,7 @@ from zenweb.exceptions import ValidationFailed, ZenWebError
 RECENT = 5
 SCHEDULES = 5
 KEPT = ("version", "submit_token")
+RUN = ("", "run")  # Enter, and the button that one sees
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,14 @@ def sign_in_first(request: HttpRequest, template_id: UUID) -> HttpResponse:
     template = RunTemplate.objects.for_page().filter(pk=template_id).first()
     if request.method == "POST" and template and not request.htmx:
         typed = typed_values(template.version.config_schema, request.POST)
-        if page := drafts.ask_to_sign_in(request, typed):
+        if typed and (page := drafts.ask_to_sign_in(request, typed)):
             return page
     return redirect_to_login(request.get_full_path())
+
+
+def is_for_the_form_alone(request: HttpRequest) -> bool:
+    """Whether the page's script asks for its fields as they are now, and for nothing beside them."""
+    return request.headers.get("X-Requested-With") == "fetch"
 
 
 def launch_form(
@@ -80,7 +86,7 @@ def launch_form(
         data = QueryDict(mutable=True)
         for name, texts in draft.values.items():
             data.setlist(name, texts)
-        form = LaunchForm(template.version, data, files=files, configuration=start.configuration)
+        form = form_of(template.version, data, None, files, starting=start.configuration)
         form.look()
         return form
     is_yaml = request.GET.get("view") == YAML
@@ -104,14 +110,17 @@ def press_button(request: HttpRequest, template: RunTemplate, form: RunForm) -> 
     if (to := request.POST.get("switch")) is not None:
         form = switched(form, to)
         return form, Done(is_look=True, is_refused=bool(form.errors))
-    if not isinstance(form, LaunchForm):
-        return form, _run(request, template, form)
     verb = request.POST.get("do", "")
     if not verb and request.POST.get("preset_name"):
-        # Enter in this field presses the form's main button: whoever gave a name did not ask for a run.
+        # Enter in this field presses the form's hidden button: whoever gave a name did not ask for a run.
         verb = "save-preset"
-    button = BUTTONS.get(verb, _look)
-    return form, button(request, template, form)
+    if isinstance(form, LaunchForm):
+        button = BUTTONS.get(verb, _look)
+        return form, button(request, template, form)
+    if verb in RUN:
+        return form, _run(request, template, form)
+    form.look()
+    return form, Done(is_look=True)
 
 
 def differences_to(start: Start, form: RunForm) -> list[Difference]:
@@ -156,7 +165,7 @@ def _save_preset(request: HttpRequest, template: RunTemplate, form: LaunchForm) 
             actor=request.user,
             template=template,
             name=request.POST.get("preset_name", ""),
-            configuration=form.configuration,
+            configuration={key: value for key, value in form.asked.items() if key != "run_name"},
             is_shared="preset_shared" in request.POST,
         )
     except ValidationFailed as error:
@@ -171,7 +180,7 @@ def _save_preset(request: HttpRequest, template: RunTemplate, form: LaunchForm) 
 
 
 # What the buttons named `do` mean; without one it is "Run". Others are the form's own.
-BUTTONS = {"": _run, "copy": _copy, "compare": _look, "save-preset": _save_preset}
+BUTTONS = {**dict.fromkeys(RUN, _run), "copy": _copy, "compare": _look, "save-preset": _save_preset}
 
 
 def around_the_form(request: HttpRequest, template: RunTemplate) -> dict[str, Any]:

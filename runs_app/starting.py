@@ -45,7 +45,7 @@ class Start:
 def start_of(actor: User, template: RunTemplate, query: Mapping[str, str]) -> Start:
     """What `?from=RUN&preset=NAME&steps.trainer.parameters.rate=0.1` says."""
     run = _run_named(actor, template, query.get("from", ""))
-    values = of_steps(run.parameters) if run else {}
+    values = _known_values(run, template) if run else {}
     notes = list(_left_over(run, template)) if run else []
     preset = query.get("preset", "")
     if preset:
@@ -96,6 +96,18 @@ def worded(error: FieldError, config_schema: Configuration) -> str:
                 inside = f", at {'/'.join(path[4:])}" if path[4:] else ""
                 return f"“{parameter.title}” ({step.title}{inside}): {error.message}"
     return str(error)
+
+
+def _known_values(run: PipelineRun, template: RunTemplate) -> Configuration:
+    """What a run ran with, as far as the newest version asks for it: the rest would be refused, and may be secret."""
+    known = known_parameters(template.version.config_schema)
+    return of_steps(
+        {
+            step: {name: value for name, value in values.items() if name in known[step]}
+            for step, values in run.parameters.items()
+            if step in known
+        }
+    )
 
 
 def _left_over(run: PipelineRun, template: RunTemplate) -> Iterator[str]:

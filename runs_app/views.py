@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from runs_app import previews
 from runs_app.copies import copies_of
-from runs_app.differences import HIDDEN
+from runs_app.differences import of_steps, with_secrets_hidden
 from runs_app.dispatch import warm_up
 from runs_app.downloads import attachment
 from runs_app.forms import RepairForm, RunFilterForm
@@ -27,6 +27,7 @@ from runs_app.launching import (
     KEPT,
     around_the_form,
     differences_to,
+    is_for_the_form_alone,
     launch_form,
     launch_once,
     press_button,
@@ -87,7 +88,9 @@ def run_template(request: HttpRequest, template_id: UUID) -> HttpResponse:
     if is_refinement(request):
         part = "_comparison.html" if request.POST.get("do") == "compare" else "_copies.html"
         return render(request, f"runs_app/{part}", context)
-    if template.version.deployment.stack.is_remote:
+    if is_for_the_form_alone(request) and done.is_look and not form.is_yaml:
+        return render(request, "runs_app/_fields.html", context)
+    if request.method == "GET" and template.version.deployment.stack.is_remote:
         warm_up(template.version.deployment_id, template.version.deployment.stack.queue)
     context |= around_the_form(request, template) | {"filled_by": drafts.sign_author(request)}
     return render(request, "runs_app/run_template.html", context, status=422 if done.is_refused else 200)
@@ -269,22 +272,16 @@ def _repairs(request: HttpRequest, run: PipelineRun) -> list[PipelineRun]:
 
 def _values(run: PipelineRun, files: Mapping[str, FoundFile]) -> Iterator[tuple[str, list[tuple[str, Any]]]]:
     """What the run ran with, under the words of its form: titles of steps, each with titles and values."""
-    for step in read_steps(run.deployment.config_schema):
-        given = replaced(run.parameters.get(step.name, {}), files)
+    schema = run.deployment.config_schema
+    ran = with_secrets_hidden(schema, of_steps(run.parameters))["steps"]
+    for step in read_steps(schema):
+        given = replaced(ran.get(step.name, {}).get("parameters", {}), files)
         if shown := [
-            (
-                parameter.title,
-                _hidden(given[parameter.name]) if parameter.is_secret else given[parameter.name],
-            )
+            (parameter.title, given[parameter.name])
             for parameter in step.parameters
             if parameter.name in given
         ]:
             yield step.title, shown
-
-
-def _hidden(secret: Any) -> Any:
-    """That there is one, and not which: what is not set is said to be so."""
-    return secret if secret in (None, "") else HIDDEN
 
 
 def _plan_to_show(form: RepairForm, is_right: bool) -> tuple[RepairPlan | None, bool]:

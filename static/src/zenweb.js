@@ -109,7 +109,7 @@ async function ask(form, [name, value]) {
   // Files are sent with the run; only one that fills rows is wanted now.
   form.querySelectorAll(`input[type=file]:not(${refreshes})`).forEach((input) => data.delete(input.name));
   try {
-    const answer = await fetch(form.action, { method: "POST", body: data });
+    const answer = await fetch(form.action, { method: "POST", body: data, headers: { "X-Requested-With": "fetch" } });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const values = page.getElementById("form-values");
     setOffline(!values);

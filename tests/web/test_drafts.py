@@ -1,5 +1,6 @@
 """What was typed into a form outlives the session: it comes back to its author, and to nobody else."""
 
+import json
 import re
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from runs_app.models import PipelineRun
 from templates_app.models import PipelineDeployment, RunTemplate
 from tests.runs.test_presets_api import newer_version
 from tests.web.test_links import KEY, MODEL, RATE, give
+from tests.web.test_yaml import inputs_of, text_of
 from zenweb.accounts import drafts
 from zenweb.accounts.models import User
 
@@ -129,6 +131,79 @@ def test_secrets_are_not_in_it_and_are_asked_for_again(browser: Client, template
     form = sign_in(browser, page, "bob")
     assert "Type it again: secrets are not kept." in form.text
     assert not any("hush" in str(session.get_decoded()) for session in Session.objects.all())
+
+
+TEXT = "# mine\nrun_name: once\nsteps:\n  trainer:\n    parameters:\n      learning_rate: 0.75  # fast\n"
+
+
+def fill_text(browser: Client, template: RunTemplate, text: str, **more: str) -> dict[str, str]:
+    return fill(browser, template, view="yaml", yaml=text, everything="1", **more)
+
+
+def test_the_text_of_the_yaml_view_comes_back_in_that_view(browser: Client, template: RunTemplate) -> None:
+    page = send_after_the_session(browser, template, fill_text(browser, template, TEXT))
+    form = sign_in(browser, page, "bob")
+    assert BACK in form.text
+    assert text_of(form) == TEXT
+    assert inputs_of(form)["everything"] == "1"
+    assert not PipelineRun.objects.exists()
+
+
+def test_secrets_in_the_text_are_not_kept_and_are_asked_for_again(
+    browser: Client, template: RunTemplate
+) -> None:
+    give(template, "key", SECRET)
+    give(
+        template, "login", {"type": "object", "properties": {"user": {"type": "string"}, "password": SECRET}}
+    )
+    text = f"{TEXT}      key: hush-1\n      login: {{user: ada, password: hush-2}}\n"
+    page = send_after_the_session(browser, template, fill_text(browser, template, text))
+    assert "hush" not in str(signing.loads(hidden(page, "draft"), salt="zenweb.form-draft"))
+    form = sign_in(browser, page, "bob")
+    assert "learning_rate: 0.75  # fast" in text_of(form)
+    assert "user: ada" in text_of(form)
+    assert inputs_of(form)[f"expected.{KEY}"] == "1"
+    assert not any("hush" in str(session.get_decoded()) for session in Session.objects.all())
+
+
+def test_a_secret_that_was_to_be_typed_again_still_is(browser: Client, template: RunTemplate) -> None:
+    give(template, "key", SECRET)
+    values = fill(browser, template) | {f"expected.{KEY}": "1", KEY: ""}
+    form = sign_in(browser, send_after_the_session(browser, template, values), "bob")
+    assert inputs_of(form)[f"expected.{KEY}"] == "1"
+
+
+@pytest.mark.parametrize("has_secrets", [False, True])
+def test_a_text_that_is_no_yaml_is_kept_where_no_secret_can_be_in_it(
+    browser: Client, template: RunTemplate, *, has_secrets: bool
+) -> None:
+    if has_secrets:
+        give(template, "key", SECRET)
+    text = "steps: {trainer: {parameters: {key: hush"
+    answer = send_after_the_session(browser, template, fill_text(browser, template, text))
+    if has_secrets:
+        assert answer.url.startswith(reverse("login"))
+        return
+    form = sign_in(browser, answer, "bob")
+    assert text_of(form) == text
+    assert "to correct" not in form.text
+
+
+def test_what_is_kept_beside_the_form_comes_back_without_secrets(
+    browser: Client, template: RunTemplate
+) -> None:
+    give(template, "key", SECRET)
+    parameters = {"parameters": {"key": "hush"}, "retry": {"max_retries": 2}}
+    rest = {"tags": ["a"], "steps": {"trainer": parameters}}
+    values = fill(browser, template, rest=json.dumps(rest), yaml=TEXT)
+    page = send_after_the_session(browser, template, values)
+    assert "hush" not in str(signing.loads(hidden(page, "draft"), salt="zenweb.form-draft"))
+    sent = inputs_of(sign_in(browser, page, "bob"))
+    assert json.loads(sent["rest"]) == {
+        "tags": ["a"],
+        "steps": {"trainer": {"parameters": {}, "retry": {"max_retries": 2}}},
+    }
+    assert sent["yaml"] == TEXT
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ def pages(client: Client, bob: User) -> Client:
 def asking(template: RunTemplate) -> RunTemplate:
     """The trainer takes whatever one may want to copy, and a secret."""
     give(template, "note", {"type": "string", "default": ""})
+    give(template, "handle", {"type": "string", "default": ""})
     give(template, "maybe", {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None})
     give(template, "options", {"type": "object", "default": {}})
     give(template, "tags", {"type": "array", "items": {"type": "string"}, "default": []})
@@ -234,6 +235,7 @@ def test_a_run_without_a_template_cannot_be_copied(pages: Client, template: RunT
 GIVEN = values(
     learning_rate=1e-05,
     note=AWKWARD,
+    handle="@everybody",
     maybe="5",
     options={"depth": 3, "a b": ["$(id)", None, True], "quote'": {'"': "\\"}},
     tags=["NO", "12:30", "1e5", "null", ""],

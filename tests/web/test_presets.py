@@ -1,5 +1,6 @@
 """Presets on the page of a template: saved from the form, chosen, told when they no longer fit, deleted."""
 
+import json
 from typing import Any
 
 import pytest
@@ -46,6 +47,26 @@ def test_enter_in_the_field_of_the_name_saves_and_starts_nothing(
     pages.post(template.get_absolute_url(), {RATE: "0.75", "preset_name": "nightly"})
     assert Preset.objects.get().name == "nightly"
     assert not PipelineRun.objects.exists()
+
+
+def test_the_button_that_runs_does_so_beside_the_name_of_a_preset(
+    pages: Client, template: RunTemplate
+) -> None:
+    assert 'name="do" value="run"' in pages.get(template.get_absolute_url()).text
+    answer = pages.post(template.get_absolute_url(), {RATE: "0.75", "preset_name": "nightly", "do": "run"})
+    assert answer.url == PipelineRun.objects.get().get_absolute_url()
+    assert not Preset.objects.exists()
+
+
+def test_what_is_kept_beside_the_form_is_saved_too_but_for_the_name_of_the_run(
+    pages: Client, template: RunTemplate
+) -> None:
+    rest = {"run_name": "once", "tags": ["a"], "steps": {"trainer": {"retry": {"max_retries": 2}}}}
+    save(pages, template, {RATE: "0.75", "rest": json.dumps(rest)}, preset_name="nightly")
+    kept = Preset.objects.get().configuration
+    assert kept["tags"] == ["a"]
+    assert kept["steps"]["trainer"] == {"retry": {"max_retries": 2}, "parameters": {"learning_rate": 0.75}}
+    assert "run_name" not in kept
 
 
 def test_a_secret_in_the_form_does_not_get_into_the_preset(pages: Client, template: RunTemplate) -> None:

@@ -6,7 +6,9 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from runs_app.dispatch import WARM_UP, Doorbell
 from runs_app.models import PipelineRun, StepRun
+from runs_app.presets import create_preset
 from templates_app.models import PipelineDeployment, RunTemplate, Stack
 from templates_app.services import create_run_template
 from tests.factories import freeze, launch
@@ -138,3 +140,34 @@ def test_a_template_that_does_not_exist_is_not_found(pages: Client) -> None:
     assert (
         pages.get(reverse("run-template", args=["0b5c7a1e-0000-4000-8000-000000000001"])).status_code == 404
     )
+
+
+@pytest.mark.parametrize("verb", ["check", "show"])
+def test_a_check_while_one_types_answers_the_form_alone(
+    pages: Client, template: RunTemplate, bob: User, verb: str, django_assert_num_queries: Any
+) -> None:
+    """Session, user, template with its version: nothing for what stands beside the form."""
+    create_preset(actor=bob, template=template, name="nightly")
+    typed = {RATE: "2", MODEL: "rf", "do": verb}
+    with django_assert_num_queries(3):
+        part = pages.post(template.get_absolute_url(), typed, headers={"X-Requested-With": "fetch"})
+    assert part.status_code == 200
+    assert 'id="form-values"' in part.text
+    assert f'name="{RATE}" value="2"' in part.text
+    assert ("This must be at most 1." in part.text) == (verb == "check")
+    assert "<html" not in part.text
+    assert "nightly" not in part.text
+    assert "<html" in send(pages, template, typed).text
+
+
+def test_workers_are_told_to_get_ready_when_the_page_is_opened_and_not_while_one_types(
+    pages: Client, template: RunTemplate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rings: list[tuple[str, str]] = []
+    monkeypatch.setattr(Doorbell, "ring", lambda _, task, argument, queues: rings.append((task, argument)))
+    pages.get(template.get_absolute_url())
+    assert rings == [(WARM_UP, str(template.version.deployment_id))]
+    pages.post(template.get_absolute_url(), {RATE: "2", "do": "check"}, headers={"X-Requested-With": "fetch"})
+    send(pages, template, {RATE: "2", "do": "show"})
+    send(pages, template, {RATE: "2"})
+    assert len(rings) == 1

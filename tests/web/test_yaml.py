@@ -126,6 +126,28 @@ def test_what_is_written_is_what_runs(pages: Client, template: RunTemplate, bob:
     assert run.parameters["trainer"] == {"learning_rate": 0.5, "model_type": "svm"}
 
 
+def test_the_button_runs_it(pages: Client, template: RunTemplate) -> None:
+    assert send_yaml(pages, template, WHOLE, do="run").status_code == 302
+    assert PipelineRun.objects.get().name == "mine"
+
+
+@pytest.mark.parametrize("verb", ["copy", "save-preset", "compare", "check", "show", "add", "unknown"])
+def test_a_button_for_anything_else_runs_nothing(pages: Client, template: RunTemplate, verb: str) -> None:
+    page = send_yaml(pages, template, WHOLE, do=verb, preset_name="nightly", submit_token=TOKEN)
+    assert page.status_code == 200
+    assert text_of(page) == WHOLE
+    assert inputs_of(page)["submit_token"] == TOKEN
+    assert not PipelineRun.objects.exists()
+
+
+def test_what_belongs_to_the_form_is_not_beside_the_editor(pages: Client, template: RunTemplate) -> None:
+    page = pages.get(template.get_absolute_url(), {"view": "yaml"}).text
+    assert 'value="save-preset"' not in page
+    assert 'value="copy"' not in page
+    assert not send_yaml(pages, template, WHOLE, preset_name="nightly").context["done"].leads_to
+    assert not PipelineRun.objects.exists()
+
+
 def test_an_empty_editor_runs_the_defaults(pages: Client, template: RunTemplate) -> None:
     send_yaml(pages, template, "# nothing\n")
     assert PipelineRun.objects.get().parameters["trainer"]["learning_rate"] == 0.1
