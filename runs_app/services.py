@@ -27,7 +27,7 @@ from templates_app.permissions import check_can_run
 from zenweb.accounts.models import User
 from zenweb.enums import ConcurrencyPolicy, ExecutionStatus, TriggerChannel
 from zenweb.exceptions import DoesNotExist, EntityExists, FieldError, NotAllowed, ValidationFailed
-from zenweb.execution.metadata import Noted, check_metadata
+from zenweb.execution.metadata import Noted, check_metadata, check_names_about_artifact
 from zenweb.prepared import insert
 
 Noteworthy = PipelineRun | StepRun | ArtifactVersion
@@ -118,6 +118,8 @@ def note_metadata(*, actor: User, things: Sequence[Noteworthy], values: Noted) -
     if not actor.is_active:
         raise NotAllowed("This account is switched off.")
     check_metadata(values)
+    if any(isinstance(thing, ArtifactVersion) for thing in things):
+        check_names_about_artifact(values)
     # In one order, so that two callers never wait for each other in a circle.
     for thing in sorted(set(things), key=lambda thing: (type(thing).__name__, thing.pk)):
         if isinstance(thing, StepRun) and not thing.is_finished:

@@ -365,6 +365,29 @@ def test_the_same_content_is_taken_from_the_cache_whichever_upload_it_was(
     assert statuses == ["cached", "initializing", "initializing"]
 
 
+def test_a_step_cannot_say_that_its_output_is_an_upload_nor_what_is_in_it(
+    template: RunTemplate, store: Store, alice: User
+) -> None:
+    upload = store("a.csv")
+    launch(template, alice)
+    attempt = recording.claim_ready_step(worker_row(), "default")
+    told = StoredArtifact(
+        uri="/x", materializer="m.M", data_type="d", type="DataArtifact", metadata={**upload.metadata, "n": 1}
+    )
+    recording.record_end(attempt, StepOutcome(outputs={"told": told}))
+    made = ArtifactVersion.objects.get(producer_step=attempt.step)
+    assert made.metadata["n"] == 1
+    assert not {"file_name", "sha256"} & made.metadata.keys()
+
+
+def test_a_step_is_told_a_name_that_leads_nowhere(template: RunTemplate, store: Store, alice: User) -> None:
+    version = store("a.csv")
+    version.metadata["file_name"] = "../../escaped.csv"
+    version.save()
+    launch(template, alice, given(document=ref(version)))
+    assert recording_assignment().files[str(version.pk)].file_name == "escaped.csv"
+
+
 # -- in a step --------------------------------------------------------------------------------------------------------
 
 
