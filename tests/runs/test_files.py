@@ -357,6 +357,19 @@ def test_what_cannot_be_given_is_refused_at_its_place(
     }
 
 
+def test_a_file_that_cannot_be_given_is_not_called_valid(
+    rest: Client, template: RunTemplate, store: Store
+) -> None:
+    version = store("a.csv")
+    address, body = f"/api/v1/run_templates/{template.pk}/validate", given(document=ref(version))
+    ask = lambda: rest.post(address, body, content_type="application/json").json()  # noqa: E731
+    assert (ask()["valid"], ask()["errors"]) == (True, [])
+    version.delete()
+    [error] = ask()["errors"]
+    assert (ask()["valid"], error["pointer"]) == (False, "/steps/read/parameters/document")
+    assert error["message"].startswith("There is no artifact version")
+
+
 def test_another_shape_is_refused_in_words(template: RunTemplate, alice: User) -> None:
     told = refusals(template, alice, document={"artifact": "x"}, table="orders.csv", sheets=["x.exe"])
     assert told["/document"].startswith('This must be a file: {"artifact_version":')
