@@ -1,50 +1,17 @@
-"""Run configurations that are still being written: judged without a run, and told apart from a template's defaults."""
+"""Run configurations that are still being written: read, and told apart from a template's defaults."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
-from django.utils import timezone
-
-from runs_app import statements
-from runs_app.run_configuration import Configuration, ResolvedConfiguration, resolve
-from templates_app.models import RunTemplateVersion
-from templates_app.permissions import check_can_run
+from runs_app.run_configuration import Configuration, ResolvedConfiguration
 from templates_app.schema_forms.schemas import MISSING, Parameter, read_steps
 from templates_app.schema_places import is_same, replace_secrets, without_secrets
-from zenweb.accounts.models import User
 from zenweb.config.yaml_text import YamlDocument, YamlRefused, read, write
-from zenweb.exceptions import FieldError, ValidationFailed
 
 # It takes a second or two to read so much, and nobody writes it by hand.
 MOST_CHARACTERS = 60_000
 HIDDEN = "••••••"
 EXAMPLE_LINES = 12
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """Everything that is wrong with a configuration, or what it comes to."""
-
-    errors: list[FieldError]
-    resolved: ResolvedConfiguration | None = None
-
-
-def judge(*, actor: User, version: RunTemplateVersion, configuration: Any) -> Judgement:
-    """What running this would answer; nothing is made."""
-    now, deployment = timezone.now(), version.deployment
-    try:
-        check_can_run(actor, version.template)
-        resolved = resolve(deployment, configuration, now)
-    except ValidationFailed as error:
-        return Judgement(error.errors)
-    if statements.is_run_name_taken(deployment.project_id, resolved.run_name):
-        moved = resolve(deployment, configuration, now + timedelta(microseconds=1))
-        if moved.run_name == resolved.run_name:
-            sentence = f"A run called {resolved.run_name!r} already exists. Choose another name."
-            return Judgement([FieldError("/run_name", sentence)])
-    return Judgement([], resolved)
 
 
 def resolved_for_reading(config_schema: Configuration, resolved: ResolvedConfiguration) -> Configuration:

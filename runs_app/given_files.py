@@ -11,7 +11,7 @@ from runs_app.run_configuration import ResolvedConfiguration
 from templates_app.models import PipelineDeployment
 from templates_app.schema_validation import pointer_to
 from zenweb.accounts.models import User
-from zenweb.config.file_references import FileReference, reference_in, references_in, suffix_of
+from zenweb.config.file_references import FileReference, clean_name, reference_in, references_in, suffix_of
 from zenweb.config.json_schema import FILE_RULES
 from zenweb.exceptions import FieldError, ValidationFailed
 from zenweb.execution.protocol import GivenFile
@@ -59,7 +59,7 @@ def given_files(parameters: Json) -> dict[str, GivenFile]:
             materializer=version.materializer,
             data_type=version.data_type,
             type=version.type,
-            file_name=str(version.metadata.get("file_name", "")),
+            file_name=clean_name(str(name)) if (name := version.metadata.get("file_name")) else "",
         )
         for version in ArtifactVersion.objects.filter(pk__in=ids).select_related("artifact")
     }

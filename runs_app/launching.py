@@ -76,7 +76,7 @@ def launch_form(
     request: HttpRequest, template: RunTemplate, start: Start, draft: drafts.Draft | None
 ) -> RunForm:
     """The form as it was sent, as it waited for its author to sign in, or as it starts."""
-    files = FormFiles(request.user)
+    files = FormFiles(request.user, template)
     if request.method == "POST":
         data = request.POST.copy()
         if data.get("do") in BUTTONS:

@@ -27,7 +27,7 @@ from runs_app.statements import ReadyStep, RunAtItsEnd
 from zenweb.config.spec import YEAR
 from zenweb.entity import JSONField
 from zenweb.enums import OPEN_STATUSES, ConcurrencyPolicy, ExecutionMode, ExecutionStatus
-from zenweb.execution.metadata import Noted
+from zenweb.execution.metadata import OF_UPLOADS, Noted
 from zenweb.execution.protocol import StepException, StoredArtifact
 
 LOG_TAIL = 8_000
@@ -265,11 +265,17 @@ def _keep_outputs(step: StepRun, outputs: dict[str, StoredArtifact], now: dateti
             step_id=step.id,
             name=name,
             artifact_name=artifact_name,
-            stored=outputs[name],
+            stored=_as_made(outputs[name]),
             now=now,
         )
         for artifact_name, name in named
     }
+
+
+def _as_made(stored: StoredArtifact) -> StoredArtifact:
+    """A step, or who calls a local run, cannot say that its output is an upload, nor which content it has."""
+    facts = {name: value for name, value in stored.metadata.items() if name not in OF_UPLOADS}
+    return stored.model_copy(update={"metadata": facts})
 
 
 def _advance(step: StepRun, known: Versions, now: datetime) -> None:

@@ -13,21 +13,21 @@ from django.db.models import F
 from django.utils import timezone
 
 from runs_app import metadata, recording, statements
-from runs_app.given_files import check_files
+from runs_app.judging import resolve_to_run
 from runs_app.limits import Limit, hold_limit
 from runs_app.models import ArtifactVersion, IdempotencyRecord, PipelineRun, RunEvent, StepAttempt, StepRun
 from runs_app.plans import plan_of
 from runs_app.presets import use_preset
 from runs_app.recording import StepOutcome
 from runs_app.repair import Repair, RepairPlan
-from runs_app.run_configuration import ResolvedConfiguration, resolve
+from runs_app.run_configuration import ResolvedConfiguration
 from runs_app.statements import ReadyStep
 from templates_app.models import PipelineDeployment, RunTemplateVersion
 from templates_app.permissions import check_can_run
 from zenweb.accounts.models import User
 from zenweb.enums import ConcurrencyPolicy, ExecutionStatus, TriggerChannel
-from zenweb.exceptions import DoesNotExist, EntityExists, FieldError, NotAllowed, ValidationFailed
-from zenweb.execution.metadata import Noted, check_metadata
+from zenweb.exceptions import DoesNotExist, FieldError, NotAllowed, ValidationFailed
+from zenweb.execution.metadata import Noted, check_metadata, check_names_about_artifact
 from zenweb.prepared import insert
 
 Noteworthy = PipelineRun | StepRun | ArtifactVersion
@@ -118,6 +118,8 @@ def note_metadata(*, actor: User, things: Sequence[Noteworthy], values: Noted) -
     if not actor.is_active:
         raise NotAllowed("This account is switched off.")
     check_metadata(values)
+    if any(isinstance(thing, ArtifactVersion) for thing in things):
+        check_names_about_artifact(values)
     # In one order, so that two callers never wait for each other in a circle.
     for thing in sorted(set(things), key=lambda thing: (type(thing).__name__, thing.pk)):
         if isinstance(thing, StepRun) and not thing.is_finished:
@@ -243,8 +245,7 @@ def _start_run(
     body_hash: str,
     repair: Repair | None = None,
 ) -> PipelineRun:
-    resolved = _resolve_with_free_name(deployment, configuration)
-    check_files(actor=trigger.actor, deployment=deployment, resolved=resolved)
+    resolved = resolve_to_run(trigger.actor, deployment, configuration)
     plan = _plan_to_do(repair, resolved) if repair else None
     limit = _exhausted_limit(version)
     waits = limit is not None and limit.policy is not ConcurrencyPolicy.SKIP
@@ -355,22 +356,6 @@ def _wait(run: PipelineRun, ready: Sequence[ReadyStep], limit: Limit) -> None:
     if limit.policy is ConcurrencyPolicy.CANCEL:
         # After this transaction, see there; housekeeping does it where this process dies before.
         transaction.on_commit(partial(recording.make_room, limit.template_id), robust=True)
-
-
-def _resolve_with_free_name(deployment: PipelineDeployment, configuration: Any) -> ResolvedConfiguration:
-    """Resolve; a name made from the time moves on by microseconds until it is free."""
-    now = timezone.now()
-    resolved = resolve(deployment, configuration, now)
-    while statements.is_run_name_taken(deployment.project_id, resolved.run_name):
-        now += timedelta(microseconds=1)
-        moved = resolve(deployment, configuration, now)
-        if moved.run_name == resolved.run_name:
-            raise EntityExists(
-                f"A run called {resolved.run_name!r} already exists. "
-                "Choose another run_name, or put {date} and {time} into it."
-            )
-        resolved = moved
-    return resolved
 
 
 def _step_rows(

@@ -17,6 +17,8 @@ from runs_app import statements
 from runs_app.found_files import Rules, find_files, found_file, misfit
 from runs_app.models import ArtifactVersion
 from runs_app.querysets import UPLOADS
+from templates_app.models import RunTemplate
+from templates_app.permissions import check_can_run
 from zenweb.accounts.models import Project, User
 from zenweb.accounts.services import default_project
 from zenweb.artifacts import store
@@ -29,6 +31,7 @@ from zenweb.execution.protocol import StoredArtifact
 CONTENT_TYPE = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}")
 UNKNOWN_TYPE = "application/octet-stream"
 MOST_FOUND, MOST_LOOKED_AT = 20, 500
+MOST_COMPARED = 100
 
 
 def store_upload(
@@ -40,11 +43,13 @@ def store_upload(
     content_type: str = "",
     size: int | None = None,
     rules: Rules | None = None,
+    is_once: bool = False,
 ) -> ArtifactVersion:
     """Store a file as a new version of the artifact of its name; `content` comes in pieces and is never held whole.
 
-    `size` is what was announced, `rules` are those of the parameter that it is for. Raises ValidationFailed for a file
-    that is not taken there or is empty, BodyTooLarge for one that is too large; then nothing of it is kept.
+    `size` is what was announced, `rules` are those of the parameter that it is for. `is_once`: a file of this name and
+    content that the actor has uploaded before is given back instead. Raises ValidationFailed for a file that is not
+    taken there or is empty, BodyTooLarge for one that is too large; then nothing of it is kept.
     """
     if not actor.is_active:
         raise NotAllowed("This account is switched off.")
@@ -58,11 +63,15 @@ def store_upload(
     uri = store.join(settings.ARTIFACT_STORE_URI, UPLOADS, str(version))
     try:
         written = _write(address_for(uri, name), name, content, limit)
-        _record(actor, project, version, uri, name, written, _content_type(content_type, name))
+        kept = _record(
+            actor, project, version, uri, name, written, _content_type(content_type, name), is_once
+        )
     except BaseException:
         store.remove(uri)
         raise
-    stored: ArtifactVersion = ArtifactVersion.objects.with_relations().get(pk=version)
+    if kept != version:
+        store.remove(uri)
+    stored: ArtifactVersion = ArtifactVersion.objects.with_relations().get(pk=kept)
     return stored
 
 
@@ -81,6 +90,8 @@ class FormFiles:
     """What a form that asks for files needs to know and do, in the name of who fills it in."""
 
     user: User
+    template: RunTemplate | None = None
+    """What is run with them, if that is a template."""
 
     def find(self, ids: Iterable[str]) -> dict[str, FoundFile]:
         return find_files(self.user, ids)
@@ -97,8 +108,13 @@ class FormFiles:
         return list(islice(fitting, MOST_FOUND))
 
     def store(self, upload: Upload, rules: Rules) -> FoundFile:
-        """Raises ValidationFailed, also for what is too large."""
+        """The same file sent twice is stored once, so that the same form sent twice is one run.
+
+        Raises ValidationFailed, also for what is too large, and where the user may not run what it is for.
+        """
         try:
+            if self.template is not None:
+                check_can_run(self.user, self.template)
             version = store_upload(
                 actor=self.user,
                 project=default_project(),
@@ -107,8 +123,9 @@ class FormFiles:
                 content_type=upload.content_type or "",
                 size=upload.size,
                 rules=rules,
+                is_once=True,
             )
-        except BodyTooLarge as error:
+        except (BodyTooLarge, NotAllowed) as error:
             raise ValidationFailed(str(error)) from error
         return found_file(version)
 
@@ -143,8 +160,17 @@ def _pieces(content: Iterable[bytes]) -> Iterator[bytes]:
 
 @transaction.atomic
 def _record(
-    actor: User, project: Project, version: uuid.UUID, uri: str, name: str, written: Written, kind: str
-) -> None:
+    actor: User,
+    project: Project,
+    version: uuid.UUID,
+    uri: str,
+    name: str,
+    written: Written,
+    kind: str,
+    is_once: bool,
+) -> uuid.UUID:
+    """The version that was recorded; with `is_once` perhaps one from before."""
+    # This holds the artifact's row: of two that send the same file at once, the second finds the first one's.
     statements.add_version(
         version=version,
         project_id=project.pk,
@@ -167,6 +193,18 @@ def _record(
         producer_step_id=None,
         now=timezone.now(),
     )
+    earlier = _stored_before(version, actor, name, written) if is_once else None
+    if earlier is not None:
+        transaction.set_rollback(True)
+    return earlier or version
+
+
+def _stored_before(version: uuid.UUID, actor: User, name: str, written: Written) -> uuid.UUID | None:
+    """Another version of the artifact with this content that the actor has uploaded, if its file is there."""
+    own = ArtifactVersion.objects.filter(artifact__versions=version, user=actor, producer_step=None)
+    newest = own.exclude(pk=version).order_by("-version").values_list("pk", "uri", "metadata")[:MOST_COMPARED]
+    found = next((row for row in newest if row[2].get("sha256") == written.sha256), None)
+    return found[0] if found and store.exists(address_for(found[1], name)) else None
 
 
 def _limit(rules: Rules) -> int:

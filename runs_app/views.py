@@ -179,7 +179,8 @@ def repair(request: HttpRequest, run_id: UUID) -> HttpResponse:
         messages.error(request, str(error))
         return redirect(run)
     is_sent = request.method == "POST"
-    form = RepairForm(asked, request.POST if is_sent else None, request.FILES, FormFiles(request.user))
+    files = FormFiles(request.user, run.template)
+    form = RepairForm(asked, request.POST if is_sent else None, request.FILES, files)
     is_look = is_refinement(request) or "look" in request.POST or form.is_being_edited
     is_valid = form.is_valid()
 

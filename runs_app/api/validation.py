@@ -9,8 +9,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from runs_app.api.views import find_template_to_run
-from runs_app.drafts import judge, read_draft, resolved_for_reading
+from runs_app.api.views import find_template_to_run, split_preset
+from runs_app.drafts import read_draft, resolved_for_reading
+from runs_app.judging import judge
 from runs_app.plans import plan_of
 from templates_app.api.views import acting_user
 from zenweb.api.parsing import AnyTypeJSONParser, read_bounded
@@ -48,15 +49,17 @@ class TemplateValidation(APIView):
     def post(self, request: Request, name_or_id: str) -> Response:
         version = find_template_to_run(request, name_or_id).version
         document = None
-        configuration = request.data
-        if isinstance(request.data, YamlText):
+        preset, configuration = split_preset(request)
+        if isinstance(configuration, YamlText):
             try:
-                document = read_draft(request.data)
+                document = read_draft(configuration)
             except YamlRefused as error:
                 refused = {"pointer": "", "message": str(error), "line": error.line or None}
                 return Response({"valid": False, "errors": [refused], "warnings": [], "configuration": None})
             configuration = document.value
-        judgement = judge(actor=acting_user(request), version=version, configuration=configuration)
+        judgement = judge(
+            actor=acting_user(request), version=version, configuration=configuration, preset=preset
+        )
         resolved, config_schema = judgement.resolved, plan_of(version.deployment_id).config_schema
         return Response(
             {

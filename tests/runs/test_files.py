@@ -5,11 +5,13 @@ import io
 import json
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import close_old_connections, connection
 from django.test import Client, RequestFactory
 
 from runs_app import recording
@@ -26,6 +28,7 @@ from zenweb.accounts.models import User
 from zenweb.accounts.services import default_project
 from zenweb.api.uploads import BoundedTemporaryUpload
 from zenweb.artifacts import materializers
+from zenweb.artifacts import store as artifacts
 from zenweb.exceptions import BodyTooLarge, MalformedRequest, NotAllowed, ValidationFailed
 from zenweb.execution.protocol import StoredArtifact
 from zenweb.wsgi import application
@@ -272,6 +275,66 @@ def test_a_form_is_offered_the_newest_that_fit(store: Store, alice: User, settin
     assert (kept.name, kept.is_upload, kept.reference) == ("d.csv", True, {"artifact_version": kept.id})
 
 
+def form_with(content: bytes = CSV, **more: str) -> dict[str, Any]:
+    return {
+        "submit_token": "t",
+        "steps.read.parameters.document": "",
+        "steps.read.parameters.document.~file": SimpleUploadedFile("orders.csv", content),
+        **more,
+    }
+
+
+def test_the_same_form_with_a_file_sent_twice_is_one_run(
+    client: Client, template: RunTemplate, alice: User, own_data_folder: Path
+) -> None:
+    client.force_login(alice)
+    first, again = (client.post(template.get_absolute_url(), form_with()) for _ in range(2))
+    run = PipelineRun.objects.get()
+    assert [first.url, again.url] == [run.get_absolute_url()] * 2
+    assert stored_files(own_data_folder / "artifacts") == ["orders.csv"]
+    assert Artifact.objects.get().version_count == 1
+    client.post(template.get_absolute_url(), form_with(b"other"))
+    assert PipelineRun.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_form_sent_twice_at_once_is_one_run(template: RunTemplate, alice: User) -> None:
+    def send() -> None:
+        try:
+            client = Client()
+            client.force_login(alice)
+            assert client.post(template.get_absolute_url(), form_with()).status_code == 302
+        finally:
+            close_old_connections()
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        for sent in [pool.submit(send) for _ in range(4)]:
+            sent.result(30)
+    assert (PipelineRun.objects.count(), ArtifactVersion.objects.count()) == (1, 1)
+
+
+def test_what_somebody_else_uploaded_or_is_gone_is_not_given_back(
+    store: Store, alice: User, bob: User, own_data_folder: Path
+) -> None:
+    upload = lambda: SimpleUploadedFile("a.csv", CSV)  # noqa: E731
+    theirs = FormFiles(bob).store(upload(), {"as": "path"})
+    mine = FormFiles(alice).store(upload(), {"as": "path"})
+    assert FormFiles(alice).store(upload(), {"as": "path"}).id == mine.id != theirs.id
+    artifacts.remove(ArtifactVersion.objects.get(pk=mine.id).uri)
+    assert FormFiles(alice).store(upload(), {"as": "path"}).id != mine.id
+
+
+def test_no_file_is_kept_for_a_template_that_may_not_be_run(
+    client: Client, template: RunTemplate, alice: User
+) -> None:
+    RunTemplate.objects.update(is_enabled=False)
+    client.force_login(alice)
+    answer = client.post(template.get_absolute_url(), form_with())
+    assert (answer.status_code, "This template is switched off" in answer.text) == (422, True)
+    assert not ArtifactVersion.objects.exists()
+
+
 # -- launching --------------------------------------------------------------------------------------------------------
 
 
@@ -292,6 +355,19 @@ def test_what_cannot_be_given_is_refused_at_its_place(
         "/sheets/1": "b.exe is not of a type that is taken here: .csv, .txt.",
         "/sheets/2": "c.csv is larger than 1 kB, which is the limit here.",
     }
+
+
+def test_a_file_that_cannot_be_given_is_not_called_valid(
+    rest: Client, template: RunTemplate, store: Store
+) -> None:
+    version = store("a.csv")
+    address, body = f"/api/v1/run_templates/{template.pk}/validate", given(document=ref(version))
+    ask = lambda: rest.post(address, body, content_type="application/json").json()  # noqa: E731
+    assert (ask()["valid"], ask()["errors"]) == (True, [])
+    version.delete()
+    [error] = ask()["errors"]
+    assert (ask()["valid"], error["pointer"]) == (False, "/steps/read/parameters/document")
+    assert error["message"].startswith("There is no artifact version")
 
 
 def test_another_shape_is_refused_in_words(template: RunTemplate, alice: User) -> None:
@@ -363,6 +439,29 @@ def test_the_same_content_is_taken_from_the_cache_whichever_upload_it_was(
     renamed = launch(template, alice, given(document=ref(store("a.txt"))))
     statuses = [StepRun.objects.get(run=run).status for run in (again, other, renamed)]
     assert statuses == ["cached", "initializing", "initializing"]
+
+
+def test_a_step_cannot_say_that_its_output_is_an_upload_nor_what_is_in_it(
+    template: RunTemplate, store: Store, alice: User
+) -> None:
+    upload = store("a.csv")
+    launch(template, alice)
+    attempt = recording.claim_ready_step(worker_row(), "default")
+    told = StoredArtifact(
+        uri="/x", materializer="m.M", data_type="d", type="DataArtifact", metadata={**upload.metadata, "n": 1}
+    )
+    recording.record_end(attempt, StepOutcome(outputs={"told": told}))
+    made = ArtifactVersion.objects.get(producer_step=attempt.step)
+    assert made.metadata["n"] == 1
+    assert not {"file_name", "sha256"} & made.metadata.keys()
+
+
+def test_a_step_is_told_a_name_that_leads_nowhere(template: RunTemplate, store: Store, alice: User) -> None:
+    version = store("a.csv")
+    version.metadata["file_name"] = "../../escaped.csv"
+    version.save()
+    launch(template, alice, given(document=ref(version)))
+    assert recording_assignment().files[str(version.pk)].file_name == "escaped.csv"
 
 
 # -- in a step --------------------------------------------------------------------------------------------------------

@@ -232,6 +232,19 @@ def test_a_step_that_has_not_ended_is_not_noted_about_from_outside(
     assert post(rest, "step_run", StepRun.objects.get(run=started), {"a": 1}) is None
 
 
+@pytest.mark.parametrize(
+    "name", ["file_name", "sha256", "storage_size", "file_count", "string_representation"]
+)
+def test_what_was_stored_is_not_spoken_over_from_outside(rest: Client, ended: PipelineRun, name: str) -> None:
+    version = ArtifactVersion.objects.get(artifact__name="score")
+    before = version.metadata
+    [error] = post(rest, "artifact_version", version, {"later": 1, name: "x"}, 422)["errors"]
+    assert (error["pointer"], "choose another name" in error["message"]) == (f"/{name}", True)
+    version.refresh_from_db()
+    assert version.metadata == before
+    post(rest, "pipeline_run", ended, {name: "x"})
+
+
 def test_of_several_things_all_are_noted_about_or_none(ended: PipelineRun, alice: User) -> None:
     full = StepRun.objects.get(run=ended, name="notes")
     StepRun.objects.filter(pk=full.pk).update(metadata={"full": "x" * (MOST_BYTES - 50)})

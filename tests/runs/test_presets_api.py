@@ -92,6 +92,21 @@ def test_a_preset_may_be_named_in_the_address(rest: Client, template: RunTemplat
     assert trained_with()["learning_rate"] == 0.25
 
 
+def test_a_configuration_with_a_preset_is_judged_as_it_would_run(rest: Client, template: RunTemplate) -> None:
+    save(rest)
+    judged = post(rest, "validate", preset="nightly", steps={"trainer": {"parameters": {"model_type": "rf"}}})
+    assert (judged.json()["valid"], judged.json()["errors"]) == (True, [])
+    told = judged.json()["configuration"]["steps"]["trainer"]["parameters"]
+    assert told == {"learning_rate": 0.25, "model_type": "rf"}
+    newer_version(template, maximum=0.2)
+    [error] = post(rest, "validate?preset=nightly").json()["errors"]
+    assert error["pointer"] == "/steps/trainer/parameters/learning_rate"
+    assert "the preset 'nightly'" in error["message"]
+    [error] = post(rest, "validate", preset="nihgtly").json()["errors"]
+    assert (error["pointer"], "Did you mean 'nightly'?" in error["message"]) == ("/preset", True)
+    assert not PipelineRun.objects.exists()
+
+
 def test_without_a_preset_a_run_has_the_defaults(rest: Client, template: RunTemplate) -> None:
     save(rest)
     post(rest, "runs", preset=None)

@@ -59,6 +59,33 @@ class Server:
 
     def stop_run(self, run_id: UUID) -> None: ...
 
+    def download_file(self, artifact_version_id: UUID, target: Path) -> None:
+        self.fetched = target
+        target.write_bytes(b"x")
+
+
+class ServerOfAnUpload(Server):
+    """Gives a step a file that is not on this machine, under a name that leads elsewhere."""
+
+    def start_step(self, run_id: UUID, step_name: str) -> dict[str, Any]:
+        version = str(uuid4())
+        given = {"id": version, "name": "u", "artifact_version": "1", "file_name": "../../../escaped.csv"}
+        stored = {
+            "uri": "/nowhere",
+            "materializer": "m.M",
+            "data_type": "pathlib.Path",
+            "type": "DataArtifact",
+        }
+        return super().start_step(run_id, step_name) | {"files": {version: given | stored}}
+
+
+def test_a_file_is_fetched_into_the_attempts_folder_whatever_it_is_called(tmp_path: Path) -> None:
+    server = ServerOfAnUpload()
+    with pytest.raises(ValueError, match="broken"):
+        execute_local_run(server, uuid4(), fragile.compile(), str(tmp_path))
+    assert ".." not in server.fetched.parts
+    assert (server.fetched.name, server.fetched.parent.name) == ("escaped.csv", "path")
+
 
 @pytest.mark.parametrize(
     ("server", "started"),

@@ -61,6 +61,17 @@ def step():
 
 
 @pytest.mark.parametrize(
+    "name", ["file_name", "sha256", "storage_size", "file_count", "string_representation"]
+)
+def test_what_was_stored_is_not_spoken_over_by_a_step(step, name):
+    running, _ = step
+    with pytest.raises(ValidationFailed, match=f"/{name}: This says what was stored .* choose another name"):
+        running.add_output_metadata({"accuracy": 0.93, name: "x"}, "model")
+    assert running.notes.outputs == {}
+    log_metadata({name: "x"})  # about the step it is a name like any other
+
+
+@pytest.mark.parametrize(
     ("value", "expected"),
     [
         ("text", "text"),

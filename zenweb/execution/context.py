@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
 from zenweb.exceptions import NoStepIsRunning, NotInThisStep
-from zenweb.execution.metadata import Noted, encode_metadata, joined
+from zenweb.execution.metadata import Noted, check_names_about_artifact, encode_metadata, joined
 from zenweb.execution.protocol import Assignment, Event, MetadataNoted
 
 _current: ContextVar["StepContext | None"] = ContextVar("zenweb_step", default=None)
@@ -76,6 +76,7 @@ class StepContext:
     def add_output_metadata(self, metadata: Mapping[str, Any], output_name: str | None = None) -> None:
         """Note something about an output that the step will return; the only one needs no name."""
         output, values = self.find_output(output_name), encode_metadata(metadata)
+        check_names_about_artifact(values)
         with self.notes.lock:
             self.notes.outputs[output] = joined(self.notes.outputs.get(output, {}), values)
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TextIO
 from uuid import UUID
 
 from zenweb.artifacts import materializers, store
+from zenweb.config.file_references import clean_name
 from zenweb.config.source import import_source
 from zenweb.config.spec import PipelineSpec
 from zenweb.enums import ExecutionStatus
@@ -96,8 +97,8 @@ def _with_files_at_hand(reporter: Reporter, assignment: Assignment, folder: Path
     files = dict(assignment.files)
     for name, given in assignment.files.items():
         if given.file_name and not _is_here(given.uri):
-            uri = str(folder / name)
-            target = Path(materializers.files.address_for(uri, given.file_name))
+            uri = str(folder / str(given.id))
+            target = Path(materializers.files.address_for(uri, clean_name(given.file_name)))
             target.parent.mkdir(parents=True)
             reporter.download_file(given.id, target)
             files[name] = given.model_copy(update={"uri": uri})

@@ -15,6 +15,10 @@ MOST_BYTES = 100_000
 """Of JSON about one thing; what is larger is an output."""
 MOST_LEVELS = 20
 LONGEST_NAME = 255
+OF_UPLOADS = frozenset({"file_name", "sha256"})
+"""What the server alone says of an artifact version: it has seen the file."""
+RESERVED = OF_UPLOADS | {"storage_size", "file_count", "string_representation"}
+"""What whoever stores an artifact says of it, and limits and the cache go by."""
 Noted = dict[str, Json]
 """Values by their names, encoded."""
 
@@ -57,6 +61,14 @@ def check_metadata(noted: Mapping[str, Json]) -> None:
     if errors:
         raise ValidationFailed(errors)
     _check_size(noted)
+
+
+def check_names_about_artifact(noted: Mapping[str, Json]) -> None:
+    """Refuse to speak over what is known about an artifact. Raises ValidationFailed."""
+    taken = sorted(RESERVED & noted.keys())
+    if taken:
+        sentence = "This says what was stored and cannot be noted about an artifact: choose another name."
+        raise ValidationFailed([FieldError(f"/{name}", sentence) for name in taken])
 
 
 def joined(noted: Mapping[str, Json], more: Mapping[str, Json]) -> Noted:

@@ -1,0 +1,64 @@
+"""What a configuration comes to: resolved and checked in one way, whether a run is made of it or it is only judged."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from runs_app import statements
+from runs_app.given_files import check_files
+from runs_app.presets import use_preset
+from runs_app.run_configuration import ResolvedConfiguration, resolve
+from templates_app.models import PipelineDeployment, RunTemplateVersion
+from templates_app.permissions import check_can_run
+from zenweb.accounts.models import User
+from zenweb.exceptions import DoesNotExist, EntityExists, FieldError, ValidationFailed
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Everything that is wrong with a configuration, or what it comes to."""
+
+    errors: list[FieldError]
+    resolved: ResolvedConfiguration | None = None
+
+
+def judge(*, actor: User, version: RunTemplateVersion, configuration: Any, preset: str = "") -> Judgement:
+    """What running this would answer; nothing is made."""
+    try:
+        check_can_run(actor, version.template)
+        if not preset:
+            return Judgement([], resolve_to_run(actor, version.deployment, configuration))
+        use = use_preset(actor=actor, template=version.template, name=preset, given=configuration)
+        with use.explaining():
+            return Judgement([], resolve_to_run(actor, version.deployment, use.values))
+    except ValidationFailed as error:
+        return Judgement(error.errors)
+    except EntityExists as error:
+        return Judgement([FieldError("/run_name", str(error))])
+    except DoesNotExist as error:
+        return Judgement([FieldError("/preset", str(error))])
+
+
+def resolve_to_run(actor: User, deployment: PipelineDeployment, configuration: Any) -> ResolvedConfiguration:
+    """What would run, for somebody. Raises ValidationFailed, and EntityExists for a run name that is taken."""
+    resolved = _resolve_with_free_name(deployment, configuration)
+    check_files(actor=actor, deployment=deployment, resolved=resolved)
+    return resolved
+
+
+def _resolve_with_free_name(deployment: PipelineDeployment, configuration: Any) -> ResolvedConfiguration:
+    """Resolve; a name made from the time moves on by microseconds until it is free."""
+    now = timezone.now()
+    resolved = resolve(deployment, configuration, now)
+    while statements.is_run_name_taken(deployment.project_id, resolved.run_name):
+        now += timedelta(microseconds=1)
+        moved = resolve(deployment, configuration, now)
+        if moved.run_name == resolved.run_name:
+            raise EntityExists(
+                f"A run called {resolved.run_name!r} already exists. "
+                "Choose another run_name, or put {date} and {time} into it."
+            )
+        resolved = moved
+    return resolved
