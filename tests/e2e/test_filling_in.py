@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import Visit
 from tests.e2e.test_first_run import RUN_LIMIT
+from tests.e2e.test_nested_form import answer_with_nothing
 
 RATE = "[name='steps.trainer.parameters.learning_rate']"
 TREES = "[name='steps.trainer.parameters.n_estimators']"
@@ -29,9 +30,7 @@ def test_a_reload_keeps_what_was_typed_until_it_is_discarded(form: Page) -> None
 
 def test_a_failed_send_and_a_look_at_the_runs_lose_nothing(form: Page) -> None:
     address = form.url
-    form.route(
-        "**/templates/*/", lambda route: route.abort() if route.request.method == "POST" else route.fallback()
-    )
+    form.route("**/templates/*/", answer_with_nothing)
     form.get_by_role("button", name="Run", exact=True).click()
     form.unroute("**/templates/*/")
     form.goto(re.sub("/templates/.*", "/runs/", address))
