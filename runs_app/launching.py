@@ -24,6 +24,7 @@ from templates_app.models import Preset, RunTemplate
 from templates_app.permissions import can_edit_preset
 from templates_app.schema_forms import CHECK
 from zenweb.accounts import drafts
+from zenweb.accounts.models import User
 from zenweb.enums import TriggerChannel
 from zenweb.exceptions import ValidationFailed, ZenWebError
 
@@ -121,6 +122,14 @@ def press_button(request: HttpRequest, template: RunTemplate, form: RunForm) -> 
         return form, _run(request, template, form)
     form.look()
     return form, Done(is_look=True)
+
+
+def forms_that_made(run: PipelineRun, user: User) -> str:
+    """The submit tokens of the user's forms that started the run: their browser may forget what it kept of them."""
+    if run.template is None:
+        return ""
+    records = run.idempotency_records.filter(user=user, route=run.template.get_absolute_url())
+    return " ".join(key.rpartition(":")[0] for key in records.values_list("key", flat=True))
 
 
 def differences_to(start: Start, form: RunForm) -> list[Difference]:

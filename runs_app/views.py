@@ -27,6 +27,7 @@ from runs_app.launching import (
     KEPT,
     around_the_form,
     differences_to,
+    forms_that_made,
     is_for_the_form_alone,
     launch_form,
     launch_once,
@@ -151,6 +152,7 @@ def show_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
         "repairs": _repairs(request, run),
     }
     if not is_refinement(request):
+        context["made_by"] = forms_that_made(run, request.user)
         return render(request, "runs_app/run.html", context)
     return render(request, "runs_app/_run.html", context, status=STOP_POLLING if run.is_finished else 200)
 

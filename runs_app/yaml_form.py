@@ -21,7 +21,7 @@ from runs_app.run_configuration import validate
 from templates_app.models import RunTemplateVersion
 from templates_app.schema_forms import FileSource
 from templates_app.schema_forms.schemas import Parameter, Step, read_steps, to_pointer
-from templates_app.schema_places import secrets_in, without_secrets
+from templates_app.schema_places import holds_secret, secrets_in, without_secrets
 from zenweb.config.yaml_text import YamlDocument, YamlRefused, rewrite
 from zenweb.exceptions import FieldError
 
@@ -165,6 +165,11 @@ class YamlForm(Starting):
     def error_title(self) -> str:
         count = len(self.problems) + len(self.non_field_errors())
         return self.outdated_title or f"{count} thing{'' if count == 1 else 's'} to correct"
+
+    @property
+    def may_hold_secrets(self) -> bool:
+        """Whether somebody could write one into the text."""
+        return holds_secret([self.schema], self.schema)
 
     @property
     def steps(self) -> list[Step]:

@@ -43,7 +43,7 @@ function open(textarea) {
         "aria-labelledby": label.id,
         "aria-describedby": `${textarea.getAttribute("aria-describedby")} yaml-status`,
       }),
-      EditorView.updateListener.of((update) => update.docChanged && (textarea.value = update.state.doc.toString())),
+      EditorView.updateListener.of((update) => update.docChanged && write(update.state.doc.toString())),
       autocompletion({ override: [async (context) => complete(context, await schema)], icons: false }),
       lintGutter(),
       linter(check, { delay: CHECK_AFTER }),
@@ -56,6 +56,11 @@ function open(textarea) {
   form.querySelector("input[type=file]").addEventListener("change", take);
   document.querySelectorAll("#error-summary [data-line]").forEach((link) => link.addEventListener("click", show));
   recheck();
+
+  function write(text) {
+    textarea.value = text;
+    textarea.dispatchEvent(new Event("input", { bubbles: true }));
+  }
 
   function recheck() {
     forceLinting(view);

@@ -1,7 +1,6 @@
-// A half-filled form survives a reload: what was typed stays in this tab until the form has been sent.
-// Never secrets and files; nothing leaves the browser.
+// A half-filled form survives a reload: what was typed stays in this tab until a run was started from it.
+// Never secrets and files; nothing leaves the browser but to the server that made the form.
 const PREFIX = "zenweb:form:";
-const SENT = "zenweb:sent";
 const MOST = 200_000; // characters of one form
 
 const store = (() => {
@@ -14,35 +13,24 @@ const store = (() => {
 
 const keyOf = (form) => PREFIX + form.dataset.keep + window.location.search;
 const isBelow = (name, outer) => name === outer || name.startsWith(`${outer}.`) || name.startsWith(`${outer}~`);
+const textOf = (form) => form.querySelector("textarea[name=yaml]");
 
-function inputsOf(form) {
+/** Which entries of the form are kept: the text of the YAML view, else the values, with the rows and kinds they are in. */
+function keeps(form) {
+  if (textOf(form)) return (name) => name === "yaml";
   const secret = (form.dataset.keepNot || "").split(" ").filter(Boolean);
-  return [...form.elements].filter(
-    (input) =>
-      input.name?.startsWith("steps.") &&
-      !["hidden", "password", "file", "submit", "button"].includes(input.type) &&
-      !secret.some((outer) => isBelow(input.name, outer)),
-  );
+  const never = [...form.elements].filter((input) => ["password", "file"].includes(input.type)).map((input) => input.name);
+  return (name) =>
+    name.startsWith("steps.") && !never.includes(name) && !secret.some((outer) => isBelow(name, outer));
 }
 
-const isChoice = (input) => input.type === "checkbox" || input.type === "radio";
-
-function valueOf(input) {
-  if (isChoice(input)) return input.checked;
-  return input.multiple ? [...input.selectedOptions].map((option) => option.value) : input.value;
-}
-
-// Inputs that share a name (radios, rows) are told apart by their place among each other.
-function named(form) {
-  const counts = {};
-  return inputsOf(form).map((input) => {
-    const place = (counts[input.name] = (counts[input.name] ?? -1) + 1);
-    return [`${input.name}#${place}`, input];
-  });
+function entriesOf(form) {
+  const isKept = keeps(form);
+  return [...new FormData(form)].filter(([name]) => isKept(name));
 }
 
 function save(form) {
-  const text = JSON.stringify(Object.fromEntries(named(form).map(([name, input]) => [name, valueOf(input)])));
+  const text = JSON.stringify({ token: form.elements.submit_token.value, entries: entriesOf(form) });
   try {
     if (text.length <= MOST) store.setItem(keyOf(form), text);
   } catch {
@@ -50,48 +38,58 @@ function save(form) {
   }
 }
 
-function put(input, value) {
-  if (isChoice(input)) input.checked = value === true;
-  else if (input.multiple) for (const option of input.options) option.selected = [].concat(value).includes(option.value);
-  else input.value = value;
-  input.dispatchEvent(new Event("input", { bubbles: true }));
-  input.dispatchEvent(new Event("change", { bubbles: true }));
+function read(key) {
+  try {
+    return JSON.parse(store.getItem(key));
+  } catch {
+    return null;
+  }
 }
 
-function restore(form) {
-  const text = store.getItem(keyOf(form));
-  // What the server answers to a form that was sent is newer.
-  if (!text || "isSent" in form.dataset) return;
-  const kept = JSON.parse(text);
-  const changed = named(form).filter(
-    ([name, input]) => name in kept && JSON.stringify(valueOf(input)) !== JSON.stringify(kept[name]),
-  );
-  changed.forEach(([name, input]) => put(input, kept[name]));
-  if (changed.length) document.getElementById("kept-notice")?.removeAttribute("hidden");
+/** Put what was kept into what the form would send. */
+function replace(form, data, entries) {
+  const isKept = keeps(form);
+  [...data.keys()].filter(isKept).forEach((name) => data.delete(name));
+  entries.forEach(([name, value]) => data.append(name, value));
 }
 
-function watch(form) {
-  restore(form);
-  form.addEventListener("input", () => save(form));
-  form.addEventListener("change", () => save(form));
-  form.addEventListener("submit", () => store.setItem(SENT, PREFIX + form.dataset.keep));
+/** Whether the form says what was kept, or never differed; false: it is poorer, and may not take its place. */
+async function restore(form, fill) {
+  const entries = read(keyOf(form))?.entries;
+  if (!entries || JSON.stringify(entries) === JSON.stringify(entriesOf(form))) return true;
+  const text = textOf(form);
+  if (text) text.value = entries[0]?.[1] ?? "";
+  // Rows and kinds that are not in the page have no inputs: the server makes them.
+  else if (!(await fill(form, (data) => replace(form, data, entries)))) return false;
+  document.getElementById("kept-notice")?.removeAttribute("hidden");
+  form.dispatchEvent(new Event("input", { bubbles: true }));
+  return true;
+}
+
+async function watch(form, fill) {
   document.getElementById("kept-discard")?.addEventListener("click", () => {
     store.removeItem(keyOf(form));
-    window.location.reload();
+    window.location.replace(window.location.pathname + window.location.search);
   });
+  // What the server answers to a form that was sent is newer; what was typed since is newer still.
+  const how = performance.getEntriesByType("navigation")[0]?.type;
+  if ("isSent" in form.dataset && how !== "reload") {
+    if (how === "navigate") save(form);
+  } else if (!(await restore(form, fill))) return;
+  ["input", "change", "submit"].forEach((event) => form.addEventListener(event, () => save(form)));
 }
 
-// A form that led to a run, or to a preset, has done its work; one that was refused or waits for its author has not.
-function forgetWhatWasSent() {
-  const sent = store.getItem(SENT);
-  store.removeItem(SENT);
-  const isDone = window.location.pathname.startsWith("/runs/") || document.querySelector("form[data-keep]:not([data-is-sent])");
-  if (!sent || !isDone) return;
-  Object.keys(store).filter((key) => key.startsWith(sent)).forEach((key) => store.removeItem(key));
+// A form that led to a run has done its work. The run's page names it: one that was refused, or waits for its author, has not.
+function forgetWhatHasRun() {
+  const made = document.querySelector("[data-made-by]")?.dataset.madeBy.split(" ") ?? [];
+  Object.keys(store)
+    .filter((key) => key.startsWith(PREFIX) && made.includes(read(key)?.token))
+    .forEach((key) => store.removeItem(key));
 }
 
-document.addEventListener("DOMContentLoaded", () => {
+/** `fill`: asks the server for the form with other values, and whether that came. */
+export function keepForms(fill) {
   if (!store) return;
-  forgetWhatWasSent();
-  document.querySelectorAll("form[data-keep]").forEach(watch);
-});
+  forgetWhatHasRun();
+  document.querySelectorAll("form[data-keep]").forEach((form) => watch(form, fill));
+}

@@ -2,7 +2,7 @@
 import { Idiomorph } from "idiomorph";
 import htmx from "htmx.org";
 import "./copy.js";
-import "./keep.js";
+import { keepForms } from "./keep.js";
 
 // hx-swap="morph": change only what changed. Steps open while they run, and stay open where they failed;
 // what a person has opened, closed or scrolled stays as they left it.
@@ -94,17 +94,23 @@ document.addEventListener("change", (event) => {
 });
 
 async function refresh(form, action, anchor) {
-  form.setAttribute("aria-busy", "true");
-  const values = await ask(form, action);
-  form.removeAttribute("aria-busy");
-  if (!values) return;
-  keepWhatWasTyped(document.getElementById("form-values"), values);
+  if (!(await remake(form, action))) return;
   (anchor && document.getElementById(anchor.slice(1)))?.focus({ preventScroll: true });
 }
 
+/** Whether the form is now as the server sees it. */
+async function remake(form, action, change) {
+  form.setAttribute("aria-busy", "true");
+  const values = await ask(form, action, change);
+  form.removeAttribute("aria-busy");
+  if (values) keepWhatWasTyped(document.getElementById("form-values"), values);
+  return Boolean(values);
+}
+
 /** The values of the form as the server sees them now; nothing when it does not answer. */
-async function ask(form, [name, value]) {
+async function ask(form, [name, value], change = () => {}) {
   const data = new FormData(form);
+  change(data);
   data.set(name, value);
   // Files are sent with the run; only one that fills rows is wanted now.
   form.querySelectorAll(`input[type=file]:not(${refreshes})`).forEach((input) => data.delete(input.name));
@@ -197,3 +203,6 @@ const newToken = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), (p
 
 // After a refused form, start where the trouble is told.
 document.addEventListener("DOMContentLoaded", () => document.getElementById("error-summary")?.focus());
+
+// At once, and not when the document is ready: the editor opens with the text that stands there by then.
+keepForms((form, change) => remake(form, ["do", "show"], change));

@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import Visit
 from tests.e2e.test_first_run import RUN_LIMIT
+from tests.e2e.test_nested_form import answer_with_nothing
 
 RATE = "[name='steps.trainer.parameters.learning_rate']"
 TREES = "[name='steps.trainer.parameters.n_estimators']"
@@ -25,6 +26,36 @@ def test_a_reload_keeps_what_was_typed_until_it_is_discarded(form: Page) -> None
     form.get_by_role("button", name="Discard it").click()
     expect(form.locator("#kept-notice")).to_be_hidden()
     expect(form.locator(RATE)).to_have_value("0.1")
+
+
+def test_a_failed_send_and_a_look_at_the_runs_lose_nothing(form: Page) -> None:
+    address = form.url
+    form.route("**/templates/*/", answer_with_nothing)
+    form.get_by_role("button", name="Run", exact=True).click()
+    form.unroute("**/templates/*/")
+    form.goto(re.sub("/templates/.*", "/runs/", address))
+    form.goto(address)
+    expect(form.locator(RATE)).to_have_value("0.25")
+
+
+def test_what_a_refused_form_was_corrected_to_survives_a_reload(form: Page) -> None:
+    form.locator(RATE).fill("5")
+    form.get_by_role("button", name="Run", exact=True).click()
+    expect(form.get_by_role("alert")).to_be_visible()
+    form.locator(RATE).fill("0.5")
+    form.reload()
+    expect(form.locator(RATE)).to_have_value("0.5")
+
+
+def test_a_reload_keeps_the_text_of_the_editor(form: Page) -> None:
+    form.goto(f"{form.url}?view=yaml")
+    form.get_by_role("textbox", name="Run configuration").click()
+    form.keyboard.press("Control+End")
+    form.keyboard.type("tags: [mine]")
+    form.reload()
+    expect(form.locator(".cm-content")).to_contain_text("tags: [mine]")
+    assert form.locator("#id_yaml").input_value().endswith("tags: [mine]")
+    expect(form.locator("#kept-notice")).to_be_visible()
 
 
 def test_a_session_that_ended_costs_a_password_and_nothing_else(form: Page, visit: Visit) -> None:

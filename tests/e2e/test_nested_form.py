@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.e2e.conftest import Site, Visit, sign_in
 from tests.e2e.test_first_run import wait_for_end
@@ -98,6 +98,43 @@ def test_rows_and_kinds_are_filled_in_and_run(visit: Visit, template: str) -> No
     wait_for_end(page)
     expected = "select 1 [32, 8] {'low': 0.5} ['auc', 'f1'] 1:30:00"
     expect(page.locator("main")).to_contain_text(expected)
+
+
+def test_rows_and_kinds_survive_a_reload_and_are_not_forgotten_while_the_server_is_away(
+    visit: Visit, template: str
+) -> None:
+    page = visit.page
+    page.reload()
+    open_form(page, template)
+    page.get_by_label("Source: kind").select_option("Query")
+    page.get_by_label("Text").fill("select 4")
+    page.get_by_role("button", name="Add layer").click()
+    expect(page.get_by_label("Units")).to_have_count(2)
+    page.get_by_label("Units").last.fill("64")
+    page.get_by_label("f1").uncheck()
+
+    page.route("**/templates/*/", answer_with_nothing)
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-offline", "")
+    page.get_by_label("Limit").fill("5 min")
+    page.unroute("**/templates/*/")
+
+    page.reload()
+    expect(page.get_by_label("Text")).to_have_value("select 4")
+    expect(page.get_by_label("Units")).to_have_count(2)
+    expect(page.get_by_label("Units").last).to_have_value("64")
+    expect(page.get_by_label("f1")).not_to_be_checked()
+    expect(page.locator("#kept-notice")).to_be_visible()
+    page.get_by_role("button", name="Discard it").click()
+    expect(page.get_by_label("Units")).to_have_count(1)
+
+
+def answer_with_nothing(route: Route) -> None:
+    """To what the page's script asks; pages themselves still come."""
+    if route.request.method == "POST":
+        route.fulfill(status=200, body="")
+    else:
+        route.fallback()
 
 
 def test_the_same_without_scripts(browser: Browser, site: Site, template: str) -> None:

@@ -16,6 +16,7 @@ def open_editor(page: Page) -> None:
 
 
 def type_at_the_end(page: Page, text: str) -> None:
+    expect(page.locator(".cm-editor")).to_be_visible()  # before it opens, the box of that name is another one
     page.get_by_role("textbox", name="Run configuration").click()
     page.keyboard.press("Control+End")
     page.keyboard.type(text)

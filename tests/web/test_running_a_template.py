@@ -142,6 +142,18 @@ def test_a_template_that_does_not_exist_is_not_found(pages: Client) -> None:
     )
 
 
+def test_the_page_of_a_run_names_the_form_that_made_it_to_who_sent_it(
+    pages: Client, client: Client, template: RunTemplate, alice: User
+) -> None:
+    """What a browser keeps of a form may go then, and not because some run was looked at."""
+    made = send(pages, template, {RATE: "0.5", MODEL: "rf", "submit_token": "of-this-form"}).url
+    other = send(pages, template, {RATE: "0.6", MODEL: "rf", "submit_token": "of-another"}).url
+    assert 'data-made-by="of-this-form"' in pages.get(made).text
+    assert "of-this-form" not in pages.get(other).text
+    client.force_login(alice)
+    assert "of-this-form" not in client.get(made).text
+
+
 @pytest.mark.parametrize("verb", ["check", "show"])
 def test_a_check_while_one_types_answers_the_form_alone(
     pages: Client, template: RunTemplate, bob: User, verb: str, django_assert_num_queries: Any

@@ -105,6 +105,24 @@ def test_everything_is_shown_when_asked_and_hidden_again(pages: Client, template
     assert text_of(send_yaml(pages, template, text, everything="1", switch="changes")) == mine
 
 
+def test_a_browser_keeps_the_text_where_no_secret_can_be_in_it(pages: Client, template: RunTemplate) -> None:
+    assert 'yaml"' in re.findall(r'data-keep="[^"]*"', yaml_page(pages, template))[0]
+    describe(template.deployment, {})
+    assert "data-keep" not in yaml_page(pages, template)
+    assert "data-keep-not" in pages.get(template.get_absolute_url()).text
+
+
+def test_what_is_turned_to_is_newer_than_what_the_browser_kept(pages: Client, template: RunTemplate) -> None:
+    assert "data-is-sent" not in yaml_page(pages, template)
+    assert "data-is-sent" in send_form(pages, template, {RATE: "0.5", "switch": "yaml"}).text
+    assert "data-is-sent" in send_yaml(pages, template, WHOLE, switch="form").text
+
+
+def yaml_page(pages: Client, template: RunTemplate) -> str:
+    text: str = pages.get(template.get_absolute_url(), {"view": "yaml"}).text
+    return text
+
+
 def test_only_the_editors_page_lets_its_script_write_styles(pages: Client, template: RunTemplate) -> None:
     page = pages.get(template.get_absolute_url(), {"view": "yaml"})
     nonce = re.search(r'editor[^"]*\.js" nonce="([^"]+)"', page.text)
