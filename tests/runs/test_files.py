@@ -357,6 +357,68 @@ def test_what_cannot_be_given_is_refused_at_its_place(
     }
 
 
+OTHER = "#/properties/steps/properties/read/properties/parameters/properties"
+
+
+def asking_for(template: RunTemplate, make: Callable[[Any], Any]) -> None:
+    """Let the schema of `document` be made from what it was."""
+    deployment = template.deployment
+    step = deployment.config_schema["properties"]["steps"]["properties"]["read"]
+    parameters = step["properties"]["parameters"]["properties"]
+    parameters["document"] = make(parameters["document"])
+    deployment.save()
+
+
+@pytest.mark.parametrize(
+    ("make", "place"),
+    [
+        (lambda file: {"type": "object", "patternProperties": {"^f": file}}, ["f1"]),
+        (lambda file: {"if": {"type": "string"}, "else": file}, []),
+        (lambda file: {"dependentSchemas": {"a": {"properties": {"f": file}}}}, ["f"]),
+        (lambda file: {"type": "array", "prefixItems": [{"type": "object"}, file]}, [1]),
+        (lambda file: {"$ref": f"{OTHER}/sheets/items"}, []),
+        (lambda file: {"$ref": f"{OTHER}/table/anyOf/0"}, []),
+    ],
+    ids=["pattern", "else", "dependent", "tuple", "referred to", "referred to in a list"],
+)
+def test_a_reference_is_checked_wherever_a_schema_asks_for_a_file(
+    template: RunTemplate,
+    store: Store,
+    alice: User,
+    make: Callable[[Any], Any],
+    place: list[str | int],
+) -> None:
+    asking_for(template, make)
+
+    def value(reference: Any) -> Any:
+        if place == [1]:
+            return [{}, reference]
+        return {"a": 1, place[0]: reference} if place else reference
+
+    told = refusals(template, alice, document=value(ref(uuid.uuid4())))
+    assert list(told) == ["".join(f"/{part}" for part in ["document", *place])]
+    assert "There is no artifact version" in told.popitem()[1]
+    launch(template, alice, given(document=value(ref(store("a.csv")))))
+
+
+def test_a_reference_where_no_file_is_asked_for_is_refused(
+    template: RunTemplate, store: Store, alice: User
+) -> None:
+    asking_for(template, lambda file: {"type": "array", "prefixItems": [file], "items": {"type": "object"}})
+    fits = ref(store("a.csv"))
+    told = refusals(template, alice, document=[fits, {"x": fits}, fits])
+    sentence = "No file is asked for here, so no artifact version can be given."
+    assert told == {"/document/1/x": sentence, "/document/2": sentence}
+
+
+def test_a_step_gets_nothing_that_its_runs_owner_may_not_see(
+    template: RunTemplate, store: Store, alice: User
+) -> None:
+    launch(template, alice, given(document=ref(store("a.csv"))))
+    User.objects.update(is_active=False)
+    assert recording_assignment().files == {}
+
+
 def test_a_file_that_cannot_be_given_is_not_called_valid(
     rest: Client, template: RunTemplate, store: Store
 ) -> None:
