@@ -224,6 +224,30 @@ def test_a_forms_file_that_is_too_large_is_not_kept(
     assert not ArtifactVersion.objects.exists()
 
 
+def test_a_whole_form_is_bounded_before_it_is_read(
+    client: Client, rest: Client, template: RunTemplate, alice: User, settings: Any
+) -> None:
+    settings.UPLOAD_REQUEST_LIMIT, settings.FILE_UPLOAD_MAX_MEMORY_SIZE = 3000, 0
+    client.force_login(alice)
+    for sent, address in ((client, template.get_absolute_url()), (rest, "/api/v1/uploads")):
+        answer = sent.post(address, {f"file{number}": io.BytesIO(b"x" * 800) for number in range(4)})
+        assert (answer.status_code, "larger than 3 kB with its files" in answer.text) == (413, True)
+    assert client.post(template.get_absolute_url(), form_with(b"x" * 800)).status_code == 302
+
+
+def test_no_file_is_taken_from_a_stranger_but_what_was_typed_is(
+    client: Client, template: RunTemplate, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.FILE_UPLOAD_MAX_MEMORY_SIZE = 0
+    taken: list[bytes] = []
+    monkeypatch.setattr(
+        BoundedTemporaryUpload, "receive_data_chunk", lambda self, raw, start: taken.append(raw)
+    )
+    typed = {"steps.read.parameters.document.~text": "here.csv", "document": "kept"}
+    sent = client.post(template.get_absolute_url(), form_with(**typed))
+    assert (sent.wsgi_request.FILES, sent.wsgi_request.POST["document"], taken) == ({}, "kept", [])
+
+
 def test_of_a_forms_large_file_no_more_than_the_limit_is_written(settings: Any) -> None:
     settings.UPLOAD_LIMIT = 100
     handler = BoundedTemporaryUpload()
