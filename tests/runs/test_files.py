@@ -284,6 +284,14 @@ def test_versions_are_found_by_a_part_of_their_name_and_what_they_suit(rest: Cli
     assert rest.get("/api/v1/artifact_versions?suits=soup").status_code == 422
 
 
+def test_more_types_than_a_database_looks_for_are_refused(rest: Client, store: Store) -> None:
+    orders = store("orders.csv")
+    ask = lambda types: rest.get(f"/api/v1/artifact_versions?suits=path&types={','.join(types)}")  # noqa: E731
+    assert [found["id"] for found in ask([".csv"] * 100).json()["items"]] == [str(orders.pk)]
+    refused = ask([".csv"] * 1500)
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/types")
+
+
 def test_a_form_is_offered_the_newest_that_fit(store: Store, alice: User, settings: Any) -> None:
     small, large = store("b.csv", b"1"), store("a.csv", b"123456")
     store("c.txt")
