@@ -212,6 +212,20 @@ def test_a_body_shorter_than_announced_is_refused(alices_key: str, stacks: dict[
     assert not ArtifactVersion.objects.exists()
 
 
+@pytest.mark.parametrize("kind", ["text/csv", "multipart/form-data; boundary=x"])
+def test_a_body_that_comes_in_chunks_is_told_what_it_lacks(
+    alices_key: str, stacks: dict[str, Stack], kind: str
+) -> None:
+    headers = {"Authorization": f"Bearer {alices_key}", "Transfer-Encoding": "chunked"}
+    sent = RequestFactory(headers=headers).post("/api/v1/uploads?name=a.csv", b"123", content_type=kind)
+    environ = {name: value for name, value in sent.environ.items() if name != "CONTENT_LENGTH"}
+    answered = []
+    with keeping_the_connection():
+        body = application(environ, lambda status, headers: answered.append(status))
+    assert (answered, "Content-Length" in b"".join(body).decode()) == (["411 Length Required"], True)
+    assert not ArtifactVersion.objects.exists()
+
+
 def test_a_forms_file_that_is_too_large_is_not_kept(
     rest: Client, stacks: dict[str, Stack], alice: User, settings: Any
 ) -> None:
