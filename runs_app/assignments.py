@@ -25,7 +25,7 @@ def assignment_for(attempt: StepAttempt) -> Assignment:
         inputs=_inputs(run, spec.inputs),
         outputs=spec.outputs,
         artifact_uri=attempt.artifact_uri,
-        files=given_files(step.parameters),
+        files=given_files(run, step.parameters),
         settings=step.settings,
         is_last=not may_retry(step),
     )

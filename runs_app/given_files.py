@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from runs_app.found_files import Rules, misfit
-from runs_app.models import ArtifactVersion
+from runs_app.models import ArtifactVersion, PipelineRun
 from runs_app.plans import plan_of
 from runs_app.run_configuration import ResolvedConfiguration
 from templates_app.models import PipelineDeployment
+from templates_app.schema_places import schemas_at, schemas_below
 from templates_app.schema_validation import pointer_to
 from zenweb.accounts.models import User
 from zenweb.config.file_references import FileReference, clean_name, reference_in, references_in, suffix_of
@@ -30,11 +31,8 @@ def check_files(*, actor: User, deployment: PipelineDeployment, resolved: Resolv
     if not given:
         return
     schema = plan_of(deployment.pk).config_schema
-    sections = schema["properties"]["steps"]["properties"]
     places = [
-        place
-        for path, value in given
-        for place in _Places(schema).of(value, _parameter_schema(sections[path[1]], path[3]), path)
+        place for path, value in given for place in _places(schema, value, schemas_at(schema, path), path)
     ]
     ids = {place.reference.artifact_version for place in places}
     versions = {
@@ -45,11 +43,12 @@ def check_files(*, actor: User, deployment: PipelineDeployment, resolved: Resolv
         raise ValidationFailed(errors)
 
 
-def given_files(parameters: Json) -> dict[str, GivenFile]:
-    """What the references among a step's parameters lead to, for the process that runs it."""
+def given_files(run: PipelineRun, parameters: Json) -> dict[str, GivenFile]:
+    """What the references among a step's parameters lead to, for the process that runs it: what its owner may see."""
     ids = {reference.artifact_version for reference in references_in(parameters)}
-    if not ids:
+    if not ids or run.user is None:
         return {}
+    versions = ArtifactVersion.objects.visible_to(run.user).filter(pk__in=ids).select_related("artifact")
     return {
         str(version.pk): GivenFile(
             id=version.pk,
@@ -61,7 +60,7 @@ def given_files(parameters: Json) -> dict[str, GivenFile]:
             type=version.type,
             file_name=clean_name(str(name)) if (name := version.metadata.get("file_name")) else "",
         )
-        for version in ArtifactVersion.objects.filter(pk__in=ids).select_related("artifact")
+        for version in versions
     }
 
 
@@ -94,77 +93,49 @@ def replaced(value: Json, found: Mapping[str, Any]) -> Any:
 
 @dataclass(frozen=True)
 class Place:
-    """A reference in a configuration, and the rules of where it stands; several where a type is a choice."""
+    """A reference in a configuration, and the rules for files of where it stands; several where a type is a choice."""
 
     path: tuple[str | int, ...]
     reference: FileReference
-    rules: Rules
+    rules: list[Rules]
 
 
-class _Places:
-    """Walks through a value along its schema. Each part of the schema is looked at once per value, be it circular."""
-
-    def __init__(self, root: dict[str, Any]) -> None:
-        self._root = root
-        self._seen: set[tuple[int, tuple[str | int, ...]]] = set()
-
-    def of(self, value: Json, schema: Json, path: tuple[str | int, ...]) -> Iterator[Place]:
-        if not isinstance(schema, dict) or (id(schema), path) in self._seen:
-            return
-        self._seen.add((id(schema), path))
-        if FILE_RULES in schema and (reference := reference_in(value)) is not None:
-            yield Place(path, reference, schema[FILE_RULES])
-            return
-        for branch in self._branches(schema):
-            yield from self.of(value, branch, path)
-        for name, member, part in _members(value, schema):
-            yield from self.of(member, part, (*path, name))
-
-    def _branches(self, schema: dict[str, Any]) -> Iterator[Json]:
-        if isinstance(reference := schema.get("$ref"), str) and reference.startswith("#/$defs/"):
-            name = reference.removeprefix("#/$defs/").replace("~1", "/").replace("~0", "~")
-            yield self._root.get("$defs", {}).get(name)
-        for union in ("anyOf", "oneOf", "allOf"):
-            yield from schema.get(union) or ()
-
-
-def _members(value: Json, schema: dict[str, Any]) -> Iterator[tuple[str | int, Json, Json]]:
-    if isinstance(value, dict):
-        known, others = schema.get("properties", {}), schema.get("additionalProperties")
-        yield from ((name, member, known.get(name, others)) for name, member in value.items())
-    elif isinstance(value, list):
-        first = schema.get("prefixItems", [])
-        for index, member in enumerate(value):
-            yield index, member, first[index] if index < len(first) else schema.get("items")
-
-
-def _parameter_schema(section: dict[str, Any], name: str) -> Json:
-    return section["properties"]["parameters"].get("properties", {}).get(name)
+def _places(
+    root: dict[str, Any], value: Json, here: Sequence[dict[str, Any]], path: tuple[str | int, ...]
+) -> Iterator[Place]:
+    """The references in a value to which these schemas apply."""
+    if (reference := reference_in(value)) is not None:
+        yield Place(path, reference, [schema[FILE_RULES] for schema in here if FILE_RULES in schema])
+        return
+    for name, member in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(member, dict | list):
+            yield from _places(root, member, schemas_below(root, here, name), (*path, name))
 
 
 def _errors(
     places: Sequence[Place], versions: Mapping[str, ArtifactVersion], *, is_remote: bool
 ) -> Iterator[FieldError]:
-    by_path: dict[tuple[str | int, ...], list[Place]] = {}
     for place in places:
-        by_path.setdefault(place.path, []).append(place)
-    for path, there in by_path.items():
-        version = versions.get(there[0].reference.artifact_version)
-        if version is None:
-            sentence = (
-                f"There is no artifact version {there[0].reference.artifact_version}: "
-                "upload the file again, or choose another."
-            )
-            yield FieldError(pointer_to(path), sentence)
-            continue
-        misfits = [misfit(version, place.rules) for place in there]
-        if all(misfits):
-            yield FieldError(pointer_to(path), misfits[0])
-        elif is_remote and _is_with_its_caller(version):
-            sentence = (
-                "This is kept where its run was executed, and no worker finds it there: upload it as a file."
-            )
-            yield FieldError(pointer_to(path), sentence)
+        version = versions.get(place.reference.artifact_version)
+        if sentence := _misfit(place, version, is_remote=is_remote):
+            yield FieldError(pointer_to(place.path), sentence)
+
+
+def _misfit(place: Place, version: ArtifactVersion | None, *, is_remote: bool) -> str:
+    """Why what a reference leads to cannot be given there; empty if it can."""
+    if not place.rules:
+        return "No file is asked for here, so no artifact version can be given."
+    if version is None:
+        return (
+            f"There is no artifact version {place.reference.artifact_version}: "
+            "upload the file again, or choose another."
+        )
+    misfits = [misfit(version, rules) for rules in place.rules]
+    if all(misfits):
+        return misfits[0]
+    if is_remote and _is_with_its_caller(version):
+        return "This is kept where its run was executed, and no worker finds it there: upload it as a file."
+    return ""
 
 
 def _is_with_its_caller(version: ArtifactVersion) -> bool:

@@ -1,7 +1,8 @@
 """What a schema says about the places in a value: what may stand there, and which of them hold secrets."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import unquote
 
 Json = Any
 Schema = dict[str, Any]
@@ -38,7 +39,26 @@ def schemas_at(root: Schema, path: Sequence[str], start: Schema | None = None) -
     """
     here = _expanded([root if start is None else start], root)
     for part in path:
-        here = _expanded([child for schema in here for child in _children(schema, part)], root)
+        here = schemas_below(root, here, part)
+    return here
+
+
+def schemas_below(root: Schema, here: Sequence[Schema], part: str | int) -> list[Schema]:
+    """Every schema that may apply to a member of an object, by its name, or of a list, by its index.
+
+    An index that is a text, as in a path, may be either.
+    """
+    return _expanded([child for schema in here for child in _children(schema, part)], root)
+
+
+def referred(reference: Any, root: Mapping[str, Any]) -> Any:
+    """What a reference within this document points at. One that leaves the document is not followed."""
+    if not isinstance(reference, str) or not reference.startswith("#"):
+        return None
+    here: Any = root
+    for part in reference.removeprefix("#").split("/")[1:]:
+        name = unquote(part).replace("~1", "/").replace("~0", "~")
+        here = _entry(here, name) if isinstance(here, list) else _dict(here).get(name)
     return here
 
 
@@ -110,7 +130,7 @@ def _replace(
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     replaced = {}
     for key, member in pairs:
-        below = _expanded([child for schema in here for child in _children(schema, str(key))], root)
+        below = schemas_below(root, here, str(key))
         replaced[key] = _replace(below, root, member, (*path, str(key)), replace)
     if isinstance(value, dict):
         return {key: member for key, member in replaced.items() if member is not DROP}
@@ -128,15 +148,19 @@ def _expanded(schemas: Sequence[Any], root: Schema) -> list[Schema]:
             continue
         seen.add(id(schema))
         found.append(schema)
-        waiting.append(_referred(schema.get("$ref"), root))
+        waiting.append(referred(schema.get("$ref"), root))
         waiting += [part for keyword in COMBINING for part in _list(schema.get(keyword))]
         waiting += [schema.get(keyword) for keyword in CONDITIONAL]
         waiting += _dict(schema.get("dependentSchemas")).values()
     return found
 
 
-def _children(schema: Schema, part: str) -> Iterator[Any]:
+def _children(schema: Schema, part: str | int) -> Iterator[Any]:
     """What may apply to one member of an object or one entry of a list."""
+    if isinstance(part, int):
+        first = _list(schema.get("prefixItems"))
+        yield first[part] if part < len(first) else schema.get("items")
+        return
     properties = _dict(schema.get("properties"))
     if part in properties:
         yield properties[part]
@@ -156,14 +180,8 @@ def _all_children(schema: Schema) -> Iterator[Any]:
     yield from _list(schema.get("prefixItems"))
 
 
-def _referred(reference: Any, root: Schema) -> Any:
-    """What a reference within this document points at. One that leaves the document is not followed."""
-    if not isinstance(reference, str) or not reference.startswith("#"):
-        return None
-    here: Any = root
-    for part in reference.removeprefix("#").split("/")[1:]:
-        here = _dict(here).get(part.replace("~1", "/").replace("~0", "~"))
-    return here
+def _entry(values: list[Any], index: str) -> Any:
+    return next((value for number, value in enumerate(values) if str(number) == index), None)
 
 
 def _dict(value: Any) -> dict[str, Any]:

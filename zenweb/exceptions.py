@@ -49,6 +49,13 @@ class BodyTooLarge(ZenWebError):
     wire_class = "ValueError"
 
 
+class LengthRequired(ZenWebError):
+    """The body has to say beforehand how long it is."""
+
+    http_status = 411
+    wire_class = "ValueError"
+
+
 class CredentialsNotValid(ZenWebError):
     """Nobody, or nobody known, is asking."""
 

@@ -238,7 +238,10 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = env_int("ZENWEB_BODY_LIMIT", 10 * 1024 * 1024)
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
 # Of a file that is given to a run. A form's file waits in a temporary file, and no more of it than this.
 UPLOAD_LIMIT = env_int("ZENWEB_UPLOAD_LIMIT", 200 * 1000**2)
+# Of a whole form: two files that are as large as they may be, beside what is typed.
+UPLOAD_REQUEST_LIMIT = 2 * UPLOAD_LIMIT + DATA_UPLOAD_MAX_MEMORY_SIZE
 FILE_UPLOAD_HANDLERS = [
+    "zenweb.api.uploads.UploadGate",
     "django.core.files.uploadhandler.MemoryFileUploadHandler",
     "zenweb.api.uploads.BoundedTemporaryUpload",
 ]

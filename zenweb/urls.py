@@ -7,6 +7,7 @@ from django.urls import include, path
 from zenweb.accounts.views import SignIn
 from zenweb.api.health import health, ready
 
+handler400 = "zenweb.api.errors.answer_bad_request"
 handler500 = "zenweb.api.errors.answer_unexpected"
 urlpatterns = [
     path("api/v1/", include("zenweb.api_urls")),

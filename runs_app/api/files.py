@@ -20,7 +20,7 @@ from zenweb.accounts.services import find_project
 from zenweb.api.listing import find
 from zenweb.api.uploads import StreamParser, pieces_of
 from zenweb.config.file_references import parse_size
-from zenweb.exceptions import FieldError, ValidationFailed
+from zenweb.exceptions import FieldError, LengthRequired, ValidationFailed
 
 
 class UploadList(APIView):
@@ -61,6 +61,10 @@ class SentFile:
 
 
 def sent_file(request: Request) -> SentFile:
+    if request.headers.get("Transfer-Encoding") and not request.META.get("CONTENT_LENGTH"):
+        raise LengthRequired(
+            "Send the file with a Content-Length, not in chunks, as `curl --data-binary @orders.csv` does."
+        )
     if (request.content_type or "").startswith("multipart/form-data"):
         file = request.FILES.get("file")
         if file is None:

@@ -63,6 +63,7 @@ from zenweb.execution.metadata import check_metadata
 from zenweb.execution.protocol import StepException, StoredArtifact
 from zenweb.prepared import Given, Prepared
 
+MOST_TYPES = 100
 CHANNELS = {"sdk": TriggerChannel.SDK, "cli": TriggerChannel.CLI}
 
 RUNS = Listing(
@@ -328,7 +329,7 @@ class ArtifactVersionList(APIView):
         versions, query = in_project(visible_artifact_versions(request), request), request.query_params
         versions = versions.search(query.get("search", ""))
         if kind := query.get("suits"):
-            versions = versions.suiting(known_kind(kind)).of_types(query.get("types", "").split(","))
+            versions = versions.suiting(known_kind(kind)).of_types(few_types(query.get("types", "")))
         return ARTIFACT_VERSIONS.answer(versions, query)
 
 
@@ -433,6 +434,14 @@ def known_kind(kind: str) -> str:
     if kind not in BESIDE_FILES:
         raise ValidationFailed([FieldError("/suits", f"suits is one of {', '.join(BESIDE_FILES)}.")])
     return kind
+
+
+def few_types(text: str) -> list[str]:
+    """Ends of names, as many as a database looks for at once."""
+    types = text.split(",")
+    if len(types) > MOST_TYPES:
+        raise ValidationFailed([FieldError("/types", f"Name {MOST_TYPES} types at most, such as .csv,.txt.")])
+    return types
 
 
 def find_run(request: Request, name_or_id: str) -> PipelineRun:

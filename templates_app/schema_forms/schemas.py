@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, TypeAlias
 
+from templates_app.schema_places import referred
+
 Json: TypeAlias = Any
 """A value that came from JSON: dict, list, str, int, float, bool or None."""
 
@@ -290,7 +292,7 @@ def _follow_references(raw: Json, root: Mapping[str, Json], seen: set[str] | Non
     while True:
         if isinstance(reference := keywords.pop("$ref", None), str) and reference not in seen:
             seen.add(reference)
-            keywords = {**_look_up(reference, root), **keywords}
+            keywords = {**_object(referred(reference, root)), **keywords}
         elif _joins_descriptions(keywords.get("allOf")):
             own = {key: value for key, value in keywords.items() if key != "allOf"}
             parts = [_follow_references(part, root, seen) for part in keywords["allOf"]]
@@ -321,16 +323,6 @@ def _joined(parts: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
         joined |= {"properties": properties} if properties else {}
         joined |= {"required": required} if required else {}
     return joined
-
-
-def _look_up(reference: str, root: Mapping[str, Json]) -> Mapping[str, Json]:
-    """What a reference within this document points at. One that leaves the document is not followed."""
-    if not reference.startswith("#"):
-        return {}
-    target: Json = root
-    for part in from_pointer(reference.removeprefix("#")):
-        target = _object(target).get(part)
-    return _object(target)
 
 
 def _refuse_number(text: str) -> NoReturn:

@@ -212,6 +212,20 @@ def test_a_body_shorter_than_announced_is_refused(alices_key: str, stacks: dict[
     assert not ArtifactVersion.objects.exists()
 
 
+@pytest.mark.parametrize("kind", ["text/csv", "multipart/form-data; boundary=x"])
+def test_a_body_that_comes_in_chunks_is_told_what_it_lacks(
+    alices_key: str, stacks: dict[str, Stack], kind: str
+) -> None:
+    headers = {"Authorization": f"Bearer {alices_key}", "Transfer-Encoding": "chunked"}
+    sent = RequestFactory(headers=headers).post("/api/v1/uploads?name=a.csv", b"123", content_type=kind)
+    environ = {name: value for name, value in sent.environ.items() if name != "CONTENT_LENGTH"}
+    answered = []
+    with keeping_the_connection():
+        body = application(environ, lambda status, headers: answered.append(status))
+    assert (answered, "Content-Length" in b"".join(body).decode()) == (["411 Length Required"], True)
+    assert not ArtifactVersion.objects.exists()
+
+
 def test_a_forms_file_that_is_too_large_is_not_kept(
     rest: Client, stacks: dict[str, Stack], alice: User, settings: Any
 ) -> None:
@@ -222,6 +236,30 @@ def test_a_forms_file_that_is_too_large_is_not_kept(
     with pytest.raises(ValidationFailed, match="larger than 5 bytes"):
         FormFiles(alice).store(SimpleUploadedFile("a.txt", b"123456789"), {"as": "path"})
     assert not ArtifactVersion.objects.exists()
+
+
+def test_a_whole_form_is_bounded_before_it_is_read(
+    client: Client, rest: Client, template: RunTemplate, alice: User, settings: Any
+) -> None:
+    settings.UPLOAD_REQUEST_LIMIT, settings.FILE_UPLOAD_MAX_MEMORY_SIZE = 3000, 0
+    client.force_login(alice)
+    for sent, address in ((client, template.get_absolute_url()), (rest, "/api/v1/uploads")):
+        answer = sent.post(address, {f"file{number}": io.BytesIO(b"x" * 800) for number in range(4)})
+        assert (answer.status_code, "larger than 3 kB with its files" in answer.text) == (413, True)
+    assert client.post(template.get_absolute_url(), form_with(b"x" * 800)).status_code == 302
+
+
+def test_no_file_is_taken_from_a_stranger_but_what_was_typed_is(
+    client: Client, template: RunTemplate, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.FILE_UPLOAD_MAX_MEMORY_SIZE = 0
+    taken: list[bytes] = []
+    monkeypatch.setattr(
+        BoundedTemporaryUpload, "receive_data_chunk", lambda self, raw, start: taken.append(raw)
+    )
+    typed = {"steps.read.parameters.document.~text": "here.csv", "document": "kept"}
+    sent = client.post(template.get_absolute_url(), form_with(**typed))
+    assert (sent.wsgi_request.FILES, sent.wsgi_request.POST["document"], taken) == ({}, "kept", [])
 
 
 def test_of_a_forms_large_file_no_more_than_the_limit_is_written(settings: Any) -> None:
@@ -258,6 +296,14 @@ def test_versions_are_found_by_a_part_of_their_name_and_what_they_suit(rest: Cli
     assert listed("suits=table&types=.csv,.parquet") == [str(orders.pk)]
     assert set(listed("suits=path")) == {str(orders.pk), str(notes.pk)}
     assert rest.get("/api/v1/artifact_versions?suits=soup").status_code == 422
+
+
+def test_more_types_than_a_database_looks_for_are_refused(rest: Client, store: Store) -> None:
+    orders = store("orders.csv")
+    ask = lambda types: rest.get(f"/api/v1/artifact_versions?suits=path&types={','.join(types)}")  # noqa: E731
+    assert [found["id"] for found in ask([".csv"] * 100).json()["items"]] == [str(orders.pk)]
+    refused = ask([".csv"] * 1500)
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/types")
 
 
 def test_a_form_is_offered_the_newest_that_fit(store: Store, alice: User, settings: Any) -> None:
@@ -355,6 +401,68 @@ def test_what_cannot_be_given_is_refused_at_its_place(
         "/sheets/1": "b.exe is not of a type that is taken here: .csv, .txt.",
         "/sheets/2": "c.csv is larger than 1 kB, which is the limit here.",
     }
+
+
+OTHER = "#/properties/steps/properties/read/properties/parameters/properties"
+
+
+def asking_for(template: RunTemplate, make: Callable[[Any], Any]) -> None:
+    """Let the schema of `document` be made from what it was."""
+    deployment = template.deployment
+    step = deployment.config_schema["properties"]["steps"]["properties"]["read"]
+    parameters = step["properties"]["parameters"]["properties"]
+    parameters["document"] = make(parameters["document"])
+    deployment.save()
+
+
+@pytest.mark.parametrize(
+    ("make", "place"),
+    [
+        (lambda file: {"type": "object", "patternProperties": {"^f": file}}, ["f1"]),
+        (lambda file: {"if": {"type": "string"}, "else": file}, []),
+        (lambda file: {"dependentSchemas": {"a": {"properties": {"f": file}}}}, ["f"]),
+        (lambda file: {"type": "array", "prefixItems": [{"type": "object"}, file]}, [1]),
+        (lambda file: {"$ref": f"{OTHER}/sheets/items"}, []),
+        (lambda file: {"$ref": f"{OTHER}/table/anyOf/0"}, []),
+    ],
+    ids=["pattern", "else", "dependent", "tuple", "referred to", "referred to in a list"],
+)
+def test_a_reference_is_checked_wherever_a_schema_asks_for_a_file(
+    template: RunTemplate,
+    store: Store,
+    alice: User,
+    make: Callable[[Any], Any],
+    place: list[str | int],
+) -> None:
+    asking_for(template, make)
+
+    def value(reference: Any) -> Any:
+        if place == [1]:
+            return [{}, reference]
+        return {"a": 1, place[0]: reference} if place else reference
+
+    told = refusals(template, alice, document=value(ref(uuid.uuid4())))
+    assert list(told) == ["".join(f"/{part}" for part in ["document", *place])]
+    assert "There is no artifact version" in told.popitem()[1]
+    launch(template, alice, given(document=value(ref(store("a.csv")))))
+
+
+def test_a_reference_where_no_file_is_asked_for_is_refused(
+    template: RunTemplate, store: Store, alice: User
+) -> None:
+    asking_for(template, lambda file: {"type": "array", "prefixItems": [file], "items": {"type": "object"}})
+    fits = ref(store("a.csv"))
+    told = refusals(template, alice, document=[fits, {"x": fits}, fits])
+    sentence = "No file is asked for here, so no artifact version can be given."
+    assert told == {"/document/1/x": sentence, "/document/2": sentence}
+
+
+def test_a_step_gets_nothing_that_its_runs_owner_may_not_see(
+    template: RunTemplate, store: Store, alice: User
+) -> None:
+    launch(template, alice, given(document=ref(store("a.csv"))))
+    User.objects.update(is_active=False)
+    assert recording_assignment().files == {}
 
 
 def test_a_file_that_cannot_be_given_is_not_called_valid(

@@ -8,6 +8,8 @@ from django.utils.html import conditional_escape
 
 from runs_app.run_configuration import validate
 from templates_app.schema_forms import ConfigurationForm
+from templates_app.schema_forms.schemas import Schema
+from templates_app.schema_places import secrets_in
 
 REQUIRED = {"required": ["p"]}
 NULL = {"type": "null"}
@@ -222,6 +224,14 @@ def test_what_was_not_sent_keeps_its_default_and_still_shows_it() -> None:
     assert form.is_valid()
     assert form.configuration == {"steps": {"trainer": {"parameters": {"q": 4}}}}
     assert form["steps.trainer.parameters.p"].value() == "true"
+
+
+@pytest.mark.parametrize("reference", ["#/$defs/list/1", "#/$defs/a~1b%20%25"])
+def test_forms_and_whoever_looks_for_secrets_follow_the_same_references(reference: str) -> None:
+    key = {"type": "string", "format": "password"}
+    root = {"$defs": {"list": [NULL, key], "a/b %": key}, "properties": {"p": {"$ref": reference}}}
+    assert Schema.read(root["properties"]["p"], root).format == "password"
+    assert secrets_in(root, {"p": "hush"}) == [("p",)]
 
 
 def test_a_parameter_that_is_not_in_the_form_is_refused_by_name() -> None:

@@ -6,8 +6,9 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.db import DataError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
-from django.views.defaults import server_error
+from django.views.defaults import bad_request, server_error
 from rest_framework import exceptions as rest
 from rest_framework.response import Response
 
@@ -39,6 +40,13 @@ def answer_error(error: Exception, context: dict[str, Any]) -> Response | None:
     if isinstance(error, OperationalError):
         return Response({"detail": ["RuntimeError", NO_DATABASE]}, 503, headers={"Retry-After": "5"})
     return Response(UNEXPECTED, 500)
+
+
+def answer_bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """What a request answers that no view was asked about; with our own words if we have some."""
+    if isinstance(exception, ZenWebError):
+        return render(request, "400.html", {"sentence": str(exception)}, status=exception.http_status)
+    return bad_request(request, exception)
 
 
 def answer_unexpected(request: HttpRequest) -> HttpResponse:

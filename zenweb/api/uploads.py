@@ -4,12 +4,44 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 from django.conf import settings
-from django.core.files.uploadhandler import TemporaryFileUploadHandler
+from django.core.exceptions import RequestDataTooBig
+from django.core.files.uploadhandler import FileUploadHandler, SkipFile, TemporaryFileUploadHandler
 from rest_framework.parsers import BaseParser
 
-from zenweb.exceptions import MalformedRequest
+from zenweb.config.file_references import size_words
+from zenweb.exceptions import BodyTooLarge, MalformedRequest
 
 PIECE = 64 * 1024
+
+
+class RequestTooLarge(BodyTooLarge, RequestDataTooBig):
+    """Django knows it as what it is where a form is read before any view is called."""
+
+
+class UploadGate(FileUploadHandler):
+    """Stands before the others: no request brings more than the server takes at once, and no stranger a file.
+
+    What a stranger typed is read all the same: a form that was sent after its session had ended comes back filled.
+    """
+
+    def handle_raw_input(self, stream: Any, meta: Any, content_length: int, *options: Any) -> None:
+        if content_length > settings.UPLOAD_REQUEST_LIMIT:
+            raise RequestTooLarge(
+                f"This form is larger than {size_words(settings.UPLOAD_REQUEST_LIMIT)} with its files, which is the "
+                "limit here. Send fewer or smaller files at once."
+            )
+
+    def new_file(self, *args: Any, **options: Any) -> None:
+        super().new_file(*args, **options)
+        user = getattr(self.request, "user", None)
+        if user is None or not user.is_authenticated:
+            raise SkipFile
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes:
+        return raw_data
+
+    def file_complete(self, file_size: int) -> None:
+        return None
 
 
 class BoundedTemporaryUpload(TemporaryFileUploadHandler):
