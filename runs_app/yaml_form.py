@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.forms.utils import ErrorDict
+from django.http import QueryDict
 
 from runs_app.drafts import (
     HIDDEN,
@@ -20,11 +21,12 @@ from runs_app.forms import LaunchForm, Starting
 from runs_app.run_configuration import validate
 from templates_app.models import RunTemplateVersion
 from templates_app.schema_forms import FileSource
-from templates_app.schema_forms.schemas import Parameter, Step, read_steps, to_pointer
+from templates_app.schema_forms.schemas import Parameter, Step, from_pointer, read_steps, to_pointer
 from templates_app.schema_places import holds_secret, secrets_in, without_secrets
 from zenweb.config.yaml_text import YamlDocument, YamlRefused, rewrite
 from zenweb.exceptions import FieldError
 
+MOST_OWED = 100
 YAML, FORM, ALL, CHANGES = "yaml", "form", "all", "changes"
 AGAIN = "Type it again: secrets are not kept."
 
@@ -93,6 +95,9 @@ class YamlForm(Starting):
         self.problems: list[Problem] = []
         self.left_out: list[str] = []
         """Pointers of secrets that the text had and that have no field of their own."""
+        sent = self.data.getlist("left_out") if isinstance(self.data, QueryDict) else []
+        self.owed = [pointer for pointer in sent[:MOST_OWED] if pointer.startswith("/steps/")]
+        """Those of them that were left out before, and have to be written again."""
         self.document = YamlDocument(None)
         self.secrets = [
             Secret(parameter, step.title)
@@ -143,6 +148,7 @@ class YamlForm(Starting):
             self.yaml_text = rewrite(self.yaml_text, shown, self.document)
             self.document = read_draft(self.yaml_text)
         self._put_secrets()
+        self._ask_for_what_is_owed()
         if not self.is_draft:
             self.add_field_errors(validate(self.schema, self.configuration))
         return cleaned
@@ -217,6 +223,16 @@ class YamlForm(Starting):
             elif secret.is_missing and not self.is_draft:
                 self._add_problem(Problem(0, f"{secret.parameter.title}: {AGAIN}", secret.name))
 
+    def _ask_for_what_is_owed(self) -> None:
+        """A run that starts without a secret that was there would not be the one that was asked for."""
+        for pointer in self.owed:
+            if pointer in self.left_out or not _lacks(self.configuration, from_pointer(pointer)):
+                continue
+            self.left_out.append(pointer)
+            if not self.is_draft:
+                again = f"The secret at {pointer} was left out of the text. Write it there again, or turn to the form."
+                self._add_problem(Problem(self.document.line_of(pointer), again, "yaml"))
+
     def _add_problem(self, problem: Problem) -> None:
         self.problems.append(problem)
         self.add_error("yaml", f"Line {problem.line}: {problem.message}" if problem.line else problem.message)
@@ -267,6 +283,9 @@ def _as_form(form: YamlForm) -> RunForm:
         if secret.is_missing:
             # A form that starts from a secret asks for it again, and never shows it.
             configuration = _with(configuration, secret.parameter.path, HIDDEN)
+    for pointer in form.left_out:
+        if _lacks(configuration, path := from_pointer(pointer)):
+            configuration = _with(configuration, path, HIDDEN)
     shown = LaunchForm(form.version, files=form.kept_files, configuration=configuration)
     shown.yaml_text, shown.is_everything = form.yaml_text, form.is_everything
     return shown
@@ -304,6 +323,16 @@ def _value_at(configuration: Any, path: Sequence[Any]) -> Any:
     for key in path:
         configuration = configuration[key]
     return configuration
+
+
+def _lacks(configuration: Any, path: Sequence[str]) -> bool:
+    """Whether the value is missing in an object that is there; entries of lists have no names to miss them by."""
+    *above, name = path
+    for key in above:
+        if not isinstance(configuration, dict) or key not in configuration:
+            return False
+        configuration = configuration[key]
+    return isinstance(configuration, dict) and name not in configuration
 
 
 def _with(configuration: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Checks values against a JSON Schema and says what is wrong in words a person can act on."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, time, timedelta
 from functools import lru_cache
@@ -21,6 +22,10 @@ MAX_DEPTH = 100
 Validator = jsonschema_rs.Draft202012Validator
 MOST_NAMED = 12
 DURATION = TypeAdapter(timedelta)
+# Digits, a function such as rgb(…), or one word, which may be the name of a colour.
+COLOUR = re.compile(
+    r"#(?:[0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})|(?:rgb|hsl)a?\([0-9a-z.,%/ ]{1,60}\)|[a-z]{3,30}"
+)
 TYPE_WORDS = {
     "string": "a text",
     "integer": "a whole number",
@@ -38,6 +43,7 @@ FORMAT_WORDS = {
     "email": "an e-mail address",
     "uri": "an address that starts with its scheme, such as https://",
     "uuid": "a UUID",
+    "color": "a colour, such as #336699",
 }
 
 
@@ -115,7 +121,7 @@ def compile_schema(schema: dict[str, Any]) -> Validator:
     return Validator(
         schema,
         validate_formats=True,
-        formats={"date-time": _is_date_time, "time": _is_time, "duration": _is_duration},
+        formats={"date-time": _is_date_time, "time": _is_time, "duration": _is_duration, "color": _is_colour},
         keywords={DECIMAL_RULES: DecimalRules, FILE_RULES: FileRules},
         offline=True,  # a `$ref` is never fetched
         pattern_options=jsonschema_rs.RegexOptions(),  # linear time, whatever the pattern
@@ -162,6 +168,10 @@ def _is_duration(text: str) -> bool:
         return text.lstrip("+-")[:1] in {"P", "p"} and DURATION.validate_python(text) is not None
     except ValidationError:
         return False
+
+
+def _is_colour(text: str) -> bool:
+    return bool(COLOUR.fullmatch(text.strip().lower()))
 
 
 def _explain(error: jsonschema_rs.ValidationError, schema: dict[str, Any]) -> Iterator[FieldError]:

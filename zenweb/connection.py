@@ -17,6 +17,8 @@ import click
 from zenweb.exceptions import NotConnected
 
 FILE_NAME = "connection.json"
+# What the server is told this process speaks through; the command line says so of itself.
+channel = "sdk"
 
 
 @dataclass(frozen=True)

@@ -193,7 +193,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
     DATABASES["default"]["OPTIONS"] = {
         "connect_timeout": 5,
         # Whoever stands still in the middle of a transaction may not hold up others for longer than a worker may.
-        "options": f"-c idle_in_transaction_session_timeout={env_int('ZENWEB_WORKER_LEASE', 10)}s",
+        "options": f"-c idle_in_transaction_session_timeout={env_int('ZENWEB_WORKER_LEASE', 8)}s",
         "pool": {
             "min_size": 1,
             "max_size": env_int("ZENWEB_DATABASE_CONNECTIONS", 20),
@@ -274,7 +274,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 # Execution
 HEARTBEAT_INTERVAL = timedelta(seconds=1)
-WORKER_LEASE = timedelta(seconds=env_int("ZENWEB_WORKER_LEASE", 10))
+WORKER_LEASE = timedelta(seconds=env_int("ZENWEB_WORKER_LEASE", 8))
 # Warm parents end everything below them well before others may count their worker as dead.
 PARENT_LEASE = WORKER_LEASE * 0.6
 SHUTDOWN_LIMIT = timedelta(seconds=env_int("ZENWEB_SHUTDOWN_LIMIT", 8))

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 
+from zenweb import connection
 from zenweb.connection import Connection, is_this_machine
 from zenweb.exceptions import (
     BodyTooLarge,
@@ -56,7 +57,7 @@ class Transport:
         self.server_url = server_url
         self._http = httpx.Client(
             base_url=server_url + API,
-            headers={"X-ZenWeb-Channel": "sdk", **_authorization(api_key)},
+            headers={"X-ZenWeb-Channel": connection.channel, **_authorization(api_key)},
             timeout=TIMEOUT,
             transport=http,
             trust_env=not is_this_machine(server_url),  # a proxy does not reach this machine

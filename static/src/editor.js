@@ -49,6 +49,7 @@ function open(textarea) {
       linter(check, { delay: CHECK_AFTER }),
     ],
   });
+  view.scrollDOM.tabIndex = 0; // so that it can be scrolled by keyboard alone
   textarea.before(view.dom);
   textarea.hidden = true;
   label.addEventListener("click", () => view.focus());

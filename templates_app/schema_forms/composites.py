@@ -81,7 +81,8 @@ class Composite(Control):
         )
 
     def _begin(self, parameter: Parameter, value: Json) -> Control:
-        control = self.occasion.control_for(parameter)
+        within = (*self.parameter.within, self.parameter.title)
+        control = self.occasion.control_for(replace(parameter, within=within))
         control.begin(value, self.occasion)
         return control
 

@@ -25,6 +25,7 @@ from templates_app.schema_places import holds_secret, schemas_at
 MOST_ROWS = 50  # more stand in one input as text
 MOST_UPLOADED = 10 * 2**20  # bytes
 MOST_SECRET_ROWS = 1_000
+MOST_COLUMNS = 3
 AS_TEXT = "text"
 DELIMITERS = ",;\t"
 
@@ -104,6 +105,11 @@ class Rows(Composite):
         """Whether rows are lines of a table: then they may be pasted from one."""
         return self.text.columns is not None
 
+    @property
+    def is_narrow(self) -> bool:
+        """Whether a row fits into a line: then the names of the columns stand above the first one only."""
+        return self.is_flat and len(self.text.columns or ()) <= MOST_COLUMNS
+
     def fields(self) -> dict[str, forms.Field]:
         fields = super().fields()
         return fields | ({self.text_name: TextOfRowsField(self)} if self.is_text else {})
@@ -178,6 +184,7 @@ class Rows(Composite):
             return
         try:
             self._set(self.text_name, uploaded.read().decode("utf-8-sig"))
+            self._fill_rows(numbers)
         except UnicodeDecodeError:
             self.upload_error = "The file is not text. Save the table as CSV (UTF-8) and choose that file."
 

@@ -21,6 +21,8 @@ from zenweb.config.json_schema import DECIMAL_RULES
 WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
 DECIMAL_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 EMPTY_TEXT = '""'
+# What stands in tables that people bring along.
+YES, NO = {"true", "on", "yes", "y", "1"}, {"false", "off", "no", "n", "0"}
 PARAGRAPHS = {"textarea", "multiline", "markdown"}
 LONG = 250  # characters
 # Not `type="url"`: an address may have a scheme that browsers refuse, or none yet.
@@ -285,9 +287,10 @@ class CheckboxControl(SingleControl):
         )
 
     def parse(self, text: str) -> Json:
-        if text not in {"true", "on", "false"}:
-            raise ValidationError("Choose yes or no.")
-        return text != "false"
+        word = text.strip().lower()
+        if word not in YES | NO:
+            raise ValidationError("Write yes or no.")
+        return word in YES
 
     def blank(self, text: str) -> Json:
         return False

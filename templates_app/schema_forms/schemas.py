@@ -164,6 +164,13 @@ class Parameter:
     description: str
     default: Json = MISSING
     is_required: bool = False
+    within: tuple[str, ...] = ()
+    """The titles of what it is a part of."""
+
+    @property
+    def full_title(self) -> str:
+        """As it is called where it stands alone, such as in a list of errors."""
+        return " → ".join(filter(None, [*self.within, self.title]))
 
     @property
     def field_name(self) -> str:

@@ -9,9 +9,18 @@ from django import forms
 
 from templates_app.schema_forms.composites import Composite, unquoted
 from templates_app.schema_forms.controls import Control, Occasion
-from templates_app.schema_forms.schemas import MISSING, Json, Parameter, Schema, label_of, spoken
+from templates_app.schema_forms.schemas import (
+    MISSING,
+    Json,
+    Parameter,
+    Schema,
+    from_pointer,
+    label_of,
+    spoken,
+)
 from templates_app.schema_places import holds_secret, schemas_at
-from templates_app.schema_validation import accepts
+from templates_app.schema_validation import accepts, find_errors
+from zenweb.exceptions import FieldError
 
 KINDS = {
     "string": "Text",
@@ -112,11 +121,30 @@ class UnionControl(Composite):
 
     def problems(self, cleaned: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield from super().problems(cleaned)
-        if self.child is not None and self.occasion.data is not None and not self._is_filled:
+        if self.child is None or self.occasion.data is None:
+            return
+        if not self._is_filled:
             yield self.marker_name, "Fill in what belongs to it."
+            return
+        # The validator knows only that no kind fits; the form knows which one is meant.
+        for error in self._errors_of_the_kind(self.child.read(cleaned)):
+            name, prefix = self.child.locate(from_pointer(error.pointer))
+            self._explained = self._explained or name
+            yield name, prefix + error.message
+
+    _explained = ""
+    """The field at which is said what is wrong."""
 
     def locate(self, rest: tuple[str, ...]) -> tuple[str, str]:
+        if not rest and self._explained:
+            return self._explained, ""
         return self.child.locate(rest) if self.child and self._is_filled else super().locate(rest)
+
+    def _errors_of_the_kind(self, value: Json) -> list[FieldError]:
+        if (kind := self._kind) is None or value is MISSING:
+            return []
+        definitions = {name: kind.root[name] for name in ("$defs", "definitions") if name in kind.root}
+        return find_errors({**kind.keywords, **definitions}, value)
 
     @property
     def kept(self) -> list[tuple[str, str]]:
@@ -181,9 +209,10 @@ class UnionControl(Composite):
         """The number of the kind that a value is of, or comes near to: a wrong value is to be seen and mended."""
         if value is MISSING or value is None:
             return ""
+        tagged = (index for index, kind in enumerate(self.kinds) if _has_tag(kind, value))
         fitting = (index for index, kind in enumerate(self.kinds) if accepts(kind.keywords, kind.root, value))
         near = (index for index, kind in enumerate(self.kinds) if accepts({"type": kind.type}, {}, value))
-        return next(map(str, chain(fitting, near)), "0")
+        return next(map(str, chain(fitting, tagged, near)), "0")
 
     def _title(self, kind: Schema) -> str:
         keywords = kind.keywords
@@ -193,3 +222,15 @@ class UnionControl(Composite):
         if not self.is_choice:
             return "Set"
         return spoken(kind.text("title")) or words
+
+
+def _has_tag(kind: Schema, value: Json) -> bool:
+    """Whether a value says itself that it is of this kind (`kind: Literal["csv"]`), whatever else it lacks."""
+    if not isinstance(value, Mapping):
+        return False
+    tags = {
+        name: raw["const"]
+        for name, raw in kind.properties().items()
+        if isinstance(raw, Mapping) and "const" in raw
+    }
+    return any(value.get(name, MISSING) == tag for name, tag in tags.items())

@@ -7,6 +7,7 @@ FORMATS = {
     "idn-email": "An e-mail address",
     "uri": "A full address such as https://example.com",
     "uuid": "A UUID",
+    "color": "A colour such as #336699",
     "ipv4": "An IPv4 address",
     "ipv6": "An IPv6 address",
     "hostname": "A host name",

@@ -43,7 +43,7 @@ def test_a_run_is_listed_and_described(alices, template):
     assert f"http://localhost:8000/runs/{run.id}/" in described
     steps, history = (part.splitlines()[1:] for part in described.split("\n\n")[1:])
     assert [line.split()[0] for line in steps] == ["trainer", "evaluator"]
-    assert "Accepted from alice through Python with the key tests." in history[0]
+    assert "Accepted from alice through the command line with the key tests." in history[0]
 
 
 def test_logs_of_a_step_that_does_not_exist_name_those_that_do(alices, template):

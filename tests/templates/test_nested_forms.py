@@ -329,6 +329,41 @@ def test_a_secret_typed_for_another_kind_does_not_come_back_but_is_asked_for_aga
     assert value_of(form_of(kind, data)) == {"kind": "login", "user": "bob", "password": "hush"}
 
 
+class Left(BaseModel):
+    alpha: str
+    count: int = 1
+
+
+class Right(BaseModel):
+    beta: str = Field(min_length=1)
+
+
+def test_of_kinds_without_a_tag_the_chosen_one_says_what_is_wrong() -> None:
+    data = sent(page_of(Left | Right, {"beta": "x"}))
+    data[f"{P}.~1.beta"] = ""
+    form = form_of(Left | Right, data)
+    assert list(form.errors) == [f"{P}.~1.beta"]
+
+
+def test_a_value_that_lacks_something_is_still_of_the_kind_that_it_names() -> None:
+    page = page_of(Annotated[CsvSource | SqlSource, Field(discriminator="kind")], {"kind": "sql"})
+    assert sent(page)[f"{P}.~kind"] == "1"
+
+
+def test_an_error_is_listed_with_what_it_is_a_part_of() -> None:
+    data = sent(page_of(list[Layer], [{"units": 1}]))
+    data[f"{P}.0.units"] = "0"
+    assert "P → Layer → Units</a>" in render_crispy_form(form_of(list[Layer], data)).replace("  ", "")
+
+
+@pytest.mark.parametrize("text", ["no colour at all", "#12345", "rgb(", "#33669"])
+def test_what_is_no_colour_is_refused(text: str) -> None:
+    colour = Annotated[str, Field(json_schema_extra={"format": "color"})]
+    data = sent(page_of(colour, "red"))
+    data[P] = text
+    assert form_of(colour, data).errors == {P: ["This must be a colour, such as #336699."]}
+
+
 def test_rows_with_secrets_are_never_text() -> None:
     many = [{"kind": "login", "user": "ada", "password": "hush"}] * 60
     page = page_of(list[Login], many)

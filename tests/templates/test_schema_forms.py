@@ -104,7 +104,7 @@ def test_what_is_typed_becomes_a_json_value(parameter: Any, typed: str, value: A
         ({"type": "number"}, "1e999", "This number is too large."),
         ({"type": "number", "maximum": 1}, "2", "This must be at most 1."),
         ({"type": "number", "exclusiveMinimum": 0}, "0", "This must be more than 0."),
-        ({"type": "boolean", "default": True}, "perhaps", "Choose yes or no."),
+        ({"type": "boolean", "default": True}, "perhaps", "Write yes or no."),
         ({"enum": ["svm", "rf"]}, "tree", "Choose one of the listed values."),
         ({"type": "string", "format": "date"}, "2026-02-30", "There is no such day."),
         ({"type": "string", "format": "date"}, "tomorrow", "Enter a date, such as 2026-01-31."),

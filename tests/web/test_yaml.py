@@ -427,6 +427,15 @@ def test_a_secret_inside_a_value_is_left_out_and_named(pages: Client, template: 
     assert "hush" not in page.text
     assert "<code>/steps/trainer/parameters/account/password</code>" in page.text
     assert read(text_of(page)).value["steps"]["trainer"]["parameters"]["account"] == {"user": "ann"}
+    # Nothing starts without it, and the form asks for it as well.
+    owed = {"left_out": "/steps/trainer/parameters/account/password"}
+    refused = send_yaml(pages, template, text_of(page), **owed)
+    assert "Write it there again, or turn to the form." in refused.text
+    assert not PipelineRun.objects.exists()
+    form = send_yaml(pages, template, text_of(page), switch="form", **owed)
+    assert "Type it again: secrets are not kept." in form.text
+    send_yaml(pages, template, text, **owed)
+    assert PipelineRun.objects.get().parameters["trainer"]["account"] == {"user": "ann", "password": "hush"}
 
 
 def test_a_stranger_has_no_editor(client: Client, template: RunTemplate) -> None:

@@ -87,3 +87,6 @@ class LazyCommands(click.Group):
 @click.version_option(package_name="zenweb", prog_name="zenweb")
 def main() -> None:
     """Freeze pipelines as run templates and run them."""
+    from zenweb import connection  # noqa: PLC0415  only where a command is called, so that help comes at once
+
+    connection.channel = "cli"

@@ -68,6 +68,7 @@ class Supervisor:
     """Starts children, watches them, and ends them together with everything below them."""
 
     logs: Path
+    stop_grace: float = STOP_GRACE
     children: list[Child] = field(default_factory=list)
     _strangers: list[psutil.Process] = field(default_factory=list)
     """Children this process had before, which are none of our business."""
@@ -174,7 +175,7 @@ class Supervisor:
             wave = [child for child in self.children if child.serves_others is last]
             for child in wave:
                 child.signal_group(signal.SIGTERM)
-            deadline = time.monotonic() + STOP_GRACE
+            deadline = time.monotonic() + self.stop_grace
             while any(child.is_running for child in wave) and time.monotonic() < deadline:
                 time.sleep(POLL)
 

@@ -3,6 +3,7 @@
 import shlex
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,11 +54,17 @@ def command(host: str, port: int, data_dir: Path, with_demo: bool, once: bool) -
     server = LocalServer(folder, host, port, environment)
     _end_in_order_when_asked()
     try:
-        with folder.locked(), Supervisor(folder.logs) as supervisor:
+        with folder.locked(), Supervisor(folder.logs, _stop_grace(environment)) as supervisor:
             _serve(server, supervisor, demo, once=once)
     except KeyboardInterrupt:
         # Being stopped is how it ends, and no failure; a demonstration that was cut short is one.
         sys.exit(INTERRUPTED if once else 0)
+
+
+def _stop_grace(environment: Mapping[str, str]) -> float:
+    """Longer than the worker may take to end what runs, or it could not give its unfinished steps back."""
+    limit = environment["ZENWEB_SHUTDOWN_LIMIT"]
+    return max(STOP_GRACE, float(limit) * 1.2 + 2) if limit.isdecimal() else STOP_GRACE
 
 
 def _end_in_order_when_asked() -> None:
