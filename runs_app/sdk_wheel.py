@@ -21,7 +21,7 @@ NAME = "zenweb"
 # Design: what runs in a step's process. Never settings, accounts, api, celery, entity, or the apps.
 MODULES = (
     *("artifacts", "cli", "client", "config", "connection", "deployment", "enums", "exceptions", "execution"),
-    *("metadata", "pipelines", "responses", "steps", "transport"),
+    *("local_files", "metadata", "pipelines", "responses", "steps", "transport"),
 )
 METADATA = """\
 Metadata-Version: 2.1
