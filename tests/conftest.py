@@ -10,6 +10,7 @@ from xdist.scheduler import LoadFileScheduling
 from runs_app.management.commands.bootstrap import bootstrap
 from templates_app.models import PipelineDeployment, RunTemplate, Stack
 from tests.factories import freeze, make_template
+from zenweb import connection
 from zenweb.accounts.models import User
 from zenweb.accounts.services import create_api_key
 
@@ -36,6 +37,12 @@ def own_data_folder(settings: Any, tmp_path: Path) -> Path:
     settings.CELERY_BROKER_URL = f"redis+socket://{tmp_path}/no.sock"
     settings.DATA_DIR.mkdir()
     return settings.DATA_DIR
+
+
+@pytest.fixture(autouse=True)
+def own_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that a test calls speaks for itself, not for the tests after it."""
+    monkeypatch.setattr(connection, "channel", connection.channel)
 
 
 @pytest.fixture

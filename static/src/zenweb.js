@@ -95,7 +95,9 @@ document.addEventListener("change", (event) => {
 
 async function refresh(form, action, anchor) {
   if (!(await remake(form, action))) return;
-  (anchor && document.getElementById(anchor.slice(1)))?.focus({ preventScroll: true });
+  const group = anchor && document.getElementById(anchor.slice(1));
+  const added = action[1].startsWith("add ") && group?.querySelector(":scope > .row-list > .row-item:last-child");
+  (added?.querySelector("input:not([type=hidden]), select, textarea") ?? group)?.focus({ preventScroll: true });
 }
 
 /** Whether the form is now as the server sees it. */

@@ -37,7 +37,7 @@ def test_it_shows_the_plan_asks_and_starts(alices, failed):
     new = failed.repairs.get()
     assert "Run 2 steps again and keep 0?" in result.stdout
     assert f"/runs/{new.id}/" in result.stdout
-    assert new.channel == "sdk"
+    assert new.channel == "cli"
 
 
 def test_a_no_starts_nothing(alices, failed):

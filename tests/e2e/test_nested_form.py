@@ -132,7 +132,8 @@ def test_rows_and_kinds_survive_a_reload_and_are_not_forgotten_while_the_server_
 def answer_with_nothing(route: Route) -> None:
     """To what the page's script asks; pages themselves still come."""
     if route.request.method == "POST":
-        route.fulfill(status=200, body="")
+        # With an icon, or the browser may ask the server for one that is not there.
+        route.fulfill(status=200, content_type="text/html", body='<link rel="icon" href="data:,">')
     else:
         route.fallback()
 
