@@ -96,7 +96,7 @@ document.addEventListener("change", (event) => {
 async function refresh(form, action, anchor) {
   if (!(await remake(form, action))) return;
   const group = anchor && document.getElementById(anchor.slice(1));
-  const added = action[1].startsWith("add ") && group?.querySelector(":scope > .row-list > .row-item:last-child");
+  const added = action[1].startsWith("add ") ? group?.querySelector(":scope > .row-list > .row-item:last-child") : null;
   (added?.querySelector("input:not([type=hidden]), select, textarea") ?? group)?.focus({ preventScroll: true });
 }
 
