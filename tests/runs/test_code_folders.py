@@ -4,6 +4,7 @@ import logging
 import shutil
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.runs.test_worker import finished, wait_for
 from zenweb.accounts.models import User
 from zenweb.artifacts import materializers
 from zenweb.enums import ExecutionStatus
+from zenweb.execution.processes import children_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -153,6 +155,13 @@ def spoil(code: Path, change: str) -> None:
         (code / "__pycache__/planted.pyc").write_bytes(b"")
 
 
+def place_of(pid: int) -> Path:
+    """The folder that a process works in; the root for one that has just ended."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cwd").resolve(strict=True)
+    return Path("/")
+
+
 def test_a_place_that_cannot_be_made_fails_the_attempt_with_its_reason(
     looking: RunTemplate, alice: User, worker: StepWorker
 ) -> None:
@@ -160,6 +169,9 @@ def test_a_place_that_cannot_be_made_fails_the_attempt_with_its_reason(
     parent = next(iter(worker.parents.all()))
     home = Path(f"/proc/{parent.process.pid}/cwd").resolve()
     assert home.parent == worker.parents.upbringing.scratch
+    wait_for(
+        lambda: [place_of(child).parent.parent for child in children_of(parent.process.pid)] == [home.parent]
+    )
     for place in home.parent.iterdir():  # that of a process that waits for an attempt is among them
         shutil.rmtree(place, ignore_errors=True)  # the one of a process that just ended goes meanwhile
     run = finished(ended(looking, alice, worker))
