@@ -325,10 +325,11 @@ def test_how_schedules_fired_last_is_found_without_looking_through_all_that_they
         fire(hourly, LONG_AGO + timedelta(minutes=minute), refusal="no" if minute else "")
     execute("ANALYZE")
     plan = Schedule.objects.with_relations().explain()
-    assert plan.count("firing_refused") == 2
-    assert "firing_made" in plan
     assert "SCAN U0" not in plan
     assert "Seq Scan on runs_app_schedulefiring" not in plan
+    if not settings.ON_POSTGRESQL:  # which weighs its indexes by what else its tables have held
+        assert plan.count("firing_refused") == 2
+        assert "firing_made" in plan
 
 
 # -- many workers -----------------------------------------------------------------------------------------------------
