@@ -18,13 +18,13 @@ from django.core.exceptions import ValidationError
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
-from templates_app.schema_forms.controls import Control, Occasion, SingleControl
+from templates_app.schema_forms.controls import Control, KeptField, Occasion, SingleControl
 from templates_app.schema_forms.schemas import MISSING, Json, Parameter, Schema, read_parameters
 from templates_app.schema_forms.wording import describe_bounds
 from templates_app.schema_validation import accepts
 
 
-class MarkerField(forms.CharField):
+class MarkerField(KeptField, forms.CharField):
     """Remembers in the page how a control looks, and is where errors about the whole of it are told."""
 
     def __init__(self, control: "Composite") -> None:
@@ -35,9 +35,6 @@ class MarkerField(forms.CharField):
             widget=forms.HiddenInput(attrs={"id": ""}),
             strip=False,
         )
-
-    def bound_data(self, data: Any, initial: Any) -> Any:
-        return initial if data is None else data
 
 
 class Composite(Control):

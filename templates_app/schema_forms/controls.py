@@ -103,7 +103,14 @@ class Control(ABC):
         """The crispy layout object that shows it."""
 
 
-class ControlField(forms.Field):
+class KeptField(forms.Field):
+    """A form field that shows what was typed, and where it started if its input was not on the page."""
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        return initial if data is None else data
+
+
+class ControlField(KeptField):
     """A form field that leaves the meaning of its text to a control."""
 
     def __init__(self, control: "SingleControl", widget: forms.Widget) -> None:
@@ -117,10 +124,6 @@ class ControlField(forms.Field):
 
     def clean(self, value: Any) -> Json:
         return self.control.value(value)
-
-    def bound_data(self, data: Any, initial: Any) -> Any:
-        """What was typed; an input that was not submitted keeps showing where it started."""
-        return initial if data is None else data
 
 
 class SingleControl(Control):

@@ -5,7 +5,7 @@ from typing import Any
 
 from django import forms
 
-from templates_app.schema_forms.composites import Composite
+from templates_app.schema_forms.composites import Composite, MarkerField
 from templates_app.schema_forms.controls import Control, KnownFile, Occasion
 from templates_app.schema_forms.schemas import MISSING, Json, Parameter
 from zenweb.config.file_references import REFERENCE_KEY
@@ -13,18 +13,6 @@ from zenweb.config.json_schema import FILE_RULES
 from zenweb.exceptions import ValidationFailed
 
 TEXTS = {"path": "A path on the worker", "bytes": "A short text"}
-
-
-class HiddenField(forms.CharField):
-    """The id of the file that is chosen."""
-
-    def __init__(self, control: "FileControl") -> None:
-        self.control = control
-        widget = forms.HiddenInput(attrs={"id": ""})
-        super().__init__(required=False, label=control.parameter.title, widget=widget)
-
-    def bound_data(self, data: Any, initial: Any) -> Any:
-        return initial if data is None else data
 
 
 class FileControl(Composite):
@@ -104,7 +92,7 @@ class FileControl(Composite):
         return None
 
     def fields(self) -> dict[str, forms.Field]:
-        return {self.marker_name: HiddenField(self)}
+        return {self.marker_name: MarkerField(self)}
 
     def initial(self, value: Json) -> dict[str, str]:
         return {self.marker_name: self._id_in(value)}

@@ -17,7 +17,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from templates_app.schema_forms.composites import Composite, GroupControl, Nested
-from templates_app.schema_forms.controls import Control, Occasion, SingleControl
+from templates_app.schema_forms.controls import Control, KeptField, Occasion, SingleControl
 from templates_app.schema_forms.scalars import TextControl
 from templates_app.schema_forms.schemas import MISSING, Json, Parameter, Schema, read_json, spoken, to_json
 from templates_app.schema_places import holds_secret, schemas_at
@@ -143,7 +143,7 @@ class Rows(Composite):
         """Do to the rows what was asked for, and take over what was uploaded."""
         verb, _, rest = self.occasion.action.partition(" ")
         number, _, name = rest.partition(" ")
-        if (uploaded := (self.occasion.uploads or {}).get(self.file_name)) is not None:
+        if (uploaded := (self.occasion.uploads or {}).get(self.file_name)) is not None and self.is_flat:
             self._take_over(uploaded, numbers)
         elif name != self.name:
             return
@@ -469,7 +469,7 @@ class TextOfRows:
         return value
 
 
-class TextOfRowsField(forms.CharField):
+class TextOfRowsField(KeptField, forms.CharField):
     """All rows in one input."""
 
     widget = forms.Textarea
@@ -489,9 +489,6 @@ class TextOfRowsField(forms.CharField):
         if self.control.upload_error:
             raise ValidationError(self.control.upload_error)
         return MISSING if value is None else self.control.text.read(value.replace("\r\n", "\n"))
-
-    def bound_data(self, data: Any, initial: Any) -> Any:
-        return initial if data is None else data
 
 
 def _part(entry: Json, control: SingleControl, row: Control) -> Json:

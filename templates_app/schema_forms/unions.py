@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 
 from templates_app.schema_forms.composites import Composite, unquoted
-from templates_app.schema_forms.controls import Control, Occasion
+from templates_app.schema_forms.controls import Control, KeptField, Occasion
 from templates_app.schema_forms.schemas import (
     MISSING,
     Json,
@@ -39,7 +39,7 @@ FORMATS = {
 }
 
 
-class KindField(forms.CharField):
+class KindField(KeptField, forms.CharField):
     """Which kind was chosen."""
 
     def __init__(self, control: "UnionControl") -> None:
@@ -47,9 +47,6 @@ class KindField(forms.CharField):
         attrs = {"data-refresh": ""}
         select = forms.Select(choices=control.choices, attrs=attrs)
         super().__init__(required=False, label=control.parameter.title, widget=select)
-
-    def bound_data(self, data: Any, initial: Any) -> Any:
-        return initial if data is None else data
 
 
 class UnionControl(Composite):

@@ -6,8 +6,9 @@ from contextlib import suppress
 
 import pytest
 from django.conf import settings
-from django.db import connection, connections, transaction
+from django.db import connection, transaction
 
+from tests.runs.test_worker import in_background
 from zenweb.accounts.models import Project
 from zenweb.sqlite import base
 
@@ -16,18 +17,6 @@ pytestmark = [
     pytest.mark.skipif(settings.ON_POSTGRESQL, reason="PostgreSQL has many writers at a time"),
 ]
 LIMIT = 10  # seconds
-
-
-def in_a_thread(work: Callable[[], None]) -> threading.Thread:
-    def run() -> None:
-        try:
-            work()
-        finally:
-            connections.close_all()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread
 
 
 def add(name: str) -> None:
@@ -50,7 +39,7 @@ def test_a_writer_goes_on_the_moment_the_one_before_has_committed() -> None:
 
     with transaction.atomic():
         Project.objects.create(name="first")
-        other = in_a_thread(add_without_patience)
+        other = in_background(add_without_patience)
         assert asks.wait(LIMIT)
         assert turn_is_taken()
     other.join(LIMIT)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 from crispy_forms.utils import render_crispy_form
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import QueryDict
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter
 
@@ -372,6 +373,11 @@ def test_rows_with_secrets_are_never_text() -> None:
     data = sent(page)
     data["do"] = f"text - {P}"
     assert f'name="{P}.~text"' not in render_crispy_form(form_of(list[Login], data))
+    table = SimpleUploadedFile("logins.csv", b"user,password\nada,hush\n")
+    uploaded = ConfigurationForm(
+        schema_of(list[Login]), validate=validate, data=data, uploads={f"{P}.~file": table}
+    )
+    assert "hush" not in render_crispy_form(uploaded)
 
 
 def test_what_depends_on_a_value_is_asked_for_only_then() -> None:
