@@ -23,7 +23,7 @@ from runs_app.yaml_form import YAML, RunForm, form_of, switched
 from templates_app.models import Preset, RunTemplate
 from templates_app.permissions import can_edit_preset
 from templates_app.schema_forms import CHECK
-from zenweb.accounts import drafts
+from zenweb.accounts import interrupted_forms
 from zenweb.accounts.models import User
 from zenweb.enums import TriggerChannel
 from zenweb.exceptions import ValidationFailed, ZenWebError
@@ -63,7 +63,7 @@ def sign_in_first(request: HttpRequest, template_id: UUID) -> HttpResponse:
     template = RunTemplate.objects.for_page().filter(pk=template_id).first()
     if request.method == "POST" and template and not request.htmx:
         typed = typed_values(template.version.config_schema, request.POST)
-        if typed and (page := drafts.ask_to_sign_in(request, typed)):
+        if typed and (page := interrupted_forms.ask_to_sign_in(request, typed)):
             return page
     return redirect_to_login(request.get_full_path())
 
@@ -74,7 +74,7 @@ def is_for_the_form_alone(request: HttpRequest) -> bool:
 
 
 def launch_form(
-    request: HttpRequest, template: RunTemplate, start: Start, draft: drafts.Draft | None
+    request: HttpRequest, template: RunTemplate, start: Start, draft: interrupted_forms.Draft | None
 ) -> RunForm:
     """The form as it was sent, as it waited for its author to sign in, or as it starts."""
     files = FormFiles(request.user, template)

@@ -48,7 +48,7 @@ from templates_app.models import Preset, RunTemplate
 from templates_app.schema_forms.schemas import read_steps
 from templates_app.services import check_stack_is_remote, create_run_template
 from templates_app.views import is_refinement
-from zenweb.accounts import drafts
+from zenweb.accounts import interrupted_forms
 from zenweb.config.file_references import FoundFile
 from zenweb.exceptions import (
     DoesNotExist,
@@ -71,7 +71,7 @@ def run_template(request: HttpRequest, template_id: UUID) -> HttpResponse:
     templates = RunTemplate.objects.visible_to(request.user)
     template = get_object_or_404(templates.for_page(), pk=template_id)
     start = start_of(request.user, template, request.GET)
-    draft = drafts.take(request) if request.method == "GET" else None
+    draft = interrupted_forms.take(request) if request.method == "GET" else None
     form, done = press_button(request, template, launch_form(request, template, start, draft))
     if done.leads_to:
         return redirect(done.leads_to)
@@ -93,7 +93,7 @@ def run_template(request: HttpRequest, template_id: UUID) -> HttpResponse:
         return render(request, "runs_app/_fields.html", context)
     if request.method == "GET" and template.version.deployment.stack.is_remote:
         warm_up(template.version.deployment_id, template.version.deployment.stack.queue)
-    context |= around_the_form(request, template) | {"filled_by": drafts.sign_author(request)}
+    context |= around_the_form(request, template) | {"filled_by": interrupted_forms.sign_author(request)}
     return render(request, "runs_app/run_template.html", context, status=422 if done.is_refused else 200)
 
 

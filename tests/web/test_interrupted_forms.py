@@ -17,7 +17,7 @@ from templates_app.models import PipelineDeployment, RunTemplate
 from tests.runs.test_presets_api import newer_version
 from tests.web.test_links import KEY, MODEL, RATE, give
 from tests.web.test_yaml import inputs_of, text_of
-from zenweb.accounts import drafts
+from zenweb.accounts import interrupted_forms
 from zenweb.accounts.models import User
 
 PASSWORD = {"alice": "alice has a long password", "bob": "bob has a long password"}
@@ -225,7 +225,9 @@ def test_nothing_is_stored_before_somebody_has_signed_in(browser: Client, templa
 
 
 def test_a_huge_one_is_not_kept(browser: Client, template: RunTemplate) -> None:
-    values = fill(browser, template) | {"steps.trainer.parameters.note": "x" * (drafts.DRAFT_LIMIT + 1)}
+    values = fill(browser, template) | {
+        "steps.trainer.parameters.note": "x" * (interrupted_forms.DRAFT_LIMIT + 1)
+    }
     assert send_after_the_session(browser, template, values).status_code == 302
 
 
@@ -237,7 +239,7 @@ def test_an_old_or_forged_draft_is_not_taken(
     assert BACK not in sign_in(browser, page, "bob", draft=f"{draft[:-1]}x").text
     browser.logout()
     page = browser.get(reverse("login"), {"next": template.get_absolute_url()})
-    monkeypatch.setattr(drafts, "DRAFT_AGE", timedelta(seconds=-1))
+    monkeypatch.setattr(interrupted_forms, "DRAFT_AGE", timedelta(seconds=-1))
     assert BACK not in sign_in(browser, page, "bob", draft=draft).text
 
 
@@ -245,7 +247,7 @@ def test_one_that_nobody_came_back_for_is_forgotten(
     browser: Client, template: RunTemplate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = send_after_the_session(browser, template, fill(browser, template))
-    later = timezone.now() + drafts.DRAFT_AGE + timedelta(minutes=1)
+    later = timezone.now() + interrupted_forms.DRAFT_AGE + timedelta(minutes=1)
     sign_in_only = {
         "csrfmiddlewaretoken": hidden(page, "csrfmiddlewaretoken"),
         "draft": hidden(page, "draft"),
@@ -253,7 +255,7 @@ def test_one_that_nobody_came_back_for_is_forgotten(
         "password": PASSWORD["bob"],
     }
     browser.post(reverse("login"), sign_in_only)
-    monkeypatch.setattr("zenweb.accounts.drafts.timezone.now", lambda: later)
+    monkeypatch.setattr("zenweb.accounts.interrupted_forms.timezone.now", lambda: later)
     assert BACK not in browser.get(template.get_absolute_url()).text
 
 
