@@ -7,7 +7,8 @@ from typing import Any
 from runs_app import drafts
 from runs_app.drafts import HIDDEN
 from runs_app.run_configuration import Configuration, without_unset
-from templates_app.schema_forms.schemas import Parameter, read_steps
+from templates_app.schema_forms.schemas import Parameter, Schema, read_steps
+from templates_app.schema_forms.shown import shown
 from templates_app.schema_places import is_same, replace_secrets, without_secrets
 
 ABSENT = "–"
@@ -23,6 +24,15 @@ class Difference:
     field_name: str
     before: Any
     now: Any
+    schema: Schema
+
+    @property
+    def shown_before(self) -> Any:
+        return shown(self.schema, self.before)
+
+    @property
+    def shown_now(self) -> Any:
+        return shown(self.schema, self.now)
 
 
 def changes(config_schema: Configuration, configuration: Mapping[str, Any]) -> Configuration:
@@ -55,8 +65,9 @@ def differences(
             step.title,
             parameter.title,
             parameter.field_name,
-            _shown(config_schema, parameter, former),
-            _shown(config_schema, parameter, value),
+            _visible(config_schema, parameter, former),
+            _visible(config_schema, parameter, value),
+            parameter.schema,
         )
         for step in read_steps(config_schema)
         for parameter in step.parameters
@@ -94,12 +105,12 @@ def _differs(parameter: Parameter, former: Any, value: Any) -> bool:
     return not is_same(former, value)
 
 
-def _shown(config_schema: Configuration, parameter: Parameter, value: Any) -> Any:
+def _visible(config_schema: Configuration, parameter: Parameter, value: Any) -> Any:
     if value is ...:
         return ABSENT
     step = parameter.path[1]
-    shown = with_secrets_hidden(config_schema, of_steps({step: {parameter.name: value}}))
-    return value_of(shown, parameter)
+    hidden = with_secrets_hidden(config_schema, of_steps({step: {parameter.name: value}}))
+    return value_of(hidden, parameter)
 
 
 def values_in(configuration: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:

@@ -46,6 +46,7 @@ from runs_app.waiting import explain
 from templates_app.forms import NewTemplateForm
 from templates_app.models import Preset, RunTemplate
 from templates_app.schema_forms.schemas import read_steps
+from templates_app.schema_forms.shown import shown
 from templates_app.services import check_stack_is_remote, create_run_template
 from templates_app.views import is_refinement
 from zenweb.accounts import interrupted_forms
@@ -279,12 +280,12 @@ def _values(run: PipelineRun, files: Mapping[str, FoundFile]) -> Iterator[tuple[
     ran = with_secrets_hidden(schema, of_steps(run.parameters))["steps"]
     for step in read_steps(schema):
         given = replaced(ran.get(step.name, {}).get("parameters", {}), files)
-        if shown := [
-            (parameter.title, given[parameter.name])
+        if facts := [
+            (parameter.title, shown(parameter.schema, given[parameter.name]))
             for parameter in step.parameters
             if parameter.name in given
         ]:
-            yield step.title, shown
+            yield step.title, facts
 
 
 def _plan_to_show(form: RepairForm, is_right: bool) -> tuple[RepairPlan | None, bool]:

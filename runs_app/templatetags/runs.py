@@ -16,6 +16,7 @@ from runs_app.forms import STATUS_WORDS
 from runs_app.models import ArtifactVersion, Execution, PipelineRun, StepAttempt, StepOutput
 from runs_app.previews import show_preview
 from runs_app.wording import duration_words
+from templates_app.schema_forms.shown import Facts, Table
 from templates_app.templatetags.zenweb_icons import icon
 from zenweb.config.file_references import FoundFile
 from zenweb.enums import ExecutionStatus, TriggerChannel
@@ -131,6 +132,14 @@ def setting(value: Any) -> str:
     """A parameter's value, short and in words where there are some; a file as a link to it."""
     if isinstance(value, FoundFile):
         return _file(value)
+    if isinstance(value, Facts):
+        return _facts(value)
+    if isinstance(value, Table):
+        return _table(value)
+    if isinstance(value, list) and any(isinstance(entry, Facts | Table) for entry in value):
+        return format_html(
+            "<ol>{}</ol>", format_html_join("", "<li>{}</li>", ((setting(entry),) for entry in value))
+        )
     if isinstance(value, list) and any(isinstance(entry, FoundFile) for entry in value):
         return format_html_join(", ", "{}", ((setting(entry),) for entry in value))
     if value is None or isinstance(value, bool):
@@ -138,6 +147,27 @@ def setting(value: Any) -> str:
     if isinstance(value, list) and value and all(isinstance(entry, str | int | float) for entry in value):
         return ", ".join(str(entry) for entry in value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=_label)
+
+
+def _facts(facts: Facts) -> SafeString:
+    pairs = ((title, setting(value)) for title, value in facts.pairs)
+    return format_html(
+        '<dl class="facts is-nested">{}</dl>', format_html_join("", "<dt>{}</dt><dd>{}</dd>", pairs)
+    )
+
+
+def _table(table: Table) -> SafeString:
+    head = format_html_join("", '<th scope="col">{}</th>', ((title,) for title in table.columns))
+    cells = ([("" if cell is None else setting(cell),) for cell in row] for row in table.rows)
+    rows = format_html_join("", "<tr>{}</tr>", ((format_html_join("", "<td>{}</td>", row),) for row in cells))
+    more = format_html('<p class="soft">and {} more</p>', table.more) if table.more else ""
+    return format_html(
+        '<div class="preview-table" tabindex="0" role="region" aria-label="Entries">'
+        '<table class="table"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>{}',
+        head,
+        rows,
+        more,
+    )
 
 
 def _file(found: FoundFile) -> SafeString:

@@ -66,33 +66,35 @@ class DurationControl(SingleControl):
 
     def parse(self, text: str) -> Json:
         text = text.strip()
-        if (length := self._length(text)) is None:
+        if (length := _length(text)) is None:
             raise ValidationError(self.blank_message)
         return text if text.upper().lstrip("-+").startswith("P") else _iso(length)
 
     def to_text(self, value: Json) -> str:
-        if value is None:
-            return ""
-        length = self._length(str(value))
-        return label_of(value) if length is None else _words(length) or "0 s"
+        return "" if value is None else duration_words(str(value)) or label_of(value)
 
     def is_same(self, text: str, initial: str) -> bool:
-        return text == initial or (
-            self._length(text) is not None and self._length(text) == self._length(initial)
-        )
+        return text == initial or (_length(text) is not None and _length(text) == _length(initial))
 
-    def _length(self, text: str) -> timedelta | None:
-        try:
-            if text.upper().lstrip("-+").startswith("P"):
-                return DURATION.validate_python(text)
-            sign = -1 if text.startswith("-") else 1
-            rest = text.lstrip("-+").lower()
-            parts = PART.findall(rest)
-            if not parts or PART.sub("", rest).strip(" ,"):
-                return None
-            return sign * timedelta(seconds=sum(float(number) * UNITS[unit] for number, unit in parts))
-        except (KeyError, OverflowError, ValueError):
+
+def duration_words(text: str) -> str:
+    """A duration as people write it; "" for a text that is none."""
+    length = _length(text)
+    return "" if length is None else _words(length) or "0 s"
+
+
+def _length(text: str) -> timedelta | None:
+    try:
+        if text.upper().lstrip("-+").startswith("P"):
+            return DURATION.validate_python(text)
+        sign = -1 if text.startswith("-") else 1
+        rest = text.lstrip("-+").lower()
+        parts = PART.findall(rest)
+        if not parts or PART.sub("", rest).strip(" ,"):
             return None
+        return sign * timedelta(seconds=sum(float(number) * UNITS[unit] for number, unit in parts))
+    except (KeyError, OverflowError, ValueError):
+        return None
 
 
 def _iso(length: timedelta) -> str:
