@@ -20,6 +20,7 @@ from runs_app.run_configuration import validate
 from templates_app.models import RunTemplate, RunTemplateVersion
 from templates_app.querysets import RunTemplateQuerySet
 from templates_app.schema_forms import ConfigurationForm, FileSource, describe_changes
+from templates_app.schema_forms.controls import ControlField
 from templates_app.schema_places import holds_secret, schemas_at, secrets_in, without_secrets
 from zenweb.api.parsing import parse_json
 from zenweb.config.yaml_text import YamlRefused, rewrite
@@ -167,6 +168,19 @@ class LaunchForm(StartingForm):
             return rest
         self.unreadable_rest = "What was kept beside the form cannot be read. Open the template again."
         return {}
+
+    def _clean_fields(self) -> None:
+        super()._clean_fields()  # type: ignore[misc]  # Django's, as it is documented
+        if self.is_draft:
+            self._take_texts_along()
+
+    def _take_texts_along(self) -> None:
+        """A text that is no value of its parameter is one in the other view, where its line says what is wrong."""
+        for name in list(self.errors):
+            field, text = self.fields[name], str(self.data.get(name, ""))
+            if isinstance(field, ControlField) and field.control.to_text(text) == text:
+                self.cleaned_data[name] = text
+                del self.errors[name]
 
     def look(self) -> None:
         """Read what stands in it, without a word about what is wrong."""

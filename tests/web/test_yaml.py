@@ -281,11 +281,15 @@ def test_values_that_are_wrong_turn_into_yaml_too(pages: Client, template: RunTe
     assert "learning_rate: 2" in text
 
 
-def test_a_text_that_is_no_value_stays_in_the_form(pages: Client, template: RunTemplate) -> None:
+def test_a_text_that_is_no_value_comes_along_and_back(pages: Client, template: RunTemplate) -> None:
     page = send_form(pages, template, {RATE: "half", THRESHOLD: "0.3", "switch": "yaml"})
-    assert page.status_code == 422
-    assert f'name="{RATE}" value="half"' in page.text
-    assert "Enter a number." in page.text
+    assert page.status_code == 200
+    assert "learning_rate: half" in text_of(page)
+    refused = send_yaml(pages, template, text_of(page))
+    assert "Line 4</a>: /steps/trainer/parameters/learning_rate" in refused.text
+    form = send_yaml(pages, template, text_of(page), switch="form")
+    assert inputs_of(form)[RATE] == "half"
+    assert "Enter a number." in send_form(pages, template, inputs_of(form)).text
 
 
 def test_yaml_turns_into_the_form_and_back_without_losing_a_thing(
