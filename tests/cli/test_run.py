@@ -66,6 +66,21 @@ def test_a_run_is_followed_line_by_line_under_the_names_of_its_steps(alices, tem
     assert alices("run", "logs", run.name, "-f", "--step", "trainer").stdout == "one\ntwo"
 
 
+def test_where_another_attempt_begins_is_said(alices, template):
+    alices("run-template", "run", "daily-retraining")
+    run = PipelineRun.objects.get()
+    for number, text in ((1, "begun"), (2, "again\n")):
+        now = timezone.now()
+        step = run.steps.get(name="trainer")
+        step.attempts.create(number=number, start_time=now, end_time=now, log_tail=text, status="failed")
+    StepRun.objects.update(status="completed")
+    PipelineRun.objects.update(status="completed")
+    followed = alices("run", "logs", run.name, "-f").stdout
+    assert followed.splitlines() == ["trainer | begun", "trainer | --- attempt 2", "trainer | again"]
+    alone = alices("run", "logs", run.name, "-f", "--step", "trainer").stdout
+    assert alone == "begun\n--- attempt 2\nagain\n"
+
+
 def test_how_many_runs_go_on_at_once_is_changed(alices, template):
     limited = alices(
         "run-template", "update", template.name, "--max-concurrent-runs", "1", "--concurrency-policy", "skip"

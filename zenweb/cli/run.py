@@ -1,6 +1,7 @@
 """`zenweb run`: what was run."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from zenweb.cli.values import config_option, read_values, set_option
 from zenweb.client import Client
 from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import DoesNotExist
-from zenweb.responses import PipelineRunResponse, RepairPlan, StepRunResponse
+from zenweb.responses import LogPiece, PipelineRunResponse, RepairPlan, StepRunResponse
 
 MOST_EVENTS = 100
 
@@ -67,7 +68,7 @@ def logs(name: str, step_name: str | None, follow: bool) -> None:
     if step_name is not None and step_name not in steps:
         raise DoesNotExist(f"The run has no step {step_name!r}. Its steps are: {', '.join(steps)}.")
     if follow:
-        _follow(steps[step_name] if step_name else run)
+        _follow_step(steps[step_name]) if step_name else _follow_run(run)
         return
     for step in [steps[step_name]] if step_name else steps.values():
         if step_name is None:
@@ -137,7 +138,7 @@ def repair(
     started = client.repair_run(name, from_steps=from_steps, run_configuration=configuration, newest=newest)
     click.echo(f"Run {started.name}: {started.url}")
     if watch:
-        _follow(started)
+        _follow_run(started)
     if wait or watch:
         report_end(started.wait())
 
@@ -155,20 +156,37 @@ def _ending(run: PipelineRunResponse) -> str:
     return f"Run {run.name} {run.status}" + (f": {run.status_reason}" if run.status_reason else ".")
 
 
-def _follow(source: PipelineRunResponse | StepRunResponse) -> None:
-    """Print what comes, of one step as it is, of a run line by line, for its steps may print at the same time."""
-    if isinstance(source, StepRunResponse):
-        for piece in source.follow_logs():
-            click.echo(piece.text, nl=False)
-        return
-    begun: dict[str, str] = {}
-    for piece in source.follow_logs():
-        *lines, begun[piece.step] = (begun.get(piece.step, "") + piece.text).split("\n")
+def _follow_step(step: StepRunResponse) -> None:
+    """Print what comes, as it is."""
+    before: LogPiece | None = None
+    for piece in step.follow_logs():
+        if before and piece.attempt != before.attempt:
+            click.echo("" if before.text.endswith("\n") else "\n", nl=False)
+            click.secho(f"--- attempt {piece.attempt}", bold=True)
+        click.echo(piece.text, nl=False)
+        before = piece
+
+
+def _follow_run(run: PipelineRunResponse) -> None:
+    """Print what comes, line by line, for its steps may print at the same time."""
+    begun: dict[str, LogPiece] = {}  # of each step, the line that has not ended yet
+    for piece in run.follow_logs():
+        before = begun.get(piece.step)
+        if before and piece.attempt != before.attempt:
+            _end_line(before)
+            click.echo(f"{piece.step} | --- attempt {piece.attempt}")
+            before = None
+        *lines, rest = ((before.text if before else "") + piece.text).split("\n")
         for line in lines:
             click.echo(f"{piece.step} | {line}")
-    for step, line in begun.items():
-        if line:
-            click.echo(f"{step} | {line}")
+        begun[piece.step] = replace(piece, text=rest)
+    for piece in begun.values():
+        _end_line(piece)
+
+
+def _end_line(piece: LogPiece) -> None:
+    if piece.text:
+        click.echo(f"{piece.step} | {piece.text}")
 
 
 def show_steps(run: PipelineRunResponse) -> None:
