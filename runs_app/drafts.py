@@ -63,7 +63,11 @@ def everything(config_schema: Configuration, configuration: Configuration) -> Co
 
 def beside_the_form(config_schema: Configuration, configuration: Configuration) -> Configuration:
     """What the form has no field for: names, tags, settings, and what the template does not know."""
-    known = {(step, parameter.name) for step, parameter in _parameters(config_schema)}
+    known = {
+        (step, parameter.name)
+        for step, parameter in _parameters(config_schema)
+        if not parameter.is_beside_the_form
+    }
     return _with_parameters_that(
         lambda step, name, _: (step, name) not in known, config_schema, configuration
     )

@@ -290,7 +290,7 @@ class RepairForm(StartingForm):
         self._given = repair
         self.version = repair.version
         super().__init__(
-            repair.deployment.config_schema,
+            repair.config_schema,
             validate=self._check,
             data=data,
             uploads=uploads,

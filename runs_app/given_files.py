@@ -6,9 +6,8 @@ from typing import Any
 
 from runs_app.found_files import Rules, misfit
 from runs_app.models import ArtifactVersion, PipelineRun
-from runs_app.plans import plan_of
+from runs_app.plans import Runnable, deployment_of, rules_of
 from runs_app.run_configuration import ResolvedConfiguration
-from templates_app.models import PipelineDeployment
 from templates_app.schema_places import schemas_at, schemas_below
 from templates_app.schema_validation import pointer_to
 from zenweb.accounts.models import User
@@ -20,7 +19,7 @@ from zenweb.execution.protocol import GivenFile
 Json = Any
 
 
-def check_files(*, actor: User, deployment: PipelineDeployment, resolved: ResolvedConfiguration) -> None:
+def check_files(*, actor: User, runnable: Runnable, resolved: ResolvedConfiguration) -> None:
     """Raises ValidationFailed for each reference to something that is not there, not to be seen, or not taken there."""
     given = [
         (("steps", step.spec.name, "parameters", name), value)
@@ -30,7 +29,7 @@ def check_files(*, actor: User, deployment: PipelineDeployment, resolved: Resolv
     ]
     if not given:
         return
-    schema = plan_of(deployment.pk).config_schema
+    schema = rules_of(runnable).config_schema
     places = [
         place for path, value in given for place in _places(schema, value, schemas_at(schema, path), path)
     ]
@@ -39,7 +38,7 @@ def check_files(*, actor: User, deployment: PipelineDeployment, resolved: Resolv
         str(version.pk): version
         for version in ArtifactVersion.objects.visible_to(actor).with_relations().filter(pk__in=ids)
     }
-    if errors := list(_errors(places, versions, is_remote=deployment.stack.is_remote)):
+    if errors := list(_errors(places, versions, is_remote=deployment_of(runnable).stack.is_remote)):
         raise ValidationFailed(errors)
 
 

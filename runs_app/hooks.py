@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from templates_app.models import CodeArchive, PipelineDeployment
+from templates_app.models import CodeArchive
 from zenweb.config.code_archive import names_in
 from zenweb.config.hooks import FAILURE, SUCCESS, hook_path
 from zenweb.config.suggestions import did_you_mean
@@ -14,7 +14,7 @@ from zenweb.exceptions import FieldError
 Configuration = dict[str, Any]
 
 
-def find_errors(deployment: PipelineDeployment, configuration: Configuration) -> list[FieldError]:
+def find_errors(code_archive_id: uuid.UUID, configuration: Configuration) -> list[FieldError]:
     """What is wrong with the hooks of a configuration. Whoever may run a template may not have it call anything else.
 
     Nothing is imported here: whether the module has such a function, the step says before it begins.
@@ -26,7 +26,7 @@ def find_errors(deployment: PipelineDeployment, configuration: Configuration) ->
         except ValueError as error:
             errors.append(FieldError(pointer, str(error)))
             continue
-        known = _modules(deployment.code_archive_id)
+        known = _modules(code_archive_id)
         if module not in known:
             sentence = f"There is no module {module!r} in the pipeline's code.{did_you_mean(module, known)}"
             errors.append(FieldError(pointer, sentence))

@@ -8,9 +8,10 @@ from django.utils import timezone
 
 from runs_app import statements
 from runs_app.given_files import check_files
+from runs_app.plans import Runnable, deployment_of
 from runs_app.presets import use_preset
 from runs_app.run_configuration import ResolvedConfiguration, resolve
-from templates_app.models import PipelineDeployment, RunTemplateVersion
+from templates_app.models import RunTemplateVersion
 from templates_app.permissions import check_can_run
 from zenweb.accounts.models import User
 from zenweb.exceptions import DoesNotExist, EntityExists, FieldError, ValidationFailed
@@ -29,10 +30,10 @@ def judge(*, actor: User, version: RunTemplateVersion, configuration: Any, prese
     try:
         check_can_run(actor, version.template)
         if not preset:
-            return Judgement([], resolve_to_run(actor, version.deployment, configuration))
+            return Judgement([], resolve_to_run(actor, version, configuration))
         use = use_preset(actor=actor, template=version.template, name=preset, given=configuration)
         with use.explaining():
-            return Judgement([], resolve_to_run(actor, version.deployment, use.values))
+            return Judgement([], resolve_to_run(actor, version, use.values))
     except ValidationFailed as error:
         return Judgement(error.errors)
     except EntityExists as error:
@@ -41,20 +42,20 @@ def judge(*, actor: User, version: RunTemplateVersion, configuration: Any, prese
         return Judgement([FieldError("/preset", str(error))])
 
 
-def resolve_to_run(actor: User, deployment: PipelineDeployment, configuration: Any) -> ResolvedConfiguration:
+def resolve_to_run(actor: User, runnable: Runnable, configuration: Any) -> ResolvedConfiguration:
     """What would run, for somebody. Raises ValidationFailed, and EntityExists for a run name that is taken."""
-    resolved = _resolve_with_free_name(deployment, configuration)
-    check_files(actor=actor, deployment=deployment, resolved=resolved)
+    resolved = _resolve_with_free_name(runnable, configuration)
+    check_files(actor=actor, runnable=runnable, resolved=resolved)
     return resolved
 
 
-def _resolve_with_free_name(deployment: PipelineDeployment, configuration: Any) -> ResolvedConfiguration:
+def _resolve_with_free_name(runnable: Runnable, configuration: Any) -> ResolvedConfiguration:
     """Resolve; a name made from the time moves on by microseconds until it is free."""
     now = timezone.now()
-    resolved = resolve(deployment, configuration, now)
-    while statements.is_run_name_taken(deployment.project_id, resolved.run_name):
+    resolved = resolve(runnable, configuration, now)
+    while statements.is_run_name_taken(deployment_of(runnable).project_id, resolved.run_name):
         now += timedelta(microseconds=1)
-        moved = resolve(deployment, configuration, now)
+        moved = resolve(runnable, configuration, now)
         if moved.run_name == resolved.run_name:
             raise EntityExists(
                 f"A run called {resolved.run_name!r} already exists. "

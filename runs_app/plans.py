@@ -1,6 +1,7 @@
 """What every step asks for again and again and what never changes: read and parsed once."""
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -9,7 +10,9 @@ from django.db.models import UUIDField
 
 from runs_app.models import PipelineRun, StepRun
 from runs_app.querysets import HEAVY
-from templates_app.models import PipelineDeployment
+from templates_app.curated_schema import curate, defaults_of
+from templates_app.curation import read_curation
+from templates_app.models import PipelineDeployment, RunTemplateVersion
 from templates_app.schema_validation import Validator, compile_schema
 from zenweb.config.spec import PipelineSpec, StepSpec
 from zenweb.enums import StepProcess
@@ -31,10 +34,6 @@ class Plan:
     code_archive_id: uuid.UUID
     requirements: tuple[str, ...]
 
-    @cached_property
-    def validator(self) -> Validator:
-        return compile_schema(self.config_schema)
-
     def step(self, index: int) -> StepSpec:
         return self.spec.steps[index]
 
@@ -46,6 +45,52 @@ class Plan:
 
     def artifact_name(self, index: int, output: str) -> str:
         return next(spec.artifact_name for spec in self.step(index).outputs if spec.name == output)
+
+
+Runnable = PipelineDeployment | RunTemplateVersion
+"""What can be run: a deployment as it is, or a version of a template, whose owner may have narrowed it."""
+
+
+def deployment_of(runnable: Runnable) -> PipelineDeployment:
+    return runnable.deployment if isinstance(runnable, RunTemplateVersion) else runnable
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a run's configuration has to keep to, and what it is laid over."""
+
+    plan: Plan
+    config_schema: dict[str, Any]
+    defaults: Mapping[str, Mapping[str, Any]]
+    """Of parameters that do not start from the pipeline's own, by step and name."""
+
+    @cached_property
+    def validator(self) -> Validator:
+        return compile_schema(self.config_schema)
+
+
+def rules_of(runnable: Runnable) -> Rules:
+    """Every channel judges by these."""
+    if isinstance(runnable, RunTemplateVersion):
+        return rules_by_id(runnable.deployment_id, runnable.pk)
+    return rules_by_id(runnable.pk, None)
+
+
+def rules_of_run(run: PipelineRun) -> Rules:
+    """Those that it was accepted by."""
+    return rules_by_id(run.deployment_id, run.template_version_id)
+
+
+@lru_cache(maxsize=256)
+def rules_by_id(deployment_id: uuid.UUID, version_id: uuid.UUID | None) -> Rules:
+    plan = plan_of(deployment_id)
+    if version_id is None:
+        return Rules(plan, plan.config_schema, {})
+    document = RunTemplateVersion.objects.values_list("curation", flat=True).get(pk=version_id)
+    if not document:
+        return rules_by_id(deployment_id, None)  # one validator for both
+    curation = read_curation(document)
+    return Rules(plan, curate(plan.config_schema, curation), defaults_of(curation))
 
 
 @lru_cache(maxsize=128)

@@ -9,10 +9,10 @@ from django.db import IntegrityError, transaction
 
 from runs_app.differences import keepable, of_steps
 from runs_app.models import PipelineRun
-from runs_app.plans import plan_of
+from runs_app.plans import rules_of
 from runs_app.repair import Known, explained, has_value, known_parameters, lay_over, path_of
 from runs_app.run_configuration import Configuration, validate
-from templates_app.models import Preset, RunTemplate
+from templates_app.models import Preset, RunTemplate, RunTemplateVersion
 from templates_app.permissions import check_can_edit_preset, check_can_run
 from templates_app.services import check_name
 from zenweb.accounts.models import User
@@ -156,24 +156,24 @@ def problems_of(preset: Preset) -> list[FieldError]:
     version = preset.template.version
     if preset.version_id == version.pk:
         return []
-    now = _errors(version.deployment_id, preset.configuration)
-    missed_before = {error.pointer for error in _errors(preset.version.deployment_id, preset.configuration)}
+    now = _errors(version, preset.configuration)
+    missed_before = {error.pointer for error in _errors(preset.version, preset.configuration)}
     return [error for error in now if error.pointer not in missed_before]
 
 
 def _keep(preset: Preset, configuration: Mapping[str, Any]) -> None:
     """Put values into a preset. That some are missing is none of its concern: they are asked for at each run."""
     version = preset.template.version
-    errors = _errors(version.deployment_id, configuration)
+    errors = _errors(version, configuration)
     if wrong := [error for error in errors if not _is_missing(error, configuration)]:
         raise ValidationFailed(wrong)
     preset.configuration = keepable(_schema_of(preset.template), configuration)
     preset.version = version
 
 
-def _errors(deployment_id: Any, configuration: Mapping[str, Any]) -> list[FieldError]:
-    plan = plan_of(deployment_id)
-    return validate(plan.config_schema, configuration, plan.validator)
+def _errors(version: RunTemplateVersion, configuration: Mapping[str, Any]) -> list[FieldError]:
+    rules = rules_of(version)
+    return validate(rules.config_schema, configuration, rules.validator)
 
 
 def _is_missing(error: FieldError, configuration: Mapping[str, Any]) -> bool:
@@ -211,4 +211,4 @@ def _taken(preset: Preset) -> EntityExists:
 
 
 def _schema_of(template: RunTemplate) -> Configuration:
-    return plan_of(template.version.deployment_id).config_schema
+    return rules_of(template.version).config_schema

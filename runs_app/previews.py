@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import SuspiciousFileOperation
-from django.utils.safestring import SafeString, mark_safe
-from markdown_it import MarkdownIt
 
 from runs_app.found_files import is_within, root_of
 from runs_app.models import ArtifactVersion
+from templates_app.markdown import render_markdown
 from zenweb.artifacts import store
 from zenweb.enums import PreviewKind
 from zenweb.exceptions import ZenWebError
@@ -30,9 +29,6 @@ IMAGE_TYPES = {
     ".webp": "image/webp",
 }
 TEXT_TYPE = "text/plain; charset=utf-8"
-# Pictures from elsewhere would tell others who looks at what, and the pages' own policy refuses them.
-MARKDOWN = MarkdownIt("js-default").disable("image")
-MARKDOWN.validateLink = lambda url: url.startswith(("https://", "http://", "mailto:"))  # type: ignore[method-assign]
 # Longer texts are shown as they are: how long it takes to lay one out grows with the square of its length.
 RENDER_LIMIT = 16 * 1024
 _rendering = threading.Lock()  # whoever asks for the same meanwhile finds it made
@@ -141,7 +137,7 @@ def _read_for_page(uri: str) -> bytes:
 def _lay_out(kind: str, text: str) -> ShownPreview:
     if kind == PreviewKind.MARKDOWN and len(text) <= RENDER_LIMIT:
         with _rendering:
-            return ShownPreview("markdown", html=_rendered(text))
+            return ShownPreview("markdown", html=render_markdown(text))
     if kind not in {PreviewKind.JSON, PreviewKind.TABLE}:
         return ShownPreview("text", text=text)
     try:
@@ -155,22 +151,6 @@ def _lay_out(kind: str, text: str) -> ShownPreview:
     if _is_plain(value):
         return ShownPreview("line", text=value if isinstance(value, str) else json.dumps(value))
     return ShownPreview("text", text=json.dumps(value, indent=2, ensure_ascii=False))
-
-
-@lru_cache(maxsize=256)
-def _rendered(markdown: str) -> SafeString:
-    """As HTML in which nothing of the author's is HTML: tags are text, and links lead to the web only."""
-    tokens = MARKDOWN.parse(markdown)
-    for token in tokens:
-        if token.type in {"heading_open", "heading_close"}:  # below the headings of the page
-            token.tag = f"h{min(6, int(token.tag[1]) + 3)}"
-        if token.attrs.pop("style", "") == "text-align:right":  # the pages' policy refuses styles in the text
-            token.attrSet("class", "number")
-        for part in token.children or []:
-            if part.type == "link_open":
-                part.attrSet("rel", "nofollow noopener noreferrer")
-    html: str = MARKDOWN.renderer.render(tokens, MARKDOWN.options, {})
-    return mark_safe(html)  # noqa: S308  # by a renderer that escapes all there is
 
 
 def _aligned(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -75,7 +75,9 @@ class PipelineRunQuerySet(VisibleQuerySet):
             "user", "pipeline", "stack", "template", "template_version", "deployment", "original"
         ).defer(
             "deployment__spec",
+            "deployment__config_schema",
             "deployment__config_template",
+            "template_version__curation",
             "original__configuration",
             "original__resolved_configuration",
         )

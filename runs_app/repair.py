@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from runs_app import statements
 from runs_app.models import PipelineRun, StepRun
-from runs_app.plans import plan_of
+from runs_app.plans import Runnable, plan_of, rules_of
 from runs_app.run_configuration import (
     Configuration,
     ResolvedConfiguration,
@@ -194,9 +194,18 @@ class Repair:
         """What is run."""
         return self.version.deployment if self.version else self.original.deployment
 
+    @property
+    def runnable(self) -> Runnable:
+        """What its values are judged by."""
+        return self.version or self.deployment
+
+    @property
+    def config_schema(self) -> Configuration:
+        return rules_of(self.runnable).config_schema
+
     @cached_property
     def known(self) -> Known:
-        return known_parameters(self.deployment.config_schema)
+        return known_parameters(self.config_schema)
 
     @cached_property
     def start(self) -> Configuration:
@@ -248,7 +257,7 @@ def preview_repair(repair: Repair) -> RepairPlan:
     """What a repair would run again and keep; raises ValidationFailed as the repair itself would."""
     repair.check_possible()
     with repair.explaining():
-        return repair.plan(resolve(repair.deployment, repair.values, timezone.now()))
+        return repair.plan(resolve(repair.runnable, repair.values, timezone.now()))
 
 
 # -- what there was ---------------------------------------------------------------------------------------------------

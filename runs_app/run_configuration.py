@@ -1,13 +1,12 @@
 """A run's configuration: cleaned, checked by the one validator, and resolved to what will really run."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from runs_app import hooks
-from runs_app.plans import plan_of
-from templates_app.models import PipelineDeployment
+from runs_app.plans import Runnable, rules_of
 from templates_app.schema_validation import MAX_DEPTH, Validator, depth_of, find_errors
 from zenweb.config.config_schema import step_keys
 from zenweb.config.hooks import FAILURE, SUCCESS
@@ -98,19 +97,22 @@ def validate(
     return refused + find_errors(config_schema, _with_every_step(config_schema, cleaned), validator)
 
 
-def resolve(deployment: PipelineDeployment, configuration: Any, now: datetime) -> ResolvedConfiguration:
-    """Check a configuration and lay it over the deployment's defaults; raises ValidationFailed with every error."""
-    plan = plan_of(deployment.pk)
-    if errors := validate(plan.config_schema, configuration, plan.validator):
+def resolve(runnable: Runnable, configuration: Any, now: datetime) -> ResolvedConfiguration:
+    """Check a configuration and lay it over the defaults of what is run; raises ValidationFailed with every error."""
+    rules = rules_of(runnable)
+    if errors := validate(rules.config_schema, configuration, rules.validator):
         raise ValidationFailed(errors)
     cleaned = without_unset(configuration or {})
-    if errors := hooks.find_errors(deployment, cleaned):
+    if errors := hooks.find_errors(rules.plan.code_archive_id, cleaned):
         raise ValidationFailed(errors)
-    spec = plan.spec
+    spec = rules.plan.spec
     given = cleaned.get("steps", {})
-    steps = [_resolve_step(spec, step, given.get(step.name, {}), cleaned) for step in spec.steps]
+    steps = [
+        _resolve_step(spec, step, rules.defaults.get(step.name, {}), given.get(step.name, {}), cleaned)
+        for step in spec.steps
+    ]
     return ResolvedConfiguration(
-        run_name=_run_name(spec, plan.config_template, cleaned, now),
+        run_name=_run_name(spec, rules.plan.config_template, cleaned, now),
         steps=steps,
         tags=list(dict.fromkeys([*spec.tags, *cleaned.get("tags", [])])),
         timeout=cleaned.get("timeout", spec.timeout),
@@ -171,7 +173,11 @@ def _with_parameters(step: Any) -> Any:
 
 
 def _resolve_step(
-    pipeline: PipelineSpec, spec: StepSpec, given: Configuration, run: Configuration
+    pipeline: PipelineSpec,
+    spec: StepSpec,
+    defaults: Mapping[str, Any],
+    given: Configuration,
+    run: Configuration,
 ) -> ResolvedStep:
     """What is said for this step of this run goes first, then for the run, in the step's code, in the pipeline's."""
     layers = [
@@ -190,7 +196,7 @@ def _resolve_step(
     )
     settings |= {"queue": resources.queue, "resources": resources.needs}
     settings = {key: value for key, value in settings.items() if value is not None and value != {}}
-    return ResolvedStep(spec, {**spec.parameters, **given.get("parameters", {})}, settings)
+    return ResolvedStep(spec, {**spec.parameters, **defaults, **given.get("parameters", {})}, settings)
 
 
 def _run_name(spec: PipelineSpec, template: Configuration, given: Configuration, now: datetime) -> str:

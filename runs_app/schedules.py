@@ -19,7 +19,7 @@ from runs_app.models import PipelineRun, RunEvent, Schedule, ScheduleFiring
 from runs_app.presets import use_preset
 from runs_app.run_configuration import resolve
 from runs_app.services import Trigger, launch_run
-from templates_app.models import PipelineDeployment, RunTemplate
+from templates_app.models import RunTemplate, RunTemplateVersion
 from templates_app.permissions import check_can_run
 from templates_app.services import check_name
 from zenweb.accounts.models import User
@@ -256,10 +256,10 @@ def _look_ahead(schedule: Schedule, now: datetime) -> None:
 
 def _check_values(schedule: Schedule) -> None:
     """Its values must do for its template's newest version, and for more than one run."""
-    deployment = _template_of(schedule).deployment
+    version = _template_of(schedule).version
     now = timezone.now()
     # What a pattern makes of another day and another hour.
-    names = [_run_name(deployment, schedule.configuration, moment) for moment in (now, now + ANOTHER_DAY)]
+    names = [_run_name(version, schedule.configuration, moment) for moment in (now, now + ANOTHER_DAY)]
     if names[0] == names[1]:
         sentence = (
             f"Every run of this schedule would be called {names[0]!r}, and a name is given once. "
@@ -268,9 +268,9 @@ def _check_values(schedule: Schedule) -> None:
         raise ValidationFailed([FieldError("/configuration/run_name", sentence)])
 
 
-def _run_name(deployment: PipelineDeployment, configuration: dict[str, Any], now: datetime) -> str:
+def _run_name(version: RunTemplateVersion, configuration: dict[str, Any], now: datetime) -> str:
     try:
-        return resolve(deployment, configuration, now).run_name
+        return resolve(version, configuration, now).run_name
     except ValidationFailed as error:
         raise ValidationFailed(
             [FieldError(f"/configuration{field.pointer}", field.message) for field in error.errors]

@@ -245,7 +245,7 @@ def _start_run(
     body_hash: str,
     repair: Repair | None = None,
 ) -> PipelineRun:
-    resolved = resolve_to_run(trigger.actor, deployment, configuration)
+    resolved = resolve_to_run(trigger.actor, version or deployment, configuration)
     plan = _plan_to_do(repair, resolved) if repair else None
     limit = _exhausted_limit(version)
     waits = limit is not None and limit.policy is not ConcurrencyPolicy.SKIP

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode
 from uuid import UUID
 
-from runs_app.differences import of_steps
+from runs_app.differences import of_steps, value_of
 from runs_app.links import read_link
 from runs_app.models import PipelineRun, StepRun
 from runs_app.presets import preset_values
@@ -13,7 +13,7 @@ from runs_app.repair import known_parameters, path_of, starting_values
 from runs_app.run_configuration import Configuration
 from templates_app.models import RunTemplate
 from templates_app.schema_forms.schemas import humanise, read_steps
-from templates_app.schema_places import schemas_at
+from templates_app.schema_places import is_same, schemas_at
 from zenweb.accounts.models import User
 from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import DoesNotExist, FieldError
@@ -54,8 +54,10 @@ def start_of(actor: User, template: RunTemplate, query: Mapping[str, str]) -> St
         except DoesNotExist as error:
             preset = ""
             notes.append(str(error))
-    linked = read_link(template.version.config_schema, query)
-    return Start(linked.over(values), preset, run, [*notes, *linked.notes])
+    schema = template.version.config_schema
+    linked = read_link(schema, query)
+    start = linked.over(values)
+    return Start(start, preset, run, [*notes, *linked.notes, *_fixed_otherwise(schema, start)])
 
 
 def values_to_repeat(run: PipelineRun, config_schema: Configuration) -> Configuration:
@@ -122,6 +124,14 @@ def _left_over(run: PipelineRun, template: RunTemplate) -> Iterator[str]:
         yield (
             f"Run {run.index} had values that version {template.version.number} has no field for: {', '.join(gone)}."
         )
+
+
+def _fixed_otherwise(config_schema: Configuration, start: Configuration) -> Iterator[str]:
+    """A value that is fixed takes the place of another one, and not without a word."""
+    for step in read_steps(config_schema):
+        for parameter in step.parameters:
+            if parameter.is_locked and not is_same(value_of(start, parameter), parameter.default):
+                yield f"“{parameter.title}” ({step.title}) is fixed by now, so it has another value than there."
 
 
 def _run_named(actor: User, template: RunTemplate, text: str) -> PipelineRun | None:

@@ -37,6 +37,7 @@ from runs_app.launching import (
 from runs_app.ledger import ledger_of
 from runs_app.logs import read_log
 from runs_app.models import ArtifactVersion, PipelineRun, StepRun
+from runs_app.plans import rules_of_run
 from runs_app.presets import delete_preset
 from runs_app.repair import Repair, RepairPlan, preview_repair, without_left_over
 from runs_app.services import Launch, Trigger, repair_run, stop_run
@@ -276,7 +277,7 @@ def _repairs(request: HttpRequest, run: PipelineRun) -> list[PipelineRun]:
 
 def _values(run: PipelineRun, files: Mapping[str, FoundFile]) -> Iterator[tuple[str, list[tuple[str, Any]]]]:
     """What the run ran with, under the words of its form: titles of steps, each with titles and values."""
-    schema = run.deployment.config_schema
+    schema = rules_of_run(run).config_schema
     ran = with_secrets_hidden(schema, of_steps(run.parameters))["steps"]
     for step in read_steps(schema):
         given = replaced(ran.get(step.name, {}).get("parameters", {}), files)

@@ -1,5 +1,6 @@
 """What can be run: pipelines, the stacks they run on, frozen deployments, and the templates people start."""
 
+from functools import cached_property
 from typing import Any, ClassVar, cast
 
 from django.conf import settings
@@ -8,6 +9,8 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 
+from templates_app.curated_schema import curate, defaults_of
+from templates_app.curation import read_curation
 from templates_app.querysets import (
     PipelineDeploymentQuerySet,
     PipelineQuerySet,
@@ -190,6 +193,10 @@ class RunTemplateVersion(Entity):
     deployment = models.ForeignKey(
         PipelineDeployment, on_delete=models.PROTECT, related_name="template_versions"
     )
+    # How its owner shaped its form, see `Curation`; {}: as the pipeline says.
+    curation = JSONField(default=dict, blank=True)
+    # What of the curation of the version before did not fit this deployment, in sentences.
+    curation_notes = JSONField(default=list, blank=True)
 
     class Meta:
         ordering: ClassVar = ["-number"]
@@ -200,11 +207,23 @@ class RunTemplateVersion(Entity):
     def __str__(self) -> str:
         return f"version {self.number}"
 
-    @property
+    @cached_property
     def config_schema(self) -> dict[str, Any]:
         """What a run of this version may be given (JSON Schema)."""
         schema: dict[str, Any] = self.deployment.config_schema
-        return schema
+        return curate(schema, read_curation(self.curation)) if self.curation else schema
+
+    @property
+    def config_template(self) -> dict[str, Any]:
+        """The configuration that a run starts from: every default."""
+        template: dict[str, Any] = self.deployment.config_template
+        if not self.curation:
+            return template
+        steps = dict(template.get("steps") or {})
+        for name, values in defaults_of(read_curation(self.curation)).items():
+            section = steps.get(name) or {}
+            steps[name] = {**section, "parameters": {**(section.get("parameters") or {}), **values}}
+        return {**template, "steps": steps}
 
 
 class Preset(Entity):

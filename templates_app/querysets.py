@@ -83,6 +83,8 @@ class RunTemplateQuerySet(WithRunsQuerySet):
             "latest_version__deployment__spec",
             "latest_version__deployment__config_schema",
             "latest_version__deployment__config_template",
+            "latest_version__curation",
+            "latest_version__curation_notes",
         )
 
     def for_page(self) -> Self:

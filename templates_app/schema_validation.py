@@ -13,7 +13,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from templates_app.decimal_rules import DecimalRules
 from templates_app.file_rules import FileRules, expected_words
-from zenweb.config.json_schema import DECIMAL_OR_NOT_FINITE, DECIMAL_PATTERN, DECIMAL_RULES, FILE_RULES
+from zenweb.config.json_schema import (
+    DECIMAL_OR_NOT_FINITE,
+    DECIMAL_PATTERN,
+    DECIMAL_RULES,
+    FILE_RULES,
+    FORM_HINTS,
+)
 from zenweb.config.suggestions import did_you_mean, suggestion
 from zenweb.exceptions import FieldError, ValidationFailed
 
@@ -21,6 +27,8 @@ from zenweb.exceptions import FieldError, ValidationFailed
 MAX_DEPTH = 100
 Validator = jsonschema_rs.Draft202012Validator
 MOST_NAMED = 12
+MOST_SHOWN = 100  # characters
+PARAMETER_DEPTH = 4  # steps, trainer, parameters, learning_rate
 DURATION = TypeAdapter(timedelta)
 # Digits, a function such as rgb(…), or one word, which may be the name of a colour.
 COLOUR = re.compile(
@@ -176,7 +184,9 @@ def _is_colour(text: str) -> bool:
 
 def _explain(error: jsonschema_rs.ValidationError, schema: dict[str, Any]) -> Iterator[FieldError]:
     path, kind = list(error.instance_path), error.kind
-    if expected := _expected_file(error, schema):
+    if fixed := _fixed(path, schema):
+        yield fixed
+    elif expected := _expected_file(error, schema):
         yield FieldError(pointer_to(path), f"This must be {expected}.")
     elif isinstance(kind, Kind.AdditionalProperties | Kind.UnevaluatedProperties):
         known = _known_names(schema, _at(schema, list(error.schema_path)[:-1]))
@@ -188,6 +198,18 @@ def _explain(error: jsonschema_rs.ValidationError, schema: dict[str, Any]) -> It
         yield from _explain_choice(error, kind.context, schema)
     else:
         yield FieldError(pointer_to(path), _sentence(error))
+
+
+def _fixed(path: Sequence[str | int], schema: dict[str, Any]) -> FieldError | None:
+    """Of a parameter that the template's owner has fixed, there is one thing to say, whatever else is wrong with it."""
+    if len(path) < PARAMETER_DEPTH:
+        return None
+    place = path[:PARAMETER_DEPTH]
+    part = _at(schema, [word for name in place for word in ("properties", str(name))])
+    if not part.get(FORM_HINTS, {}).get("locked"):
+        return None
+    value = "“not set”" if part["const"] is None else _shown(part["const"])[:MOST_SHOWN]
+    return FieldError(pointer_to(place), f"The owner of this template has fixed this at {value}.")
 
 
 def _known_names(schema: dict[str, Any], part: dict[str, Any]) -> list[str]:

@@ -11,6 +11,8 @@ from django.conf import settings
 from django.db import transaction
 from pydantic import ValidationError
 
+from templates_app.curation import read_curation
+from templates_app.curation_fit import carry_over, check_curation
 from templates_app.models import (
     MOST_CONCURRENT_RUNS,
     CodeArchive,
@@ -32,6 +34,7 @@ from zenweb.enums import ConcurrencyPolicy
 from zenweb.exceptions import AuthoringError, EntityExists, FieldError, LocalStackRefused, ValidationFailed
 
 NAME_LIMIT = 255
+MISFIT = "The template's form keeps to it, and the new pipeline does not take it."
 LIMIT_FIELDS = ("max_concurrent_runs", "concurrency_policy")
 # Steps and outputs name folders of the artifact store.
 NAME_IN_PATHS = re.compile(r"[\w .-]{1,200}")
@@ -150,8 +153,13 @@ def create_run_template(
     tags: Sequence[str] = (),
     update: bool = False,
     limit: ConcurrencyLimit | None = None,
+    drops_misfits: bool = False,
 ) -> RunTemplate:
-    """A new template, or with `update` a new version of the one that has this name."""
+    """A new template, or with `update` a new version of the one that has this name.
+
+    The form stays as its owner shaped it. What the new deployment does not take of that is told in the version's notes;
+    it is refused if runs could be given more without it, unless `drops_misfits`. Raises ValidationFailed.
+    """
     check_stack_is_remote(deployment.stack)
     check_name(name)
     limit = limit or ConcurrencyLimit()
@@ -170,7 +178,7 @@ def create_run_template(
         existing.tags = list(dict.fromkeys([*existing.tags, *tags]))
         limit.apply_to(existing)
         existing.save(update_fields=["description", "tags", *LIMIT_FIELDS, "updated"])
-        return _add_version(existing, deployment, actor)
+        return _deploy(existing, deployment, actor, drops_misfits=drops_misfits)
     template = RunTemplate(
         project=deployment.project,
         user=actor,
@@ -181,19 +189,63 @@ def create_run_template(
     )
     limit.apply_to(template)
     template.save()
-    return _add_version(template, deployment, actor)
+    return _add_version(template, RunTemplateVersion(deployment=deployment, user=actor))
 
 
-def _add_version(template: RunTemplate, deployment: PipelineDeployment, actor: User) -> RunTemplate:
+def _deploy(
+    template: RunTemplate, deployment: PipelineDeployment, actor: User, *, drops_misfits: bool
+) -> RunTemplate:
     """Point the template at this deployment; nothing new is made when it already is there."""
-    latest = template.latest_version
-    if latest is not None and latest.deployment_id == deployment.pk:
+    latest = template.version
+    if latest.deployment_id == deployment.pk:
         return template
-    template.latest_version = RunTemplateVersion.objects.create(
-        template=template, number=latest.number + 1 if latest else 1, deployment=deployment, user=actor
+    try:
+        curation, notes = carry_over(
+            deployment.config_schema, read_curation(latest.curation), drops_misfits=drops_misfits
+        )
+    except ValidationFailed as error:
+        advice = "Change the pipeline or the template's form, or say that what does not fit is to be dropped."
+        told = [FieldError(one.pointer, f"{one.message} {MISFIT} {advice}") for one in error.errors]
+        raise ValidationFailed(told) from error
+    version = RunTemplateVersion(
+        deployment=deployment, user=actor, curation=curation.to_json(), curation_notes=notes
     )
+    return _add_version(template, version)
+
+
+def _add_version(template: RunTemplate, version: RunTemplateVersion) -> RunTemplate:
+    version.template = template
+    version.number = template.version.number + 1 if template.latest_version_id else 1
+    version.save(force_insert=True)
+    template.latest_version = version
     template.save(update_fields=["latest_version", "updated"])
     return template
+
+
+@transaction.atomic
+def curate_run_template(
+    *, actor: User, template: RunTemplate, curation: Any, seen_version: int | None = None
+) -> RunTemplate:
+    """A new version of the template, of the same deployment and with this curation; none where nothing changes.
+
+    `seen_version`: the number of the version that was changed, to refuse what somebody else has changed meanwhile.
+    Raises ValidationFailed with everything that does not fit, and its place in the document.
+    """
+    check_can_edit(actor, template)
+    asked = read_curation(curation)
+    template = RunTemplate.objects.select_for_update(of=("self",)).with_relations().get(pk=template.pk)
+    latest = template.version
+    if seen_version is not None and seen_version != latest.number:
+        raise ValidationFailed(
+            f"This template has become version {latest.number} meanwhile. Look at it before you save yours."
+        )
+    check_curation(latest.deployment.config_schema, asked)
+    document = asked.to_json()
+    if document == latest.curation:
+        return template
+    return _add_version(
+        template, RunTemplateVersion(deployment=latest.deployment, user=actor, curation=document)
+    )
 
 
 @transaction.atomic

@@ -152,9 +152,11 @@ class Client:
         update: bool = False,
         max_concurrent_runs: int | None = None,
         concurrency_policy: ConcurrencyPolicy | str | None = None,
+        drop_misfits: bool = False,
     ) -> RunTemplateResponse:
         """Make a template of what a run of a remote stack ran. `update`: or a new version of the one with this name.
 
+        A new version keeps the form that the owner has shaped; `drop_misfits`: without what does not fit any more.
         At most `max_concurrent_runs` of its runs go on at once; `concurrency_policy` says whether one more waits
         ("queue", the default), is not run ("skip"), or takes the place of the oldest ("cancel").
         """
@@ -164,9 +166,12 @@ class Client:
             "description": description,
             "tags": list(tags) if tags is not None else None,
             "update": update,
+            **({"drop_misfits": True} if drop_misfits else {}),
             **_limit(max_concurrent_runs, concurrency_policy),
         }
-        return RunTemplateResponse(self.transport, self.transport.post("/run_templates", body))
+        answer = self.transport.post("/run_templates", body)
+        _warn(answer)
+        return RunTemplateResponse(self.transport, answer)
 
     def get_run_template(
         self, name_id_or_prefix: NameOrId | None = None, *, name: str | None = None, hydrate: bool = True
@@ -202,6 +207,18 @@ class Client:
             **_limit(max_concurrent_runs, concurrency_policy),
         }
         answer = self.transport.put(f"/run_templates/{_quoted(name_id_or_prefix)}", body)
+        return RunTemplateResponse(self.transport, answer)
+
+    def get_curation(self, name_id_or_prefix: NameOrId) -> dict[str, Any]:
+        """How a template's form is shaped: a document that `curate_run_template` takes, of another template too."""
+        curation: dict[str, Any] = self.transport.get(f"/run_templates/{_quoted(name_id_or_prefix)}/curation")
+        return curation
+
+    def curate_run_template(
+        self, name_id_or_prefix: NameOrId, curation: Mapping[str, Any]
+    ) -> RunTemplateResponse:
+        """Shape a template's form: what may be asked for, how, and what is fixed. Makes a new version of it."""
+        answer = self.transport.put(f"/run_templates/{_quoted(name_id_or_prefix)}/curation", curation)
         return RunTemplateResponse(self.transport, answer)
 
     def delete_run_template(self, name_id_or_prefix: NameOrId) -> None:
@@ -393,8 +410,7 @@ class Client:
 
     def _run(self, path: str, configuration: Mapping[str, Any]) -> PipelineRunResponse:
         answer = self.transport.post(path, configuration)
-        for warning in answer.get("warnings") or ():
-            logger.warning("%s", warning)
+        _warn(answer)
         return PipelineRunResponse(self.transport, answer)
 
     def _newest_runnable_template(self, pipeline: str, stack: NameOrId | None) -> UUID:
@@ -413,6 +429,11 @@ def _limit(most: int | None, policy: ConcurrencyPolicy | str | None) -> dict[str
     """The keys that ZenML's servers do not know, where something is to be said."""
     said = {"max_concurrent_runs": most, "concurrency_policy": policy and str(policy)}
     return {key: value for key, value in said.items() if value is not None}
+
+
+def _warn(answer: Mapping[str, Any]) -> None:
+    for warning in answer.get("warnings") or ():
+        logger.warning("%s", warning)
 
 
 def _quoted(name_or_id: NameOrId) -> str:

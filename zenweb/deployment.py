@@ -30,6 +30,7 @@ def create_run_template(
     tags: Sequence[str] | None,
     update: bool,
     stack: str | None,
+    drop_misfits: bool = False,
 ) -> RunTemplateResponse:
     """Freeze the pipeline and make a template of it. Refuses a local stack before anything is stored."""
     client = Client()
@@ -40,7 +41,14 @@ def create_run_template(
         )
     spec = compile_pipeline(pipeline, pipeline.arguments())
     deployment = deploy(client, pipeline, spec, chosen)
-    return client.create_run_template(name, deployment.id, description=description, tags=tags, update=update)
+    return client.create_run_template(
+        name,
+        deployment.id,
+        description=description,
+        tags=tags,
+        update=update,
+        drop_misfits=drop_misfits,
+    )
 
 
 def run_pipeline(pipeline: "Pipeline[..., Any]", arguments: Mapping[str, Any]) -> PipelineRunResponse:

@@ -53,17 +53,25 @@ class Pipeline(Definition[P, R]):
         tags: Sequence[str] | None = None,
         update: bool = False,
         stack: str | None = None,
+        drop_misfits: bool = False,
     ) -> "RunTemplateResponse":
         """Freeze the pipeline with its code and make it a template that people run.
 
         A name that exists is refused, unless `update` makes a new version of it. `stack`: another than the active one.
+        `drop_misfits`: where the form's fixed values and bounds do not fit the new version, it goes without them.
         """
         if is_importing():
             return cast("RunTemplateResponse", skipped(f"{self.name}.create_run_template({name!r})"))
         from zenweb.deployment import create_run_template  # noqa: PLC0415  # as in __call__
 
         return create_run_template(
-            self, name=name, description=description, tags=tags, update=update, stack=stack
+            self,
+            name=name,
+            description=description,
+            tags=tags,
+            update=update,
+            stack=stack,
+            drop_misfits=drop_misfits,
         )
 
     def compile(self, *args: Any, **kwargs: Any) -> "PipelineSpec":

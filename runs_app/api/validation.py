@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 from runs_app.api.views import find_template_to_run, split_preset
 from runs_app.drafts import read_draft, resolved_for_reading
 from runs_app.judging import judge
-from runs_app.plans import plan_of
+from runs_app.plans import rules_of
 from templates_app.api.views import acting_user
 from zenweb.api.parsing import AnyTypeJSONParser, read_bounded
 from zenweb.config.yaml_text import YamlDocument, YamlRefused
@@ -60,7 +60,7 @@ class TemplateValidation(APIView):
         judgement = judge(
             actor=acting_user(request), version=version, configuration=configuration, preset=preset
         )
-        resolved, config_schema = judgement.resolved, plan_of(version.deployment_id).config_schema
+        resolved, config_schema = judgement.resolved, rules_of(version).config_schema
         return Response(
             {
                 "valid": not judgement.errors,

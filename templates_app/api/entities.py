@@ -98,8 +98,8 @@ def describe_run_template(template: RunTemplate, hydrate: bool) -> Json:
         metadata = {
             "description": template.description or None,
             "pipeline_spec": deployment.spec,
-            "config_template": deployment.config_template,
-            "config_schema": deployment.config_schema,
+            "config_template": template.version.config_template,
+            "config_schema": template.version.config_schema,
         }
     resources = {
         "user": user_entity(template.user),

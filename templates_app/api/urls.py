@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from templates_app.api import views
+from templates_app.api import curation, views
 
 urlpatterns = [
     path("pipelines", views.PipelineList.as_view()),
@@ -14,4 +14,5 @@ urlpatterns = [
     path("pipeline_deployments/<str:deployment_id>", views.DeploymentDetail.as_view()),
     path("run_templates", views.RunTemplateList.as_view()),
     path("run_templates/<str:name_or_id>", views.RunTemplateDetail.as_view()),
+    path("run_templates/<str:name_or_id>/curation", curation.RunTemplateCuration.as_view()),
 ]

@@ -117,6 +117,7 @@ class RunTemplateBody(LimitBody):
     hidden: bool | None = None
     tags: list[str] | None = None
     update: bool = False
+    drop_misfits: bool = False
     project: str | None = None
 
 
@@ -245,8 +246,9 @@ class RunTemplateList(APIView):
             tags=body.tags or [],
             update=body.update,
             limit=body.limit(),
+            drops_misfits=body.drop_misfits,
         )
-        return Response(describe_run_template(template, True))
+        return Response(describe_run_template(template, True) | {"warnings": template.version.curation_notes})
 
 
 class RunTemplateDetail(APIView):

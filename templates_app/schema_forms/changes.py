@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from templates_app.schema_forms.controls import SingleControl
+from templates_app.schema_forms.locked import LockedControl
 from templates_app.schema_forms.registry import control_for
 from templates_app.schema_forms.schemas import Json, Parameter, read_steps
 
@@ -27,6 +28,13 @@ def describe_changes(before: Json, after: Json) -> list[str]:
 
 
 def _changes(before: Parameter, now: Parameter) -> Iterator[str]:
+    if now.is_locked:
+        fixed = LockedControl(now).shown
+        if not before.is_locked or LockedControl(before).shown != fixed:
+            yield f"is fixed at {fixed} now."
+        return
+    if before.is_locked:
+        yield "is not fixed any more."
     then, since = _default(before), _default(now)
     if then != since:
         yield f"starts from {since or 'nothing'} now, not from {then or 'nothing'}."
@@ -45,6 +53,7 @@ def _by_name(config_schema: Json) -> Named:
         parameter.field_name: (f"“{parameter.title}” ({step.title})", parameter)
         for step in read_steps(config_schema)
         for parameter in step.parameters
+        if not parameter.is_hidden
     }
 
 

@@ -12,7 +12,14 @@ from django.forms.utils import ErrorDict
 from templates_app.schema_forms.controls import Control, FileSource, Occasion
 from templates_app.schema_forms.layout import ErrorSummary, PlainSteps, Section
 from templates_app.schema_forms.registry import Supply
-from templates_app.schema_forms.schemas import MISSING, Json, Parameter, from_pointer, read_steps
+from templates_app.schema_forms.schemas import (
+    MISSING,
+    Json,
+    Parameter,
+    from_pointer,
+    read_sections,
+    read_steps,
+)
 from zenweb.exceptions import FieldError
 
 ACTION = "do"  # the name of the buttons that change the form itself
@@ -49,7 +56,12 @@ class ConfigurationForm(forms.Form):
         self.action = str(self.data.get(ACTION, ""))
         supply = Supply()
         self._by_step = {
-            step.name: [supply.control_for(parameter) for parameter in step.parameters] for step in self.steps
+            step.name: [
+                supply.control_for(parameter)
+                for parameter in step.parameters
+                if not parameter.is_beside_the_form
+            ]
+            for step in self.steps
         }
         self.controls: list[Control] = [
             control for controls in self._by_step.values() for control in controls
@@ -103,7 +115,11 @@ class ConfigurationForm(forms.Form):
     @property
     def plain_steps(self) -> list[str]:
         """The titles of steps that ask for nothing."""
-        return [step.title for step in self.steps if not step.parameters]
+        return [
+            step.title
+            for step in self.steps
+            if all(control.is_silent for control in self._by_step[step.name])
+        ]
 
     @property
     def error_title(self) -> str:
@@ -144,13 +160,24 @@ class ConfigurationForm(forms.Form):
         helper.template = (
             "templates_app/schema_form/form.html"  # crispy's own thins out white space in textareas
         )
-        sections = [
-            Section(step, [control.layout() for control in self._by_step[step.name]])
-            for step in self.steps
-            if step.parameters
-        ]
-        helper.layout = Layout(ErrorSummary(), *sections, PlainSteps())
+        helper.layout = Layout(ErrorSummary(), *self._sections(), PlainSteps())
         return helper
+
+    def _sections(self) -> Iterator[Section]:
+        """The owner's own, in the owner's order; what is in none of them stands under its step."""
+        left = {
+            (step, control.parameter.name): control
+            for step, controls in self._by_step.items()
+            for control in controls
+            if not control.is_silent
+        }
+        for number, section in enumerate(read_sections(self._config_schema), 1):
+            keys = [(name.rpartition(".")[0], name.rpartition(".")[2]) for name in section.names]
+            if controls := [left.pop(key) for key in keys if key in left]:
+                yield Section(f"section-{number}", section.title, section.help, controls, is_markdown=True)
+        for step in self.steps:
+            if controls := [control for (name, _), control in left.items() if name == step.name]:
+                yield Section(f"step-{step.name}", step.title, step.description, controls)
 
 
 def _value_at(configuration: Mapping[str, Any], parameter: Parameter) -> Json:

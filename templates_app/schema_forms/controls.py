@@ -119,6 +119,8 @@ class ControlField(KeptField):
         # What is required is the validator's to say, once and for every channel.
         help_text = " ".join(filter(None, [parameter.description, *control.facts, control.note]))
         super().__init__(required=False, label=parameter.title, help_text=help_text, widget=widget)
+        if placeholder := parameter.hints.get("placeholder"):
+            self.widget.attrs["placeholder"] = str(placeholder)
         if control.is_required:
             self.widget.attrs["aria-required"] = "true"
 

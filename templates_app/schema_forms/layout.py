@@ -1,4 +1,4 @@
-"""How the form is laid out: a summary of what is wrong, then one section per step."""
+"""How the form is laid out: a summary of what is wrong, then its sections."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from crispy_forms.utils import TEMPLATE_PACK
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
-from templates_app.schema_forms.schemas import Step
+from templates_app.schema_forms.controls import Control
 
 
 class ErrorSummary(LayoutObject):
@@ -26,19 +26,21 @@ class ErrorSummary(LayoutObject):
 
 
 class Section(LayoutObject):
-    """The parameters of one step."""
+    """The parameters of one step, or those that the template's owner has put together."""
 
     template = "templates_app/schema_form/section.html"
 
-    def __init__(self, step: Step, fields: Sequence[Any]) -> None:
-        self.step = step
-        self.fields = list(fields)
+    def __init__(
+        self, key: str, title: str, text: str, controls: Sequence[Control], *, is_markdown: bool = False
+    ) -> None:
+        self.key, self.title, self.text, self.is_markdown = key, title, text, is_markdown
+        self.fields = [control.layout() for control in controls]
 
     def render(
         self, form: Any, context: Any, template_pack: str = TEMPLATE_PACK, **kwargs: Any
     ) -> SafeString:
         fields = self.get_rendered_fields(form, context, template_pack, **kwargs)
-        return render_to_string(self.template, {"step": self.step, "fields": fields})
+        return render_to_string(self.template, {"section": self, "fields": fields})
 
 
 class PlainSteps(LayoutObject):

@@ -5,6 +5,7 @@ from templates_app.schema_forms.controls import Control
 from templates_app.schema_forms.file_input import FileControl
 from templates_app.schema_forms.json_editor import JsonControl
 from templates_app.schema_forms.lines import LinesControl
+from templates_app.schema_forms.locked import LockedControl
 from templates_app.schema_forms.multiple import MultipleChoiceControl
 from templates_app.schema_forms.rows import DictControl, ListControl
 from templates_app.schema_forms.scalars import (
@@ -26,6 +27,7 @@ from templates_app.schema_forms.unions import UnionControl
 
 # The special before the general; what nothing fits gets the JSON editor.
 CONTROLS: list[type[Control]] = [
+    LockedControl,
     FileControl,
     ConstantControl,
     ChoiceControl,

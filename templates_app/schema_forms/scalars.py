@@ -50,8 +50,9 @@ class TextControl(SingleControl):
 
     def widget(self) -> forms.Widget:
         # Not `autocomplete="off"`: browsers would then not bring back what was typed when one goes back.
-        schema = self.parameter.schema
-        if schema.format in PARAGRAPHS or (schema.number("maxLength") or 0) > LONG:
+        schema, asked = self.parameter.schema, self.parameter.hints.get("widget")
+        is_long = schema.format in PARAGRAPHS or (schema.number("maxLength") or 0) > LONG
+        if asked == "paragraph" or (is_long and asked != "line"):
             return forms.Textarea(attrs={"rows": 4})
         if schema.format == "color" and self._is_colour(self.parameter.default):
             return forms.TextInput(attrs={"type": "color", "class": "form-control-color"})
@@ -330,6 +331,12 @@ class ConstantControl(SingleControl):
         return label_of(self.parameter.schema.keywords["const"])
 
 
+class RadioWidget(forms.RadioSelect):
+    """All choices at once."""
+
+    template_name = "templates_app/schema_form/radios.html"
+
+
 class ChoiceControl(SingleControl):
     """One of the values that the schema lists, whatever their types."""
 
@@ -343,6 +350,9 @@ class ChoiceControl(SingleControl):
         return self.parameter.schema.choices()
 
     def widget(self) -> forms.Widget:
+        if self.parameter.hints.get("widget") == "radio":
+            none = [("", "Not set")] if self.parameter.is_optional else []
+            return RadioWidget(choices=[*none, *self.options()])
         return forms.Select(choices=[*self._blank_option(), *self.options()])
 
     def options(self) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn, TypeAlias
 
 from templates_app.schema_places import referred
+from zenweb.config.json_schema import FORM_HINTS, SECTIONS
 
 Json: TypeAlias = Any
 """A value that came from JSON: dict, list, str, int, float, bool or None."""
@@ -191,6 +192,30 @@ class Parameter:
         return self.schema.format == "password" or keywords.get("writeOnly") is True
 
     @property
+    def hints(self) -> Mapping[str, Json]:
+        """How it stands in the form, where the template's owner has said so."""
+        return _object(self.schema.keywords.get(FORM_HINTS))
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether the owner has fixed its value, so that there is nothing to ask."""
+        return self.hints.get("locked") is True and "const" in self.schema.keywords
+
+    @property
+    def is_markdown(self) -> bool:
+        """Whether its description is written in it."""
+        return self.hints.get("markdown") is True
+
+    @property
+    def is_hidden(self) -> bool:
+        return self.hints.get("hidden") is True
+
+    @property
+    def is_beside_the_form(self) -> bool:
+        """Whether it may be given, and the form does not ask for it."""
+        return self.is_hidden and not self.is_locked
+
+    @property
     def is_optional(self) -> bool:
         """Whether it may be "not set": None is allowed, or at least the default (`rate: float = None`)."""
         return self.schema.is_nullable or self.default is None
@@ -203,7 +228,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Step:
-    """One section of the form."""
+    """A step, with what it may be given."""
 
     name: str
     title: str
@@ -216,6 +241,26 @@ def read_steps(config_schema: Json) -> list[Step]:
     root = _object(config_schema)
     steps = _object(_object(_object(root.get("properties")).get("steps")).get("properties"))
     return [_read_step(name, _follow_references(raw, root), root) for name, raw in steps.items()]
+
+
+@dataclass(frozen=True)
+class FormSection:
+    """A part of the form that the template's owner has made."""
+
+    title: str
+    help: str
+    """Markdown."""
+    names: tuple[str, ...]
+    """Of its parameters, each after its step: `trainer.learning_rate`."""
+
+
+def read_sections(config_schema: Json) -> list[FormSection]:
+    """The owner's sections, in the owner's order."""
+    found = _object(config_schema).get(SECTIONS)
+    return [
+        FormSection(_text(raw.get("title")), _text(raw.get("help")), tuple(raw.get("parameters", ())))
+        for raw in map(_object, found if isinstance(found, list) else ())
+    ]
 
 
 def _read_step(name: str, keywords: Mapping[str, Json], root: Mapping[str, Json]) -> Step:

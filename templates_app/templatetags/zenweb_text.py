@@ -3,6 +3,9 @@
 import re
 
 from django import template
+from django.utils.safestring import SafeString
+
+from templates_app.markdown import render_markdown
 
 register = template.Library()
 
@@ -11,3 +14,8 @@ register = template.Library()
 def paragraphs(text: str) -> list[str]:
     """The paragraphs of a text; within one, the line breaks of a docstring mean nothing."""
     return [paragraph.strip() for paragraph in re.split(r"\n\s*\n", text) if paragraph.strip()]
+
+
+@register.filter
+def markdown(text: str) -> SafeString:
+    return render_markdown(text)

@@ -19,7 +19,7 @@ from django.db import connection, connections
 from runs_app import housekeeping
 from runs_app.cron import last_time, times_after
 from runs_app.models import PipelineRun, RunEvent, Schedule, ScheduleFiring, StepRun
-from runs_app.plans import plan_of
+from runs_app.plans import plan_of, rules_by_id
 from runs_app.schedules import (
     create_schedule,
     delete_schedule,
@@ -461,7 +461,8 @@ def want_other_values(template: RunTemplate, owner: User) -> None:
     rate = schema["properties"]["steps"]["properties"]["trainer"]["properties"]["parameters"]["properties"]
     rate["learning_rate"] = {"type": "number", "maximum": 0.1}
     PipelineDeployment.objects.update(config_schema=schema)
-    plan_of.cache_clear()  # in the product a deployment never changes
+    plan_of.cache_clear()
+    rules_by_id.cache_clear()  # in the product a deployment never changes
 
 
 def switch_owner_off(template: RunTemplate, owner: User) -> None:
@@ -475,6 +476,7 @@ def delete_owner(template: RunTemplate, owner: User) -> None:
 def break_deployment(template: RunTemplate, owner: User) -> None:
     PipelineDeployment.objects.update(spec={"steps": "gone"})
     plan_of.cache_clear()
+    rules_by_id.cache_clear()
 
 
 def take_the_name(template: RunTemplate, owner: User) -> None:

@@ -38,8 +38,13 @@ def list_pipelines() -> None:
 @click.option(
     "--update", is_flag=True, help="Make a new version of the template of this name, if there is one."
 )
+@click.option(
+    "--drop-misfits",
+    is_flag=True,
+    help="With --update: leave out what the template's form fixes or bounds and the new version does not take.",
+)
 def create_run_template(
-    source: str, name: str, stack: str | None, config_path: Path | None, update: bool
+    source: str, name: str, stack: str | None, config_path: Path | None, update: bool, drop_misfits: bool
 ) -> None:
     """Freeze the pipeline SOURCE as a run template.
 
@@ -51,7 +56,7 @@ def create_run_template(
         pipeline = import_source(source, Pipeline)
     if config_path:
         pipeline = pipeline.with_options(config_path=config_path)
-    template = pipeline.create_run_template(name, stack=stack, update=update)
+    template = pipeline.create_run_template(name, stack=stack, update=update, drop_misfits=drop_misfits)
     click.echo(
         f"Run template {template.name}, version {template.version}: {form_address(Client(), template)}"
     )

@@ -1,5 +1,6 @@
 """`zenweb run-template`: what can be run."""
 
+import json
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -9,6 +10,7 @@ from zenweb.cli.display import show_table
 from zenweb.cli.run import report_end
 from zenweb.cli.values import config_option, preset_option, read_values, set_env_option, set_option
 from zenweb.client import Client
+from zenweb.config.run_configuration import read_yaml
 from zenweb.enums import ConcurrencyPolicy
 from zenweb.responses import RunTemplateResponse
 
@@ -88,6 +90,28 @@ def update(
         concurrency_policy=concurrency_policy,
     )
     click.echo(f"Run template {template.name}: {_limit(template)}.")
+
+
+@command.command("curate")
+@click.argument("name")
+@click.option(
+    "--file",
+    "source",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The curation, as JSON or YAML; it takes the place of the one that there is.",
+)
+@click.option("--export", is_flag=True, help="Print the curation as JSON, to be kept and given to --file.")
+def curate(name: str, source: Path | None, export: bool) -> None:
+    """Shape the form of the template NAME: what it asks for and how, what is bounded, fixed or hidden."""
+    if export == (source is not None):
+        raise click.UsageError("Say either --file FILE or --export.")
+    if source is None:
+        click.echo(json.dumps(Client().get_curation(name), indent=2, ensure_ascii=False))
+        return
+    template = Client().curate_run_template(name, read_yaml(source))
+    click.echo(
+        f"Run template {template.name}, version {template.version}: {form_address(Client(), template)}"
+    )
 
 
 def _limit(template: RunTemplateResponse) -> str:

@@ -14,6 +14,12 @@ BOUNDS = ("gt", "ge", "lt", "le", "multiple_of")
 DIGITS = ("max_digits", "decimal_places")
 # What a parameter that takes a file takes: {"as": "path", "bytes" or "table", "types": [".csv"], "max_size": bytes}.
 FILE_RULES = "zenweb-file"
+# A default that is found when a run is asked for.
+DYNAMIC_DEFAULT = "zenweb-default"
+# How a parameter stands in the form: {"hidden", "locked", "markdown": true, "placeholder", "widget": a text}.
+FORM_HINTS = "zenweb-form"
+# At the root, the sections of the form: [{"title", "help", "parameters": ["trainer.learning_rate"]}].
+SECTIONS = "zenweb-sections"
 
 
 class ParameterSchema(GenerateJsonSchema):

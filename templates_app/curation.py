@@ -1,0 +1,162 @@
+"""A template's curation: the document in which its owner says how its form looks and what may be asked for there."""
+
+import re
+from collections.abc import Iterable
+from enum import StrEnum
+from math import isfinite
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from templates_app.schema_validation import pointer_to
+from zenweb.config.suggestions import did_you_mean
+from zenweb.exceptions import FieldError, ValidationFailed
+
+Path = tuple[str | int, ...]
+Label = Annotated[str, Field(max_length=200)]
+Markdown = Annotated[str, Field(max_length=4000)]
+Length = Annotated[int, Field(ge=0)]
+
+
+def _number(value: Any) -> int | float | None:
+    """As it was written: 1 stays a whole number, which float would not leave it."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise ValueError("This must be a number.")
+    return value
+
+
+def _positive(value: int | float | None) -> int | float | None:
+    if value is not None and value <= 0:
+        raise ValueError("This must be more than 0.")
+    return value
+
+
+Bound = Annotated[Any, AfterValidator(_number)]
+Multiple = Annotated[Any, AfterValidator(_number), AfterValidator(_positive)]
+
+
+class Widget(StrEnum):
+    """Another input than the one that a parameter's type gets by itself."""
+
+    LINE = "line"
+    PARAGRAPH = "paragraph"
+    SELECT = "select"
+    RADIO = "radio"
+
+
+class Part(BaseModel):
+    """A misspelt word would leave open what was to be closed, so it is refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, protected_namespaces=())
+
+
+class Section(Part):
+    """A part of the form with a title of its own."""
+
+    title: Annotated[str, Field(min_length=1, max_length=200)]
+    help: Markdown = ""
+    parameters: list[str] = Field(default_factory=list)
+
+
+class ParameterCuration(Part):
+    """What the owner says about one parameter; what is left out is as the pipeline says."""
+
+    label: Label = ""
+    help: Markdown = ""
+    placeholder: Label = ""
+    widget: Annotated[Widget, Field(strict=False)] | None = None
+    minimum: Bound = None
+    maximum: Bound = None
+    exclusive_minimum: Bound = None
+    exclusive_maximum: Bound = None
+    multiple_of: Multiple = None
+    min_length: Length | None = None
+    max_length: Length | None = None
+    pattern: Annotated[str, Field(max_length=1000)] | None = None
+    choices: Annotated[list[Any], Field(min_length=1, max_length=1000)] | None = None
+    default: Any = None
+    locked: Any = None
+    hidden: bool = False
+
+    @property
+    def has_default(self) -> bool:
+        """null is a default too, where a parameter may be not set."""
+        return "default" in self.model_fields_set
+
+    @property
+    def is_locked(self) -> bool:
+        return "locked" in self.model_fields_set
+
+    @property
+    def gives_value(self) -> bool:
+        return self.is_locked or self.has_default
+
+    @property
+    def value(self) -> Any:
+        """What it starts from; see `gives_value`."""
+        return self.locked if self.is_locked else self.default
+
+
+class Curation(Part):
+    """Parameters are named by their step and name: `trainer.learning_rate`."""
+
+    version: Literal[1] = 1
+    sections: Annotated[list[Section], Field(max_length=100)] = Field(default_factory=list)
+    parameters: dict[str, ParameterCuration] = Field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is kept and exported: without what says nothing. Nothing at all is {}."""
+        parameters = {key: _said(entry) for key, entry in self.parameters.items()}
+        document = {
+            "sections": [section.model_dump(exclude_defaults=True) for section in self.sections],
+            "parameters": {key: entry for key, entry in parameters.items() if entry},
+        }
+        said = {name: part for name, part in document.items() if part}
+        return {"version": self.version, **said} if said else {}
+
+    def without(self, paths: Iterable[Path]) -> "Curation":
+        """Without what stands at these places."""
+        document: Any = self.model_dump(exclude_unset=True)
+        # The last entries of a list first, so that the places of the others stay as they are.
+        for path in sorted(set(paths), key=lambda path: [f"{part:>9}" for part in path], reverse=True):
+            _remove(document, path)
+        return Curation.model_validate(document)
+
+
+def read_curation(document: Any) -> Curation:
+    """What a document says. Raises ValidationFailed with all that is wrong in it and the pointers to that."""
+    try:
+        return Curation.model_validate({} if document is None else document)
+    except ValidationError as error:
+        raise ValidationFailed([_worded(entry) for entry in error.errors()]) from error
+
+
+def _said(entry: ParameterCuration) -> dict[str, Any]:
+    said = entry.model_dump(mode="json", exclude_unset=True)
+    return {
+        name: value
+        for name, value in said.items()
+        if name in {"default", "locked"} or value not in (None, "", False)
+    }
+
+
+def _remove(document: Any, path: Path) -> None:
+    *above, last = path
+    for part in above:
+        document = document[part]
+    del document[last]
+
+
+def _worded(error: ErrorDetails) -> FieldError:
+    place = error["loc"]
+    if error["type"] == "extra_forbidden":
+        model = ParameterCuration if place[0] == "parameters" else Section if len(place) > 1 else Curation
+        hint = did_you_mean(str(place[-1]), model.model_fields)
+        return FieldError(pointer_to(place), f"There is no {str(place[-1])!r} here.{hint}")
+    sentence = re.sub(r"^(Input|Value|String|List) should", "This must", error["msg"]).removeprefix(
+        "Value error, "
+    )
+    return FieldError(pointer_to(place), sentence.rstrip(".") + ".")
