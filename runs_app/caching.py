@@ -14,8 +14,12 @@ from runs_app.given_files import by_content, contents_of
 from runs_app.models import PipelineRun
 from runs_app.plans import Plan, plan_of
 from runs_app.statements import ReadyStep
+from zenweb.config.spec import StepSpec
 
 KEY_VERSION = 1
+MOST_ROWS = (
+    100  # of steps behind each other that are looked ahead at; one further behind counts as not cached
+)
 Versions = dict[tuple[str, str], uuid.UUID]
 """Artifact versions by the step that gave them out and the output's name."""
 
@@ -40,9 +44,40 @@ def find_reusable(
     if not earlier or run.original_id is not None:
         return {}
     given = statements.versions_of(list(set(earlier.values())))
-    wanted = {step.id: {output.name for output in plan.step(step.index).outputs} for step in asked}
-    # An artifact may have been deleted since: then the step runs again.
-    return {step: given[source] for step, source in earlier.items() if given[source].keys() == wanted[step]}
+    specs = {step.id: plan.step(step.index) for step in asked}
+    return {step: given[source] for step, source in earlier.items() if _is_whole(given[source], specs[step])}
+
+
+def foresee(run: PipelineRun, steps: Sequence[ReadyStep]) -> frozenset[str]:
+    """The names of the steps that would not run, if such a run were started now; nothing is written.
+
+    Two queries for each row of steps that stand behind nothing but cached ones, until none of a row is cached.
+    """
+    plan, known = plan_of(run.deployment_id), Versions()
+    if not run.stack.is_remote:
+        return frozenset()
+    contents = contents_of(step.parameters for step in steps)
+    cached, waiting = set[str](), list(steps)
+    for _ in range(MOST_ROWS):
+        row = [step for step in waiting if cached.issuperset(plan.step(step.index).upstream)]
+        waiting = [step for step in waiting if step not in row]
+        keys = {
+            step.name: cache_key(run, plan, step, known, contents)
+            for step in row
+            if step.settings.get("enable_cache", True)
+        }
+        earlier = statements.completed_with(list(keys.values()))
+        given = statements.versions_of(list(set(earlier.values())))
+        for step in row:
+            found = given.get(earlier.get(keys.get(step.name, "")) or run.pk)
+            if found is not None and found.keys() == {
+                output.name for output in plan.step(step.index).outputs
+            }:
+                cached.add(step.name)
+                known |= {(step.name, name): version for name, version in found.items()}
+        if cached.isdisjoint(step.name for step in row):
+            break
+    return frozenset(cached)
 
 
 def cache_key(
@@ -61,6 +96,11 @@ def cache_key(
         "outputs": [[output.name, output.artifact_name, output.type] for output in spec.outputs],
     }
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+def _is_whole(outputs: Mapping[str, uuid.UUID] | None, spec: StepSpec) -> bool:
+    """Whether all that the step gives out is there. An artifact may have been deleted since: then it runs again."""
+    return outputs is not None and outputs.keys() == {output.name for output in spec.outputs}
 
 
 def _missing_inputs(run: PipelineRun, plan: Plan, steps: Iterable[ReadyStep], known: Versions) -> Versions:

@@ -15,6 +15,7 @@ from runs_app.copies import Copies, copies_of
 from runs_app.differences import Difference, of_steps
 from runs_app.forms import LaunchForm, Starting, typed_values
 from runs_app.models import PipelineRun, Schedule
+from runs_app.preflight import Preflight, preflight
 from runs_app.presets import LAST_GOOD, create_preset, last_good_run, problems_of
 from runs_app.services import Launch, Trigger, launch_run
 from runs_app.starting import Start, blamed_parameters, worded
@@ -31,6 +32,7 @@ from zenweb.exceptions import ValidationFailed, ZenWebError
 RECENT = 5
 SCHEDULES = 5
 KEPT = ("version", "submit_token")
+AHEAD = "look-ahead"
 RUN = ("", "run")  # Enter, and the button that one sees
 
 
@@ -45,6 +47,8 @@ class Done:
     is_refused: bool = False
     preset_error: str = ""
     copies: Copies | None = None
+    ahead: Preflight | None = None
+    """What would happen, where that was asked for and the values are right."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +122,9 @@ def press_button(request: HttpRequest, template: RunTemplate, form: RunForm) -> 
     if isinstance(form, LaunchForm):
         button = BUTTONS.get(verb, _look)
         return form, button(request, template, form)
-    if verb in RUN:
-        return form, _run(request, template, form)
+    button = {**dict.fromkeys(RUN, _run), AHEAD: _look_ahead}.get(verb)
+    if button:
+        return form, button(request, template, form)
     form.look()
     return form, Done(is_look=True)
 
@@ -159,6 +164,18 @@ def _look(request: HttpRequest, template: RunTemplate, form: LaunchForm) -> Done
     return Done(is_look=True)
 
 
+def _look_ahead(request: HttpRequest, template: RunTemplate, form: RunForm) -> Done:
+    """The form says what is wrong, if somebody pressed the button; its panel only that something is."""
+    if not form.is_valid():
+        return Done(is_look=True)
+    try:
+        ahead = preflight(actor=request.user, version=template.version, configuration=form.asked)
+    except ValidationFailed as error:
+        form.add_field_errors(error.errors)
+        return Done(is_look=True)
+    return Done(is_look=True, ahead=ahead)
+
+
 def _copy(request: HttpRequest, template: RunTemplate, form: LaunchForm) -> Done:
     if not form.is_right_but_for(form.is_secret):
         return Done(is_look=True)
@@ -189,7 +206,13 @@ def _save_preset(request: HttpRequest, template: RunTemplate, form: LaunchForm) 
 
 
 # What the buttons named `do` mean; without one it is "Run". Others are the form's own.
-BUTTONS = {**dict.fromkeys(RUN, _run), "copy": _copy, "compare": _look, "save-preset": _save_preset}
+BUTTONS = {
+    **dict.fromkeys(RUN, _run),
+    AHEAD: _look_ahead,
+    "copy": _copy,
+    "compare": _look,
+    "save-preset": _save_preset,
+}
 
 
 def around_the_form(request: HttpRequest, template: RunTemplate) -> dict[str, Any]:

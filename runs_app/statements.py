@@ -131,6 +131,16 @@ REMEMBER_KEYS = """
         LIMIT 1
     )
 """
+COMPLETED_WITH = """
+    SELECT given.column1, (
+        SELECT earlier.id FROM runs_app_steprun earlier
+        WHERE earlier.cache_key = given.column1
+            AND earlier.cache_key > '' AND earlier.status = 'completed'
+        ORDER BY earlier.end_time DESC
+        LIMIT 1
+    )
+    FROM (VALUES {places}) AS given
+"""
 VERSIONS_OF = "SELECT step_id, name, artifact_version_id FROM runs_app_stepoutput WHERE step_id IN ({places})"
 # With what the step noted that it stands for; found as its outputs were.
 END_CACHED = """
@@ -427,6 +437,15 @@ def remember_cache_keys(keys: Mapping[uuid.UUID, str]) -> dict[uuid.UUID, uuid.U
         statement = REMEMBER_KEYS.format(places=", ".join(["(%s, %s)"] * len(part)))
         rows = _execute(statement, *(place for step, key in part for place in (_key(step), key)))
         found |= {_uuid(step): _uuid(earlier) for step, earlier in rows if earlier is not None}
+    return found
+
+
+def completed_with(keys: Sequence[str]) -> dict[str, uuid.UUID]:
+    """Of each of these keys that a step completed with, the one that did so last."""
+    found: dict[str, uuid.UUID] = {}
+    for part in _parts(keys):
+        rows = _execute(COMPLETED_WITH.format(places=", ".join(["(%s)"] * len(part))), *part)
+        found |= {key: _uuid(step) for key, step in rows if step is not None}
     return found
 
 

@@ -24,6 +24,7 @@ from runs_app.forms import RepairForm, RunFilterForm
 from runs_app.found_files import files_in
 from runs_app.given_files import replaced
 from runs_app.launching import (
+    AHEAD,
     KEPT,
     around_the_form,
     differences_to,
@@ -62,6 +63,10 @@ from zenweb.exceptions import (
 )
 
 PAGE_SIZE = 25
+PARTS = {
+    "compare": "_comparison.html",
+    AHEAD: "_preflight.html",
+}  # what htmx asks for, by the button it presses
 LEDGER, LEDGER_OPEN = 200, 12
 STOP_POLLING = 286  # htmx's own status
 
@@ -89,7 +94,7 @@ def run_template(request: HttpRequest, template_id: UUID) -> HttpResponse:
         | ({name: request.POST[name] for name in KEPT if name in request.POST} if done.is_look else {}),
     }
     if is_refinement(request):
-        part = "_comparison.html" if request.POST.get("do") == "compare" else "_copies.html"
+        part = PARTS.get(request.POST.get("do", ""), "_copies.html")
         return render(request, f"runs_app/{part}", context)
     if is_for_the_form_alone(request) and done.is_look and not form.is_yaml:
         return render(request, "runs_app/_fields.html", context)

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from django.conf import settings
 from django.db.models import Min
@@ -78,6 +78,19 @@ def explain_runs(runs: Sequence[PipelineRun]) -> None:
         _explain_run(run, by_run.get(run.pk, []))
 
 
+def outlook(queues: Collection[str]) -> tuple[dict[str, str], dict[str, int]]:
+    """How it stands with these queues: why a step would wait there, where it would, and else the free slots."""
+    workers = list(Worker.objects.seen_lately())
+    stuck, served = _stuck(set(queues), workers)
+    taken = _taken(workers) if served - stuck.keys() else Counter()
+    free = {
+        queue: sum(max(worker.slots - taken[worker.pk], 0) for worker in workers if queue in worker.queues)
+        for queue in served - stuck.keys()
+    }
+    busy = {queue: _busy_reason(queue, workers, taken) for queue in free if not free[queue]}
+    return {queue: reason.sentence for queue, reason in {**stuck, **busy}.items()}, free
+
+
 def unserved() -> dict[uuid.UUID, dict[str, str]]:
     """By run and queue, the sentence for steps that wait although no worker is there for them, and do not say so yet.
 
@@ -141,8 +154,7 @@ def _reasons(waiting: Mapping[Key, Wait]) -> dict[Key, Reason]:
         return {}
     workers = list(Worker.objects.seen_lately())
     queues = {wait.queue for wait in waiting.values() if wait.queue}
-    served = queues & {queue for worker in workers for queue in worker.queues}
-    stuck = {**_unserved(queues - served), **_full(served)}
+    stuck, served = _stuck(queues, workers)
     unprepared = _unprepared(waiting.values(), workers)
     busy = _busy(served - stuck.keys(), workers)
     found = {}
@@ -150,6 +162,12 @@ def _reasons(waiting: Mapping[Key, Wait]) -> dict[Key, Reason]:
         if reason := stuck.get(wait.queue) or unprepared.get(wait) or busy.get(wait.queue):
             found[key] = replace(reason, since=max(wait.since, reason.since))
     return found
+
+
+def _stuck(queues: set[str], workers: Sequence[Worker]) -> tuple[dict[str, Reason], set[str]]:
+    """Queues that nobody serves or that are full, with that; and those that somebody serves."""
+    served = queues & {queue for worker in workers for queue in worker.queues}
+    return {**_unserved(queues - served), **_full(served)}, served
 
 
 def _unserved(queues: set[str]) -> dict[str, Reason]:
@@ -201,18 +219,23 @@ def _busy(queues: set[str], workers: Sequence[Worker]) -> dict[str, Reason]:
     """Queues whose workers all have their hands full, perhaps with steps of other queues."""
     if not queues:
         return {}
+    taken = _taken(workers)
+    return {
+        queue: _busy_reason(queue, workers, taken)
+        for queue in queues
+        if all(taken[worker.pk] >= worker.slots for worker in workers if queue in worker.queues)
+    }
+
+
+def _taken(workers: Sequence[Worker]) -> Counter[Any]:
     running = StepRun.objects.running().filter(worker__in=workers)
-    taken = Counter(running.values_list("worker_id", flat=True))
-    found = {}
-    for queue in queues:
-        serving = [worker for worker in workers if queue in worker.queues]
-        if all(taken[worker.pk] >= worker.slots for worker in serving):
-            number = sum(taken[worker.pk] for worker in serving)
-            sentence = (
-                f"All workers of queue {queue} are busy: {_steps(number)} {'runs' if number == 1 else 'run'}."
-            )
-            found[queue] = Reason(NEVER, sentence)
-    return found
+    return Counter(running.values_list("worker_id", flat=True))
+
+
+def _busy_reason(queue: str, workers: Sequence[Worker], taken: Counter[Any]) -> Reason:
+    number = sum(taken[worker.pk] for worker in workers if queue in worker.queues)
+    runs = "runs" if number == 1 else "run"
+    return Reason(NEVER, f"All workers of queue {queue} are busy: {_steps(number)} {runs}.")
 
 
 def _steps(number: int) -> str:

@@ -25,6 +25,7 @@ from zenweb.responses import (
     PipelineResponse,
     PipelineRunResponse,
     PlannedStep,
+    Preflight,
     RepairPlan,
     RunTemplateResponse,
     ScheduleResponse,
@@ -112,6 +113,7 @@ class Client:
             [PlannedStep(step["name"], step["runs_again"], step["reason"]) for step in answer["steps"]]
         )
 
+    @overload
     def trigger_pipeline(
         self,
         pipeline_name_or_id: NameOrId | None = None,
@@ -122,10 +124,39 @@ class Client:
         stack_name_or_id: NameOrId | None = None,
         synchronous: bool = False,
         preset: str | None = None,
-    ) -> PipelineRunResponse:
+        dry_run: Literal[False] = False,
+    ) -> PipelineRunResponse: ...
+
+    @overload
+    def trigger_pipeline(
+        self,
+        pipeline_name_or_id: NameOrId | None = None,
+        *,
+        template_id: NameOrId | None = None,
+        run_configuration: RunConfiguration | None = None,
+        config_path: str | PathLike[str] | None = None,
+        stack_name_or_id: NameOrId | None = None,
+        synchronous: bool = False,
+        preset: str | None = None,
+        dry_run: Literal[True],
+    ) -> Preflight: ...
+
+    def trigger_pipeline(
+        self,
+        pipeline_name_or_id: NameOrId | None = None,
+        *,
+        template_id: NameOrId | None = None,
+        run_configuration: RunConfiguration | None = None,
+        config_path: str | PathLike[str] | None = None,
+        stack_name_or_id: NameOrId | None = None,
+        synchronous: bool = False,
+        preset: str | None = None,
+        dry_run: bool = False,
+    ) -> PipelineRunResponse | Preflight:
         """Run a template, or the newest runnable template of a pipeline; `synchronous` waits for the run's end.
 
         `preset`: the name of one of the template's presets, or "last-good"; the configuration goes over its values.
+        `dry_run` starts nothing: it tells what would happen.
         """
         if (pipeline_name_or_id is None) == (template_id is None):
             raise ValidationFailed("You need to specify exactly one of pipeline or template to trigger.")
@@ -138,7 +169,10 @@ class Client:
             template_id = self._newest_runnable_template(str(pipeline_name_or_id), stack_name_or_id)
         if preset is not None:
             configuration = {**configuration, "preset": preset}
-        run = self._run(f"/run_templates/{_quoted(template_id)}/runs", configuration)
+        path = f"/run_templates/{_quoted(template_id)}/runs"
+        if dry_run:
+            return Preflight.read(self.transport.post(f"{path}?dry_run=true", configuration))
+        run = self._run(path, configuration)
         return run.wait() if synchronous else run
 
     # Run templates

@@ -14,10 +14,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from runs_app.api.entities import describe_artifact_version, describe_line, describe_run, describe_step
+from runs_app.api.preflight import describe_preflight
 from runs_app.assignments import assignment_for
 from runs_app.ledger import ledger_page
 from runs_app.logs import Follower, read_log, read_run_log
 from runs_app.models import ArtifactVersion, PipelineRun, StepOutput, StepRun
+from runs_app.preflight import preflight
 from runs_app.querysets import BESIDE_FILES, heavy_of
 from runs_app.recording import StepOutcome
 from runs_app.services import (
@@ -186,13 +188,21 @@ LAUNCHED_BY_NAME = Prepared(lambda: RunTemplate.objects.for_launch().filter(name
 
 
 class TemplateRuns(APIView):
-    """Run a template: JSON in, whatever the header calls it."""
+    """Run a template: JSON in, whatever the header calls it. With `dry_run=true` only tell what that would do."""
 
     parser_classes = (AnyTypeJSONParser,)
 
     def post(self, request: Request, name_or_id: str) -> Response:
         template = find_template_to_run(request, name_or_id)
         preset, configuration = split_preset(request)
+        if flag(request.query_params, "dry_run"):
+            ahead = preflight(
+                actor=acting_user(request),
+                version=template.version,
+                configuration=configuration,
+                preset=preset,
+            )
+            return Response(describe_preflight(ahead, template.version))
         launch = launch_run(
             deployment=template.deployment,
             version=template.version,

@@ -14,6 +14,7 @@ from django.utils.timesince import timesince, timeuntil
 
 from runs_app.forms import STATUS_WORDS
 from runs_app.models import ArtifactVersion, Execution, PipelineRun, StepAttempt, StepOutput
+from runs_app.preflight import Preflight
 from runs_app.previews import show_preview
 from runs_app.wording import duration_words
 from templates_app.schema_forms.shown import Facts, Table
@@ -55,6 +56,26 @@ def status_chip(execution: Execution | StepAttempt) -> SafeString:
 @register.filter
 def duration(value: timedelta | None) -> str:
     return "" if value is None else duration_words(value)
+
+
+@register.filter
+def outlook(ahead: Preflight) -> str:
+    """How long a run may take, as far as that is known."""
+    expected = ahead.expected
+    if not ahead.running:
+        return "It takes a moment."
+    if expected is None:
+        return "How long it takes is not known yet: it has not completed before."
+    words = "Less than a second" if expected.seconds < 1 else f"About {_seconds(expected.seconds)}"
+    if expected.runs > 1 and _seconds(expected.low) != _seconds(expected.high):
+        words += f", {_seconds(expected.low)} to {_seconds(expected.high)} in its last {expected.runs} runs"
+    unknown = ", ".join(humanised(name) for name in expected.unknown)
+    return f"{words}, without {unknown}, which has not completed before." if unknown else f"{words}."
+
+
+def _seconds(seconds: float) -> str:
+    """As fine as a forecast is."""
+    return "0 s" if seconds < 0.5 else duration_words(timedelta(seconds=max(round(seconds), 1)))
 
 
 @register.filter

@@ -104,3 +104,23 @@ def test_runs_are_listed_by_their_status(alices, template):
     name = PipelineRun.objects.get().name
     assert name in alices("run", "list", "--status", "initializing").stdout
     assert name not in alices("run", "list", "--status", "failed").stdout
+
+
+def test_a_dry_run_says_what_would_happen(alices, template):
+    told = alices(
+        "run-template",
+        "run",
+        "daily-retraining",
+        "--dry-run",
+        "--set",
+        "steps.trainer.parameters.learning_rate=0.2",
+    )
+    assert told.exit_code == 0
+    assert [line.split() for line in told.stdout.splitlines()[:3]] == [
+        ["STEP", "WOULD"],
+        ["trainer", "runs"],
+        ["evaluator", "runs"],
+    ]
+    assert "Waits     No worker has served queue default yet." in told.stdout
+    assert told.stdout.endswith("Nothing was started.\n")
+    assert not PipelineRun.objects.exists()

@@ -6,13 +6,13 @@ from urllib.parse import urljoin
 
 import click
 
-from zenweb.cli.display import show_table
+from zenweb.cli.display import show_facts, show_table
 from zenweb.cli.run import report_end
 from zenweb.cli.values import config_option, preset_option, read_values, set_env_option, set_option
 from zenweb.client import Client
 from zenweb.config.run_configuration import read_yaml
 from zenweb.enums import ConcurrencyPolicy
-from zenweb.responses import RunTemplateResponse
+from zenweb.responses import Preflight, RunTemplateResponse
 
 
 @click.group("run-template")
@@ -48,6 +48,7 @@ def list_run_templates() -> None:
 @set_option
 @set_env_option
 @click.option("--wait", is_flag=True, help="Return when the run has ended; fail if it did not complete.")
+@click.option("--dry-run", is_flag=True, help="Only say what would happen.")
 def run(
     name: str,
     preset: str | None,
@@ -55,9 +56,17 @@ def run(
     settings: tuple[str, ...],
     secrets: tuple[str, ...],
     wait: bool,
+    dry_run: bool,
 ) -> None:
     """Run the template NAME. Values that are not given are the preset's, else as the template says."""
     configuration = read_values(config_path, settings, secrets)
+    if dry_run:
+        show_preflight(
+            Client().trigger_pipeline(
+                template_id=name, run_configuration=configuration, preset=preset, dry_run=True
+            )
+        )
+        return
     started = Client().trigger_pipeline(template_id=name, run_configuration=configuration, preset=preset)
     click.echo(f"Run {started.name}: {started.url}")
     if wait:
@@ -112,6 +121,27 @@ def curate(name: str, source: Path | None, export: bool) -> None:
     click.echo(
         f"Run template {template.name}, version {template.version}: {form_address(Client(), template)}"
     )
+
+
+def show_preflight(ahead: Preflight) -> None:
+    rows = [
+        (name, "from the cache" if name in ahead.cached else "runs") for name in ahead.configuration["steps"]
+    ]
+    show_table(("STEP", "WOULD"), rows, empty="It has no steps.")
+    click.echo()
+    expected = ahead.expected_seconds
+    took = "not known yet" if expected is None else f"about {expected:.3g} s"
+    show_facts(
+        [
+            ("Expected", took if ahead.running else "a moment"),
+            ("Runs ahead", str(ahead.runs_ahead) if ahead.runs_ahead else ""),
+            *(("Waits", sentence) for sentence in ahead.obstacles),
+            *(("Note", warning) for warning in ahead.warnings),
+        ]
+    )
+    for parameter, (before, now) in ahead.differences.items():
+        click.echo(f"{parameter}: {json.dumps(before)} in the last completed run, {json.dumps(now)} now")
+    click.echo("Nothing was started.")
 
 
 def _limit(template: RunTemplateResponse) -> str:
