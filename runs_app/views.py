@@ -47,6 +47,7 @@ from runs_app.uploads import FormFiles
 from runs_app.waiting import explain
 from templates_app.forms import NewTemplateForm
 from templates_app.models import Preset, RunTemplate
+from templates_app.permissions import can_edit
 from templates_app.schema_forms.schemas import read_steps
 from templates_app.schema_forms.shown import shown
 from templates_app.services import check_stack_is_remote, create_run_template
@@ -84,6 +85,7 @@ def run_template(request: HttpRequest, template_id: UUID) -> HttpResponse:
         return redirect(done.leads_to)
     context = {
         "template": template,
+        "can_edit": can_edit(request.user, template),
         "form": form,
         "start": start,
         "draft": draft,

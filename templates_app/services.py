@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from pydantic import ValidationError
 
-from templates_app.curation import read_curation
+from templates_app.curation import Curation, read_curation
 from templates_app.curation_fit import carry_over, check_curation
 from templates_app.models import (
     MOST_CONCURRENT_RUNS,
@@ -232,7 +232,7 @@ def curate_run_template(
     Raises ValidationFailed with everything that does not fit, and its place in the document.
     """
     check_can_edit(actor, template)
-    asked = read_curation(curation)
+    asked = curation if isinstance(curation, Curation) else read_curation(curation)
     template = RunTemplate.objects.select_for_update(of=("self",)).with_relations().get(pk=template.pk)
     latest = template.version
     if seen_version is not None and seen_version != latest.number:

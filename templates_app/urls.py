@@ -7,6 +7,8 @@ from templates_app import views
 urlpatterns = [
     path("", views.home, name="home"),  # /
     path("templates/", views.list_run_templates, name="run-template-list"),  # /templates/?q=
+    path("templates/<uuid:template_id>/form/", views.shape_form, name="run-template-form"),
+    path("templates/<uuid:template_id>/form/export", views.export_form, name="run-template-form-export"),
     path("pipelines/", views.list_pipelines, name="pipeline-list"),  # /pipelines/?q=
     path("pipelines/run", views.choose_pipeline, name="pipeline-run"),  # /pipelines/run?q=
 ]
