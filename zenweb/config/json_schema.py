@@ -14,6 +14,8 @@ BOUNDS = ("gt", "ge", "lt", "le", "multiple_of")
 DIGITS = ("max_digits", "decimal_places")
 # What a parameter that takes a file takes: {"as": "path", "bytes" or "table", "types": [".csv"], "max_size": bytes}.
 FILE_RULES = "zenweb-file"
+# What is chosen among what a worker is told: {"depends_on": ["region", "step.parameter"], "cache": s, "timeout": s}.
+CHOICE_RULES = "zenweb-choices"
 
 
 class ParameterSchema(GenerateJsonSchema):
