@@ -2,10 +2,11 @@
 
 from runs_app import statements
 from runs_app.given_files import given_files
-from runs_app.models import PipelineRun, StepAttempt
+from runs_app.models import PipelineRun, Preparation, StepAttempt
 from runs_app.plans import may_retry, plan_of
+from zenweb.config.choices import argument_name, dependency_of
 from zenweb.config.spec import InputSpec
-from zenweb.execution.protocol import Assignment, InputArtifact
+from zenweb.execution.protocol import Argument, Assignment, InputArtifact, Question
 
 
 def assignment_for(attempt: StepAttempt) -> Assignment:
@@ -29,6 +30,18 @@ def assignment_for(attempt: StepAttempt) -> Assignment:
         settings=step.settings,
         is_last=not may_retry(step),
     )
+
+
+def question_for(preparation: Preparation) -> Question:
+    """Everything needed to ask what may be chosen."""
+    sources = {step.name: step.source for step in plan_of(preparation.deployment_id).spec.steps}
+    arguments = []
+    for dependency, value in preparation.arguments:
+        step, parameter = dependency_of(preparation.step, dependency)
+        arguments.append(
+            Argument(name=argument_name(dependency), source=sources[step], parameter=parameter, value=value)
+        )
+    return Question(source=sources[preparation.step], parameter=preparation.parameter, arguments=arguments)
 
 
 def _inputs(run: PipelineRun, wanted: dict[str, InputSpec]) -> dict[str, InputArtifact]:

@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 RUN_READY_STEPS = "runs_app.tasks.run_ready_steps"
 WARM_UP = "runs_app.tasks.warm_up"
+PREPARE = "runs_app.tasks.prepare"
 # More rings than this at once tell the workers nothing new: each goes on claiming while there is work.
 MOST_RINGS = 32
 # What kombu, its pool of connections and the transport raise when the broker is away, slow or busy.
@@ -66,6 +67,11 @@ _doorbell = Doorbell()
 def wake_workers(queues: Iterable[str]) -> bool:
     """Tell the workers of these queues, once per ready step, that there is something to claim."""
     return _doorbell.ring(RUN_READY_STEPS, "", queues)
+
+
+def ring_for_preparations(queues: Iterable[str]) -> bool:
+    """Tell the workers of these queues that there is something to find out before a run."""
+    return _doorbell.ring(PREPARE, "", queues)
 
 
 def warm_up(deployment_id: uuid.UUID, queue: str) -> bool:

@@ -310,6 +310,14 @@ class Environments:
             self._have_made(recipe, run).end.result()
         return recipe.python
 
+    def coming(self, requirements: Sequence[str]) -> Future[None] | None:
+        """What ends when the environment for these requirements is there, or cannot be made; None: it is there.
+
+        Raises BuildStopped.
+        """
+        recipe = recipe_of(tuple(requirements)) if requirements else None
+        return self._have_made(recipe, None).end if recipe and not recipe.folder.exists() else None
+
     def tend(self) -> None:
         """Tell those who came to wait for what is being made, and stop making what only stopped runs waited for."""
         for making in [making for making in list(self._making.values()) if making.has_begun]:

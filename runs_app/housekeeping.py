@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connections
 from django.utils import timezone
 
-from runs_app import recording, waiting
+from runs_app import choices, preparations, recording, waiting
 from runs_app.dispatch import wake_workers
 from runs_app.models import PipelineRun, StepRun, Worker
 from runs_app.observation import Observer
@@ -43,6 +43,8 @@ class Housekeeper:
             return
         self._next = now + INTERVAL
         self._bury_the_dead(worker)
+        preparations.take_back_from_the_dead()
+        choices.settle_all()
         in_need = wake_for_forgotten_steps(queues)
         self._in_need_since = {queue: self._in_need_since.get(queue, now) for queue in in_need}
         self._end_abandoned_runs()
@@ -120,6 +122,7 @@ def keep_schedules(over: threading.Event) -> None:
             if time.monotonic() >= forget_next:
                 forget_next = time.monotonic() + FORGOTTEN_EVERY
                 forget_old_firings()
+                preparations.forget_old()
         except DatabaseError:
             logger.warning("The database does not answer; schedules wait.", exc_info=True)
             connections.close_all()

@@ -1,12 +1,13 @@
 """What a configuration comes to: resolved and checked in one way, whether a run is made of it or it is only judged."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from django.utils import timezone
 
 from runs_app import statements
+from runs_app.choices import check_choices
 from runs_app.given_files import check_files
 from runs_app.plans import Runnable, deployment_of
 from runs_app.presets import use_preset
@@ -25,15 +26,22 @@ class Judgement:
     resolved: ResolvedConfiguration | None = None
 
 
-def judge(*, actor: User, version: RunTemplateVersion, configuration: Any, preset: str = "") -> Judgement:
-    """What running this would answer; nothing is made."""
+def judge(
+    *,
+    actor: User,
+    version: RunTemplateVersion,
+    configuration: Any,
+    preset: str = "",
+    wait: float | None = None,
+) -> Judgement:
+    """What running this would answer; nothing is made. `wait`: seconds that workers have for what they are asked."""
     try:
         check_can_run(actor, version.template)
         if not preset:
-            return Judgement([], resolve_to_run(actor, version, configuration))
+            return Judgement([], _resolve_and_ask(actor, version, configuration, wait))
         use = use_preset(actor=actor, template=version.template, name=preset, given=configuration)
         with use.explaining():
-            return Judgement([], resolve_to_run(actor, version, use.values))
+            return Judgement([], _resolve_and_ask(actor, version, use.values, wait))
     except ValidationFailed as error:
         return Judgement(error.errors)
     except EntityExists as error:
@@ -47,6 +55,14 @@ def resolve_to_run(actor: User, runnable: Runnable, configuration: Any) -> Resol
     resolved = _resolve_with_free_name(runnable, configuration)
     check_files(actor=actor, runnable=runnable, resolved=resolved)
     return resolved
+
+
+def _resolve_and_ask(
+    actor: User, runnable: Runnable, configuration: Any, wait: float | None
+) -> ResolvedConfiguration:
+    resolved = resolve_to_run(actor, runnable, configuration)
+    unchecked = check_choices(deployment_of(runnable), resolved, wait=wait)
+    return replace(resolved, warnings=[*resolved.warnings, *unchecked])
 
 
 def _resolve_with_free_name(runnable: Runnable, configuration: Any) -> ResolvedConfiguration:

@@ -17,6 +17,8 @@ from runs_app.querysets import (
     BESIDE_FILES,
     ArtifactVersionQuerySet,
     PipelineRunQuerySet,
+    PreparationQuerySet,
+    RunChoiceQuerySet,
     RunEventQuerySet,
     ScheduleQuerySet,
     StepRunQuerySet,
@@ -26,7 +28,13 @@ from templates_app.models import Pipeline, PipelineDeployment, RunTemplate, RunT
 from zenweb.accounts.models import Project
 from zenweb.artifacts.materializers.files import PATH_MATERIALIZER
 from zenweb.entity import Entity, JSONField
-from zenweb.enums import EnvironmentStatus, ExecutionMode, ExecutionStatus, TriggerChannel
+from zenweb.enums import (
+    EnvironmentStatus,
+    ExecutionMode,
+    ExecutionStatus,
+    PreparationStatus,
+    TriggerChannel,
+)
 
 LOG_PIECES, LOG_CHARACTERS = 50, 8_000
 STATUS_CHOICES = [(status.value, status.value) for status in ExecutionStatus]
@@ -98,6 +106,8 @@ class PipelineRun(Execution):
     seconds_spent = models.FloatField(default=0, help_text="Counted so far, where there is a limit.")
     # Since when it waits until its template may run one more. Null: it does not, and holds a place of its template.
     queued_at = models.DateTimeField(null=True, blank=True)
+    # False: something is still to be found out on a worker before its first step, and until then no step is ready.
+    is_prepared = models.BooleanField(default=True)
     priority = models.IntegerField(default=0, help_text="The highest of its steps': who waits less.")
     # A run of the local stack belongs to the process that called it, which keeps moving this while it lives.
     caller_beat = models.PositiveBigIntegerField(null=True, blank=True)
@@ -500,6 +510,86 @@ class Environment(Entity):
 
     def __str__(self) -> str:
         return self.hash
+
+
+class Preparation(Entity):
+    """One question that user code answers on a worker before a run needs it: what may be chosen for a parameter.
+
+    Asked twice, it is one row; asked again when its answer is too old, it is the same row. Whoever raises `attempt`
+    answers it.
+    """
+
+    deployment = models.ForeignKey(PipelineDeployment, on_delete=models.CASCADE, related_name="preparations")
+    step = models.CharField(max_length=255)
+    parameter = models.CharField(max_length=255)
+    # What the choices depend on: [name, value].
+    arguments = JSONField(default=list)
+    key = models.CharField(max_length=64, unique=True, help_text="Of all that decides the answer, hashed.")
+    queue = models.CharField(max_length=100)
+    status = models.CharField(
+        max_length=20,
+        choices=[(status.value, status.value) for status in PreparationStatus],
+        default=PreparationStatus.WAITING,
+    )
+    asked_at = models.DateTimeField(default=timezone.now)
+    attempt = models.PositiveIntegerField(default=0)
+    worker_deaths = models.PositiveIntegerField(default=0)
+    worker = models.ForeignKey(
+        "Worker", null=True, blank=True, on_delete=models.SET_NULL, related_name="preparations"
+    )
+    answer = JSONField(null=True, blank=True, help_text="[value, label] of all that may be chosen.")
+    failure = models.CharField(max_length=2000, blank=True, help_text="Why there is none, in a sentence.")
+    log_tail = models.TextField(blank=True, help_text="What the provider printed, for who owns the template.")
+    ended_at = models.DateTimeField(null=True, blank=True)
+    # Until when the answer holds, or the failure is told instead of asking again. By the database's clock.
+    fresh_until = models.DateTimeField(null=True, blank=True)
+
+    objects = PreparationQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["asked_at"]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["queue", "asked_at"], condition=Q(status="waiting"), name="preparation_waiting"
+            ),
+            models.Index(fields=["worker"], condition=Q(status="running"), name="preparation_running"),
+        ]
+
+    def __str__(self) -> str:
+        return f"choices of {self.step}.{self.parameter}"
+
+
+class RunChoice(models.Model):
+    """A value of a run that is chosen, what was offered when it was looked at, and what was wrong with it."""
+
+    run = models.ForeignKey(PipelineRun, on_delete=models.CASCADE, related_name="choices")
+    step = models.CharField(max_length=255)
+    parameter = models.CharField(max_length=255)
+    # What its run waits for. Null: it was looked at, and the answer is not kept any more.
+    preparation = models.ForeignKey(
+        Preparation, null=True, on_delete=models.SET_NULL, related_name="run_choices"
+    )
+    is_open = models.BooleanField(default=True, help_text="It was not looked at yet.")
+    offered = JSONField(
+        null=True,
+        blank=True,
+        help_text="{size, sha256, chosen: [[value, label]], options: all, if they are few}",
+    )
+    refusal = models.CharField(max_length=2000, blank=True, help_text="What is wrong, in a sentence.")
+
+    objects = RunChoiceQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["run", "step", "parameter"], name="choice_per_run_and_parameter")
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["preparation"], condition=Q(is_open=True), name="run_choice_open")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.step}.{self.parameter}"
 
 
 class IdempotencyRecord(models.Model):

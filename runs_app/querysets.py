@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 
 from templates_app.querysets import VisibleQuerySet
 from zenweb.artifacts.materializers.files import PATH_MATERIALIZER
-from zenweb.enums import OPEN_STATUSES, ExecutionStatus
+from zenweb.enums import OPEN_STATUSES, ExecutionStatus, PreparationStatus
 from zenweb.prepared import insert
 
 # Clocks of machines that work together differ by less. What was decided later than that has not been decided yet: a
@@ -182,6 +182,32 @@ class WorkerQuerySet(models.QuerySet["Worker"]):  # type: ignore[name-defined]
         wanted = set(queues)
         serving = [worker.pk for worker in self.alive() if wanted & set(worker.queues)]
         return self.filter(pk__in=serving)
+
+
+class PreparationQuerySet(models.QuerySet[Any]):
+    def ended(self) -> Self:
+        return self.filter(status__in=[PreparationStatus.ANSWERED, PreparationStatus.FAILED])
+
+    def fresh(self) -> Self:
+        """Ended, and not to be asked again yet. One that ended in the future did so before a clock was set back."""
+        return self.ended().filter(fresh_until__gt=Now(), ended_at__lt=Now() + MOST_SKEW)
+
+    def stale(self) -> Self:
+        """Ended, and no longer to be relied on."""
+        return self.ended().exclude(fresh_until__gt=Now(), ended_at__lt=Now() + MOST_SKEW)
+
+    def waiting_in(self, queues: Iterable[str]) -> Self:
+        return self.filter(status=PreparationStatus.WAITING, queue__in=queues).order_by("asked_at")
+
+    def held_by(self, worker_id: object) -> Self:
+        return self.filter(status=PreparationStatus.RUNNING, worker_id=worker_id)
+
+
+class RunChoiceQuerySet(models.QuerySet[Any]):
+    def to_settle(self) -> Self:
+        """Not looked at although what was to be known is known."""
+        ended = [PreparationStatus.ANSWERED, PreparationStatus.FAILED]
+        return self.filter(is_open=True, preparation__status__in=ended)
 
 
 class RunEventQuerySet(models.QuerySet[Any]):

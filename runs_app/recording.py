@@ -5,7 +5,7 @@ Every change is a conditional UPDATE, so two workers cannot both win.
 
 import uuid
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -33,6 +33,8 @@ from zenweb.execution.protocol import StepException, StoredArtifact
 LOG_TAIL = 8_000
 ALIVE = [ExecutionStatus.RUNNING, ExecutionStatus.STOPPING]
 CACHED_REASON = "It ran before with the same code, parameters and inputs: these are its outputs from then."
+UNPREPARED = "It was not started, because the run could not be prepared."
+PREPARING = "Its choices are checked first."
 MOST_NAMES = 10
 MOST_ADMITTED = 10  # in one transaction; housekeeping goes on
 MOST_DELAY = timedelta(days=1)  # of a retry, however its backoff multiplies it
@@ -242,7 +244,7 @@ def _end(step: StepRun, outcome: StepOutcome, now: datetime) -> bool:
         _close_what_waits_for(step, now)
         if outcome.is_unprepared:
             steps = StepRun.objects.filter(run_id=step.run_id)
-            _close_unstarted(steps, "It was not started, because the run could not be prepared.", now)
+            _close_unstarted(steps, UNPREPARED, now)
         if outcome.status is ExecutionStatus.FAILED:
             _give_up(step, now)
     return True
@@ -367,7 +369,8 @@ def _note_ended(run: PipelineRun, how: str, names: Sequence[str], now: datetime)
 
 
 def _go_on(run: PipelineRun, now: datetime) -> None:
-    PipelineRun.objects.filter(pk=run.pk, status=ExecutionStatus.INITIALIZING, queued_at=None).update(
+    beginning = PipelineRun.objects.filter(pk=run.pk, status=ExecutionStatus.INITIALIZING)
+    beginning.filter(queued_at=None, is_prepared=True).update(
         status=ExecutionStatus.RUNNING, start_time=now, updated=now
     )
 
@@ -471,12 +474,15 @@ def _close_unstarted(steps: Any, reason: str, now: datetime) -> None:
     )
 
 
-def _close_if_over(run_id: uuid.UUID, now: datetime, may_admit: bool = True) -> None:
-    """A run has ended only when no step is open: the one place where a run ends, and its place becomes free."""
+def _close_if_over(run_id: uuid.UUID, now: datetime, may_admit: bool = True, refusal: str = "") -> None:
+    """A run has ended only when no step is open: the one place where a run ends, and its place becomes free.
+
+    `refusal`: why it failed before its first step.
+    """
     run = statements.run_at_its_end(run_id)
     if run is None:
         return
-    status, reason = _final_word(run)
+    status, reason = (ExecutionStatus.FAILED, refusal) if refusal else _final_word(run)
     if statements.end_run(run_id, status=status, reason=reason, now=now):
         RunEvent.objects.note(run_id, f"The run ended: {status.value}.")
         # Never for a run that was waiting itself: it held no place, and whoever holds the template may wait for it.
@@ -583,20 +589,60 @@ def admit_waiting(template_id: uuid.UUID | None) -> None:
 
 
 def _admit(run: PipelineRun) -> None:
-    """From now on its first steps are ready; the cache may even end it here."""
+    """From now on it holds a place; without anything to find out before, its first steps are ready."""
     now = timezone.now()
-    still_waiting = PipelineRun.objects.queued().filter(pk=run.pk)
-    if not still_waiting.order_by().update(queued_at=None, status_reason="", updated=now):
+    still_waiting = PipelineRun.objects.queued().filter(pk=run.pk).order_by()
+    if not still_waiting.update(queued_at=None, status_reason="", updated=now):
         return  # it was stopped while this was being decided
     RunEvent.objects.note(run.pk, "Its turn has come.")
+    # Read under the row's lock, which the update took: whoever prepares the run sees that it has its place, or this
+    # sees that it is prepared.
+    if PipelineRun.objects.filter(pk=run.pk, is_prepared=False).update(status_reason=PREPARING):
+        return
+    # What it frees by ending at once is given away by the loop around this.
+    _start(run, now, may_admit=False)
+
+
+@transaction.atomic
+def let_go(run: PipelineRun) -> None:
+    """All that had to be found out before its first step is known; its row is held."""
+    now = timezone.now()
+    held_back = PipelineRun.objects.unfinished().filter(pk=run.pk, is_prepared=False)
+    if not held_back.update(is_prepared=True, updated=now):
+        return
+    if PipelineRun.objects.filter(pk=run.pk, queued_at=None).update(status_reason=""):
+        _start(run, now)
+
+
+@transaction.atomic
+def refuse(run: PipelineRun, refusals: Mapping[str, str]) -> None:
+    """End a run before its first step, because of what was found out about these steps; its row is held."""
+    now = timezone.now()
+    steps = StepRun.objects.filter(run=run)
+    for name, sentence in refusals.items():
+        exception = StepException(type="Refused", message=sentence, traceback="")
+        steps.filter(name=name, status=ExecutionStatus.INITIALIZING).update(
+            status=ExecutionStatus.FAILED,
+            status_reason=f"It was not started. {sentence}"[:2000],
+            exception=exception.model_dump(exclude={"version"}),
+            ready_at=None,
+            end_time=now,
+            updated=now,
+        )
+    _close_unstarted(steps, UNPREPARED, now)
+    words = " ".join(f"Step {name} was not started: {sentence}" for name, sentence in refusals.items())
+    _close_if_over(run.pk, now, refusal=words[:2000])
+
+
+def _start(run: PipelineRun, now: datetime, may_admit: bool = True) -> None:
+    """Its first steps are ready; the cache may even end it here."""
     if StepRun.objects.filter(run=run, status=ExecutionStatus.CACHED).exists():
         _go_on(run, now)  # a repair, which keeps these steps from its original
     first = StepRun.objects.filter(run=run, waits_for=0, status=ExecutionStatus.INITIALIZING)
     first.update(ready_at=now, updated=now)
-    # What it frees by ending at once is given away by the loop around this.
-    offer(run, [ready_step(step) for step in first], {}, now, may_admit=False)
+    offer(run, [ready_step(step) for step in first], {}, now, may_admit=may_admit)
     if not run.steps.exists():
-        _close_if_over(run.pk, now, may_admit=False)
+        _close_if_over(run.pk, now, may_admit=may_admit)
 
 
 def make_room(template_id: uuid.UUID) -> None:

@@ -13,6 +13,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from runs_app import metadata, recording, statements
+from runs_app.choices import ask_before, check_choices, note
 from runs_app.judging import resolve_to_run
 from runs_app.limits import Limit, hold_limit
 from runs_app.models import ArtifactVersion, IdempotencyRecord, PipelineRun, RunEvent, StepAttempt, StepRun
@@ -247,9 +248,14 @@ def _start_run(
 ) -> PipelineRun:
     resolved = resolve_to_run(trigger.actor, version or deployment, configuration)
     plan = _plan_to_do(repair, resolved) if repair else None
+    chosen_in = plan.again if plan else None
+    check_choices(deployment, resolved, chosen_in)
     limit = _exhausted_limit(version)
     waits = limit is not None and limit.policy is not ConcurrencyPolicy.SKIP
     is_local = not deployment.stack.is_remote
+    is_skipped = limit is not None and not waits
+    chosen = [] if is_skipped else ask_before(deployment, resolved, chosen_in)
+    is_prepared = not any(choice.is_open for choice in chosen)
     run = PipelineRun(
         project_id=deployment.project_id,
         user=trigger.actor,
@@ -271,20 +277,25 @@ def _start_run(
         caller_beat=0 if is_local else None,
         queued_at=timezone.now() if waits else None,
         priority=max((step.settings.get("priority") or 0 for step in resolved.steps), default=0),
-        status_reason=f"It waits for its turn: {limit.words}." if limit and waits else "",
+        is_prepared=is_prepared,
+        status_reason="" if is_prepared else recording.PREPARING,
     )
+    if limit and waits:
+        run.status_reason = f"It waits for its turn: {limit.words}."
     insert(run)
     # Nobody takes the steps of a local run, or of one that waits.
-    steps = list(_step_rows(run, resolved, is_local, is_held=is_local or waits))
+    steps = list(_step_rows(run, resolved, is_local, is_held=is_local or waits or not is_prepared))
     insert(*steps)
     RunEvent.objects.note(run.pk, f"Accepted from {trigger.words}.")
     if trigger.idempotency_key:
         IdempotencyRecord.objects.create(
             user=trigger.actor, route=trigger.route, key=trigger.idempotency_key, body_hash=body_hash, run=run
         )
-    if limit is not None and not waits:
+    if limit is not None and is_skipped:
         recording.skip(run, f"It was not run: {limit.reason_for(run)}")
         return run
+    if chosen:
+        note(run, chosen)
     now = timezone.now()
     if repair and plan:
         ready = _keep(run, steps, repair, plan, now)
@@ -292,6 +303,8 @@ def _start_run(
         ready = [recording.ready_step(step) for step in steps if step.ready_at is not None]
     if limit is not None:
         _wait(run, ready, limit)
+    elif not is_prepared:
+        recording.hold_back(ready)
     elif steps:
         recording.offer(run, ready, {}, now)
     else:

@@ -7,13 +7,14 @@ from uuid import UUID
 
 from runs_app.differences import of_steps, value_of
 from runs_app.links import read_link
-from runs_app.models import PipelineRun, StepRun
+from runs_app.models import PipelineRun, RunChoice, StepRun
 from runs_app.presets import preset_values
 from runs_app.repair import known_parameters, path_of, starting_values
 from runs_app.run_configuration import Configuration
 from templates_app.models import RunTemplate
 from templates_app.schema_forms.schemas import humanise, read_steps
 from templates_app.schema_places import is_same, schemas_at
+from templates_app.schema_validation import pointer_to
 from zenweb.accounts.models import User
 from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import DoesNotExist, FieldError
@@ -86,7 +87,15 @@ def blamed_parameters(run: PipelineRun, config_schema: Configuration) -> list[Fi
             message = str(exception["message"]).removeprefix(f"{exception['parameter']}: ")
             pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
             found.append(FieldError(pointer, f"Run {run.index} failed with this value: {_sentence(message)}"))
-    return found
+    return found + [error for error in _refused_choices(run) if tuple(path_of(error)[1::2]) in known]
+
+
+def _refused_choices(run: PipelineRun) -> Iterator[FieldError]:
+    for choice in RunChoice.objects.filter(run=run).exclude(refusal=""):
+        what = "failed with this value" if choice.offered else "could not have this value checked"
+        message = choice.refusal.removeprefix(f"{choice.parameter}: ")
+        pointer = pointer_to(["steps", choice.step, "parameters", choice.parameter])
+        yield FieldError(pointer, f"Run {run.index} {what}: {message}")
 
 
 def worded(error: FieldError, config_schema: Configuration) -> str:

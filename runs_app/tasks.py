@@ -26,6 +26,13 @@ def warm_up(deployment_id: str) -> None:
         _worker.warm_up(uuid.UUID(deployment_id))
 
 
+@app.task(name="runs_app.tasks.prepare")
+def prepare(queue: str) -> None:
+    """Look now for what has to be found out before a run; without this ring it is found a moment later."""
+    if _worker is not None and queue in _worker.queues:
+        _worker.preparers.wake()
+
+
 @worker_ready.connect
 def _start(sender: Any, **_: Any) -> None:
     global _worker  # noqa: PLW0603  # Celery knows only functions; the worker is one per process

@@ -16,7 +16,7 @@ from django.db.models import Min
 from django.utils import timezone
 
 from runs_app import limits
-from runs_app.models import PipelineRun, StepRun, Worker
+from runs_app.models import PipelineRun, RunChoice, StepRun, Worker
 from runs_app.wording import clock_words
 from zenweb.enums import ExecutionStatus
 
@@ -51,6 +51,7 @@ def explain(run: PipelineRun, steps: Sequence[StepRun]) -> list[Reason]:
     if run.queued_at is not None and not run.is_finished:
         _explain_queued([run])
         return []  # its ledger says so already
+    _explain_unprepared([run])
     reasons = list({reason.sentence: reason for reason in found.values()}.values())
     _explain_run(run, reasons)
     return [reason for reason in reasons if not reason.is_noted]
@@ -67,6 +68,7 @@ def explain_runs(runs: Sequence[PipelineRun]) -> None:
     if not unfinished:
         return
     _explain_queued([run for run in unfinished if run.queued_at is not None])
+    _explain_unprepared([run for run in unfinished if run.queued_at is None])
     ready = StepRun.objects.filter(run__in=unfinished, ready_at__lte=timezone.now() - PATIENCE)
     # However many steps these runs have: each queue is looked at once.
     waiting = ready.order_by().values_list("run_id", "queue").annotate(Min("ready_at"))
@@ -110,6 +112,13 @@ def unserved() -> dict[uuid.UUID, dict[str, str]]:
     return found
 
 
+def unserved_sentence(queue: str) -> str:
+    """That nobody works on a queue, if that is so."""
+    if any(queue in worker.queues for worker in Worker.objects.seen_lately()):
+        return ""
+    return _unserved({queue})[queue].sentence
+
+
 def _explain_steps(steps: Iterable[StepRun]) -> dict[uuid.UUID, Reason]:
     ready = [step for step in steps if step.ready_at is not None]
     latest = timezone.now() - PATIENCE
@@ -146,6 +155,18 @@ def _explain_queued(runs: Sequence[PipelineRun]) -> None:
             others = [name for pk, name in holders.get(run.template_id, {}).items() if pk != run.pk]
             reason = limit.reason_with(others)
             run.status_reason = f"It waits for its turn: {reason}"
+
+
+def _explain_unprepared(runs: Sequence[PipelineRun]) -> None:
+    """Runs whose choices nobody can be asked for say so."""
+    unprepared = {run.pk: run for run in runs if not run.is_prepared and not run.is_finished}
+    if not unprepared:
+        return
+    asked = RunChoice.objects.filter(run__in=unprepared, is_open=True, preparation__isnull=False)
+    for run_id, queue in asked.values_list("run_id", "preparation__queue").distinct():
+        run = unprepared[run_id]
+        if (sentence := unserved_sentence(queue)) and sentence not in run.status_reason:
+            run.status_reason = f"{run.status_reason} {sentence}".strip()
 
 
 def _reasons(waiting: Mapping[Key, Wait]) -> dict[Key, Reason]:

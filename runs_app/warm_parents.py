@@ -17,17 +17,19 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from zenweb.enums import StepProcess
 from zenweb.execution import processes
 from zenweb.execution.metadata import Noted
 from zenweb.execution.protocol import (
-    Assignment,
+    Answered,
     Completed,
     Event,
     Failed,
     Loading,
     MetadataNoted,
+    Order,
     OutputSaved,
     Started,
     StepException,
@@ -132,6 +134,8 @@ class ChildEnd:
     run_metadata: Noted
     started_at: datetime | None
     """When the user's first line ran."""
+    options: list[tuple[Any, str]] | None = None
+    """What may be chosen, if that was the question."""
 
 
 class WarmParent:
@@ -197,13 +201,13 @@ class WarmParent:
             raise ImportFailed(StepException.model_validate(failed))
         self.obstacle = told.get("obstacle")
 
-    def fork(self, attempt: uuid.UUID, assignment: Assignment, lease: Lease) -> "AttemptProcess":
+    def fork(self, attempt: uuid.UUID, order: Order, lease: Lease) -> "AttemptProcess":
         work, their_work = socket.socketpair()
         status, their_status = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         log, their_log = os.pipe()
-        order = json.dumps({"op": "fork", "attempt": str(attempt), "until": lease.until}).encode()
+        packet = json.dumps({"op": "fork", "attempt": str(attempt), "until": lease.until}).encode()
         try:
-            socket.send_fds(self.control, [order], [their_work.fileno(), their_log, their_status.fileno()])
+            socket.send_fds(self.control, [packet], [their_work.fileno(), their_log, their_status.fileno()])
         except OSError as error:
             for opened in (work, status):
                 opened.close()
@@ -213,7 +217,7 @@ class WarmParent:
             their_work.close()
             their_status.close()
             os.close(their_log)
-        return AttemptProcess(self, str(attempt), assignment, work, log, status)
+        return AttemptProcess(self, str(attempt), order, work, log, status)
 
     def send(self, order: dict[str, object]) -> None:
         with suppress(OSError):
@@ -236,7 +240,7 @@ class AttemptProcess:
         self,
         parent: WarmParent,
         attempt: str,
-        assignment: Assignment,
+        order: Order,
         work: socket.socket,
         log: int,
         status: socket.socket,
@@ -247,7 +251,7 @@ class AttemptProcess:
         self.timed_out = False
         self.was_silent = False
         self._pid: int | None = None
-        self._assignment = to_line(assignment)
+        self._order = to_line(order)
         self._work, self._log, self._status = work, log, status
         self._events: list[Event] = []
         self._noted: dict[str, Noted] = {"step": {}, "run": {}}
@@ -274,7 +278,7 @@ class AttemptProcess:
         grace: timedelta,
         silence: timedelta,
     ) -> ChildEnd:
-        """Hand over the assignment and wait for the end of the process, passing on what it prints.
+        """Hand over what is to be done and wait for the end of the process, passing on what it prints.
 
         A forked process that does nothing for the time of `silence` before the user's first line is killed.
         """
@@ -311,7 +315,7 @@ class AttemptProcess:
     def _begin(self) -> None:
         self._work.settimeout(None)
         with suppress(OSError):
-            self._work.sendall(self._assignment)
+            self._work.sendall(self._order)
         self._work.setblocking(False)
 
     def _read_events(self, selector: selectors.BaseSelector | None) -> bool:
@@ -403,6 +407,7 @@ class AttemptProcess:
             run_metadata=self._noted["run"],
             was_shown_live=self._tail.has_shown,
             started_at=self._started_at,
+            options=next((event.options for event in self._events if isinstance(event, Answered)), None),
         )
 
 
@@ -465,17 +470,15 @@ class WarmParents:
         # A parent dies with the thread that started it (that is how the kernel counts), so one thread starts them all.
         self._nursery = ThreadPoolExecutor(max_workers=1, thread_name_prefix="nursery")
 
-    def fork(
-        self, key: ParentKey, attempt: uuid.UUID, assignment: Assignment, lease: Lease
-    ) -> AttemptProcess:
+    def fork(self, key: ParentKey, attempt: uuid.UUID, order: Order, lease: Lease) -> AttemptProcess:
         """A new child for the attempt; a parent that turns out to be gone is replaced once."""
         parent = self._borrow(key)
         try:
-            return parent.fork(attempt, assignment, lease)
+            return parent.fork(attempt, order, lease)
         except ParentLost:
             with self._lock:
                 self._forget(parent)
-            return self._borrow(key).fork(attempt, assignment, lease)
+            return self._borrow(key).fork(attempt, order, lease)
 
     def avoid_forking(self, key: ParentKey, reason: str) -> None:
         """Spawn where forking is asked for, until a new import may have other manners."""

@@ -27,6 +27,7 @@ from runs_app.code_folders import CodeFolders
 from runs_app.environments import BuildStopped, EnvironmentFailed, Environments, NotThereYet
 from runs_app.models import StepAttempt, Worker
 from runs_app.plans import plan_of
+from runs_app.preparers import Preparers
 from runs_app.recording import StepOutcome
 from runs_app.warm_parents import (
     AttemptProcess,
@@ -85,6 +86,13 @@ class StepWorker:
                 prove_code=self.code.prove,
             )
         )
+        self.preparers = Preparers(
+            queues=self.queues,
+            identity=self._identity,
+            parents=self.parents,
+            environments=self.environments,
+            parent_key=self._parent_key,
+        )
         self._over = threading.Event()
         self._housekeeper = housekeeping.Housekeeper()
         self._rebirth = threading.Lock()
@@ -100,6 +108,7 @@ class StepWorker:
     def start(self) -> None:
         self._heart.start()
         self._schedules.start()
+        self.preparers.start()
         logger.info("Worker %s serves %s with %d slots.", self.name, ", ".join(self.queues), self.slots)
 
     # -- work ----------------------------------------------------------------------------------------------------------
@@ -313,6 +322,7 @@ class StepWorker:
         self.parents.ping(self.lease)
         self._stop_what_shall_end()
         self._give_back_strays()
+        self.preparers.give_back_strays(self.row)
         self.parents.tidy_up()
         self.environments.tend()
         self.environments.tidy_up({parent.key.python for parent in self.parents.all()})
@@ -350,6 +360,7 @@ class StepWorker:
     def shut_down(self) -> None:
         """Take nothing new, let running steps finish within a limit, and give back the rest at once."""
         self.is_draining = True
+        self.preparers.stop()
         self.environments.interrupt()
         deadline = time.monotonic() + settings.SHUTDOWN_LIMIT.total_seconds()
         while self.running and time.monotonic() < deadline:
@@ -363,6 +374,7 @@ class StepWorker:
         self.environments.close()
         recording.bury_worker(self.row, "was shut down", most_deaths=None)
         shutil.rmtree(_folder(f"scratch/{os.getpid()}"), ignore_errors=True)
+        self.preparers.join(FAREWELL)
         for thread in (self._heart, self._schedules):
             if thread.is_alive():
                 thread.join(FAREWELL)

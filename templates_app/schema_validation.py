@@ -11,9 +11,11 @@ import jsonschema_rs
 from jsonschema_rs import ValidationErrorKind as Kind
 from pydantic import TypeAdapter, ValidationError
 
+from templates_app.choice_rules import ChoiceRules
 from templates_app.decimal_rules import DecimalRules
 from templates_app.file_rules import FileRules, expected_words
 from zenweb.config.json_schema import (
+    CHOICE_RULES,
     DECIMAL_OR_NOT_FINITE,
     DECIMAL_PATTERN,
     DECIMAL_RULES,
@@ -130,7 +132,7 @@ def compile_schema(schema: dict[str, Any]) -> Validator:
         schema,
         validate_formats=True,
         formats={"date-time": _is_date_time, "time": _is_time, "duration": _is_duration, "color": _is_colour},
-        keywords={DECIMAL_RULES: DecimalRules, FILE_RULES: FileRules},
+        keywords={CHOICE_RULES: ChoiceRules, DECIMAL_RULES: DecimalRules, FILE_RULES: FileRules},
         offline=True,  # a `$ref` is never fetched
         pattern_options=jsonschema_rs.RegexOptions(),  # linear time, whatever the pattern
     )

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zenweb.artifacts.utils import load_artifact
+    from zenweb.config.choices import Choices
     from zenweb.config.files import File
     from zenweb.exceptions import ParameterError
     from zenweb.execution.context import get_step_context
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "Choices",
     "File",
     "ParameterError",
     "get_step_context",
@@ -25,6 +27,7 @@ __all__ = [
 
 # Loaded when first asked for: the server's own modules are in this package too and need none of them.
 _HOMES = {
+    "Choices": "zenweb.config.choices",
     "File": "zenweb.config.files",
     "ParameterError": "zenweb.exceptions",
     "get_step_context": "zenweb.execution.context",

@@ -15,6 +15,7 @@ from zenweb.config.requirements import requirements_of
 from zenweb.config.source import source_root
 from zenweb.config.spec import PipelineSpec
 from zenweb.exceptions import LocalStackRefused
+from zenweb.execution.choosing import check_choices_here
 from zenweb.execution.local_run import execute_local_run
 from zenweb.responses import DeploymentResponse, PipelineRunResponse, RunTemplateResponse, StackResponse
 
@@ -56,6 +57,8 @@ def run_pipeline(pipeline: "Pipeline[..., Any]", arguments: Mapping[str, Any]) -
     client = Client()
     stack = client.active_stack
     spec = compile_pipeline(pipeline, arguments)
+    if not stack.is_remote:
+        check_choices_here(spec)
     started = client.run_deployment(deploy(client, pipeline, spec, stack).id)
     click.echo(f"Run {started.name} on stack {stack.name}: {started.url}")
     if stack.is_remote:

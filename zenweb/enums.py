@@ -76,6 +76,15 @@ class EnvironmentStatus(StrEnum):
     FAILED = "failed"
 
 
+class PreparationStatus(StrEnum):
+    """How far a question is that user code answers before a run's first step."""
+
+    WAITING = "waiting"  # for a worker
+    RUNNING = "running"
+    ANSWERED = "answered"
+    FAILED = "failed"
+
+
 class Orchestrator(StrEnum):
     """Who executes the steps of a stack."""
 

@@ -77,6 +77,13 @@ class FileNotUsable(ZenWebError):
     wire_class = "ValueError"
 
 
+class ChoicesNotUsable(ZenWebError):
+    """What a provider of choices returned cannot be offered to anybody."""
+
+    http_status = 422
+    wire_class = "ValueError"
+
+
 class DoesNotExist(ZenWebError):
     """There is no such thing, or the caller may not know that there is."""
 

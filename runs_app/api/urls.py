@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from runs_app.api import files, presets, repairs, schedules, validation, views
+from runs_app.api import choices, files, presets, repairs, schedules, validation, views
 
 urlpatterns = [
     path("run_templates/<str:name_or_id>/runs", views.TemplateRuns.as_view()),
     path("run_templates/<str:name_or_id>/validate", validation.TemplateValidation.as_view()),
+    path("run_templates/<str:name_or_id>/choices", choices.TemplateChoices.as_view()),
     path("run_templates/<str:name_or_id>/presets", presets.PresetList.as_view()),
     path("run_templates/<str:name_or_id>/presets/<str:preset>", presets.PresetDetail.as_view()),
     path("pipeline_deployments/<str:deployment_id>/runs", views.DeploymentRuns.as_view()),

@@ -18,6 +18,8 @@ from zenweb.api.parsing import AnyTypeJSONParser, read_bounded
 from zenweb.config.yaml_text import YamlDocument, YamlRefused
 from zenweb.exceptions import FieldError, MalformedRequest
 
+WAIT, EDITOR_WAIT = 3.0, 0.5  # seconds, for what workers are asked
+
 
 class YamlText(str):
     """A body that is YAML and not read yet: that it cannot be is an answer, not a failure."""
@@ -58,7 +60,11 @@ class TemplateValidation(APIView):
                 return Response({"valid": False, "errors": [refused], "warnings": [], "configuration": None})
             configuration = document.value
         judgement = judge(
-            actor=acting_user(request), version=version, configuration=configuration, preset=preset
+            actor=acting_user(request),
+            version=version,
+            configuration=configuration,
+            preset=preset,
+            wait=EDITOR_WAIT if document else WAIT,
         )
         resolved, config_schema = judgement.resolved, rules_of(version).config_schema
         return Response(

@@ -23,6 +23,7 @@ from zenweb.cli.data_folder import open_data_folder
 PIPELINES = {
     "witnessed": ["witnessed", "single", "deadly", "crashing"],
     "pressed": ["hungry", "filling"],
+    "chosen": ["table"],
 }
 Launch = Callable[..., PipelineRun]
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from zenweb.config.choice_checks import check_choices, refuse_choices
 from zenweb.config.config_schema import parameter_schemas
 from zenweb.config.definition import Definition
 from zenweb.config.draft import (
@@ -80,7 +81,9 @@ def compile_pipeline(pipeline: Definition[..., Any], arguments: Mapping[str, Any
     draft = _draft(pipeline, parameters)
     _check_configured_steps_exist(configuration, draft)
     uses = [_use(invocation, configuration, draft) for invocation in draft.invocations.values()]
-    schemas, definitions = parameter_schemas({use.invocation.name: use.parameters for use in uses})
+    typed = {use.invocation.name: use.parameters for use in uses}
+    check_choices({use.invocation.name: use.invocation.step.entrypoint for use in uses}, typed)
+    schemas, definitions = parameter_schemas(typed)
     return PipelineSpec(
         name=_checked_name(pipeline.label, pipeline.name),
         source=source_of(pipeline),
@@ -147,6 +150,7 @@ def _warn_of_what_has_no_effect(configuration: PipelineRunConfiguration) -> None
 def _pipeline_parameters(pipeline: Definition[..., Any], given: Mapping[str, Any]) -> list[Parameter]:
     bound_arguments(pipeline.label, pipeline.entrypoint, (), given)  # refuses names it does not have
     parameters = typed_parameters(pipeline.label, pipeline.entrypoint, given)
+    refuse_choices(pipeline.label, parameters)
     missing = [parameter.name for parameter in parameters if parameter.is_required]
     if missing:
         raise AuthoringError(

@@ -19,13 +19,25 @@ _HOW = "name it as 'module.function', such as 'run.notify' for notify in run.py"
 def hook_path(value: object) -> str:
     """`module.function` from that text, from ZenML's {module, attribute}, or from the function. Raises ValueError."""
     if callable(value):
-        return _path_of(value)
+        return path_of_function(value)
     path = value
     if isinstance(value, Mapping) and value.keys() >= {"module", "attribute"}:
         path = f"{value['module']}.{value['attribute']}"
     if not isinstance(path, str) or not is_path(path):
         raise ValueError(f"This names no hook: {_HOW}.")
     return path
+
+
+def path_of_function(function: Callable[..., Any]) -> str:
+    """The `module.function` by which a step's process finds it. Raises ValueError where it cannot."""
+    module = sys.modules.get(getattr(function, "__module__", None) or "")
+    name = getattr(function, "__qualname__", "")
+    if module is None or not name.isidentifier() or getattr(module, name, None) is not function:
+        raise ValueError(
+            f"{_name_of(function)!r} cannot be imported by the step's process: define it with `def` at the top level "
+            "of a module, outside of functions and classes."
+        )
+    return f"{importable_name(module)}.{name}"
 
 
 def is_path(path: str) -> bool:
@@ -53,17 +65,6 @@ def check_hook(owner: str, option: str, hook: Callable[..., Any]) -> None:
     if len(required) > most or any(parameter.kind is parameter.KEYWORD_ONLY for parameter in required):
         may = "no argument or one, the exception" if most else "no argument"
         raise AuthoringError(f"{owner}: {option} takes a function of {may}; {_name_of(hook)!r} wants others.")
-
-
-def _path_of(hook: Callable[..., Any]) -> str:
-    module = sys.modules.get(getattr(hook, "__module__", None) or "")
-    name = getattr(hook, "__qualname__", "")
-    if module is None or not name.isidentifier() or getattr(module, name, None) is not hook:
-        raise ValueError(
-            f"{_name_of(hook)!r} cannot be imported by the step's process: define it with `def` at the top level "
-            "of a module, outside of functions and classes."
-        )
-    return f"{importable_name(module)}.{name}"
 
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

@@ -20,6 +20,8 @@ DYNAMIC_DEFAULT = "zenweb-default"
 FORM_HINTS = "zenweb-form"
 # At the root, the sections of the form: [{"title", "help", "parameters": ["trainer.learning_rate"]}].
 SECTIONS = "zenweb-sections"
+# What is chosen among what a worker is told: {"depends_on": ["region", "step.parameter"], "cache": s, "timeout": s}.
+CHOICE_RULES = "zenweb-choices"
 
 
 class ParameterSchema(GenerateJsonSchema):

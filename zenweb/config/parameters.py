@@ -76,7 +76,7 @@ def _parameter(
     adapter = _json_adapter(owner, declared)
     value = given.get(declared.name, _default(declared))
     is_required = value is EMPTY
-    if not is_required and value is not None and _holds_secret(adapter):
+    if not is_required and value is not None and holds_secret(adapter):
         _check_secret_is_not_frozen(owner, declared, given)
         value = EMPTY  # the function's own default applies; it is written nowhere
     frozen = EMPTY if value is EMPTY else _json_value(owner, adapter, value)
@@ -166,8 +166,8 @@ def _is_input_left_out(declared: DeclaredParameter, given: Mapping[str, Any]) ->
     return False
 
 
-def _holds_secret(adapter: TypeAdapter[Any]) -> bool:
-    return any(node.get("writeOnly") is True for node in _nodes(adapter.json_schema()))
+def holds_secret(adapter: TypeAdapter[Any]) -> bool:
+    return any(node.get("writeOnly") is True for node in nodes_of(adapter.json_schema()))
 
 
 def _check_secret_is_not_frozen(owner: str, declared: DeclaredParameter, given: Mapping[str, Any]) -> None:
@@ -177,12 +177,12 @@ def _check_secret_is_not_frozen(owner: str, declared: DeclaredParameter, given: 
         )
 
 
-def _nodes(schema: Any) -> Iterator[dict[str, Any]]:
+def nodes_of(schema: Any) -> Iterator[dict[str, Any]]:
     if isinstance(schema, dict):
         yield schema
     members = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
     for member in members:
-        yield from _nodes(member)
+        yield from nodes_of(member)
 
 
 def _shown(hint: Any) -> str:

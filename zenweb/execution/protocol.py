@@ -12,7 +12,7 @@ from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
 from zenweb.config.spec import OutputSpec
 from zenweb.enums import ArtifactType
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2  # version 1 has no questions; all else is the same
 StorableText = Annotated[str, AfterValidator(storable)]
 
 
@@ -87,6 +87,27 @@ class Assignment(Message):
         return str(uuid.uuid5(self.run_id, self.step_name))
 
 
+class Argument(Message):
+    """The value of a parameter that choices depend on."""
+
+    name: str
+    """How the provider calls it."""
+    source: str
+    """The step whose parameter it is, so that it gets the type which is declared there."""
+    parameter: str
+    value: Any
+
+
+class Question(Message):
+    """Everything the process needs to ask the provider of one parameter what may be chosen."""
+
+    kind: Literal["question"] = "question"
+    source: str
+    """The step. Its signature names the provider; nothing that travels does."""
+    parameter: str
+    arguments: list[Argument] = Field(default_factory=list)
+
+
 class StepException(Message):
     """What a step raised, as text."""
 
@@ -123,6 +144,13 @@ class MetadataNoted(Message):
     values: dict[str, Any]
 
 
+class Answered(Message):
+    """What may be chosen: values with their labels."""
+
+    event: Literal["answered"] = "answered"
+    options: list[tuple[Any, str]]
+
+
 class Completed(Message):
     event: Literal["completed"] = "completed"
     is_alone: bool = False
@@ -134,12 +162,14 @@ class Failed(Message):
     exception: StepException
 
 
-Event = Loading | Started | OutputSaved | MetadataNoted | Completed | Failed
+Event = Loading | Started | OutputSaved | MetadataNoted | Answered | Completed | Failed
+Order = Assignment | Question
 _EVENTS: dict[str, type[Event]] = {
     "loading": Loading,
     "started": Started,
     "output": OutputSaved,
     "metadata": MetadataNoted,
+    "answered": Answered,
     "completed": Completed,
     "failed": Failed,
 }
@@ -152,6 +182,12 @@ def noted_in(events: Iterable[Event]) -> dict[str, dict[str, Any]]:
         if isinstance(event, MetadataNoted):
             noted.setdefault(event.about, {}).update(event.values)
     return noted
+
+
+def parse_order(line: bytes) -> Order:
+    """What a process is to do."""
+    fields = json.loads(line)
+    return (Question if fields.get("kind") == "question" else Assignment).model_validate(fields)
 
 
 def parse_event(line: bytes) -> Event | None:

@@ -41,8 +41,9 @@ from pydantic import BaseModel
 from zenweb.artifacts import materializers
 from zenweb.config.source import import_source, importing_for_execution
 from zenweb.execution import fork_obstacles, processes
+from zenweb.execution.choosing import answer_question
 from zenweb.execution.homes import AttemptHome, make_home
-from zenweb.execution.protocol import Assignment, Completed, Event, Failed, to_line
+from zenweb.execution.protocol import Completed, Event, Failed, Question, parse_order, to_line
 from zenweb.execution.rehearsal import Script, write_script
 from zenweb.execution.runner import describe, prepare_steps, run_attempt
 from zenweb.steps import Step
@@ -412,9 +413,9 @@ def attend_once(
 
 
 def _attend(work: socket.socket, prepare: Callable[[], None], obstacle: Exception | None) -> None:
-    """Read the assignment, run it, and tell the worker each event."""
+    """Read the assignment or question, run or answer it, and tell the worker each event."""
     lines = work.makefile("rb")
-    assignment = Assignment.model_validate_json(lines.readline())
+    order = parse_order(lines.readline())
     emit = _emitter(work)
     try:
         if obstacle is not None:
@@ -422,11 +423,14 @@ def _attend(work: socket.socket, prepare: Callable[[], None], obstacle: Exceptio
         os.getcwd()  # noqa: PTH109  # raises where the folder was removed since this process waits in it
         prepare()
         with importing_for_execution():
-            step = import_source(assignment.source, Step)
+            step = import_source(order.source, Step)
     except (Exception, SystemExit) as error:  # noqa: BLE001  # recorded as the step's failure
         emit(Failed(exception=describe(error)))
         return
-    run_attempt(step, assignment, emit)
+    if isinstance(order, Question):
+        answer_question(step, order, emit)
+    else:
+        run_attempt(step, order, emit)
 
 
 def _emitter(work: socket.socket) -> Callable[[Event], None]:

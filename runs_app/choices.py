@@ -1,0 +1,280 @@
+"""The one rule about chosen values, for every channel: what may be chosen, and what a run does until that is known."""
+
+import hashlib
+import json
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, cast
+from uuid import UUID
+
+from django.db import transaction
+
+from runs_app import preparations, recording, statements, waiting
+from runs_app.models import PipelineRun, Preparation, RunChoice, RunEvent
+from runs_app.preparations import Option
+from runs_app.questions import (
+    GivenChoice,
+    ValueMissing,
+    choice_places,
+    given_choices,
+    question_of,
+)
+from runs_app.run_configuration import Configuration, ResolvedConfiguration, without_unset
+from templates_app.models import PipelineDeployment, RunTemplateVersion
+from templates_app.permissions import check_can_run
+from zenweb.accounts.models import User
+from zenweb.config.choices import not_offered
+from zenweb.enums import PreparationStatus
+from zenweb.exceptions import DoesNotExist, FieldError, ValidationFailed
+
+Json = Any
+MOST_STORED = 200  # of what was offered; of more, what was chosen and a hash
+MOST_TOLD = 10  # values in a line of the ledger
+MOST_SETTLED = 200  # at once
+FIRST_LOOK, LONGEST_LOOK = 0.03, 0.25  # seconds between two looks for an answer
+
+
+class Knowledge(StrEnum):
+    """What is known about choices at the moment."""
+
+    KNOWN = "known"
+    ASKING = "asking"
+    FAILED = "failed"
+    UNSERVED = "unserved"  # no worker is there to be asked
+    MISSING = "missing"  # something that they depend on has no value
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What may be chosen, or the sentence why that is not known."""
+
+    knowledge: Knowledge
+    sentence: str = ""
+    options: list[Option] = field(default_factory=list)
+    log: str = ""
+    """What the provider printed. Only for who owns the template."""
+
+    def search(self, text: str) -> list[Option]:
+        """Those with all these words in their value or label."""
+        words = text.casefold().split()
+        return [
+            (value, label)
+            for value, label in self.options
+            if all(word in f"{value} {label}".casefold() for word in words)
+        ]
+
+
+def ask_for_choices(
+    *,
+    actor: User,
+    version: RunTemplateVersion,
+    step: str,
+    parameter: str,
+    configuration: Configuration | None,
+    wait: float,
+    again: bool = False,
+) -> Offer:
+    """What may be chosen for a parameter, given the other values; asked for at most `wait` seconds.
+
+    `again`: ask although it failed a moment ago. Raises DoesNotExist for a parameter that is not chosen.
+    """
+    check_can_run(actor, version.template)
+    place = choice_places(version.deployment_id).get((step, parameter))
+    if place is None:
+        raise DoesNotExist(
+            f"Parameter {parameter!r} of step {step!r} is not chosen from what a worker is asked for."
+        )
+    try:
+        question = question_of(version.deployment, place, _values_in(configuration))
+    except ValueMissing as missing:
+        return Offer(Knowledge.MISSING, f"What may be chosen depends on {missing}: give that a value first.")
+    return _offer(preparations.ask(question, again=again), wait)
+
+
+def check_choices(
+    deployment: PipelineDeployment,
+    resolved: ResolvedConfiguration,
+    steps: Collection[str] | None = None,
+    wait: float | None = None,
+) -> list[str]:
+    """Hold what is chosen against what is known; what could not be checked. `wait`: ask, for so many seconds at most.
+
+    Raises ValidationFailed with every value that may not be chosen.
+    """
+    errors, unchecked = list[FieldError](), list[str]()
+    deadline = time.monotonic() + (wait or 0)
+    for given in _given(deployment, resolved, steps):
+        known = preparations.fresh_answer(given.question)
+        offer = _offer_of(known) if known else None
+        if offer is None and wait is not None:
+            offer = _offer(preparations.ask(given.question), deadline - time.monotonic())
+        if offer and offer.knowledge is Knowledge.KNOWN:
+            errors += refused(given, offer.options)
+        else:
+            sentence = offer.sentence if offer else recording.PREPARING
+            unchecked.append(f"{given.chosen[0][0]}: not checked yet: {sentence}")
+    if errors:
+        raise ValidationFailed(errors)
+    return unchecked
+
+
+def refused(given: GivenChoice, options: Sequence[Option]) -> list[FieldError]:
+    """The chosen values that are not among these."""
+    offered = {_identity(value): label for value, label in options}
+    names = dict(options)
+    return [
+        FieldError(pointer, not_offered(value, names))
+        for pointer, value in given.chosen
+        if _identity(value) not in offered
+    ]
+
+
+# -- runs --------------------------------------------------------------------------------------------------------------
+
+
+def ask_before(
+    deployment: PipelineDeployment, resolved: ResolvedConfiguration, steps: Collection[str] | None = None
+) -> list[RunChoice]:
+    """What a run that is being accepted has chosen: what is known is looked at here, for the rest it has to wait.
+
+    The rows are the run's, to be written with it.
+    """
+    found = []
+    for given in _given(deployment, resolved, steps):
+        place = given.question.place
+        row = RunChoice(step=place.step, parameter=place.parameter)
+        if (known := preparations.fresh_answer(given.question)) and not refused(given, known.answer):
+            row.is_open, row.offered = False, _as_stored(given, known.answer)
+        else:
+            row.preparation = known or preparations.ask(given.question, again=True)
+        found.append(row)
+    return found
+
+
+def note(run: PipelineRun, choices: Sequence[RunChoice]) -> None:
+    """Keep with the run what it chose and what was offered then."""
+    for choice in choices:
+        choice.run = run
+        if choice.offered is not None:
+            RunEvent.objects.note(run.pk, _told(choice))
+    RunChoice.objects.bulk_create(choices)
+    if unknown := [f"{choice.parameter} of step {choice.step}" for choice in choices if choice.is_open]:
+        RunEvent.objects.note(run.pk, f"{recording.PREPARING} They are asked for: {', '.join(unknown)}.")
+
+
+def settle_all() -> None:
+    """Go on with the runs whose choices are known by now; any number may do so at once."""
+    for pk, run_id in (
+        RunChoice.objects.to_settle().order_by("run_id").values_list("pk", "run_id")[:MOST_SETTLED]
+    ):
+        _settle(pk, run_id)
+
+
+@transaction.atomic
+def _settle(pk: int, run_id: UUID) -> None:
+    """Look at one choice, and let its run go, or end it, if that was the last one."""
+    statements.lock_run(run_id)
+    choice = RunChoice.objects.to_settle().filter(pk=pk).select_related("preparation").first()
+    if choice is None:
+        return
+    run = PipelineRun.objects.select_related("stack", "deployment__stack").get(pk=run_id)
+    if not run.is_finished:
+        _look_at(choice, run)
+    choice.is_open = False
+    choice.save(update_fields=["is_open", "offered", "refusal"])
+    if run.choices.filter(is_open=True).exists():
+        return
+    refusals = dict[str, str]()
+    for step, refusal in run.choices.exclude(refusal="").values_list("step", "refusal"):
+        refusals[step] = " ".join(filter(None, [refusals.get(step), refusal]))
+    if refusals:
+        recording.refuse(run, refusals)
+    else:
+        recording.let_go(run)
+
+
+def _look_at(choice: RunChoice, run: PipelineRun) -> None:
+    place = choice_places(run.deployment_id)[choice.step, choice.parameter]
+    question = question_of(run.deployment, place, run.parameters)
+    given = GivenChoice(question, run.parameters[choice.step][choice.parameter])
+    offer = _offer_of(cast(Preparation, choice.preparation))
+    if offer.knowledge is not Knowledge.KNOWN:
+        choice.refusal = f"{choice.parameter}: {offer.sentence}"[:2000]
+        return
+    choice.offered = _as_stored(given, offer.options)
+    wrong = [error.message for error in refused(given, offer.options)]
+    choice.refusal = " ".join([f"{choice.parameter}:", *wrong])[:2000] if wrong else ""
+    RunEvent.objects.note(run.pk, choice.refusal or _told(choice))
+
+
+def _as_stored(given: GivenChoice, options: Sequence[Option]) -> Json:
+    labels = {_identity(value): label for value, label in options}
+    chosen = [[value, labels.get(_identity(value))] for _, value in given.chosen]
+    whole = json.dumps(options, sort_keys=True).encode()
+    facts = {"size": len(options), "sha256": hashlib.sha256(whole).hexdigest(), "chosen": chosen}
+    return facts if len(options) > MOST_STORED else facts | {"options": options}
+
+
+def _told(choice: RunChoice) -> str:
+    """A line for the ledger."""
+    chosen = choice.offered["chosen"]
+    shown = ", ".join(f"“{label or value}”" for value, label in chosen[:MOST_TOLD])
+    more = f" and {len(chosen) - MOST_TOLD} more" if len(chosen) > MOST_TOLD else ""
+    several = "are" if len(chosen) > 1 else "is"
+    size = choice.offered["size"]
+    return f"{choice.parameter} of step {choice.step}: {shown}{more} {several} among the {size} choices there were."
+
+
+# -- asking ------------------------------------------------------------------------------------------------------------
+
+
+def _given(
+    deployment: PipelineDeployment, resolved: ResolvedConfiguration, steps: Collection[str] | None
+) -> list[GivenChoice]:
+    try:
+        return given_choices(deployment, resolved, steps)
+    except ValueMissing as missing:
+        raise ValidationFailed(
+            f"What may be chosen depends on {missing}, whose value cannot be told."
+        ) from missing
+
+
+def _values_in(configuration: Configuration | None) -> dict[str, Mapping[str, Json]]:
+    """The parameters that a configuration gives, however unfinished it is."""
+    cleaned = without_unset(configuration) if isinstance(configuration, dict) else {}
+    steps = cleaned.get("steps")
+    found = dict[str, Mapping[str, Json]]()
+    for name, step in steps.items() if isinstance(steps, dict) else ():
+        if isinstance(step, dict) and isinstance(values := step.get("parameters"), dict):
+            found[name] = values
+    return found
+
+
+def _offer(asked: Preparation, seconds: float) -> Offer:
+    """What its row tells, waiting for an end for at most so many seconds. Not inside of a transaction."""
+    deadline, pause = time.monotonic() + seconds, FIRST_LOOK
+    offer = _offer_of(asked)
+    while offer.knowledge is Knowledge.ASKING and time.monotonic() < deadline:
+        time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
+        pause = min(LONGEST_LOOK, pause * 1.5)
+        asked.refresh_from_db()
+        offer = _offer_of(asked)
+    return offer
+
+
+def _offer_of(asked: Preparation) -> Offer:
+    match PreparationStatus(asked.status):
+        case PreparationStatus.ANSWERED:
+            return Offer(Knowledge.KNOWN, options=[(value, label) for value, label in asked.answer])
+        case PreparationStatus.FAILED:
+            return Offer(Knowledge.FAILED, asked.failure, log=asked.log_tail)
+        case PreparationStatus.WAITING if sentence := waiting.unserved_sentence(asked.queue):
+            return Offer(Knowledge.UNSERVED, sentence)
+    return Offer(Knowledge.ASKING, "A worker is asked for them.")
+
+
+def _identity(value: Json) -> Any:
+    """Equal for equal JSON values: 5 is 5.0, and true is not 1."""
+    return isinstance(value, bool), value

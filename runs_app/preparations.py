@@ -1,0 +1,132 @@
+"""The only writer of preparations: questions are asked, claimed, answered, given back and forgotten.
+
+Every change is a conditional UPDATE, and every answer names the attempt that found it.
+"""
+
+from collections.abc import Collection, Iterable
+from datetime import timedelta
+from functools import partial
+from typing import Any, cast
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import DateTimeField, Exists, ExpressionWrapper, F, OuterRef
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from runs_app.dispatch import ring_for_preparations
+from runs_app.models import Preparation, RunChoice, Worker
+from runs_app.questions import Question, choice_places
+from zenweb.enums import PreparationStatus
+
+Option = tuple[Any, str]
+# However short a provider's cache is: whoever asked gets to see the answer, and a failure, before it is asked again.
+MOMENT = 5.0  # seconds
+KEPT = timedelta(hours=1)
+MOST_FORGOTTEN = 200  # at once
+LOG_LIMIT = 20_000
+
+
+def fresh_answer(question: Question) -> Preparation | None:
+    """What is known of it now."""
+    answered = Preparation.objects.fresh().filter(key=question.key, status=PreparationStatus.ANSWERED)
+    return cast(Preparation | None, answered.first())
+
+
+@transaction.atomic
+def ask(question: Question, *, again: bool = False) -> Preparation:
+    """The row of this question: with an answer that holds, being asked, or asked now. `again`: also after a failure."""
+    rows = Preparation.objects.filter(key=question.key)
+    holding = rows.fresh().exclude(status=PreparationStatus.FAILED) if again else rows.fresh()
+    if (known := holding.first()) is not None:
+        return cast(Preparation, known)
+    ended = rows.ended() if again else rows.stale()
+    ended.update(status=PreparationStatus.WAITING, asked_at=timezone.now(), worker_deaths=0)
+    if not rows.update(updated=Now()):  # so that it is not forgotten meanwhile
+        made = Preparation(
+            deployment_id=question.deployment_id,
+            step=question.place.step,
+            parameter=question.place.parameter,
+            arguments=question.arguments,
+            key=question.key,
+            queue=question.queue,
+        )
+        Preparation.objects.bulk_create([made], ignore_conflicts=True)
+    row = cast(Preparation, rows.get())
+    if row.status == PreparationStatus.WAITING:
+        transaction.on_commit(partial(ring_for_preparations, [row.queue]), robust=True)
+    return row
+
+
+@transaction.atomic
+def claim(worker: Worker, queues: Iterable[str], passing_over: Collection[UUID] = ()) -> Preparation | None:
+    """Take the oldest question of these queues for this worker: the one place where one is claimed."""
+    waiting = Preparation.objects.waiting_in(queues).exclude(deployment_id__in=passing_over)
+    if connection.features.has_select_for_update_skip_locked:
+        waiting = waiting.select_for_update(skip_locked=True, of=("self",))
+    found = waiting.defer("answer").first()
+    if found is None:
+        return None
+    alive = Worker.objects.filter(pk=worker.pk, is_alive=True).values("pk")
+    free = Preparation.objects.filter(pk=found.pk, status=PreparationStatus.WAITING)
+    claimed = free.filter(Exists(alive)).update(
+        status=PreparationStatus.RUNNING, attempt=F("attempt") + 1, worker=worker, updated=Now()
+    )
+    if not claimed:
+        return None
+    found.attempt += 1
+    return cast(Preparation, found)
+
+
+def record_answer(claimed: Preparation, options: list[Option], log: str) -> bool:
+    """What may be chosen. False: it was given to another worker, and nothing is written."""
+    kept = max(choice_places(claimed.deployment_id)[claimed.step, claimed.parameter].rules.cache, MOMENT)
+    return _end(claimed, kept, status=PreparationStatus.ANSWERED, answer=options, failure="", log_tail=log)
+
+
+def record_failure(claimed: Preparation, sentence: str, log: str) -> bool:
+    """Why it cannot be said what may be chosen. False: as above."""
+    failure = sentence[:2000]
+    return _end(claimed, MOMENT, status=PreparationStatus.FAILED, answer=None, failure=failure, log_tail=log)
+
+
+def give_back(claimed: Preparation) -> None:
+    """Others may ask; nobody is to blame."""
+    held = Preparation.objects.filter(
+        pk=claimed.pk, attempt=claimed.attempt, status=PreparationStatus.RUNNING
+    )
+    if held.update(status=PreparationStatus.WAITING, worker=None, updated=Now()):
+        ring_for_preparations([claimed.queue])
+
+
+def take_back_from_the_dead() -> None:
+    """What a worker asked when it died is asked again, by another one, a few times."""
+    lost = Preparation.objects.filter(status=PreparationStatus.RUNNING).exclude(worker__is_alive=True)
+    for found in lost.defer("answer"):
+        found.worker_deaths += 1
+        held = Preparation.objects.filter(
+            pk=found.pk, attempt=found.attempt, status=PreparationStatus.RUNNING
+        )
+        if found.worker_deaths >= settings.MAX_WORKER_DEATHS:
+            record_failure(found, f"The worker died {found.worker_deaths} times while it asked.", "")
+        elif held.update(status=PreparationStatus.WAITING, worker=None, worker_deaths=found.worker_deaths):
+            ring_for_preparations([found.queue])
+
+
+def forget_old() -> None:
+    """Remove what nobody waits for and nobody has asked for long, a little at a time."""
+    waited_for = RunChoice.objects.filter(preparation=OuterRef("pk"), is_open=True)
+    unused = Preparation.objects.exclude(status=PreparationStatus.RUNNING).filter(~Exists(waited_for))
+    old = unused.filter(updated__lt=timezone.now() - KEPT).exclude(fresh_until__gt=Now())
+    # Asked for the second time while it deletes: whoever asks for one meanwhile has touched it.
+    old.filter(pk__in=list(old.values_list("pk", flat=True)[:MOST_FORGOTTEN])).delete()
+
+
+def _end(claimed: Preparation, kept: float, log_tail: str, **facts: Any) -> bool:
+    held = Preparation.objects.filter(
+        pk=claimed.pk, attempt=claimed.attempt, status=PreparationStatus.RUNNING
+    )
+    until = ExpressionWrapper(Now() + timedelta(seconds=kept), DateTimeField())
+    facts |= {"log_tail": log_tail[-LOG_LIMIT:], "ended_at": Now(), "fresh_until": until, "updated": Now()}
+    return bool(held.update(worker=None, **facts))

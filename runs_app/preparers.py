@@ -1,0 +1,248 @@
+"""Asks what has to be known before a run, in threads beside a worker's slots: no long step keeps a form waiting."""
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connections
+
+from runs_app import choices, preparations
+from runs_app.assignments import question_for
+from runs_app.environments import BuildStopped, EnvironmentFailed, Environments
+from runs_app.models import Preparation, Worker
+from runs_app.plans import plan_of
+from runs_app.preparations import Option
+from runs_app.questions import choice_places
+from runs_app.warm_parents import ChildEnd, ImportFailed, Lease, ParentKey, ParentLost, WarmParents
+from zenweb.enums import StepProcess
+from zenweb.exceptions import ChoicesNotUsable, ZenWebError
+
+logger = logging.getLogger(__name__)
+THREADS = 2
+LOOK_PAUSE = 0.3  # seconds between two looks that nobody rang for
+RECORDING_PAUSE = 0.5
+STRAYS_PAUSE = 5.0
+LOG_LIMIT = 20_000
+
+
+class GivenUp(Exception):
+    """It was not asked to the end, because this worker might no longer hold the question."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """How asking ended."""
+
+    options: list[Option] | None = None
+    failure: str = ""
+    log: str = ""
+
+
+class Preparers:
+    """Claims questions of its worker's queues and answers them; `identity` is the worker's, as it is now."""
+
+    def __init__(
+        self,
+        *,
+        queues: Iterable[str],
+        identity: Callable[[], tuple[Worker, Lease]],
+        parents: WarmParents,
+        environments: Environments,
+        parent_key: Callable[[uuid.UUID], ParentKey],
+    ) -> None:
+        self._queues, self._identity = list(queues), identity
+        self._parents, self._environments, self._parent_key = parents, environments, parent_key
+        self._over, self._bell, self._looking = threading.Event(), threading.Event(), threading.Lock()
+        self._in_hand = set[uuid.UUID]()
+        self._strays = set[uuid.UUID]()
+        self._look_for_strays_at = 0.0
+        self._coming: dict[uuid.UUID, Future[None]] = {}
+        """By deployment, the environments that its questions wait for."""
+        self._threads = [
+            threading.Thread(target=self._serve, name=f"preparing-{number}", daemon=True)
+            for number in range(THREADS)
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def wake(self) -> None:
+        """Look now."""
+        self._bell.set()
+
+    def stop(self) -> None:
+        """Claim nothing any more. What is being asked ends with its process."""
+        self._over.set()
+        self._bell.set()
+
+    def join(self, seconds: float) -> None:
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(seconds)
+
+    def give_back_strays(self, row: Worker) -> None:
+        """Questions that this worker was given without hearing of it: the database went away while it answered."""
+        if time.monotonic() < self._look_for_strays_at:
+            return
+        self._look_for_strays_at = time.monotonic() + STRAYS_PAUSE
+        held = {found.pk: found for found in Preparation.objects.held_by(row.pk).defer("answer")}
+        strays = held.keys() - self._in_hand
+        for pk in strays & self._strays:  # seen twice: it was not just about to be taken in hand
+            preparations.give_back(held[pk])
+        self._strays = strays
+
+    # -- one question after the other ----------------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        while not self._over.is_set():
+            with self._looking:  # one looks; the others answer, or wait to be the one
+                claimed, lease = self._next()
+            if claimed is not None:
+                self._answer(claimed, lease)
+        connections.close_all()
+
+    def _next(self) -> tuple[Preparation | None, Lease]:
+        """The next question, however long it takes to come; None when all is over."""
+        while True:
+            row, lease = self._identity()
+            if self._over.is_set():
+                return None, lease
+            self._bell.clear()
+            try:
+                if lease.is_held and (claimed := preparations.claim(row, self._queues, self._passed_over())):
+                    self._in_hand.add(claimed.pk)
+                    return claimed, lease
+            except DatabaseError:
+                logger.warning("The database does not answer; questions wait.", exc_info=True)
+                connections.close_all()
+            close_old_connections()  # a pooled one goes back
+            self._bell.wait(LOOK_PAUSE)
+
+    def _passed_over(self) -> list[uuid.UUID]:
+        return [deployment_id for deployment_id, coming in self._coming.items() if not coming.done()]
+
+    def _answer(self, claimed: Preparation, lease: Lease) -> None:
+        try:
+            found = self._find_out(claimed, lease)
+        except GivenUp:
+            self._insist(lambda: preparations.give_back(claimed))
+        else:
+            self._insist(partial(_record, claimed, found))
+            with suppress(DatabaseError):  # then housekeeping does it
+                choices.settle_all()
+        finally:
+            self._in_hand.discard(claimed.pk)
+            connections.close_all()
+
+    def _find_out(self, claimed: Preparation, lease: Lease) -> Found:
+        try:
+            self._wait_for_environment(claimed)
+            key = self._parent_key(claimed.deployment_id)
+            end = self._watch(claimed, key, lease)
+            if end.was_silent and not end.was_given_up and key.process is StepProcess.FORK:
+                self._parents.avoid_forking(key, "a forked one was silent and was killed")
+                end = self._watch(claimed, key, lease)
+        except (BuildStopped, ParentLost) as error:
+            raise GivenUp from error
+        except ImportFailed as error:
+            return Found(failure=_sentence(str(error)), log=error.exception.traceback)
+        except EnvironmentFailed as error:
+            return Found(failure=_sentence(str(error)), log=error.log)
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("Question %s could not be asked without the database.", claimed.pk, exc_info=True)
+            connections.close_all()
+            raise GivenUp from error
+        except (ZenWebError, OSError, ValueError) as error:
+            logger.exception("Question %s could not be asked.", claimed.pk)
+            return Found(failure=_sentence(f"the worker could not ask: {error}"))
+        if end.was_given_up:
+            raise GivenUp
+        return _found(claimed, end)
+
+    def _wait_for_environment(self, claimed: Preparation) -> None:
+        """Raises GivenUp where it is still to be made, which may take minutes; other questions go on meanwhile."""
+        coming = self._coming.pop(claimed.deployment_id, None)
+        if coming is None:
+            coming = self._environments.coming(plan_of(claimed.deployment_id).requirements)
+        if coming is None:
+            return
+        try:
+            coming.result(timeout=0)
+        except TimeoutError as error:
+            self._coming[claimed.deployment_id] = coming
+            coming.add_done_callback(lambda _: self.wake())
+            raise GivenUp from error
+
+    def _watch(self, claimed: Preparation, key: ParentKey, lease: Lease) -> ChildEnd:
+        rules = choice_places(claimed.deployment_id)[claimed.step, claimed.parameter].rules
+        process = self._parents.fork(key, uuid.uuid4(), question_for(claimed), lease)
+        try:
+            close_old_connections()  # a pooled one goes back
+            return process.watch(
+                on_log=lambda _: None,
+                on_metadata=lambda _: None,
+                log_limit=LOG_LIMIT,
+                timeout=timedelta(seconds=rules.timeout),
+                grace=timedelta(),
+                silence=settings.CHILD_SILENCE,
+            )
+        finally:
+            self._parents.give_back(process.parent)
+
+    def _insist(self, write: Callable[[], object]) -> None:
+        while True:
+            try:
+                write()
+                return
+            except (OperationalError, InterfaceError):
+                logger.warning("What was found out could not be recorded yet.", exc_info=True)
+                connections.close_all()
+            if self._over.wait(RECORDING_PAUSE):
+                return
+
+
+def _record(claimed: Preparation, found: Found) -> None:
+    recorded = (
+        preparations.record_failure(claimed, found.failure, found.log)
+        if found.options is None
+        else preparations.record_answer(claimed, found.options, found.log)
+    )
+    if not recorded:
+        logger.warning(
+            "Question %s had been given to another worker; the answer is not recorded.", claimed.pk
+        )
+
+
+def _found(claimed: Preparation, end: ChildEnd) -> Found:
+    printed = end.log.decode("utf-8", "replace").replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    if end.is_completed:
+        return Found(end.options or [], log=printed)
+    raised = end.exception
+    log = "\n".join(filter(None, [printed.rstrip(), raised.traceback if raised else ""]))
+    if end.timed_out:
+        limit = choice_places(claimed.deployment_id)[claimed.step, claimed.parameter].rules.timeout
+        return Found(
+            failure=_sentence(f"the function that knows took longer than its limit of {limit:g} s"), log=log
+        )
+    if raised is None or raised.type == "ProcessDied":
+        return Found(
+            failure=_sentence("the process that was asked died"), log=raised.message if raised else log
+        )
+    is_ours = raised.type == ChoicesNotUsable.__name__
+    return Found(
+        failure=_sentence(raised.message if is_ours else f"{raised.type}: {raised.message}"), log=log
+    )
+
+
+def _sentence(reason: str) -> str:
+    end = "" if reason.endswith((".", "!", "?")) else "."
+    return f"What may be chosen could not be found out: {reason}{end}"

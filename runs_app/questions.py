@@ -1,0 +1,134 @@
+"""What has to be asked on a worker before a run: the choices of its parameters, for the values that it was given."""
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+from uuid import UUID
+
+from runs_app.plans import plan_of
+from runs_app.run_configuration import ResolvedConfiguration
+from templates_app.choice_rules import Rules
+from templates_app.models import PipelineDeployment
+from templates_app.schema_places import schemas_at
+from templates_app.schema_validation import accepts, pointer_to
+from zenweb.config.choices import dependency_of
+from zenweb.config.json_schema import CHOICE_RULES
+
+Json = Any
+MOST_BYTES = 20_000  # of the values that choices depend on
+
+
+@dataclass(frozen=True)
+class ChoicePlace:
+    """A parameter that is chosen."""
+
+    step: str
+    parameter: str
+    rules: Rules
+    is_many: bool
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        return ("steps", self.step, "parameters", self.parameter)
+
+    @property
+    def words(self) -> str:
+        return f"{self.parameter} of step {self.step}"
+
+
+@dataclass(frozen=True)
+class Question:
+    """What may be chosen for a parameter, given what that depends on."""
+
+    deployment_id: UUID
+    place: ChoicePlace
+    queue: str
+    arguments: tuple[tuple[str, Json], ...]
+    """Names as `depends_on` has them, and their values."""
+
+    @cached_property
+    def key(self) -> str:
+        """The same for the same question."""
+        facts = [str(self.deployment_id), self.place.step, self.place.parameter, self.queue, self.arguments]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class GivenChoice:
+    """What was chosen, and the question that tells whether it may be."""
+
+    question: Question
+    value: Json
+
+    @property
+    def chosen(self) -> list[tuple[str, Json]]:
+        """Each chosen value with its JSON pointer."""
+        path = self.question.place.path
+        if not self.question.place.is_many:
+            return [(pointer_to(path), self.value)]
+        return [(pointer_to([*path, index]), each) for index, each in enumerate(self.value)]
+
+
+class ValueMissing(Exception):
+    """What the choices depend on has no value that could be told: the name of that."""
+
+
+@lru_cache(maxsize=128)
+def choice_places(deployment_id: UUID) -> dict[tuple[str, str], ChoicePlace]:
+    """The parameters of a deployment that are chosen, by step and name."""
+    plan = plan_of(deployment_id)
+    found = {}
+    for step in plan.spec.steps:
+        for name in step.parameters_schema.get("properties", {}):
+            if (place := _place(plan.config_schema, step.name, name)) is not None:
+                found[step.name, name] = place
+    return found
+
+
+def given_choices(
+    deployment: PipelineDeployment, resolved: ResolvedConfiguration, steps: Collection[str] | None = None
+) -> list[GivenChoice]:
+    """What a configuration chooses, in these steps or in all. Runs of a local stack ask by themselves."""
+    if not (places := choice_places(deployment.pk)) or not deployment.stack.is_remote:
+        return []
+    values = {step.spec.name: step.parameters for step in resolved.steps}
+    return [
+        GivenChoice(question_of(deployment, place, values), value)
+        for place in places.values()
+        if steps is None or place.step in steps
+        if (value := values[place.step].get(place.parameter)) is not None and value != []
+    ]
+
+
+def question_of(
+    deployment: PipelineDeployment, place: ChoicePlace, values: Mapping[str, Mapping[str, Json]]
+) -> Question:
+    """The question for these values of steps; what is not given has its default. Raises ValueMissing."""
+    plan = plan_of(deployment.pk)
+    steps = {step.name: step for step in plan.spec.steps}
+    arguments = []
+    for dependency in place.rules.depends_on:
+        step, parameter = dependency_of(place.step, dependency)
+        known = {**steps[step].parameters, **values.get(step, {})}
+        schema = plan.config_schema["properties"]["steps"]["properties"][step]["properties"]["parameters"]
+        if parameter not in known or not accepts(
+            schema["properties"].get(parameter), plan.config_schema, known[parameter]
+        ):
+            raise ValueMissing(dependency)
+        if len(json.dumps(known[parameter])) > MOST_BYTES:
+            raise ValueMissing(dependency)
+        arguments.append((dependency, known[parameter]))
+    queue = steps[place.step].settings.queue or deployment.stack.queue
+    return Question(deployment.pk, place, queue, tuple(arguments))
+
+
+def _place(config_schema: dict[str, Any], step: str, parameter: str) -> ChoicePlace | None:
+    path = ["steps", step, "parameters", parameter]
+    for is_many, here in ((False, path), (True, [*path, "0"])):
+        for schema in schemas_at(config_schema, here):
+            if CHOICE_RULES in schema:
+                return ChoicePlace(step, parameter, Rules.read(schema[CHOICE_RULES]), is_many)
+    return None
