@@ -1,7 +1,7 @@
 """What a configuration comes to: resolved and checked in one way, whether a run is made of it or it is only judged."""
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
@@ -50,9 +50,14 @@ def judge(
         return Judgement([FieldError("/preset", str(error))])
 
 
-def resolve_to_run(actor: User, runnable: Runnable, configuration: Any) -> ResolvedConfiguration:
-    """What would run, for somebody. Raises ValidationFailed, and EntityExists for a run name that is taken."""
-    resolved = _resolve_with_free_name(runnable, configuration)
+def resolve_to_run(
+    actor: User, runnable: Runnable, configuration: Any, moment: datetime | None = None
+) -> ResolvedConfiguration:
+    """What would run, for somebody. Raises ValidationFailed, and EntityExists for a run name that is taken.
+
+    `moment`: what the run is for, if that is not now.
+    """
+    resolved = _resolve_with_free_name(runnable, configuration, moment)
     check_files(actor=actor, runnable=runnable, resolved=resolved)
     return resolved
 
@@ -65,13 +70,15 @@ def _resolve_and_ask(
     return replace(resolved, warnings=[*resolved.warnings, *unchecked])
 
 
-def _resolve_with_free_name(runnable: Runnable, configuration: Any) -> ResolvedConfiguration:
+def _resolve_with_free_name(
+    runnable: Runnable, configuration: Any, moment: datetime | None
+) -> ResolvedConfiguration:
     """Resolve; a name made from the time moves on by microseconds until it is free."""
     now = timezone.now()
-    resolved = resolve(runnable, configuration, now)
+    resolved = resolve(runnable, configuration, now, moment)
     while statements.is_run_name_taken(deployment_of(runnable).project_id, resolved.run_name):
         now += timedelta(microseconds=1)
-        moved = resolve(runnable, configuration, now)
+        moved = resolve(runnable, configuration, now, moment)
         if moved.run_name == resolved.run_name:
             raise EntityExists(
                 f"A run called {resolved.run_name!r} already exists. "

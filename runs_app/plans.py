@@ -10,10 +10,12 @@ from django.db.models import UUIDField
 
 from runs_app.models import PipelineRun, StepRun
 from runs_app.querysets import HEAVY
-from templates_app.curated_schema import curate, defaults_of
+from templates_app.curated_schema import curate, defaults_of, parameters_of
 from templates_app.curation import read_curation
 from templates_app.models import PipelineDeployment, RunTemplateVersion
 from templates_app.schema_validation import Validator, compile_schema
+from zenweb.config.defaults import Source
+from zenweb.config.json_schema import DYNAMIC_DEFAULT
 from zenweb.config.spec import PipelineSpec, StepSpec
 from zenweb.enums import StepProcess
 from zenweb.prepared import Given, Prepared
@@ -56,6 +58,16 @@ def deployment_of(runnable: Runnable) -> PipelineDeployment:
 
 
 @dataclass(frozen=True)
+class DynamicDefault:
+    """A parameter whose default is found when a run is asked for."""
+
+    step: str
+    name: str
+    schema: dict[str, Any]
+    source: Source
+
+
+@dataclass(frozen=True)
 class Rules:
     """What a run's configuration has to keep to, and what it is laid over."""
 
@@ -67,6 +79,14 @@ class Rules:
     @cached_property
     def validator(self) -> Validator:
         return compile_schema(self.config_schema)
+
+    @cached_property
+    def dynamic(self) -> list[DynamicDefault]:
+        return [
+            DynamicDefault(step, name, schema, source)
+            for (step, name), schema in parameters_of(self.config_schema).items()
+            if (source := Source.read(schema.get(DYNAMIC_DEFAULT))) is not None
+        ]
 
 
 def rules_of(runnable: Runnable) -> Rules:

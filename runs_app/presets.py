@@ -8,6 +8,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from runs_app.differences import keepable, of_steps
+from runs_app.dynamic_defaults import current_schema
 from runs_app.models import PipelineRun
 from runs_app.plans import rules_of
 from runs_app.repair import Known, explained, has_value, known_parameters, lay_over, path_of
@@ -211,4 +212,5 @@ def _taken(preset: Preset) -> EntityExists:
 
 
 def _schema_of(template: RunTemplate) -> Configuration:
-    return rules_of(template.version).config_schema
+    """With the defaults of the moment: what is as they are is none of a preset's, which follows them."""
+    return current_schema(template.version)

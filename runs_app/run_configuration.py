@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from runs_app import hooks
+from runs_app.dynamic_defaults import find_defaults, missing_defaults
 from runs_app.plans import Runnable, rules_of
 from templates_app.schema_validation import MAX_DEPTH, Validator, depth_of, find_errors
 from zenweb.config.config_schema import step_keys
@@ -97,8 +98,13 @@ def validate(
     return refused + find_errors(config_schema, _with_every_step(config_schema, cleaned), validator)
 
 
-def resolve(runnable: Runnable, configuration: Any, now: datetime) -> ResolvedConfiguration:
-    """Check a configuration and lay it over the defaults of what is run; raises ValidationFailed with every error."""
+def resolve(
+    runnable: Runnable, configuration: Any, now: datetime, moment: datetime | None = None
+) -> ResolvedConfiguration:
+    """Check a configuration and lay it over the defaults of what is run; raises ValidationFailed with every error.
+
+    `moment`: what the run is for, if that is not now; defaults that are found, such as today, are those of then.
+    """
     rules = rules_of(runnable)
     if errors := validate(rules.config_schema, configuration, rules.validator):
         raise ValidationFailed(errors)
@@ -106,11 +112,19 @@ def resolve(runnable: Runnable, configuration: Any, now: datetime) -> ResolvedCo
     if errors := hooks.find_errors(rules.plan.code_archive_id, cleaned):
         raise ValidationFailed(errors)
     spec = rules.plan.spec
-    given = cleaned.get("steps", {})
+    given, found = cleaned.get("steps", {}), find_defaults(runnable, moment)
     steps = [
-        _resolve_step(spec, step, rules.defaults.get(step.name, {}), given.get(step.name, {}), cleaned)
+        _resolve_step(
+            spec,
+            step,
+            {**rules.defaults.get(step.name, {}), **found.get(step.name, {})},
+            given.get(step.name, {}),
+            cleaned,
+        )
         for step in spec.steps
     ]
+    if errors := missing_defaults(rules.dynamic, {step.spec.name: step.parameters for step in steps}):
+        raise ValidationFailed(errors)
     return ResolvedConfiguration(
         run_name=_run_name(spec, rules.plan.config_template, cleaned, now),
         steps=steps,

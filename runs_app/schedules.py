@@ -179,13 +179,13 @@ def _launch(schedule: Schedule, nominal_time: datetime) -> PipelineRun:
     if not schedule.user.is_active:
         raise NotAllowed(f"The account of its owner, {schedule.user.get_username()}, is switched off.")
     template = _template_of(schedule)
+    local = nominal_time.astimezone(ZoneInfo(schedule.zone))
     launch = launch_run(
         deployment=template.deployment,
         version=template.version,
         configuration=schedule.configuration,
-        trigger=Trigger(actor=schedule.user, channel=TriggerChannel.SCHEDULE),
+        trigger=Trigger(actor=schedule.user, channel=TriggerChannel.SCHEDULE, moment=local),
     )
-    local = nominal_time.astimezone(ZoneInfo(schedule.zone))
     sentence = f'Asked for by the schedule "{schedule.name}" for {local:%Y-%m-%d %H:%M}, {schedule.zone}.'
     RunEvent.objects.note(launch.run.pk, sentence)
     return launch.run

@@ -43,6 +43,8 @@ class Trigger:
     route: str = ""
     idempotency_key: str = ""
     api_key_name: str = ""
+    moment: datetime | None = None
+    """What the run is for, if that is not now: the nominal time of a schedule, in its zone."""
 
     @property
     def words(self) -> str:
@@ -246,7 +248,7 @@ def _start_run(
     body_hash: str,
     repair: Repair | None = None,
 ) -> PipelineRun:
-    resolved = resolve_to_run(trigger.actor, version or deployment, configuration)
+    resolved = resolve_to_run(trigger.actor, version or deployment, configuration, trigger.moment)
     plan = _plan_to_do(repair, resolved) if repair else None
     chosen_in = plan.again if plan else None
     check_choices(deployment, resolved, chosen_in)

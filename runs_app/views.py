@@ -20,6 +20,7 @@ from runs_app.copies import copies_of
 from runs_app.differences import of_steps, with_secrets_hidden
 from runs_app.dispatch import warm_up
 from runs_app.downloads import attachment
+from runs_app.dynamic_defaults import as_of_now
 from runs_app.forms import RepairForm, RunFilterForm
 from runs_app.found_files import files_in
 from runs_app.given_files import replaced
@@ -78,6 +79,7 @@ def run_template(request: HttpRequest, template_id: UUID) -> HttpResponse:
         return sign_in_first(request, template_id)
     templates = RunTemplate.objects.visible_to(request.user)
     template = get_object_or_404(templates.for_page(), pk=template_id)
+    as_of_now(template.version)
     start = start_of(request.user, template, request.GET)
     draft = interrupted_forms.take(request) if request.method == "GET" else None
     form, done = press_button(request, template, launch_form(request, template, start, draft))
@@ -128,7 +130,7 @@ def copy_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
     if run.template is None:
         raise Http404
     template = RunTemplate.objects.for_page().get(pk=run.template_id)
-    schema = template.version.config_schema
+    schema = as_of_now(template.version).config_schema
     copies = copies_of(template, schema, values_to_repeat(run, schema))
     return render(request, "runs_app/run_copy.html", {"run": run, "copies": copies, "template": template})
 

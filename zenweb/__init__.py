@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zenweb.artifacts.utils import load_artifact
     from zenweb.config.choices import Choices
+    from zenweb.config.defaults import Default, last_successful, now, today, yesterday
     from zenweb.config.files import File
     from zenweb.exceptions import ParameterError
     from zenweb.execution.context import get_step_context
@@ -16,25 +17,35 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Choices",
+    "Default",
     "File",
     "ParameterError",
     "get_step_context",
+    "last_successful",
     "load_artifact",
     "log_metadata",
+    "now",
     "pipeline",
     "step",
+    "today",
+    "yesterday",
 ]
 
 # Loaded when first asked for: the server's own modules are in this package too and need none of them.
 _HOMES = {
     "Choices": "zenweb.config.choices",
+    "Default": "zenweb.config.defaults",
     "File": "zenweb.config.files",
     "ParameterError": "zenweb.exceptions",
     "get_step_context": "zenweb.execution.context",
+    "last_successful": "zenweb.config.defaults",
     "load_artifact": "zenweb.artifacts.utils",
     "log_metadata": "zenweb.metadata",
+    "now": "zenweb.config.defaults",
     "pipeline": "zenweb.pipelines",
     "step": "zenweb.steps",
+    "today": "zenweb.config.defaults",
+    "yesterday": "zenweb.config.defaults",
 }
 
 

@@ -177,6 +177,8 @@ class SingleControl(Control):
     def default_hint(self) -> str:
         if not self.parameter.has_default or self.parameter.default is None:
             return ""
+        if source := self.parameter.default_source:
+            return str(source)
         text = self.to_text(self.parameter.default)
         return text if len(text) <= 60 and "\n" not in text else ""
 

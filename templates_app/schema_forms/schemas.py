@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn, TypeAlias
 
 from templates_app.schema_places import referred
-from zenweb.config.json_schema import FORM_HINTS, SECTIONS
+from zenweb.config.defaults import Source
+from zenweb.config.json_schema import DYNAMIC_DEFAULT, FORM_HINTS, SECTIONS
 
 Json: TypeAlias = Any
 """A value that came from JSON: dict, list, str, int, float, bool or None."""
@@ -184,6 +185,11 @@ class Parameter:
     @property
     def has_default(self) -> bool:
         return self.default is not MISSING
+
+    @property
+    def default_source(self) -> Source | None:
+        """Where its default is found, if it is."""
+        return Source.read(self.schema.keywords.get(DYNAMIC_DEFAULT))
 
     @property
     def is_secret(self) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from zenweb.config.json_schema import ParameterSchema
+from zenweb.config.json_schema import DYNAMIC_DEFAULT, ParameterSchema
 from zenweb.config.parameters import Parameter, parameter_adapters
 from zenweb.config.run_configuration import PipelineRunConfiguration, StepRunConfiguration
 from zenweb.config.signatures import EMPTY
@@ -118,4 +118,6 @@ def _property(parameter: Parameter, schema: Schema) -> Schema:
     told = {"title": humanised(parameter.name), "description": parameter.description}
     # What `Field` says of itself goes before what we make of the name and the docstring.
     described = {**{key: text for key, text in told.items() if text}, **schema}
+    if not parameter.is_dynamic:
+        described.pop(DYNAMIC_DEFAULT, None)  # the pipeline gives it a value of its own
     return described if parameter.value is EMPTY else {**described, "default": parameter.value}

@@ -14,7 +14,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticSerializationError, SchemaError, to_jsonable_python
 
 from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
+from zenweb.config.defaults import check_places
 from zenweb.config.files import with_files
+from zenweb.config.json_schema import DYNAMIC_DEFAULT
 from zenweb.config.signatures import EMPTY, DeclaredParameter, declared_parameters
 from zenweb.exceptions import AuthoringError
 
@@ -30,6 +32,8 @@ class Parameter:
     """JSON; EMPTY where there is none to show."""
     is_required: bool
     """Each run has to give a value."""
+    is_dynamic: bool = False
+    """A value is found for each run that gives none."""
 
 
 def parameter_adapters(function: Callable[..., Any]) -> dict[str, TypeAdapter[Any]]:
@@ -75,12 +79,23 @@ def _parameter(
     owner = f"{owner}, parameter {declared.name!r}"
     adapter = _json_adapter(owner, declared)
     value = given.get(declared.name, _default(declared))
-    is_required = value is EMPTY
-    if not is_required and value is not None and holds_secret(adapter):
+    is_dynamic = declared.name not in given and _is_found(owner, adapter)
+    is_required = value is EMPTY and not is_dynamic
+    if value is not EMPTY and value is not None and holds_secret(adapter):
         _check_secret_is_not_frozen(owner, declared, given)
         value = EMPTY  # the function's own default applies; it is written nowhere
     frozen = EMPTY if value is EMPTY else _json_value(owner, adapter, value)
-    return Parameter(declared.name, adapter, described, frozen, is_required)
+    return Parameter(declared.name, adapter, described, frozen, is_required, is_dynamic)
+
+
+def _is_found(owner: str, adapter: TypeAdapter[Any]) -> bool:
+    """Whether its default is found when a run is asked for."""
+    schema = adapter.json_schema()
+    try:
+        check_places(schema, list(nodes_of(schema)))
+    except AuthoringError as error:
+        raise AuthoringError(f"{owner}: {error}") from error
+    return DYNAMIC_DEFAULT in schema
 
 
 def _adapter(declared: DeclaredParameter) -> TypeAdapter[Any]:
