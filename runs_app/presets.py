@@ -15,6 +15,7 @@ from runs_app.repair import Known, explained, has_value, known_parameters, lay_o
 from runs_app.run_configuration import Configuration, validate
 from templates_app.models import Preset, RunTemplate, RunTemplateVersion
 from templates_app.permissions import check_can_edit_preset, check_can_run
+from templates_app.schema_forms.schemas import read_steps
 from templates_app.services import check_name
 from zenweb.accounts.models import User
 from zenweb.config.suggestions import suggestion
@@ -140,11 +141,14 @@ def last_good_run(actor: User, template: RunTemplate) -> PipelineRun | None:
 def values_of_run(template: RunTemplate, run: PipelineRun) -> Configuration:
     """The values that a run ran with, as far as the newest version asks for them; without secrets."""
     schema = _schema_of(template)
-    known = known_parameters(schema)
+    asked = {
+        step.name: {parameter.name for parameter in step.parameters if not parameter.is_locked}
+        for step in read_steps(schema)
+    }
     parameters = {
-        name: {key: value for key, value in values.items() if key in known[name]}
+        name: {key: value for key, value in values.items() if key in asked[name]}
         for name, values in run.parameters.items()
-        if name in known
+        if name in asked
     }
     return keepable(schema, of_steps(parameters))
 

@@ -319,7 +319,9 @@ def _create_template(request: HttpRequest, form: NewTemplateForm, run: PipelineR
         taken = "There is a template of this name. Choose another, or tick the box to make this a new version of it."
         form.add_error("name", taken)
     except ValidationFailed as error:
-        form.add_error("name", [entry.message for entry in error.errors])
+        # What the form of that template keeps to has a place of its own in there.
+        told = [entry.message if entry.pointer in {"", "/name"} else str(entry) for entry in error.errors]
+        form.add_error("name", told)
     except ZenWebError as error:
         form.add_error("name", str(error))
     return None

@@ -59,11 +59,12 @@ def name_of(key: Key) -> str:
 
 
 def parameters_of(config_schema: Schema) -> dict[Key, Schema]:
-    """Everything that the steps may be given, in their order."""
+    """Everything that the steps may be given and that a schema describes, in their order."""
     return {
         (step, name): schema
         for step, section in config_schema["properties"]["steps"]["properties"].items()
-        for name, schema in section["properties"]["parameters"].get("properties", {}).items()
+        for name, schema in _object(_object(section["properties"]["parameters"]).get("properties")).items()
+        if isinstance(schema, dict)
     }
 
 
@@ -205,16 +206,20 @@ def _changed(schema: Schema, path: Sequence[str], change: Callable[[Schema], Sch
     return {**schema, key: _changed(schema[key], rest, change)}
 
 
-def _inlined(schema: Schema, root: Mapping[str, Any]) -> Schema:
+def _inlined(schema: Any, root: Mapping[str, Any]) -> Schema:
     """The schema with what it refers to in its own words, so that these can be narrowed here alone."""
-    keywords, seen = dict(schema), set[str]()
+    keywords, seen = dict(_object(schema)), set[str]()
     while isinstance(reference := keywords.get("$ref"), str) and reference not in seen:
         seen.add(reference)
         del keywords["$ref"]
         found = referred(reference, root)
-        keywords = {**(found if isinstance(found, dict) else {}), **keywords}
+        keywords = {**_object(found), **keywords}
     return keywords
 
 
 def _is_null(branch: Schema) -> bool:
     return branch.get("type") == "null" or ("const" in branch and branch["const"] is None)
+
+
+def _object(value: Any) -> Schema:
+    return value if isinstance(value, dict) else {}

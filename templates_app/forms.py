@@ -27,3 +27,6 @@ class NewTemplateForm(forms.Form):
         help_text="What it does, in a line or two. Left empty, it is what the pipeline says of itself.",
     )
     update = forms.BooleanField(required=False, label="Make it a new version of the template of this name")
+    drops_misfits = forms.BooleanField(
+        required=False, label="Leave out what that template’s form fixes or bounds and this does not take"
+    )

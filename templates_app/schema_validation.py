@@ -208,7 +208,8 @@ def _fixed(path: Sequence[str | int], schema: dict[str, Any]) -> FieldError | No
         return None
     place = path[:PARAMETER_DEPTH]
     part = _at(schema, [word for name in place for word in ("properties", str(name))])
-    if not part.get(FORM_HINTS, {}).get("locked"):
+    hints = part.get(FORM_HINTS)
+    if not isinstance(hints, dict) or not hints.get("locked") or "const" not in part:
         return None
     value = "“not set”" if part["const"] is None else _shown(part["const"])[:MOST_SHOWN]
     return FieldError(pointer_to(place), f"The owner of this template has fixed this at {value}.")

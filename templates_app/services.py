@@ -204,7 +204,10 @@ def _deploy(
             deployment.config_schema, read_curation(latest.curation), drops_misfits=drops_misfits
         )
     except ValidationFailed as error:
-        advice = "Change the pipeline or the template's form, or say that what does not fit is to be dropped."
+        advice = (
+            "Change the pipeline or the template's form, or drop what does not fit (--drop-misfits on the command "
+            "line, drop_misfits over REST and in Python)."
+        )
         told = [FieldError(one.pointer, f"{one.message} {MISFIT} {advice}") for one in error.errors]
         raise ValidationFailed(told) from error
     version = RunTemplateVersion(

@@ -264,8 +264,10 @@ def read_sections(config_schema: Json) -> list[FormSection]:
     """The owner's sections, in the owner's order."""
     found = _object(config_schema).get(SECTIONS)
     return [
-        FormSection(_text(raw.get("title")), _text(raw.get("help")), tuple(raw.get("parameters", ())))
-        for raw in map(_object, found if isinstance(found, list) else ())
+        FormSection(
+            _text(raw.get("title")), _text(raw.get("help")), tuple(map(str, _list(raw.get("parameters"))))
+        )
+        for raw in map(_object, _list(found))
     ]
 
 
@@ -402,6 +404,10 @@ def _once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
 
 def _object(value: Json) -> Mapping[str, Json]:
     return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []
 
 
 def _text(value: Json) -> str:

@@ -234,3 +234,45 @@ def test_a_new_deployment_keeps_the_shape(locked: RunTemplate, alice: User, stac
     template = create_run_template(actor=alice, name=locked.name, deployment=deployment, update=True)
     assert (template.version.number, template.version.curation) == (3, LOCK)
     assert template.version.curation_notes == []
+
+
+def test_what_has_been_fixed_meanwhile_is_told_to_who_filled_in_the_form(
+    client: Client, bob: User, locked: RunTemplate
+) -> None:
+    client.force_login(bob)
+    page = client.post(locked.get_absolute_url(), {RATE: "0.5", MODEL: "rf", "version": "1"}).text
+    assert "“Learning rate” (Trainer) is fixed at 0.3 now." in page
+    assert "“Threshold” (Evaluator) is no longer asked for." in page
+
+
+def test_what_is_hidden_and_given_is_kept_beside_the_form(
+    client: Client, bob: User, locked: RunTemplate
+) -> None:
+    client.force_login(bob)
+    page = client.get(f"{locked.get_absolute_url()}?steps.evaluator.parameters.threshold=0.9")
+    assert "<code>steps.evaluator.parameters.threshold</code>" in page.text
+    rest = {"rest": json.dumps({"steps": {"evaluator": {"parameters": {"threshold": 0.9}}}})}
+    client.post(locked.get_absolute_url(), {MODEL: "rf"} | rest)
+    assert parameters_of(PipelineRun.objects.get())["threshold"] == 0.9
+
+
+def test_the_last_good_values_leave_out_what_is_fixed(
+    template: RunTemplate, alice: User, rest: Client
+) -> None:
+    run = launch(template, alice, OTHER)
+    PipelineRun.objects.filter(pk=run.pk).update(status="completed", end_time=timezone.now())
+    curate_run_template(
+        actor=alice, template=template, curation={"parameters": {"trainer.learning_rate": {"locked": 0.3}}}
+    )
+    assert post(rest, f"run_templates/{template.name}/runs", {"preset": "last-good"}).status_code == 200
+    assert parameters_of(PipelineRun.objects.latest("created"))["learning_rate"] == 0.3
+
+
+def test_the_page_of_a_run_speaks_in_the_owners_words(
+    client: Client, template: RunTemplate, alice: User
+) -> None:
+    curation = {"parameters": {"trainer.learning_rate": {"label": "Speed"}}}
+    run = launch(curate_run_template(actor=alice, template=template, curation=curation), alice)
+    curate_run_template(actor=alice, template=template, curation={})
+    client.force_login(alice)
+    assert "<dt>Speed</dt>" in client.get(run.get_absolute_url()).text

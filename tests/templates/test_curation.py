@@ -1,7 +1,10 @@
 """A configuration schema and a curation make a schema that never takes more, and a sentence for what does not fit."""
 
+import json
+import re
 import sys
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from templates_app.curated_schema import curate
-from templates_app.curation import read_curation
+from templates_app.curation import ParameterCuration, read_curation
 from templates_app.curation_fit import carry_over, check_curation
 from templates_app.schema_validation import check_schema, find_errors
 from tests.factories import PIPELINES
@@ -19,14 +22,19 @@ from zenweb.exceptions import ValidationFailed
 from zenweb.pipelines import Pipeline
 
 Schema = dict[str, Any]
+EXAMPLES = PIPELINES.parents[1] / "examples"
 
 
 def schema_of(name: str) -> Schema:
-    sys.path.insert(0, str(PIPELINES))
+    return build_config_schema(import_from(PIPELINES, f"shaped.{name}").compile())
+
+
+def import_from(folder: Path, source: str) -> Any:
+    sys.path.insert(0, str(folder))
     try:
-        return build_config_schema(import_source(f"shaped.{name}", Pipeline).compile())
+        return import_source(source, Pipeline)
     finally:
-        sys.path.remove(str(PIPELINES))
+        sys.path.remove(str(folder))
 
 
 SCHEMA, ASKING = schema_of("shaped_pipeline"), schema_of("asking_pipeline")
@@ -268,3 +276,15 @@ def test_choices_that_are_gone_leave_the_others() -> None:
     narrowed, notes = carry_over(with_rate(type="number", exclusiveMaximum=9, default=0.1), curation)
     assert narrowed.parameters["trainer.rate"].choices == [*range(9), 0.1]
     assert len(notes) == 3
+
+
+def test_the_documents_example_fits_the_training_example() -> None:
+    text = (EXAMPLES.parent / "docs" / "curation.md").read_text()
+    (example,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    spec = import_from(EXAMPLES / "training", "run.training_pipeline").compile()
+    schema = curated(json.loads(example), build_config_schema(spec))
+    trainer = schema["properties"]["steps"]["properties"]["trainer"]["properties"]["parameters"]["properties"]
+    assert trainer["n_estimators"]["const"] == 200
+    assert read_curation(json.loads(example)).to_json() == json.loads(example)
+    words = re.findall(r"`([a-z_]+)`", text.partition("| | |")[2].partition("Sections come")[0])
+    assert set(ParameterCuration.model_fields) <= set(words)

@@ -80,7 +80,7 @@ def test_a_restriction_that_does_not_fit_a_new_version_is_dropped_only_when_told
     assert refused.status_code == 422
     (error,) = refused.json()["errors"]
     assert error["pointer"] == "/curation/parameters/trainer.learning_rate/maximum"
-    assert "is to be dropped" in error["message"]
+    assert "--drop-misfits" in error["message"]
     answer = freeze_again(rest, without_rate, drop_misfits=True).json()
     assert answer["body"]["version"] == 3
     assert "cannot be bounded so" in answer["warnings"][0]

@@ -153,3 +153,24 @@ def test_any_name_goes_there_and_back(name: str) -> None:
 def test_a_template_is_not_made_of_what_is_too_deep_or_elsewhere(schema: dict[str, Any]) -> None:
     with pytest.raises(ValidationFailed):
         check_schema(schema)
+
+
+@pytest.mark.parametrize(
+    "hints",
+    [
+        {"zenweb-form": {"locked": True}},
+        {"zenweb-form": "locked"},
+        {"zenweb-form": {"placeholder": {"a": 1}, "widget": [], "hidden": 1, "markdown": 5}},
+        {"zenweb-form": {"locked": True}, "const": {"a": [1]}},
+    ],
+)
+def test_hints_that_a_schema_brings_along_break_nothing(hints: dict[str, Any]) -> None:
+    schema = whole({"type": "string", **hints})
+    schema["zenweb-sections"] = [
+        5,
+        {"title": 3, "parameters": 7},
+        {"title": "A", "parameters": [1, "trainer.p"]},
+    ]
+    check_schema(schema)
+    for data in (None, {P: "5"}):
+        assert page_of(schema, data)
