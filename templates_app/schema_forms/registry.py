@@ -6,6 +6,7 @@ from templates_app.schema_forms.file_input import FileControl
 from templates_app.schema_forms.json_editor import JsonControl
 from templates_app.schema_forms.lines import LinesControl
 from templates_app.schema_forms.multiple import MultipleChoiceControl
+from templates_app.schema_forms.offered import OfferedControl
 from templates_app.schema_forms.rows import DictControl, ListControl
 from templates_app.schema_forms.scalars import (
     CheckboxControl,
@@ -27,6 +28,7 @@ from templates_app.schema_forms.unions import UnionControl
 # The special before the general; what nothing fits gets the JSON editor.
 CONTROLS: list[type[Control]] = [
     FileControl,
+    OfferedControl,
     ConstantControl,
     ChoiceControl,
     CheckboxControl,
