@@ -10,6 +10,7 @@ from runs_app.models import (
     ArtifactVersion,
     Environment,
     PipelineRun,
+    Preparation,
     RunEvent,
     Schedule,
     ScheduleFiring,
@@ -172,3 +173,18 @@ class EnvironmentAdmin(ReadOnlyAdmin):
     )
     list_filter = ("status",)
     search_fields = ("hash", "requirements")
+
+
+@admin.register(Preparation)
+class PreparationAdmin(ReadOnlyAdmin):
+    list_display = ("__str__", "status", "queue", "asked_at", "ended_at", "attempt", "failure")
+    list_filter = ("status", "queue")
+    list_select_related = ("worker",)
+    fields = (
+        *("deployment", "step", "parameter", "arguments", "queue", "status", "worker", "attempt"),
+        *("worker_deaths", "asked_at", "ended_at", "fresh_until", "failure", "log_tail"),
+    )
+    show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Preparation]:
+        return super().get_queryset(request).defer("answer")  # up to a megabyte each

@@ -4,12 +4,13 @@ import hashlib
 import json
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, cast
 from uuid import UUID
 
 from django.db import transaction
+from django.utils import timezone
 
 from runs_app import preparations, recording, statements, waiting
 from runs_app.models import PipelineRun, Preparation, RunChoice, RunEvent
@@ -21,13 +22,13 @@ from runs_app.questions import (
     given_choices,
     question_of,
 )
-from runs_app.run_configuration import Configuration, ResolvedConfiguration, without_unset
-from templates_app.models import PipelineDeployment, RunTemplateVersion
-from templates_app.permissions import check_can_run
+from runs_app.run_configuration import Configuration, ResolvedConfiguration, resolve, without_unset
+from templates_app.models import PipelineDeployment, RunTemplate, RunTemplateVersion
+from templates_app.permissions import can_edit, check_can_run
 from zenweb.accounts.models import User
 from zenweb.config.choices import not_offered
 from zenweb.enums import PreparationStatus
-from zenweb.exceptions import DoesNotExist, FieldError, ValidationFailed
+from zenweb.exceptions import DoesNotExist, FieldError, ValidationFailed, ZenWebError
 
 Json = Any
 MOST_STORED = 200  # of what was offered; of more, what was chosen and a hash
@@ -56,6 +57,14 @@ class Offer:
     log: str = ""
     """What the provider printed. Only for who owns the template."""
 
+    @property
+    def is_known(self) -> bool:
+        return self.knowledge is Knowledge.KNOWN
+
+    @property
+    def is_asking(self) -> bool:
+        return self.knowledge is Knowledge.ASKING
+
     def search(self, text: str) -> list[Option]:
         """Those with all these words in their value or label."""
         words = text.casefold().split()
@@ -81,16 +90,41 @@ def ask_for_choices(
     `again`: ask although it failed a moment ago. Raises DoesNotExist for a parameter that is not chosen.
     """
     check_can_run(actor, version.template)
-    place = choice_places(version.deployment_id).get((step, parameter))
-    if place is None:
-        raise DoesNotExist(
-            f"Parameter {parameter!r} of step {step!r} is not chosen from what a worker is asked for."
-        )
+    return _ask(version.deployment, step, parameter, configuration, wait=wait, again=again)
+
+
+@dataclass(frozen=True)
+class FormChoices:
+    """What a form offers to who fills it in. All that it asks for together may keep it waiting until `deadline`."""
+
+    user: User
+    deployment: PipelineDeployment
+    template: RunTemplate | None
+    deadline: float
+    """By the monotonic clock."""
+
+    def ask(self, step: str, parameter: str, configuration: Configuration, *, again: bool) -> Offer:
+        """`again`: although it failed a moment ago. What was printed is for the template's owner alone."""
+        wait = max(0.0, self.deadline - time.monotonic())
+        try:
+            if self.template is not None:
+                check_can_run(self.user, self.template)
+            offer = _ask(self.deployment, step, parameter, configuration, wait=wait, again=again)
+        except ZenWebError as error:
+            return Offer(Knowledge.FAILED, str(error))
+        is_owner = self.template is not None and can_edit(self.user, self.template)
+        return offer if is_owner else replace(offer, log="")
+
+
+def find_refused(deployment: PipelineDeployment, configuration: Any) -> list[FieldError]:
+    """The chosen values of a configuration of which it is known that they may not be chosen; nothing is asked."""
+    if not choice_places(deployment.pk):
+        return []
     try:
-        question = question_of(version.deployment, place, _values_in(configuration))
-    except ValueMissing as missing:
-        return Offer(Knowledge.MISSING, f"What may be chosen depends on {missing}: give that a value first.")
-    return _offer(preparations.ask(question, again=again), wait)
+        check_choices(deployment, resolve(deployment, configuration, timezone.now()))
+    except ValidationFailed as error:
+        return error.errors
+    return []
 
 
 def check_choices(
@@ -224,10 +258,31 @@ def _told(choice: RunChoice) -> str:
     more = f" and {len(chosen) - MOST_TOLD} more" if len(chosen) > MOST_TOLD else ""
     several = "are" if len(chosen) > 1 else "is"
     size = choice.offered["size"]
-    return f"{choice.parameter} of step {choice.step}: {shown}{more} {several} among the {size} choices there were."
+    return f"Step {choice.step}, {choice.parameter}: {shown}{more} {several} among the {size:,} choices there were."
 
 
 # -- asking ------------------------------------------------------------------------------------------------------------
+
+
+def _ask(
+    deployment: PipelineDeployment,
+    step: str,
+    parameter: str,
+    configuration: Configuration | None,
+    *,
+    wait: float,
+    again: bool,
+) -> Offer:
+    place = choice_places(deployment.pk).get((step, parameter))
+    if place is None:
+        raise DoesNotExist(
+            f"Parameter {parameter!r} of step {step!r} is not chosen from what a worker is asked for."
+        )
+    try:
+        question = question_of(deployment, place, _values_in(configuration))
+    except ValueMissing as missing:
+        return Offer(Knowledge.MISSING, f"What may be chosen depends on {missing}: give that a value first.")
+    return _offer(preparations.ask(question, again=again), wait)
 
 
 def _given(

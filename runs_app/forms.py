@@ -12,6 +12,7 @@ from django import forms
 from django.forms.utils import ErrorDict
 from django.http import QueryDict
 
+from runs_app.choices import find_refused
 from runs_app.differences import Difference, differences
 from runs_app.drafts import beside_the_form, has_the_forms_shape, names_of, over, read_draft
 from runs_app.querysets import PipelineRunQuerySet
@@ -155,7 +156,10 @@ class LaunchForm(StartingForm):
     def _check(self, config_schema: dict[str, Any], configuration: Any) -> list[FieldError]:
         if self.unreadable_rest:
             return [FieldError("", self.unreadable_rest)]
-        return [] if self.is_draft else validate(config_schema, over(self.rest, configuration))
+        if self.is_draft:
+            return []
+        asked = over(self.rest, configuration)
+        return validate(config_schema, asked) or find_refused(self.version.deployment, asked)
 
     def _read_rest(self, data: Mapping[str, Any] | None, configuration: Mapping[str, Any]) -> dict[str, Any]:
         if data is None:

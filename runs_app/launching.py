@@ -1,5 +1,6 @@
 """What happens to the form of a template: where it starts, and what its buttons do."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, QueryDict
 
+from runs_app.choices import FormChoices
 from runs_app.copies import Copies, copies_of
 from runs_app.differences import Difference, of_steps
 from runs_app.forms import LaunchForm, Starting, typed_values
@@ -21,7 +23,7 @@ from runs_app.services import Launch, Trigger, launch_run
 from runs_app.starting import Start, blamed_parameters, worded
 from runs_app.uploads import FormFiles
 from runs_app.yaml_form import YAML, RunForm, form_of, switched
-from templates_app.models import Preset, RunTemplate
+from templates_app.models import PipelineDeployment, Preset, RunTemplate
 from templates_app.permissions import can_edit_preset
 from templates_app.schema_forms import CHECK
 from zenweb.accounts import interrupted_forms
@@ -29,6 +31,7 @@ from zenweb.accounts.models import User
 from zenweb.enums import TriggerChannel
 from zenweb.exceptions import ValidationFailed, ZenWebError
 
+CHOICES_WAIT, FIRST_WAIT = 2.0, 0.2  # seconds
 RECENT = 5
 SCHEDULES = 5
 KEPT = ("version", "submit_token")
@@ -103,6 +106,14 @@ def launch_form(
     ):
         form.blame(errors, f"What run {start.run.index} could not work with")
     return form
+
+
+def form_choices(
+    request: HttpRequest, deployment: PipelineDeployment, template: RunTemplate | None
+) -> FormChoices:
+    """Who the form asks what may be chosen. A page that is only opened hardly waits: it fetches what comes later."""
+    wait = CHOICES_WAIT if request.method == "POST" else FIRST_WAIT
+    return FormChoices(request.user, deployment, template, time.monotonic() + wait)
 
 
 def press_button(request: HttpRequest, template: RunTemplate, form: RunForm) -> tuple[RunForm, Done]:

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from runs_app.dispatch import ring_for_preparations
 from runs_app.models import Preparation, RunChoice, Worker
+from runs_app.querysets import PreparationQuerySet
 from runs_app.questions import Question, choice_places
 from zenweb.enums import PreparationStatus
 
@@ -59,24 +60,11 @@ def ask(question: Question, *, again: bool = False) -> Preparation:
     return row
 
 
-@transaction.atomic
 def claim(worker: Worker, queues: Iterable[str], passing_over: Collection[UUID] = ()) -> Preparation | None:
     """Take the oldest question of these queues for this worker: the one place where one is claimed."""
     waiting = Preparation.objects.waiting_in(queues).exclude(deployment_id__in=passing_over)
-    if connection.features.has_select_for_update_skip_locked:
-        waiting = waiting.select_for_update(skip_locked=True, of=("self",))
-    found = waiting.defer("answer").first()
-    if found is None:
-        return None
-    alive = Worker.objects.filter(pk=worker.pk, is_alive=True).values("pk")
-    free = Preparation.objects.filter(pk=found.pk, status=PreparationStatus.WAITING)
-    claimed = free.filter(Exists(alive)).update(
-        status=PreparationStatus.RUNNING, attempt=F("attempt") + 1, worker=worker, updated=Now()
-    )
-    if not claimed:
-        return None
-    found.attempt += 1
-    return cast(Preparation, found)
+    # Looked at before: on SQLite, a transaction that may write keeps all others from writing.
+    return _claim(worker, waiting) if waiting.exists() else None
 
 
 def record_answer(claimed: Preparation, options: list[Option], log: str) -> bool:
@@ -121,6 +109,22 @@ def forget_old() -> None:
     old = unused.filter(updated__lt=timezone.now() - KEPT).exclude(fresh_until__gt=Now())
     # Asked for the second time while it deletes: whoever asks for one meanwhile has touched it.
     old.filter(pk__in=list(old.values_list("pk", flat=True)[:MOST_FORGOTTEN])).delete()
+
+
+@transaction.atomic
+def _claim(worker: Worker, waiting: PreparationQuerySet) -> Preparation | None:
+    if connection.features.has_select_for_update_skip_locked:
+        waiting = waiting.select_for_update(skip_locked=True, of=("self",))
+    if (found := waiting.defer("answer").first()) is None:
+        return None
+    alive = Worker.objects.filter(pk=worker.pk, is_alive=True).values("pk")
+    free = Preparation.objects.filter(Exists(alive), pk=found.pk, status=PreparationStatus.WAITING)
+    if not free.update(
+        status=PreparationStatus.RUNNING, attempt=F("attempt") + 1, worker=worker, updated=Now()
+    ):
+        return None
+    found.attempt += 1
+    return cast(Preparation, found)
 
 
 def _end(claimed: Preparation, kept: float, log_tail: str, **facts: Any) -> bool:

@@ -34,10 +34,6 @@ class ChoicePlace:
     def path(self) -> tuple[str, ...]:
         return ("steps", self.step, "parameters", self.parameter)
 
-    @property
-    def words(self) -> str:
-        return f"{self.parameter} of step {self.step}"
-
 
 @dataclass(frozen=True)
 class Question:

@@ -24,6 +24,7 @@ from zenweb.execution import processes
 from zenweb.execution.metadata import Noted
 from zenweb.execution.protocol import (
     Answered,
+    Assignment,
     Completed,
     Event,
     Failed,
@@ -252,6 +253,8 @@ class AttemptProcess:
         self.was_silent = False
         self._pid: int | None = None
         self._order = to_line(order)
+        self._is_timed_whole = isinstance(order, Assignment)
+        self._deadline: float | None = None
         self._work, self._log, self._status = work, log, status
         self._events: list[Event] = []
         self._noted: dict[str, Noted] = {"step": {}, "run": {}}
@@ -280,14 +283,15 @@ class AttemptProcess:
     ) -> ChildEnd:
         """Hand over what is to be done and wait for the end of the process, passing on what it prints.
 
-        A forked process that does nothing for the time of `silence` before the user's first line is killed.
+        A forked process that does nothing for the time of `silence` before the user's first line is killed. The time
+        of a question counts from that line on, that of an attempt from its beginning.
         """
-        deadline = time.monotonic() + timeout.total_seconds() if timeout else None
         vigil = Vigil(IMPORT_LIMIT if self.parent.key.process is StepProcess.SPAWN else silence)
         self._tail = tail = LogTail(on_log)
         shown = time.monotonic()
         with selectors.DefaultSelector() as selector:
             self._begin()
+            self._is_time_up(timeout)  # from here on it counts
             self._register(selector)
             while not self._is_over:
                 for key, _ in selector.select(LOG_INTERVAL):
@@ -296,7 +300,7 @@ class AttemptProcess:
                 if self._has_news and time.monotonic() - shown > LOG_INTERVAL:
                     on_metadata(self._noted["step"])
                     self._has_news, shown = False, time.monotonic()
-                if deadline is not None and time.monotonic() > deadline and not self.timed_out:
+                if not self.timed_out and self._is_time_up(timeout):
                     self.timed_out = True
                     self.stop(grace)
                 if not self.was_silent and vigil.is_in_vain(self._events, self._pid):
@@ -305,6 +309,13 @@ class AttemptProcess:
             self._drain(log_limit)
         self._close()
         return self._end()
+
+    def _is_time_up(self, timeout: timedelta | None) -> bool:
+        if timeout is None:
+            return False
+        if self._deadline is None and (self._is_timed_whole or self._started_at):
+            self._deadline = time.monotonic() + timeout.total_seconds()
+        return self._deadline is not None and time.monotonic() > self._deadline
 
     def _register(self, selector: selectors.BaseSelector) -> None:
         os.set_blocking(self._log, False)

@@ -184,6 +184,59 @@ function keepWhatWasTyped(old, fresh) {
   });
 }
 
+// What may be chosen comes after the page, and anew when what it depends on has changed: only these fields are exchanged,
+// so that nothing that is typed meanwhile is lost.
+const CHOICES = "[data-choices]";
+
+document.addEventListener("change", ({ target }) => {
+  if (!target.form || target.matches("[data-find]")) return;
+  const fields = [...target.form.querySelectorAll(CHOICES)];
+  const own = target.closest(CHOICES);
+  const isStale = (field) => (field === own ? field.querySelector(":scope > .field-note") : dependsOn(field, target.name));
+  renewChoices(target.form, fields.filter(isStale));
+});
+
+const dependsOn = (field, name) =>
+  (field.dataset.depends?.split("|") ?? []).some((outer) => name === outer || name.startsWith(`${outer}.`));
+
+let searching;
+document.addEventListener("input", ({ target }) => {
+  if (!target.matches("[data-find]")) return;
+  clearTimeout(searching);
+  searching = setTimeout(() => renewChoices(target.form, [target.closest(CHOICES)]), 250);
+});
+// Enter searches; it does not run.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !event.target.matches("[data-find]")) return;
+  event.preventDefault();
+  event.target.closest(CHOICES).querySelector("button[value^=show]").click();
+});
+
+const renewals = new Map();
+
+async function renewChoices(form, fields) {
+  if (!fields.length) return;
+  const ids = fields.map((field) => field.id);
+  const mine = Symbol("renewal");
+  ids.forEach((id) => renewals.set(id, mine));
+  fields.forEach((field) => field.setAttribute("aria-busy", "true"));
+  const values = await ask(form, ["do", "show"]);
+  ids.forEach((id) => {
+    const old = document.getElementById(id);
+    const fresh = values?.querySelector(`#${CSS.escape(id)}`);
+    if (renewals.get(id) !== mine) return; // somebody asked again since
+    old?.removeAttribute("aria-busy");
+    if (old && fresh) Idiomorph.morph(old, fresh, { morphStyle: "outerHTML", ignoreActiveValue: true });
+  });
+}
+
+function lookForChoices() {
+  const asking = document.hidden ? [] : [...document.querySelectorAll("[data-asking]:not([aria-busy])")];
+  if (asking.length) renewChoices(asking[0].closest("form"), asking);
+}
+document.addEventListener("DOMContentLoaded", lookForChoices);
+setInterval(lookForChoices, 700);
+
 // One press is one run; the server's submit token guards the rest.
 document.addEventListener("submit", (event) => {
   const form = event.target;

@@ -2,6 +2,6 @@
 
 from templates_app.schema_forms.changes import describe_changes
 from templates_app.schema_forms.configuration_form import CHECK, ConfigurationForm
-from templates_app.schema_forms.controls import FileSource
+from templates_app.schema_forms.controls import ChoiceSource, FileSource
 
-__all__ = ["CHECK", "ConfigurationForm", "FileSource", "describe_changes"]
+__all__ = ["CHECK", "ChoiceSource", "ConfigurationForm", "FileSource", "describe_changes"]

@@ -1,15 +1,17 @@
 """A configuration's JSON Schema as a crispy form: text in, a checked run configuration out."""
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import suppress
 from copy import copy
 from typing import Any, cast
 
 from crispy_forms.helper import FormHelper
 from crispy_forms.layout import Layout
 from django import forms
+from django.core.exceptions import ValidationError
 from django.forms.utils import ErrorDict
 
-from templates_app.schema_forms.controls import Control, FileSource, Occasion
+from templates_app.schema_forms.controls import ChoiceSource, Control, FileSource, Occasion
 from templates_app.schema_forms.layout import ErrorSummary, PlainSteps, Section
 from templates_app.schema_forms.registry import Supply
 from templates_app.schema_forms.schemas import (
@@ -37,6 +39,8 @@ class ConfigurationForm(forms.Form):
     configuration: dict[str, Any]
     keeps_values = False
     """Whether a secret that is left empty stays what it was in the values one starts from."""
+    choices: ChoiceSource | None = None
+    """Who is asked what may be chosen, when the form is shown; None: nobody."""
 
     def __init__(
         self,
@@ -112,6 +116,14 @@ class ConfigurationForm(forms.Form):
             field_name, prefix = self._locate(error)
             self.add_error(field_name, prefix + error.message if field_name else str(error))
 
+    def standing(self, paths: Collection[tuple[str, ...]]) -> dict[str, Any]:
+        """The values of these parameters as they stand in the form; what cannot be read is the text that was typed."""
+        found: dict[str, Any] = {}
+        for control in self.controls:
+            if control.parameter.path in paths and (value := self._standing(control)) is not MISSING:
+                _put(found, control.parameter.path, value)
+        return found
+
     @property
     def plain_steps(self) -> list[str]:
         """The titles of steps that ask for nothing."""
@@ -126,6 +138,16 @@ class ConfigurationForm(forms.Form):
         """What stands above all that is wrong."""
         count = sum(len(errors) for errors in self.errors.values())
         return f"{count} thing{'' if count == 1 else 's'} to correct"
+
+    def _standing(self, control: Control) -> Json:
+        if not self.is_bound:
+            return _value_at(self.configuration, control.parameter)
+        texts: dict[str, Any] = {}
+        for name in control.fields():
+            texts[name] = self[name].data
+            with suppress(ValidationError):
+                texts[name] = self.fields[name].clean(texts[name])
+        return control.read(texts)
 
     def _build_configuration(self, cleaned: Mapping[str, Any]) -> dict[str, Any]:
         configuration: dict[str, Any] = {}

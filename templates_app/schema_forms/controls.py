@@ -37,6 +37,34 @@ class FileSource(Protocol):
         """Keep a file that was sent. Raises ValidationFailed with the sentence to show."""
 
 
+class Offer(Protocol):
+    """What may be chosen for a parameter, or the sentence why that is not known."""
+
+    @property
+    def is_known(self) -> bool: ...
+    @property
+    def is_asking(self) -> bool:
+        """It may be known in a moment."""
+
+    @property
+    def sentence(self) -> str: ...
+    @property
+    def log(self) -> str:
+        """For who owns the template."""
+
+    @property
+    def options(self) -> Sequence[tuple[Json, str]]:
+        """Values with their labels."""
+
+    def search(self, text: str) -> Sequence[tuple[Json, str]]: ...
+
+
+class ChoiceSource(Protocol):
+    """Who is asked what may be chosen, given the values of a form as they stand."""
+
+    def ask(self, step: str, parameter: str, configuration: dict[str, Any], *, again: bool) -> Offer: ...
+
+
 @dataclass
 class Occasion:
     """What a form is made for: to be shown for the first time (`data` is None), or from what was sent."""

@@ -5,8 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
+from typing import Annotated
 
-from zenweb import pipeline, step
+from zenweb import Choices, pipeline, step
 
 REQUIREMENT = "zenweb-tests-tiny"
 
@@ -39,6 +40,25 @@ def looks_around() -> dict[str, str]:
 @step(enable_cache=False)
 def stands_alone() -> int:
     return 1
+
+
+def list_versions() -> list[str]:
+    return [importlib.import_module("zenweb_tests_tiny").VERSION]
+
+
+@step
+def chooses(version: Annotated[str, Choices(list_versions)] = "1.0") -> str:
+    return version
+
+
+@pipeline(requirements=[f"{REQUIREMENT}==1.0"])
+def choosy_pipeline() -> None:
+    chooses()
+
+
+@pipeline(requirements=[f"{REQUIREMENT}==99"])
+def choosing_in_vain_pipeline() -> None:
+    chooses()
 
 
 @pipeline(requirements=[f"{REQUIREMENT}==1.0"])

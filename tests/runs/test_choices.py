@@ -98,7 +98,7 @@ def test_a_right_value_runs_at_once_and_what_was_offered_is_kept(
     known(template, worker)
     run = launch(template, alice, choosing("returns"))
     assert ready(run) == ["load", "look"]
-    assert "table of step load: “Returns” is among the 2 choices there were." in ledger(run)
+    assert "Step load, table: “Returns” is among the 2 choices there were." in ledger(run)
     offered = RunChoice.objects.get(run=run).offered
     assert offered["chosen"] == [["returns", "Returns"]]
     assert (offered["size"], offered["options"]) == (2, [["orders", "Orders"], ["returns", "Returns"]])

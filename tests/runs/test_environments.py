@@ -18,8 +18,17 @@ import pytest
 
 from runs_app import environments as environments_module
 from runs_app import recording
+from runs_app.choices import Knowledge, Offer, ask_for_choices
 from runs_app.environments import CREDENTIALS, Build, Recipe
-from runs_app.models import ArtifactVersion, Environment, PipelineRun, StepAttempt, StepRun, Worker
+from runs_app.models import (
+    ArtifactVersion,
+    Environment,
+    PipelineRun,
+    Preparation,
+    StepAttempt,
+    StepRun,
+    Worker,
+)
 from runs_app.services import stop_run
 from runs_app.worker import StepWorker
 from templates_app.models import RunTemplate, Stack
@@ -360,3 +369,35 @@ def test_the_password_of_an_index_is_told_to_nobody() -> None:
     line = "Looking in indexes: https://robot:secret@packages.example/simple, https://other.example/simple"
     assert "secret" not in CREDENTIALS.sub("://•••@", line)
     assert "https://other.example/simple" in CREDENTIALS.sub("://•••@", line)
+
+
+# -- what is asked before a run ----------------------------------------------------------------------------------------
+
+
+def ask(template: RunTemplate) -> Offer:
+    assert template.user is not None
+    return ask_for_choices(
+        actor=template.user,
+        version=template.version,
+        step="chooses",
+        parameter="version",
+        configuration=None,
+        wait=BUILD_LIMIT,
+    )
+
+
+def test_what_may_be_chosen_is_asked_in_the_pipelines_environment(
+    make: Callable[[str], RunTemplate], packages: Path, worker: StepWorker
+) -> None:
+    make_tiny_wheel(packages)
+    assert ask(make("choosy_pipeline")).options == [("1.0", "1.0")]
+    assert Preparation.objects.get().attempt == 2  # given back for as long as the environment was being made
+
+
+def test_an_environment_that_cannot_be_made_is_why_nothing_may_be_chosen(
+    make: Callable[[str], RunTemplate], worker: StepWorker
+) -> None:
+    offer = ask(make("choosing_in_vain_pipeline"))
+    assert offer.knowledge is Knowledge.FAILED
+    assert "Environment" in offer.sentence
+    assert "cannot be made" in offer.sentence

@@ -170,6 +170,19 @@ def test_a_provider_whose_process_dies_says_so(
     assert "the process that was asked died" in ask(template, warehouse.region).sentence
 
 
+def test_a_process_that_is_not_forked_answers_too_and_its_import_takes_none_of_the_time(
+    template: RunTemplate, warehouse: Warehouse, settings: Any
+) -> None:
+    settings.STEP_PROCESS = "spawn"
+    worker = StepWorker(name="w1", queues=["default"], slots=1)
+    worker.start()
+    try:
+        # Starting an interpreter and importing alone takes longer than the half second that there is.
+        assert ask(template, warehouse.region, parameter="view").knowledge is Knowledge.KNOWN
+    finally:
+        worker.shut_down()
+
+
 def test_without_a_worker_one_is_told_so_at_once(template: RunTemplate) -> None:
     offer = ask(template, "eu", wait=60)
     assert (offer.knowledge, offer.sentence) == (
