@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,7 +10,7 @@ from enum import StrEnum
 from typing import Any, cast
 from uuid import UUID
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from runs_app import preparations, recording, statements, waiting
@@ -30,6 +31,7 @@ from zenweb.config.choices import not_offered
 from zenweb.enums import PreparationStatus
 from zenweb.exceptions import DoesNotExist, FieldError, ValidationFailed, ZenWebError
 
+logger = logging.getLogger(__name__)
 Json = Any
 MOST_STORED = 200  # of what was offered; of more, what was chosen and a hash
 MOST_TOLD = 10  # values in a line of the ledger
@@ -200,10 +202,14 @@ def note(run: PipelineRun, choices: Sequence[RunChoice]) -> None:
 
 def settle_all() -> None:
     """Go on with the runs whose choices are known by now; any number may do so at once."""
-    for pk, run_id in (
-        RunChoice.objects.to_settle().order_by("run_id").values_list("pk", "run_id")[:MOST_SETTLED]
-    ):
-        _settle(pk, run_id)
+    known = RunChoice.objects.to_settle().order_by("run_id").values_list("pk", "run_id")
+    for pk, run_id in known[:MOST_SETTLED]:
+        try:
+            _settle(pk, run_id)
+        except DatabaseError:
+            raise
+        except Exception:  # of one run, which must not keep the others waiting
+            logger.exception("A choice of run %s could not be looked at.", run_id)
 
 
 @transaction.atomic
@@ -234,13 +240,14 @@ def _look_at(choice: RunChoice, run: PipelineRun) -> None:
     question = question_of(run.deployment, place, run.parameters)
     given = GivenChoice(question, run.parameters[choice.step][choice.parameter])
     offer = _offer_of(cast(Preparation, choice.preparation))
-    if offer.knowledge is not Knowledge.KNOWN:
-        choice.refusal = f"{choice.parameter}: {offer.sentence}"[:2000]
-        return
-    choice.offered = _as_stored(given, offer.options)
-    wrong = [error.message for error in refused(given, offer.options)]
+    if offer.is_known:
+        choice.offered = _as_stored(given, offer.options)
+        wrong = [error.message for error in refused(given, offer.options)]
+    else:
+        wrong = [offer.sentence]
     choice.refusal = " ".join([f"{choice.parameter}:", *wrong])[:2000] if wrong else ""
-    RunEvent.objects.note(run.pk, choice.refusal or _told(choice))
+    told = f"Step {choice.step}, {choice.refusal}" if choice.refusal else _told(choice)
+    RunEvent.objects.note(run.pk, told)
 
 
 def _as_stored(given: GivenChoice, options: Sequence[Option]) -> Json:

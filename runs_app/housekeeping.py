@@ -44,7 +44,6 @@ class Housekeeper:
         self._next = now + INTERVAL
         self._bury_the_dead(worker)
         preparations.take_back_from_the_dead()
-        choices.settle_all()
         in_need = wake_for_forgotten_steps(queues)
         self._in_need_since = {queue: self._in_need_since.get(queue, now) for queue in in_need}
         self._end_abandoned_runs()
@@ -108,9 +107,9 @@ class Stopwatch:
 
 
 def keep_schedules(over: threading.Event) -> None:
-    """Fire schedules when their time has come, and let runs go on for which there is room, until the worker is over.
+    """Fire schedules when their time has come, and let runs go on for which there is room, or whose choices are known.
 
-    Now and then forget times of schedules that are long past.
+    Until the worker is over. Now and then forget what is long past: times of schedules, and answers.
 
     In a thread of its own: launching many runs may take longer than a heartbeat can wait.
     """
@@ -119,6 +118,7 @@ def keep_schedules(over: threading.Event) -> None:
         try:
             fire_due_schedules()
             recording.admit_forgotten()
+            choices.settle_all()
             if time.monotonic() >= forget_next:
                 forget_next = time.monotonic() + FORGOTTEN_EVERY
                 forget_old_firings()

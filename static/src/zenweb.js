@@ -80,11 +80,14 @@ document.addEventListener("keydown", (event) => {
 
 // Another row, another kind: the server makes the form anew, and only what differs is changed in the page.
 const refreshes = "[data-refresh]";
+const CHOICES = "[data-choices]";
 
 document.addEventListener("click", (event) => {
   const button = event.target instanceof Element && event.target.closest(`button${refreshes}`);
   if (!button) return;
   event.preventDefault();
+  const field = button.closest(CHOICES);
+  if (field) return renewChoices(button.form, [field], [button.name, button.value]);
   refresh(button.form, [button.name, button.value], button.getAttribute("formaction"));
 });
 
@@ -186,8 +189,6 @@ function keepWhatWasTyped(old, fresh) {
 
 // What may be chosen comes after the page, and anew when what it depends on has changed: only these fields are exchanged,
 // so that nothing that is typed meanwhile is lost.
-const CHOICES = "[data-choices]";
-
 document.addEventListener("change", ({ target }) => {
   if (!target.form || target.matches("[data-find]")) return;
   const fields = [...target.form.querySelectorAll(CHOICES)];
@@ -213,21 +214,28 @@ document.addEventListener("keydown", (event) => {
 });
 
 const renewals = new Map();
+const chosenIn = (field) =>
+  [...field.querySelectorAll("input:not([data-find]), select")]
+    .filter((input) => input.checked || !["radio", "checkbox"].includes(input.type))
+    .map((input) => input.value)
+    .join("\n");
 
-async function renewChoices(form, fields) {
+async function renewChoices(form, fields, action = ["do", "show"]) {
   if (!fields.length) return;
-  const ids = fields.map((field) => field.id);
-  const mine = Symbol("renewal");
-  ids.forEach((id) => renewals.set(id, mine));
+  const mine = new Map(fields.map((field) => [field.id, chosenIn(field)]));
+  mine.forEach((_, id) => renewals.set(id, mine));
   fields.forEach((field) => field.setAttribute("aria-busy", "true"));
-  const values = await ask(form, ["do", "show"]);
-  ids.forEach((id) => {
+  const values = await ask(form, action);
+  const overtaken = [];
+  mine.forEach((chosen, id) => {
     const old = document.getElementById(id);
     const fresh = values?.querySelector(`#${CSS.escape(id)}`);
-    if (renewals.get(id) !== mine) return; // somebody asked again since
-    old?.removeAttribute("aria-busy");
-    if (old && fresh) Idiomorph.morph(old, fresh, { morphStyle: "outerHTML", ignoreActiveValue: true });
+    if (renewals.get(id) !== mine || !old) return; // somebody asked again since
+    old.removeAttribute("aria-busy");
+    if (fresh && chosenIn(old) !== chosen) overtaken.push(old);
+    else if (fresh) Idiomorph.morph(old, fresh, { morphStyle: "outerHTML", ignoreActiveValue: true });
   });
+  renewChoices(form, overtaken); // something else was chosen meanwhile
 }
 
 function lookForChoices() {

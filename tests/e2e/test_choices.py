@@ -63,6 +63,9 @@ def template(site: Site, tmp_path_factory: pytest.TempPathFactory) -> str:
     return "chosen"
 
 
+PATIENCE = 30_000  # milliseconds: the first question waits for the code to be imported
+
+
 def table_field(page: Page) -> Locator:
     return page.locator("[id='div_id_steps.load.parameters.table']")
 
@@ -77,17 +80,19 @@ def test_choices_follow_what_they_depend_on(visit: Visit, template: str) -> None
     page = visit.page
     page.reload()
     open_form(page, template)
-    table = page.get_by_label("Table", exact=True)
-    expect(table).to_have_value("eu_orders")
-    expect(page.get_by_label("eu_orders_day")).to_be_visible()
+    table = page.get_by_role("combobox", name="Table", exact=True)
+    expect(table).to_have_value("eu_orders", timeout=PATIENCE)
+    expect(page.get_by_label("eu_orders_day")).to_be_visible(timeout=PATIENCE)
     page.get_by_label("Region").select_option("us")
-    expect(table_field(page)).to_contain_text("“eu_orders” is not offered: choose another.")
+    expect(table_field(page)).to_contain_text("“eu_orders” is not offered: choose another.", timeout=PATIENCE)
     table.select_option("us_returns")
-    expect(table_field(page)).not_to_contain_text("is not offered")
+    expect(table_field(page)).not_to_contain_text("is not offered", timeout=PATIENCE)
     page.get_by_label("us_returns_day").check()
     run(page)
-    expect(page.locator("main")).to_contain_text("us_returns ['us_returns_day']")
-    expect(page.locator("main")).to_contain_text("“Returns” is among the 2 choices there were.")
+    expect(page.locator("main")).to_contain_text("us_returns ['us_returns_day']", timeout=PATIENCE)
+    expect(page.locator("main")).to_contain_text(
+        "“Returns” is among the 2 choices there were.", timeout=PATIENCE
+    )
 
 
 def test_what_is_typed_while_it_asks_is_kept(visit: Visit, template: str) -> None:
@@ -97,9 +102,9 @@ def test_what_is_typed_while_it_asks_is_kept(visit: Visit, template: str) -> Non
     page.get_by_label("Region").select_option("slow")
     page.get_by_label("Note").fill("written meanwhile")
     page.get_by_label("Region").focus()
-    expect(table_field(page)).to_contain_text("Asking for the choices…")
-    expect(table_field(page)).to_contain_text("“eu_orders” is not offered: choose another.")
-    expect(page.get_by_label("Note")).to_have_value("written meanwhile")
+    expect(table_field(page)).to_contain_text("Asking for the choices…", timeout=PATIENCE)
+    expect(table_field(page)).to_contain_text("“eu_orders” is not offered: choose another.", timeout=PATIENCE)
+    expect(page.get_by_label("Note")).to_have_value("written meanwhile", timeout=PATIENCE)
 
 
 def test_of_many_one_is_found_and_run(visit: Visit, template: str) -> None:
@@ -109,12 +114,12 @@ def test_of_many_one_is_found_and_run(visit: Visit, template: str) -> None:
     page.get_by_label("Region").select_option("large")
     search = page.get_by_label("Search Table")
     search.fill("table 777")
-    expect(table_field(page)).to_contain_text("1 of 1,000 have this in their names.")
+    expect(table_field(page)).to_contain_text("1 of 1,000 have this in their names.", timeout=PATIENCE)
     search.press("Enter")
     page.get_by_label("Table 777").check()
-    expect(page.get_by_label("t777_id")).to_be_visible()
+    expect(page.get_by_label("t777_id")).to_be_visible(timeout=PATIENCE)
     run(page)
-    expect(page.locator("main")).to_contain_text("t777")
+    expect(page.locator("main")).to_contain_text("t777", timeout=PATIENCE)
 
 
 def test_a_failure_is_told_and_a_wrong_value_refused(visit: Visit, template: str) -> None:
@@ -122,17 +127,19 @@ def test_a_failure_is_told_and_a_wrong_value_refused(visit: Visit, template: str
     page.reload()
     open_form(page, template)
     page.get_by_label("Region").select_option("broken")
-    expect(table_field(page)).to_contain_text("ConnectionError: the warehouse is down.")
+    expect(table_field(page)).to_contain_text("ConnectionError: the warehouse is down.", timeout=PATIENCE)
     assert violations(page) == []
     page.get_by_role("button", name="Try again for Table").click()
-    expect(table_field(page)).to_contain_text("ConnectionError: the warehouse is down.")
+    expect(table_field(page)).to_contain_text("ConnectionError: the warehouse is down.", timeout=PATIENCE)
     page.get_by_label("Region").select_option("us")
-    expect(table_field(page)).to_contain_text("is not offered")
+    expect(table_field(page)).to_contain_text("is not offered", timeout=PATIENCE)
     page.get_by_role("button", name="Run", exact=True).click()
-    expect(page.get_by_role("alert")).to_contain_text("“eu_orders” is not among the choices.")
+    expect(page.get_by_role("alert")).to_contain_text(
+        "“eu_orders” is not among the choices.", timeout=PATIENCE
+    )
     assert violations(page) == []
     page.get_by_label("Region").select_option("large")
-    expect(page.get_by_label("Search Table")).to_be_visible()
+    expect(page.get_by_label("Search Table")).to_be_visible(timeout=PATIENCE)
     assert violations(page) == []
     visit.complaints.clear()  # the refused form was answered 422
 
@@ -147,5 +154,5 @@ def test_the_same_without_scripts(browser: Browser, site: Site, template: str) -
     page.get_by_role("button", name="Find Table").click()
     page.get_by_label("Table 42", exact=False).first.check()
     run(page)
-    expect(page.locator("main")).to_contain_text("t42")
+    expect(page.locator("main")).to_contain_text("t42", timeout=PATIENCE)
     context.close()
