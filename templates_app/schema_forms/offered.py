@@ -156,6 +156,11 @@ class Shown:
         return len(self.offer.options) > MOST_LISTED
 
     @property
+    def is_askable(self) -> bool:
+        """Whether asking again may bring something."""
+        return self.offer is not NOBODY
+
+    @property
     def is_list(self) -> bool:
         """Whether each option has an input of its own."""
         return self.control.is_many or self.is_large
@@ -229,7 +234,7 @@ class OfferedLayout(LayoutObject):
 class Unasked:
     """Where nobody can be asked."""
 
-    sentence: str = "What may be chosen is not known here."
+    sentence: str = "What may be chosen is asked for when somebody fills in the form."
     is_known: bool = False
     is_asking: bool = False
     log: str = ""
