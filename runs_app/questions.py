@@ -108,11 +108,11 @@ def question_of(
     arguments = []
     for dependency in place.rules.depends_on:
         step, parameter = dependency_of(place.step, dependency)
+        if step not in steps:  # of a schema that no SDK wrote
+            raise ValueMissing(dependency)
         known = {**steps[step].parameters, **values.get(step, {})}
-        schema = plan.config_schema["properties"]["steps"]["properties"][step]["properties"]["parameters"]
-        if parameter not in known or not accepts(
-            schema["properties"].get(parameter), plan.config_schema, known[parameter]
-        ):
+        schema = steps[step].parameters_schema.get("properties", {}).get(parameter)
+        if parameter not in known or not accepts(schema, plan.config_schema, known[parameter]):
             raise ValueMissing(dependency)
         if len(json.dumps(known[parameter])) > MOST_BYTES:
             raise ValueMissing(dependency)

@@ -51,9 +51,8 @@ class OfferedControl(SingleControl):
     def depends_on(self) -> list[tuple[str, ...]]:
         """The paths of the parameters that decide what may be chosen."""
         step = self.parameter.path[1]
-        rules = self._entry.keywords[CHOICE_RULES]
-        names = rules.get("depends_on", ()) if isinstance(rules, Mapping) else ()
-        places = [dependency_of(step, str(name)) for name in names]
+        names = self._entry.keywords[CHOICE_RULES].get("depends_on")
+        places = [dependency_of(step, str(name)) for name in names] if isinstance(names, list) else []
         return [("steps", other, "parameters", name) for other, name in places]
 
     def widget(self) -> forms.Widget:

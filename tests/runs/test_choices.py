@@ -427,6 +427,26 @@ def test_rules_that_no_sdk_writes_are_refused(rules: Any, is_good: bool) -> None
             check_schema(schema)
 
 
+def test_choices_that_depend_on_nothing_there_is_are_never_known(
+    template: RunTemplate, alice: User, worker: Worker
+) -> None:
+    deployment = template.deployment
+    for document in (deployment.config_schema, deployment.spec):
+        _depend_on(document, "nowhere.region")
+    deployment.save(update_fields=["config_schema", "spec"])
+    with pytest.raises(ValidationFailed, match=r"depends on nowhere\.region, whose value cannot be told"):
+        launch(template, alice, choosing("orders"))
+
+
+def _depend_on(schema: Any, name: str) -> None:
+    if isinstance(schema, dict):
+        if isinstance(rules := schema.get("zenweb-choices"), dict):
+            rules["depends_on"] = [name]
+        schema = list(schema.values())
+    for part in schema if isinstance(schema, list) else ():
+        _depend_on(part, name)
+
+
 def test_a_template_without_choices_asks_nothing(
     deployment: Any, alice: User, django_assert_num_queries: Any
 ) -> None:

@@ -114,6 +114,12 @@ def test_a_hostile_schema_makes_a_form_in_bounded_time(case: str) -> None:
         },
         {"type": "object", "additionalProperties": {"type": "string"}, "default": {EVIL: EVIL}},
         {"type": "array", "uniqueItems": True, "items": {"enum": [EVIL, "b"]}, "default": [EVIL]},
+        {
+            "type": "string",
+            "title": EVIL,
+            "default": EVIL,
+            "zenweb-choices": {"depends_on": [EVIL], "cache": 1, "timeout": 1},
+        },
     ],
 )
 def test_markup_in_a_schema_is_text(parameter: Any) -> None:

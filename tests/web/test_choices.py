@@ -141,6 +141,14 @@ def test_choices_may_depend_on_choices_of_other_steps(
     assert asked.arguments == [["load.table", "eu_returns"], ["size", 3]]
 
 
+def test_markup_in_a_label_is_text(pages: Client, template: RunTemplate, worker: Worker) -> None:
+    evil = "<script>alert(1)</script>"
+    know(pages, template, worker, table=[("eu_orders", evil)], limit=[*((n, evil) for n in range(60))])
+    page = pages.get(template.get_absolute_url()).text
+    assert evil not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
 def test_any_number_of_several_is_ticked(pages: Client, columns: RunTemplate, worker: Worker) -> None:
     know(pages, columns, worker, columns=[("a", "A"), ("b", "B")], table=[("eu_orders", "Orders")])
     shown = field(pages.get(columns.get_absolute_url()), COLUMNS)
