@@ -11,6 +11,7 @@ from typing import Any
 from django import forms
 from django.forms.utils import ErrorDict
 from django.http import QueryDict
+from django.utils.translation import gettext, gettext_lazy
 
 from runs_app.choices import find_refused
 from runs_app.differences import Difference, differences
@@ -18,6 +19,7 @@ from runs_app.drafts import beside_the_form, has_the_forms_shape, names_of, over
 from runs_app.querysets import PipelineRunQuerySet
 from runs_app.repair import Repair, has_value, left_over, path_of, without_left_over
 from runs_app.run_configuration import validate
+from runs_app.wording import STATUSES
 from templates_app.models import RunTemplate, RunTemplateVersion
 from templates_app.querysets import RunTemplateQuerySet
 from templates_app.schema_forms import ConfigurationForm, FileSource, describe_changes
@@ -28,9 +30,6 @@ from zenweb.config.yaml_text import YamlRefused, rewrite
 from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import FieldError, MalformedRequest
 
-STATUS_WORDS = {status: status.value.capitalize() for status in ExecutionStatus} | {
-    ExecutionStatus.INITIALIZING: "Waiting"
-}
 # The other words are for steps and attempts only.
 RUN_STATUSES = [
     ExecutionStatus.INITIALIZING,
@@ -58,7 +57,8 @@ class Starting(forms.Form):
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if self.is_outdated and not self.is_draft:
             self.add_error(
-                None, [*self._changes(), "Look at the values once more, then send the form again."]
+                None,
+                [*self._changes(), gettext("Look at the values once more, then send the form again.")],
             )
         return cleaned
 
@@ -73,7 +73,9 @@ class Starting(forms.Form):
         """What stands above the form when it is outdated."""
         if not (self.is_outdated and self.version):
             return ""
-        return f"This template has become version {self.version.number} while you filled in its form"
+        return gettext("This template has become version %(number)s while you filled in its form") % {
+            "number": self.version.number
+        }
 
     def _changes(self) -> list[str]:
         shown = str(self.data.get("version", ""))
@@ -84,8 +86,8 @@ class Starting(forms.Form):
             return []
         changes = describe_changes(before.config_schema, self.version.config_schema)
         if not changes:
-            return ["Nothing that this form asks for has changed, but what it runs has."]
-        return [*changes, "What you had filled in still stands below."]
+            return [gettext("Nothing that this form asks for has changed, but what it runs has.")]
+        return [*changes, gettext("What you had filled in still stands below.")]
 
     @property
     def asked(self) -> Any:
@@ -170,7 +172,9 @@ class LaunchForm(StartingForm):
             rest = None
         if isinstance(rest, dict) and has_the_forms_shape(rest):
             return rest
-        self.unreadable_rest = "What was kept beside the form cannot be read. Open the template again."
+        self.unreadable_rest = gettext(
+            "What was kept beside the form cannot be read. Open the template again."
+        )
         return {}
 
     def _clean_fields(self) -> None:
@@ -303,7 +307,9 @@ class RepairForm(StartingForm):
         )
         steps = [(step.name, step.title) for step in self.steps]
         self.fields["from"] = forms.ChoiceField(
-            required=False, label="Where to start", choices=[("", "What did not complete"), *steps]
+            required=False,
+            label=gettext("Where to start"),
+            choices=[("", gettext("What did not complete")), *steps],
         )
 
     @property
@@ -346,9 +352,11 @@ class RunFilterForm(forms.Form):
 
     q = forms.CharField(required=False, max_length=200)
     status = forms.ChoiceField(
-        required=False, choices=[("", "All"), *((s.value, STATUS_WORDS[s]) for s in RUN_STATUSES)]
+        required=False, choices=[("", gettext_lazy("All")), *((s.value, STATUSES[s]) for s in RUN_STATUSES)]
     )
-    template = forms.ModelChoiceField(RunTemplate.objects.none(), required=False, empty_label="All")
+    template = forms.ModelChoiceField(
+        RunTemplate.objects.none(), required=False, empty_label=gettext_lazy("All")
+    )
 
     def __init__(self, data: Mapping[str, Any], templates: RunTemplateQuerySet) -> None:
         super().__init__(data)

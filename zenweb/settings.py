@@ -134,6 +134,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -315,6 +316,9 @@ ARTIFACT_STORE_URI = env("ZENWEB_ARTIFACT_STORE", str(DATA_DIR / "artifacts"))
 # Text and time
 LANGUAGE_CODE = "en"
 USE_I18N = True
+# A browser is answered in the one of these that it asks for; each has its catalog in zenweb/locale.
+LANGUAGES = [("en", "English")]
+LOCALE_PATHS = [BASE_DIR / "zenweb" / "locale"]
 TIME_ZONE = env("ZENWEB_TIME_ZONE", "UTC")
 USE_TZ = True
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from django import template
 from django.template.defaultfilters import filesizeformat
+from django.utils.translation import gettext
 
 from runs_app.models import ArtifactVersion, Execution
 from runs_app.templatetags.runs import figure, humanised
@@ -69,7 +70,11 @@ def facts(version: ArtifactVersion) -> list[Row]:
 def _rows(named: Iterable[tuple[str, str, Any]]) -> list[Row]:
     rows = [_row(title, name, value) for title, name, value in named]
     more = len(rows) - MOST_ROWS
-    return rows if more <= 0 else [*rows[:MOST_ROWS], Row("…", f"{more:,} more")]
+    return (
+        rows
+        if more <= 0
+        else [*rows[:MOST_ROWS], Row("…", gettext("%(number)s more") % {"number": f"{more:,}"})]
+    )
 
 
 def _row(title: str, name: str, encoded: Any) -> Row:

@@ -1,6 +1,7 @@
 """How runs are put into words and signs: status, duration, moment, previews."""
 
 import json
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,14 +12,17 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince, timeuntil
+from django.utils.translation import gettext, ngettext
 
-from runs_app.forms import STATUS_WORDS
+from runs_app.copies import Secret
 from runs_app.models import ArtifactVersion, Execution, PipelineRun, StepAttempt, StepOutput
-from runs_app.preflight import Preflight
+from runs_app.preflight import Expected, Preflight
 from runs_app.previews import show_preview
-from runs_app.wording import duration_words
+from runs_app.repair import RepairPlan
+from runs_app.wording import CHANNELS, STATUSES, duration_words
 from templates_app.schema_forms.shown import Facts, Table
 from templates_app.templatetags.zenweb_icons import icon
+from zenweb.accounts.models import User
 from zenweb.config.file_references import FoundFile
 from zenweb.enums import ExecutionStatus, TriggerChannel
 
@@ -42,9 +46,9 @@ MOVING = {ExecutionStatus.RUNNING, ExecutionStatus.RETRYING}
 def status_chip(execution: Execution | StepAttempt) -> SafeString:
     """The status of a run, step or attempt as a word with its sign."""
     status = ExecutionStatus(execution.status)
-    word = STATUS_WORDS[status]
+    word = STATUSES[status]
     if status is ExecutionStatus.STOPPED and execution.start_time is None:
-        word = "Not started"
+        word = gettext("Not started")
     return format_html(
         '<span class="chip is-{}">{}{}</span>',
         status.value,
@@ -63,19 +67,39 @@ def outlook(ahead: Preflight) -> str:
     """How long a run may take, as far as that is known."""
     expected = ahead.expected
     if not ahead.running:
-        return "It takes a moment."
+        return gettext("It takes a moment.")
     if expected is None:
-        return "How long it takes is not known yet: it has not completed before."
-    words = "Less than a second" if expected.seconds < 1 else f"About {_seconds(expected.seconds)}"
-    if expected.runs > 1 and _seconds(expected.low) != _seconds(expected.high):
-        words += f", {_seconds(expected.low)} to {_seconds(expected.high)} in its last {expected.runs} runs"
+        return gettext("How long it takes is not known yet: it has not completed before.")
+    words = _time_taken(expected)
+    if not expected.unknown:
+        return f"{words}."
     unknown = ", ".join(humanised(name) for name in expected.unknown)
-    return f"{words}, without {unknown}, which has not completed before." if unknown else f"{words}."
+    return gettext("%(time)s, without %(steps)s, which has not completed before.") % {
+        "time": words,
+        "steps": unknown,
+    }
+
+
+def _time_taken(expected: Expected) -> str:
+    words = gettext("Less than a second")
+    if expected.seconds >= 1:
+        words = gettext("About %(time)s") % {"time": _seconds(expected.seconds)}
+    low, high = _seconds(expected.low), _seconds(expected.high)
+    if expected.runs == 1 or low == high:
+        return words
+    spread = ngettext(
+        "%(time)s, %(low)s to %(high)s in its last run",
+        "%(time)s, %(low)s to %(high)s in its last %(number)s runs",
+        expected.runs,
+    )
+    return spread % {"time": words, "low": low, "high": high, "number": expected.runs}
 
 
 def _seconds(seconds: float) -> str:
     """As fine as a forecast is."""
-    return "0 s" if seconds < 0.5 else duration_words(timedelta(seconds=max(round(seconds), 1)))
+    if seconds < 0.5:
+        return gettext("%(seconds)s s") % {"seconds": 0}
+    return duration_words(timedelta(seconds=max(round(seconds), 1)))
 
 
 @register.filter
@@ -85,7 +109,9 @@ def moment(value: datetime | None) -> SafeString:
         return SafeString("")
     local = timezone.localtime(value)
     is_recent = timezone.now() - value < timedelta(minutes=1)
-    words = "just now" if is_recent else f"{timesince(value, depth=1)} ago"
+    words = (
+        gettext("just now") if is_recent else gettext("%(time)s ago") % {"time": timesince(value, depth=1)}
+    )
     return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(), _exact(local), words)
 
 
@@ -97,7 +123,9 @@ def _exact(local: datetime) -> str:
 def coming(value: datetime) -> SafeString:
     """How soon, with the exact time for those who point at it."""
     is_soon = value - timezone.now() < timedelta(minutes=1)
-    words = "in less than a minute" if is_soon else f"in {timeuntil(value, depth=1)}"
+    words = gettext("in less than a minute")
+    if not is_soon:
+        words = gettext("in %(time)s") % {"time": timeuntil(value, depth=1)}
     return format_html('<time datetime="{}" title="{}">{}</time>', value.isoformat(), _exact(value), words)
 
 
@@ -119,10 +147,47 @@ def clock(value: datetime) -> SafeString:
     )
 
 
-@register.simple_tag
-def channel(run: PipelineRun) -> str:
-    """Through which door a run came, in words."""
-    return TriggerChannel(run.channel).words
+@register.filter
+def run_title(run: PipelineRun) -> str:
+    """What stands above the page of a run."""
+    name = run.template.name if run.template else run.pipeline.name
+    return gettext("%(name)s, run %(number)s") % {"name": name, "number": run.index}
+
+
+@register.filter
+def account_name(user: User | None) -> str:
+    return user.get_username() if user else gettext("a deleted account")
+
+
+@register.filter
+def started_by(run: PipelineRun) -> str:
+    """Who asked for a run, and through which door."""
+    channel = CHANNELS[TriggerChannel(run.channel)]
+    return gettext("%(name)s through %(channel)s") % {"name": account_name(run.user), "channel": channel}
+
+
+@register.filter
+def plan_words(plan: RepairPlan) -> str:
+    """How much of a run a repair runs again, and how much it keeps."""
+    again, kept, steps = len(plan.again), len(plan.kept), len(plan.steps)
+    words = gettext("1 of 1 step runs again")
+    if steps > 1:
+        counted = ngettext(
+            "%(number)s of %(steps)s steps runs again", "%(number)s of %(steps)s steps run again", again
+        )
+        words = counted % {"number": again, "steps": steps}
+    if not kept:
+        return f"{words}."
+    left = ngettext(
+        "%(again)s, %(number)s keeps what it made.", "%(again)s, %(number)s keep what they made.", kept
+    )
+    return left % {"again": words, "number": kept}
+
+
+@register.filter
+def variables(secrets: Iterable[Secret]) -> SafeString:
+    """The environment variables that stand for secrets."""
+    return format_html_join(", ", "<code>{}</code>", ((secret.variable,) for secret in secrets))
 
 
 @register.filter
@@ -142,7 +207,7 @@ def figure(value: Any) -> str:
     if value is None:
         return "–"
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return gettext("yes") if value else gettext("no")
     if isinstance(value, float):
         return f"{value:.6g}".replace("nan", "NaN").replace("inf", "Infinity")
     return str(value)
@@ -164,7 +229,7 @@ def setting(value: Any) -> str:
     if isinstance(value, list) and any(isinstance(entry, FoundFile) for entry in value):
         return format_html_join(", ", "{}", ((setting(entry),) for entry in value))
     if value is None or isinstance(value, bool):
-        return {None: "not set", True: "yes", False: "no"}[value]
+        return gettext("not set") if value is None else figure(value)
     if isinstance(value, list) and value and all(isinstance(entry, str | int | float) for entry in value):
         return ", ".join(str(entry) for entry in value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=_label)
@@ -181,10 +246,15 @@ def _table(table: Table) -> SafeString:
     head = format_html_join("", '<th scope="col">{}</th>', ((title,) for title in table.columns))
     cells = ([("" if cell is None else setting(cell),) for cell in row] for row in table.rows)
     rows = format_html_join("", "<tr>{}</tr>", ((format_html_join("", "<td>{}</td>", row),) for row in cells))
-    more = format_html('<p class="soft">and {} more</p>', table.more) if table.more else ""
+    more = (
+        format_html('<p class="soft">{}</p>', gettext("and %(number)s more") % {"number": table.more})
+        if table.more
+        else ""
+    )
     return format_html(
-        '<div class="preview-table" tabindex="0" role="region" aria-label="Entries">'
+        '<div class="preview-table" tabindex="0" role="region" aria-label="{}">'
         '<table class="table"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>{}',
+        gettext("Entries"),
         head,
         rows,
         more,

@@ -17,5 +17,10 @@ def paragraphs(text: str) -> list[str]:
 
 
 @register.filter
+def quoted(texts: list[str]) -> str:
+    return ", ".join(f"“{text}”" for text in texts)
+
+
+@register.filter
 def markdown(text: str) -> SafeString:
     return render_markdown(text)
