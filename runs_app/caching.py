@@ -60,7 +60,8 @@ def foresee(run: PipelineRun, steps: Sequence[ReadyStep]) -> frozenset[str]:
     cached, waiting = set[str](), list(steps)
     for _ in range(MOST_ROWS):
         row = [step for step in waiting if cached.issuperset(plan.step(step.index).upstream)]
-        waiting = [step for step in waiting if step not in row]
+        looked_at = {step.index for step in row}
+        waiting = [step for step in waiting if step.index not in looked_at]
         keys = {
             step.name: cache_key(run, plan, step, known, contents)
             for step in row
@@ -68,15 +69,12 @@ def foresee(run: PipelineRun, steps: Sequence[ReadyStep]) -> frozenset[str]:
         }
         earlier = statements.completed_with(list(keys.values()))
         given = statements.versions_of(list(set(earlier.values())))
-        for step in row:
-            found = given.get(earlier.get(keys.get(step.name, "")) or run.pk)
-            if found is not None and found.keys() == {
-                output.name for output in plan.step(step.index).outputs
-            }:
-                cached.add(step.name)
-                known |= {(step.name, name): version for name, version in found.items()}
-        if cached.isdisjoint(step.name for step in row):
+        found = {name: given[earlier[key]] for name, key in keys.items() if key in earlier}
+        reused = [step for step in row if _is_whole(found.get(step.name), plan.step(step.index))]
+        if not reused:
             break
+        cached |= {step.name for step in reused}
+        known |= {(step.name, name): version for step in reused for name, version in found[step.name].items()}
     return frozenset(cached)
 
 

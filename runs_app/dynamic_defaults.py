@@ -1,7 +1,7 @@
 """Defaults that are found when a run is asked for: which parameters have some, and what they are at a moment."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.utils import timezone
@@ -9,8 +9,8 @@ from django.utils import timezone
 from runs_app.models import PipelineRun, StepRun
 from runs_app.plans import DynamicDefault, Runnable, rules_of
 from templates_app.models import RunTemplateVersion
-from templates_app.schema_validation import accepts
-from zenweb.config.defaults import SourceName
+from templates_app.schema_validation import accepts, pointer_to
+from zenweb.config.defaults import Source, SourceName
 from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import FieldError
 
@@ -42,12 +42,17 @@ def missing_defaults(
     dynamic: Sequence[DynamicDefault], values: Mapping[str, Mapping[str, Any]]
 ) -> list[FieldError]:
     """The parameters that nobody gave a value to, and for which none was found."""
-    sentence = "No run has completed yet whose value could be taken: give it one."
     return [
-        FieldError(f"/steps/{each.step}/parameters/{each.name}", sentence)
+        FieldError(pointer_to(("steps", each.step, "parameters", each.name)), _reason(each.source))
         for each in dynamic
         if each.name not in values[each.step]
     ]
+
+
+def _reason(source: Source) -> str:
+    if source.name is SourceName.LAST_SUCCESSFUL:
+        return "Give a value: there is no successful run yet with one that could be taken again."
+    return f"Give a value: the default, {source}, is not one that may be given here."
 
 
 def as_of_now(version: RunTemplateVersion) -> RunTemplateVersion:
@@ -58,13 +63,18 @@ def as_of_now(version: RunTemplateVersion) -> RunTemplateVersion:
 
 
 def current_schema(runnable: Runnable) -> Schema:
-    """The schema of a configuration with the defaults as they are at the moment."""
+    """The schema of a configuration with the defaults as they are at the moment.
+
+    The moment itself has passed when somebody reads it: what starts from now has no default to be seen.
+    """
     rules = rules_of(runnable)
     found = find_defaults(runnable)
     schema = rules.config_schema
     for each in rules.dynamic:
         given = found.get(each.step, {})
-        if each.name in given:
+        if each.source.name is SourceName.NOW:
+            schema = _changed(schema, each, _without_default(each.schema), is_required=False)
+        elif each.name in given:
             schema = _changed(schema, each, {**each.schema, "default": given[each.name]}, is_required=False)
         elif "default" not in each.schema:
             schema = _changed(schema, each, each.schema, is_required=True)
@@ -78,10 +88,13 @@ def _values(each: DynamicDefault, moment: datetime, former: Mapping[str, Mapping
             yield former[each.step][each.name]
         return
     try:
-        at = moment + each.source.offset
+        if each.source.name is SourceName.TODAY:
+            yield (moment.date() + each.source.offset).isoformat()
+        else:  # hours pass by no clock on a wall
+            at = moment.astimezone(UTC) + each.source.offset
+            yield at.astimezone(moment.tzinfo).isoformat(timespec="seconds")
     except OverflowError:
         return
-    yield at.date().isoformat() if each.source.name is SourceName.TODAY else at.isoformat(timespec="seconds")
 
 
 def _last_successful(runnable: Runnable) -> dict[str, dict[str, Any]]:
@@ -90,13 +103,10 @@ def _last_successful(runnable: Runnable) -> dict[str, dict[str, Any]]:
         runs = PipelineRun.objects.filter(template_id=runnable.template_id)
     else:
         runs = PipelineRun.objects.filter(pipeline_id=runnable.pipeline_id)
-    last = (
-        runs.filter(status=ExecutionStatus.COMPLETED)
-        .order_by("-end_time")
-        .values_list("pk", flat=True)
-        .first()
-    )
-    return dict(StepRun.objects.filter(run=last).values_list("name", "parameters")) if last else {}
+    completed = runs.filter(status=ExecutionStatus.COMPLETED)
+    last = completed.order_by("-created").values_list("pk", flat=True).first()
+    ran = StepRun.objects.filter(run=last, name__in={each.step for each in rules_of(runnable).dynamic})
+    return dict(ran.values_list("name", "parameters")) if last else {}
 
 
 def _changed(schema: Schema, each: DynamicDefault, parameter: Schema, *, is_required: bool) -> Schema:
@@ -110,6 +120,10 @@ def _changed(schema: Schema, each: DynamicDefault, parameter: Schema, *, is_requ
         "required": [*required, each.name] if is_required else required,
     }
     return _with(schema, path, changed)
+
+
+def _without_default(parameter: Schema) -> Schema:
+    return {key: value for key, value in parameter.items() if key != "default"}
 
 
 def _at(schema: Schema, path: Sequence[str]) -> Schema:

@@ -22,6 +22,7 @@ from runs_app.run_configuration import ResolvedConfiguration, ResolvedStep
 from runs_app.statements import ReadyStep
 from templates_app.models import RunTemplate, RunTemplateVersion
 from templates_app.schema_forms.schemas import humanise
+from templates_app.schema_places import without_secrets
 from zenweb.accounts.models import User
 from zenweb.enums import EnvironmentStatus, ExecutionStatus
 from zenweb.exceptions import ValidationFailed
@@ -216,7 +217,9 @@ def _longest_path(steps: Sequence[ResolvedStep], seconds: Mapping[str, float]) -
 def _differences(
     version: RunTemplateVersion, run: PipelineRun | None, resolved: ResolvedConfiguration
 ) -> list[Difference]:
+    """Secrets are not among them: that one is the same as before would tell it to who guesses."""
     if run is None:
         return []
-    now = {step.spec.name: step.parameters for step in resolved.steps}
-    return differences(version.config_schema, of_steps(run.parameters), of_steps(now))
+    schema, now = version.config_schema, {step.spec.name: step.parameters for step in resolved.steps}
+    before, after = (without_secrets(schema, of_steps(values)) for values in (run.parameters, now))
+    return differences(schema, before, after)

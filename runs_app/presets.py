@@ -134,7 +134,7 @@ def use_preset(*, actor: User, template: RunTemplate, name: str, given: Any = No
 
 def last_good_run(actor: User, template: RunTemplate) -> PipelineRun | None:
     runs = PipelineRun.objects.visible_to(actor).filter(template=template, status=ExecutionStatus.COMPLETED)
-    found: PipelineRun | None = runs.order_by("-end_time").first()
+    found: PipelineRun | None = runs.order_by("-created").first()
     return found
 
 

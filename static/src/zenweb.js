@@ -55,7 +55,8 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   const answered = xhr.responseURL && new URL(xhr.responseURL).pathname;
   if (answered && answered !== new URL(requestConfig.path, document.baseURI).pathname) {
     event.detail.shouldSwap = false;
-    window.location.reload();
+    // What only looks ahead is not worth what somebody has typed and no browser keeps: secrets and files.
+    if (!event.detail.target.hasAttribute("data-looks-ahead")) window.location.reload();
   }
 });
 

@@ -192,6 +192,8 @@ class SingleControl(Control):
 
     @property
     def blank_hint(self) -> str:
+        if self.parameter.is_found_later:
+            return f"Leave empty for “{self.parameter.default_source}”"
         if self.parameter.is_optional:
             return "Leave empty for “not set”"
         return self.empty_hint if not self.parameter.has_default else ""

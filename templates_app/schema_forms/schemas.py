@@ -224,7 +224,12 @@ class Parameter:
     @property
     def is_optional(self) -> bool:
         """Whether it may be "not set": None is allowed, or at least the default (`rate: float = None`)."""
-        return self.schema.is_nullable or self.default is None
+        return (self.schema.is_nullable or self.default is None) and not self.is_found_later
+
+    @property
+    def is_found_later(self) -> bool:
+        """Whether it is given a value when the run is accepted, if it has none by then."""
+        return self.default_source is not None and not self.has_default and not self.is_required
 
     @property
     def unset(self) -> Json:

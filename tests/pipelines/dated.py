@@ -23,3 +23,12 @@ def report(
 @pipeline
 def dated() -> None:
     report()
+
+
+@step
+def told(an_hour_ago: Annotated[datetime, Default(now - timedelta(hours=1))]) -> None: ...
+
+
+@pipeline
+def hourly() -> None:
+    told()

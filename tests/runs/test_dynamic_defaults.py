@@ -15,7 +15,7 @@ from runs_app.models import PipelineRun, Schedule
 from runs_app.presets import create_preset
 from runs_app.repair import Repair, preview_repair
 from runs_app.schedules import create_schedule, fire_schedule
-from templates_app.models import RunTemplate, Stack
+from templates_app.models import Preset, RunTemplate, Stack
 from templates_app.services import curate_run_template
 from tests.factories import freeze, launch, make_template
 from zenweb.accounts.models import User
@@ -65,7 +65,7 @@ def test_the_last_successful_value_is_taken_and_asked_for_before_there_is_one(
     with pytest.raises(ValidationFailed) as refused:
         launch(dated, alice)
     assert [error.pointer for error in refused.value.errors] == ["/steps/report/parameters/threshold"]
-    assert "give it one" in refused.value.errors[0].message
+    assert "there is no successful run yet" in refused.value.errors[0].message
     parameters = {"threshold": 5.0, "rate": 0.7}
     complete(launch(dated, alice, {"steps": {"report": {"parameters": parameters}}}))
     launch(
@@ -101,6 +101,38 @@ def test_a_preset_follows_the_day(dated: RunTemplate, alice: User, rest: Client)
     answer = rest.post("/api/v1/run_templates/dated/runs?preset=daily", "{}", content_type="application/json")
     assert answer.status_code == 200
     assert values(PipelineRun.objects.get())["until"] == day(1)
+
+
+def test_what_starts_from_now_is_left_to_the_moment_of_the_run(
+    client: Client, dated: RunTemplate, alice: User
+) -> None:
+    """The form says so, and a preset made of it runs each time for its own moment."""
+    client.force_login(alice)
+    page = client.get(dated.get_absolute_url()).text
+    assert 'name="steps.report.parameters.at" value=""' in page
+    assert "Leave empty for “now”" in page
+    typed = {UNTIL: day(1), "steps.report.parameters.threshold": "5", "steps.report.parameters.at": ""}
+    client.post(dated.get_absolute_url(), typed | {"do": "save-preset", "preset_name": "daily"})
+    assert Preset.objects.get().configuration == THRESHOLD
+    client.post(dated.get_absolute_url(), typed | {"do": "run"})
+    assert timezone.now() - datetime.fromisoformat(values(PipelineRun.objects.get())["at"]) < timedelta(
+        minutes=1
+    )
+
+
+@pytest.mark.parametrize(
+    ("moment", "found"),
+    [
+        ("2026-03-29T03:30:00+02:00", "2026-03-29T01:30:00+01:00"),
+        ("2026-10-25T03:30:00+01:00", "2026-10-25T02:30:00+01:00"),
+    ],
+)
+def test_an_hour_is_an_hour_when_the_clocks_are_changed(
+    stacks: dict[str, Stack], alice: User, moment: str, found: str
+) -> None:
+    deployment = freeze("dated.hourly", alice, stacks["celery"])
+    at = datetime.fromisoformat(moment).astimezone(ZoneInfo("Europe/Berlin"))
+    assert find_defaults(deployment, at)["told"]["an_hour_ago"] == found
 
 
 def test_a_schedule_means_the_day_that_it_is_for_in_its_own_zone(dated: RunTemplate, alice: User) -> None:

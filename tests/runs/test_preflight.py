@@ -15,6 +15,7 @@ from templates_app.models import RunTemplate, Stack
 from templates_app.services import ConcurrencyLimit, update_run_template
 from tests.factories import freeze, launch, make_template
 from tests.runs.test_caching import execute, statuses, with_factor
+from tests.web.test_secrets import describe, run_with_key
 from zenweb.accounts.models import User
 from zenweb.enums import ConcurrencyPolicy, ExecutionStatus
 from zenweb.exceptions import ValidationFailed
@@ -123,6 +124,15 @@ def test_what_differs_from_the_last_good_run_is_shown(
         4,
     )
     assert look(chain, alice, with_factor(3)).differences == []
+
+
+def test_whether_a_secret_is_the_same_as_before_is_not_told(template: RunTemplate, alice: User) -> None:
+    describe(template.deployment, {})
+    run_with_key(template, alice)
+    PipelineRun.objects.update(status=ExecutionStatus.COMPLETED)
+    for guess in ("hush", "other"):
+        given = {"steps": {"trainer": {"parameters": {"key": guess}}}}
+        assert look(template, alice, given).differences == []
 
 
 def test_it_costs_the_same_few_queries_however_long_the_history_is(
