@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from runs_app.models import PipelineRun, StepRun
 from runs_app.plans import DynamicDefault, Runnable, rules_of
+from templates_app.curated_schema import with_parameter
 from templates_app.models import RunTemplateVersion
 from templates_app.schema_validation import accepts, pointer_to
 from zenweb.config.defaults import Source, SourceName
@@ -72,12 +73,14 @@ def current_schema(runnable: Runnable) -> Schema:
     schema = rules.config_schema
     for each in rules.dynamic:
         given = found.get(each.step, {})
+        key = (each.step, each.name)
         if each.source.name is SourceName.NOW:
-            schema = _changed(schema, each, _without_default(each.schema), is_required=False)
+            schema = with_parameter(schema, key, _without_default(each.schema), is_required=False)
         elif each.name in given:
-            schema = _changed(schema, each, {**each.schema, "default": given[each.name]}, is_required=False)
+            default = {**each.schema, "default": given[each.name]}
+            schema = with_parameter(schema, key, default, is_required=False)
         elif "default" not in each.schema:
-            schema = _changed(schema, each, each.schema, is_required=True)
+            schema = with_parameter(schema, key, each.schema, is_required=True)
     return schema
 
 
@@ -109,29 +112,5 @@ def _last_successful(runnable: Runnable) -> dict[str, dict[str, Any]]:
     return dict(ran.values_list("name", "parameters")) if last else {}
 
 
-def _changed(schema: Schema, each: DynamicDefault, parameter: Schema, *, is_required: bool) -> Schema:
-    """A copy with another parameter; all else is shared."""
-    path = ("properties", "steps", "properties", each.step, "properties", "parameters")
-    section = _at(schema, path)
-    required = [name for name in section.get("required", []) if name != each.name]
-    changed = {
-        **section,
-        "properties": {**section["properties"], each.name: parameter},
-        "required": [*required, each.name] if is_required else required,
-    }
-    return _with(schema, path, changed)
-
-
 def _without_default(parameter: Schema) -> Schema:
     return {key: value for key, value in parameter.items() if key != "default"}
-
-
-def _at(schema: Schema, path: Sequence[str]) -> Schema:
-    for key in path:
-        schema = schema[key]
-    return schema
-
-
-def _with(schema: Schema, path: Sequence[str], part: Schema) -> Schema:
-    key, *rest = path
-    return {**schema, key: _with(schema[key], rest, part) if rest else part}

@@ -31,7 +31,8 @@ def curate(config_schema: Schema, curation: Curation) -> Schema:
     known, curated = parameters_of(config_schema), config_schema
     for name, asked in curation.parameters.items():
         if (key := key_of(name)) in known:
-            curated = _with_parameter(curated, key, _shaped(known[key], asked, config_schema), asked)
+            shaped = _shaped(known[key], asked, config_schema)
+            curated = with_parameter(curated, key, shaped, is_required=False if asked.gives_value else None)
     if curation.sections:
         sections = [section.model_dump(exclude_defaults=True) for section in curation.sections]
         curated = {**curated, SECTIONS: sections}
@@ -186,13 +187,18 @@ def _shaped(schema: Schema, asked: ParameterCuration, root: Schema) -> Schema:
     return shaped
 
 
-def _with_parameter(config_schema: Schema, key: Key, schema: Schema, asked: ParameterCuration) -> Schema:
+def with_parameter(
+    config_schema: Schema, key: Key, schema: Schema, *, is_required: bool | None = None
+) -> Schema:
+    """A copy in which a parameter has this schema; whether it is required stays as it is, unless that is said."""
     step, name = key
 
     def change(parameters: Schema) -> Schema:
-        required = [each for each in parameters.get("required", []) if each != name or not asked.gives_value]
-        properties = {**parameters["properties"], name: schema}
-        return {**parameters, "properties": properties, "required": required}
+        required = parameters.get("required", [])
+        if is_required is not None:
+            others = [each for each in required if each != name]
+            required = [*others, name] if is_required else others
+        return {**parameters, "properties": {**parameters["properties"], name: schema}, "required": required}
 
     path = ("properties", "steps", "properties", step, "properties", "parameters")
     return _changed(config_schema, path, change)
