@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import pytest
 from pydantic import BaseModel, SecretStr
 
-from zenweb import Default, last_successful, now, today, yesterday
+from zenweb import Default, last_successful, now, pipeline, today, yesterday
 from zenweb.config.config_schema import parameter_schemas
 from zenweb.config.defaults import Source
 from zenweb.config.json_schema import DYNAMIC_DEFAULT
@@ -95,6 +95,16 @@ def test_a_default_that_cannot_be_is_refused_where_it_is_written(hint: Any, sent
     load.__annotations__["it"] = hint
     with pytest.raises(AuthoringError, match=rf"parameter 'it': .*{sentence}"):
         schema_of(load)
+
+
+def test_a_pipelines_own_parameter_has_none() -> None:
+    """It would be frozen with the day of the freeze."""
+
+    @pipeline
+    def daily(day: Annotated[date, Default(today)]) -> None: ...
+
+    with pytest.raises(AuthoringError, match=r"parameter 'day'.*Give it to the parameter of a step"):
+        daily.compile()
 
 
 def test_only_a_source_can_be_found() -> None:

@@ -151,6 +151,11 @@ def _pipeline_parameters(pipeline: Definition[..., Any], given: Mapping[str, Any
     bound_arguments(pipeline.label, pipeline.entrypoint, (), given)  # refuses names it does not have
     parameters = typed_parameters(pipeline.label, pipeline.entrypoint, given)
     refuse_choices(pipeline.label, parameters)
+    if found := [parameter.name for parameter in parameters if parameter.is_dynamic]:
+        raise AuthoringError(
+            f"{pipeline.label}, parameter {found[0]!r}: a pipeline is put together once, so Default() would be that "
+            "of today for ever. Give it to the parameter of a step."
+        )
     missing = [parameter.name for parameter in parameters if parameter.is_required]
     if missing:
         raise AuthoringError(
