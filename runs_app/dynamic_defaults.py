@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from runs_app.models import PipelineRun, StepRun
 from runs_app.plans import DynamicDefault, Runnable, rules_of
@@ -42,7 +43,7 @@ def missing_defaults(
     dynamic: Sequence[DynamicDefault], values: Mapping[str, Mapping[str, Any]]
 ) -> list[FieldError]:
     """The parameters that nobody gave a value to, and for which none was found."""
-    sentence = "No run has completed yet whose value could be taken: give it one."
+    sentence = gettext("No run has completed yet whose value could be taken: give it one.")
     return [
         FieldError(f"/steps/{each.step}/parameters/{each.name}", sentence)
         for each in dynamic
