@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.db import DatabaseError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from runs_app import preparations, recording, statements, waiting
 from runs_app.models import PipelineRun, Preparation, RunChoice, RunEvent
@@ -26,14 +27,15 @@ from runs_app.questions import (
 from runs_app.run_configuration import Configuration, ResolvedConfiguration, resolve, without_unset
 from templates_app.models import PipelineDeployment, RunTemplate, RunTemplateVersion
 from templates_app.permissions import can_edit, check_can_run
+from templates_app.suggestions import did_you_mean
 from zenweb.accounts.models import User
-from zenweb.config.choices import not_offered
 from zenweb.enums import PreparationStatus
 from zenweb.exceptions import DoesNotExist, FieldError, ValidationFailed, ZenWebError
 
 logger = logging.getLogger(__name__)
 Json = Any
 MOST_STORED = 200  # of what was offered; of more, what was chosen and a hash
+MOST_NAMED = 5
 MOST_TOLD = 10  # values in a line of the ledger
 MOST_SETTLED = 200  # at once
 FIRST_LOOK, LONGEST_LOOK = 0.03, 0.25  # seconds between two looks for an answer
@@ -150,7 +152,10 @@ def check_choices(
             errors += refused(given, offer.options)
         else:
             sentence = offer.sentence if offer else recording.PREPARING
-            unchecked.append(f"{given.chosen[0][0]}: not checked yet: {sentence}")
+            unchecked.append(
+                gettext("%(place)s: not checked yet: %(sentence)s")
+                % {"place": given.chosen[0][0], "sentence": sentence}
+            )
     if errors:
         raise ValidationFailed(errors)
     return unchecked
@@ -161,10 +166,21 @@ def refused(given: GivenChoice, options: Sequence[Option]) -> list[FieldError]:
     offered = {_identity(value): label for value, label in options}
     names = dict(options)
     return [
-        FieldError(pointer, not_offered(value, names))
+        FieldError(pointer, _not_offered(value, names))
         for pointer, value in given.chosen
         if _identity(value) not in offered
     ]
+
+
+def _not_offered(value: Json, offered: Mapping[Json, str]) -> str:
+    shown, more = ", ".join(map(str, list(offered)[:MOST_NAMED])), len(offered) - MOST_NAMED
+    there_is = gettext("There is nothing to choose from.")
+    if more > 0:
+        there_is = gettext("There is: %(values)s and %(number)s more.") % {"values": shown, "number": more}
+    elif offered:
+        there_is = gettext("There is: %(names)s.") % {"names": shown}
+    sentence = gettext("“%(value)s” is not among the choices.") % {"value": value}
+    return f"{sentence}{did_you_mean(str(value), map(str, offered))} {there_is}"
 
 
 # -- runs --------------------------------------------------------------------------------------------------------------
@@ -288,7 +304,11 @@ def _ask(
     try:
         question = question_of(deployment, place, _values_in(configuration))
     except ValueMissing as missing:
-        return Offer(Knowledge.MISSING, f"What may be chosen depends on {missing}: give that a value first.")
+        return Offer(
+            Knowledge.MISSING,
+            gettext("What may be chosen depends on %(missing)s: give that a value first.")
+            % {"missing": missing},
+        )
     return _offer(preparations.ask(question, again=again), wait)
 
 
@@ -299,7 +319,8 @@ def _given(
         return given_choices(deployment, resolved, steps)
     except ValueMissing as missing:
         raise ValidationFailed(
-            f"What may be chosen depends on {missing}, whose value cannot be told."
+            gettext("What may be chosen depends on %(missing)s, whose value cannot be told.")
+            % {"missing": missing}
         ) from missing
 
 
@@ -334,7 +355,7 @@ def _offer_of(asked: Preparation) -> Offer:
             return Offer(Knowledge.FAILED, asked.failure, log=asked.log_tail)
         case PreparationStatus.WAITING if sentence := waiting.unserved_sentence(asked.queue):
             return Offer(Knowledge.UNSERVED, sentence)
-    return Offer(Knowledge.ASKING, "A worker is asked for them.")
+    return Offer(Knowledge.ASKING, gettext("A worker is asked for them."))
 
 
 def _identity(value: Json) -> Any:

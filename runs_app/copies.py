@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from django.conf import settings
+from django.utils.translation import gettext
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
@@ -69,17 +70,25 @@ def copies_of(
     values, secrets = _with_references(config_schema, changes(config_schema, configuration))
     query = link_query(config_schema, configuration)
     script = _curl(template, values, secrets)
-    variables = "It reads ZENWEB_API_KEY" + "".join(f", {secret.variable}" for secret in secrets)
-    from_environment = f"{variables} from the environment."
+    names = ", ".join(["ZENWEB_API_KEY", *(secret.variable for secret in secrets)])
+    from_environment = gettext("It reads %(names)s from the environment.") % {"names": names}
     snippets = [
         Snippet("curl", "curl", script, from_environment),
         Snippet("python", "Python", _python(template, values, secrets), _signed_in(secrets)),
-        Snippet("cli", "Command line", _command(template, values), _signed_in(secrets)),
+        Snippet("cli", gettext("Command line"), _command(template, values), _signed_in(secrets)),
         Snippet(
-            "github", "GitHub Actions step", _github(template, script, secrets), _kept_by("GitHub", secrets)
+            "github",
+            gettext("GitHub Actions step"),
+            _github(template, script, secrets),
+            _kept_by("GitHub", secrets),
         ),
-        Snippet("gitlab", "GitLab job", _gitlab(template, script), _kept_by("GitLab", secrets)),
-        Snippet("yaml", "YAML", _yaml(values, secrets), "For --config FILE, and for config_path in Python."),
+        Snippet("gitlab", gettext("GitLab job"), _gitlab(template, script), _kept_by("GitLab", secrets)),
+        Snippet(
+            "yaml",
+            "YAML",
+            _yaml(values, secrets),
+            gettext("For --config FILE, and for config_path in Python."),
+        ),
     ]
     address = f"{settings.PUBLIC_URL}{template.get_absolute_url()}"
     return Copies(f"{address}?{query}" if query else address, snippets, secrets)
@@ -120,17 +129,21 @@ def _variable(path: tuple[str, ...], taken: set[str]) -> str:
 
 
 def _signed_in(secrets: list[Secret]) -> str:
-    names = "".join(f" {secret.variable}" for secret in secrets)
-    more = f" It reads{names} from the environment." if names else ""
-    return (
-        f"Needs “pip install zenweb”, and “zenweb login” once or ZENWEB_SERVER_URL and ZENWEB_API_KEY.{more}"
+    needs = gettext(
+        "Needs “pip install zenweb”, and “zenweb login” once or ZENWEB_SERVER_URL and ZENWEB_API_KEY."
     )
+    if not secrets:
+        return needs
+    reads = gettext("It reads %(names)s from the environment.")
+    return f"{needs} {reads % {'names': ' '.join(secret.variable for secret in secrets)}}"
 
 
 def _kept_by(whom: str, secrets: list[Secret]) -> str:
     names = ", ".join(["ZENWEB_API_KEY", *(secret.variable for secret in secrets)])
-    where = {"GitHub": "secrets of the repository", "GitLab": "masked CI/CD variables of the project"}[whom]
-    return f"Keep {names} as {where}."
+    words = gettext("Keep %(names)s as secrets of the repository.")
+    if whom == "GitLab":
+        words = gettext("Keep %(names)s as masked CI/CD variables of the project.")
+    return words % {"names": names}
 
 
 # -- texts ------------------------------------------------------------------------------------------------------------

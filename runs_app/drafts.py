@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from django.utils.translation import gettext
+
 from runs_app.run_configuration import Configuration, ResolvedConfiguration
 from templates_app.schema_forms.schemas import MISSING, Parameter, read_steps
 from templates_app.schema_places import is_same, replace_secrets, without_secrets
@@ -24,12 +26,17 @@ def read_draft(text: str) -> YamlDocument:
     """A run configuration that somebody wrote as YAML. Raises YamlRefused."""
     if len(text) > MOST_CHARACTERS:
         raise YamlRefused(
-            f"YAML is taken here up to {MOST_CHARACTERS:,} characters. "
-            "Start larger configurations over REST or on the command line."
+            gettext(
+                "YAML is taken here up to %(most_characters)s characters. Start larger "
+                "configurations over REST or on the command line."
+            )
+            % {"most_characters": f"{MOST_CHARACTERS:,}"}
         )
     document = read(text)
     if document.value is not None and not isinstance(document.value, dict):
-        raise YamlRefused("A run configuration is names with values, such as `steps:`.", document.line_of(""))
+        raise YamlRefused(
+            gettext("A run configuration is names with values, such as `steps:`."), document.line_of("")
+        )
     return document
 
 

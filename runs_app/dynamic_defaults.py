@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from runs_app.models import PipelineRun, StepRun
 from runs_app.plans import DynamicDefault, Runnable, rules_of
@@ -52,8 +53,9 @@ def missing_defaults(
 
 def _reason(source: Source) -> str:
     if source.name is SourceName.LAST_SUCCESSFUL:
-        return "Give a value: there is no successful run yet with one that could be taken again."
-    return f"Give a value: the default, {source}, is not one that may be given here."
+        return gettext("Give a value: there is no successful run yet with one that could be taken again.")
+    sentence = gettext("Give a value: the default, %(source)s, is not one that may be given here.")
+    return sentence % {"source": source}
 
 
 def as_of_now(version: RunTemplateVersion) -> RunTemplateVersion:

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import gettext, gettext_lazy
 
 from runs_app.models import ArtifactVersion
 from runs_app.querysets import UPLOADS
+from templates_app.file_rules import too_large, wrong_type
 from zenweb.accounts.models import User
 from zenweb.artifacts import store
 from zenweb.artifacts.materializers.files import PATH_MATERIALIZER, address_of
@@ -17,14 +19,16 @@ from zenweb.config.file_references import (
     clean_name,
     reference_in,
     references_in,
-    too_large,
-    wrong_type,
 )
 from zenweb.exceptions import DoesNotExist
 
 Rules = Mapping[str, Any]
 """What a parameter says with the keyword `zenweb-file`."""
-AS_WORDS = {"path": "a file", "bytes": "a file or bytes", "table": "a file or a table"}
+AS_WORDS = {
+    "path": gettext_lazy("a file"),
+    "bytes": gettext_lazy("a file or bytes"),
+    "table": gettext_lazy("a file or a table"),
+}
 
 
 def found_file(version: ArtifactVersion) -> FoundFile:
@@ -61,13 +65,15 @@ def files_in(user: User, value: Any) -> dict[str, FoundFile]:
 def readable_address(version: ArtifactVersion) -> tuple[str, str]:
     """Where the file lies that a version is, and its name. Raises DoesNotExist where there is none to be had here."""
     if not _is_single_file(version):
-        raise DoesNotExist("This artifact is no file that could be downloaded.")
+        raise DoesNotExist(gettext("This artifact is no file that could be downloaded."))
     root = root_of(version)
     if not root or not is_within(version.uri, root):
-        raise DoesNotExist("This file is kept where its run was executed and cannot be had from here.")
+        raise DoesNotExist(
+            gettext("This file is kept where its run was executed and cannot be had from here.")
+        )
     address = address_of(version.uri, version.materializer)
     if address is None or not is_within(address, root):
-        raise DoesNotExist("This file lies outside of the artifact store.")
+        raise DoesNotExist(gettext("This file lies outside of the artifact store."))
     return address, clean_name(found_file(version).name)
 
 
@@ -91,11 +97,15 @@ def misfit(version: ArtifactVersion, rules: Rules) -> str:
     """Why a version cannot be given where these rules hold; empty if it can."""
     found, kind = found_file(version), rules["as"]
     if not version.suits(kind):
-        return f"{found.name} is a {version.data_type}, and {AS_WORDS[kind]} is asked for."
+        return gettext("%(name)s is a %(data_type)s, and %(as_words)s is asked for.") % {
+            "name": found.name,
+            "data_type": version.data_type,
+            "as_words": AS_WORDS[kind],
+        }
     if version.materializer != PATH_MATERIALIZER:
         return ""
     if not found.is_file and (kind != "path" or rules.get("types")):
-        return f"{found.name} is a folder, and a file is asked for."
+        return gettext("%(name)s is a folder, and a file is asked for.") % {"name": found.name}
     limit = rules.get("max_size")
     is_too_large = limit is not None and found.size is not None and found.size > limit
     return wrong_type(found.name, rules.get("types", ())) or (

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext
+
 from runs_app.found_files import Rules, misfit
 from runs_app.models import ArtifactVersion, PipelineRun
 from runs_app.plans import Runnable, deployment_of, rules_of
@@ -123,17 +125,18 @@ def _errors(
 def _misfit(place: Place, version: ArtifactVersion | None, *, is_remote: bool) -> str:
     """Why what a reference leads to cannot be given there; empty if it can."""
     if not place.rules:
-        return "No file is asked for here, so no artifact version can be given."
+        return gettext("No file is asked for here, so no artifact version can be given.")
     if version is None:
-        return (
-            f"There is no artifact version {place.reference.artifact_version}: "
-            "upload the file again, or choose another."
-        )
+        return gettext(
+            "There is no artifact version %(artifact_version)s: upload the file again, or choose another."
+        ) % {"artifact_version": place.reference.artifact_version}
     misfits = [misfit(version, rules) for rules in place.rules]
     if all(misfits):
         return misfits[0]
     if is_remote and _is_with_its_caller(version):
-        return "This is kept where its run was executed, and no worker finds it there: upload it as a file."
+        return gettext(
+            "This is kept where its run was executed, and no worker finds it there: upload it as a file."
+        )
     return ""
 
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from runs_app import statements
 from runs_app.choices import check_choices
@@ -81,8 +82,11 @@ def _resolve_with_free_name(
         moved = resolve(runnable, configuration, now, moment)
         if moved.run_name == resolved.run_name:
             raise EntityExists(
-                f"A run called {resolved.run_name!r} already exists. "
-                "Choose another run_name, or put {date} and {time} into it."
+                gettext(
+                    "A run called %(run_name)r already exists. Choose another run_name, or put {date} "
+                    "and {time} into it."
+                )
+                % {"run_name": resolved.run_name}
             )
         resolved = moved
     return resolved

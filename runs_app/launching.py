@@ -11,6 +11,7 @@ from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, QueryDict
+from django.utils.translation import gettext
 
 from runs_app.choices import FormChoices
 from runs_app.copies import Copies, copies_of
@@ -104,7 +105,7 @@ def launch_form(
         and start.run
         and (errors := blamed_parameters(start.run, template.version.config_schema))
     ):
-        form.blame(errors, f"What run {start.run.index} could not work with")
+        form.blame(errors, gettext("What run %(index)s could not work with") % {"index": start.run.index})
     return form
 
 
@@ -212,7 +213,11 @@ def _save_preset(request: HttpRequest, template: RunTemplate, form: LaunchForm) 
         return Done(preset_error=words, is_refused=True)
     except ZenWebError as error:
         return Done(preset_error=str(error), is_refused=True)
-    messages.success(request, f"The preset {preset.name} is saved, without secrets. Nothing was started.")
+    messages.success(
+        request,
+        gettext("The preset %(name)s is saved, without secrets. Nothing was started.")
+        % {"name": preset.name},
+    )
     return Done(leads_to=f"{template.get_absolute_url()}?{urlencode({'preset': preset.name})}")
 
 
@@ -257,7 +262,9 @@ def launch_once(request: HttpRequest, form: Starting, start: Callable[[Trigger],
     try:
         launch = start(trigger)
         if launch.is_replay:
-            messages.info(request, "This form had already started this run, so it was not started again.")
+            messages.info(
+                request, gettext("This form had already started this run, so it was not started again.")
+            )
         return launch
     except ValidationFailed as error:
         form.add_field_errors(error.errors)

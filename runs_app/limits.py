@@ -9,8 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Window
 from django.db.models.functions import RowNumber
+from django.utils.translation import gettext, ngettext, override
 
 from runs_app.models import PipelineRun
 from templates_app.models import RunTemplate
@@ -30,7 +32,18 @@ class Limit:
 
     @property
     def words(self) -> str:
-        return f'the template "{self.template_name}" runs at most {self.most} at once'
+        words = ngettext(
+            'the template "%(name)s" runs at most %(number)s at once',
+            'the template "%(name)s" runs at most %(number)s at once',
+            self.most,
+        )
+        return words % {"name": self.template_name, "number": self.most}
+
+    @property
+    def stored_words(self) -> str:
+        """The same in the server's own language, whoever asks: many will read it."""
+        with override(settings.LANGUAGE_CODE):
+            return self.words
 
     def holders(self) -> Any:
         """The runs that hold a place, the oldest first."""
@@ -41,13 +54,14 @@ class Limit:
         return self.most - int(self.holders().count())
 
     def reason_for(self, run: PipelineRun) -> str:
-        """Why the run does not start now: what the template says, and which runs hold its places."""
+        """Why the run does not start now, to be stored: what the template says, and which runs hold its places."""
         others = self.holders().exclude(pk=run.pk).values_list("name", flat=True)
-        return self.reason_with(others[: MOST_NAMED + 1])
+        with override(settings.LANGUAGE_CODE):
+            return self.reason_with(others[: MOST_NAMED + 1])
 
     def reason_with(self, holders: Sequence[str]) -> str:
         """The same for runs whose names are known, one more than are shown being enough."""
-        return f"{self.words}, already {named(list(holders))}."
+        return gettext("%(limit)s, already %(runs)s.") % {"limit": self.words, "runs": named(list(holders))}
 
 
 def hold_limit(template_id: uuid.UUID) -> Limit | None:
@@ -87,8 +101,10 @@ def hold_limits_of(run_ids: list[uuid.UUID]) -> None:
 def named(names: list[str]) -> str:
     """ "a", "a and b", "a, b, c and others"."""
     if len(names) > MOST_NAMED:
-        return f"{', '.join(names[:MOST_NAMED])} and others"
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+        return gettext("%(names)s and others") % {"names": ", ".join(names[:MOST_NAMED])}
+    if len(names) < 2:
+        return "".join(names)
+    return gettext("%(names)s and %(last)s") % {"names": ", ".join(names[:-1]), "last": names[-1]}
 
 
 def _limits(templates: Any) -> list[Limit]:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from django.utils.translation import gettext
+
 from runs_app.differences import keepable, values_in
 from runs_app.run_configuration import Configuration
 from templates_app.schema_forms.schemas import Parameter, read_steps, to_json
 from templates_app.schema_places import holds_secret, schemas_at, type_of, types_of
+from templates_app.suggestions import did_you_mean
 from zenweb.api.parsing import parse_json
-from zenweb.config.suggestions import did_you_mean
 from zenweb.exceptions import MalformedRequest
 
 # What else the page of a template understands in its address.
@@ -58,14 +60,24 @@ def read_link(config_schema: Configuration, query: Mapping[str, str]) -> LinkedV
         label = f"“{_shortened(name.rpartition('.')[2])}”"
         if not path or not schemas:
             known = did_you_mean(name, parameters)
-            notes.append(f"There is no field “{_shortened(name)}”, so its value was ignored.{known}")
+            notes.append(
+                gettext("There is no field “%(name)s”, so its value was ignored.")
+                % {"name": _shortened(name)}
+                + known
+            )
         elif holds_secret(schemas, config_schema):
-            notes.append(f"{label} is secret: it cannot come from an address. Type it below.")
+            notes.append(
+                gettext("%(label)s is secret: it cannot come from an address. Type it below.")
+                % {"label": label}
+            )
         else:
             try:
                 values.append((path, read_text(text, schemas)))
             except ValueError as error:
-                notes.append(f"{label} was ignored: “{_shortened(text)}” is not {error}.")
+                notes.append(
+                    gettext("%(label)s was ignored: “%(text)s” is not %(error)s.")
+                    % {"label": label, "text": _shortened(text), "error": error}
+                )
     return LinkedValues(values, _bounded(notes))
 
 
@@ -151,23 +163,23 @@ def _fits(value: Any, types: set[str]) -> bool:
 
 def _words(types: set[str]) -> str:
     words = {
-        "integer": "a whole number",
-        "number": "a number",
-        "boolean": "true or false",
-        "array": 'a list in JSON, such as ["a", "b"]',
-        "object": 'an object in JSON, such as {"a": 1}',
+        "integer": gettext("a whole number"),
+        "number": gettext("a number"),
+        "boolean": gettext("true or false"),
+        "array": gettext('a list in JSON, such as ["a", "b"]'),
+        "object": gettext('an object in JSON, such as {"a": 1}'),
     }
     names = [
         word
         for name, word in words.items()
         if name in types and not (name == "integer" and "number" in types)
     ]
-    return " or ".join(names) or "of a kind that is allowed here"
+    return gettext(" or ").join(names) or gettext("of a kind that is allowed here")
 
 
 def _bounded(notes: list[str]) -> list[str]:
     more = len(notes) - MOST_NOTES
-    return [*notes[:MOST_NOTES], f"And {more} more."] if more > 0 else notes
+    return [*notes[:MOST_NOTES], gettext("And %(more)s more.") % {"more": more}] if more > 0 else notes
 
 
 def _shortened(text: str) -> str:

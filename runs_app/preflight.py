@@ -11,6 +11,7 @@ from statistics import median, quantiles
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from runs_app import caching, limits, waiting
 from runs_app.differences import Difference, differences, of_steps
@@ -24,7 +25,7 @@ from templates_app.models import RunTemplate, RunTemplateVersion
 from templates_app.schema_forms.schemas import humanise
 from templates_app.schema_places import without_secrets
 from zenweb.accounts.models import User
-from zenweb.enums import EnvironmentStatus, ExecutionStatus
+from zenweb.enums import ConcurrencyPolicy, EnvironmentStatus, ExecutionStatus
 from zenweb.exceptions import ValidationFailed
 
 MOST_RUNS = 20  # that durations are taken from
@@ -137,6 +138,13 @@ def _queues(version: RunTemplateVersion, steps: Iterable[ResolvedStep]) -> Itera
         yield Queue(name, free.get(name, 0), obstacles.get(name, ""))
 
 
+_TURNS = {
+    ConcurrencyPolicy.QUEUE: gettext_lazy("Further runs wait for their turn: %(reason)s"),
+    ConcurrencyPolicy.SKIP: gettext_lazy("Further runs are not run: %(reason)s"),
+    ConcurrencyPolicy.CANCEL: gettext_lazy("Further runs take the place of the oldest: %(reason)s"),
+}
+
+
 def _turn(template: RunTemplate) -> tuple[str, int]:
     """What it waits for before it may start, and how many runs come before it."""
     limit = limits.limit_of(template.pk) if template.max_concurrent_runs is not None else None
@@ -144,7 +152,7 @@ def _turn(template: RunTemplate) -> tuple[str, int]:
         return "", 0
     holders = list(limit.holders().values_list("name", flat=True)[: limits.MOST_NAMED + 1])
     queued = PipelineRun.objects.queued().filter(template=template).count()
-    return f"Further runs {limit.policy.words}: {limit.reason_with(holders)}", queued
+    return _TURNS[limit.policy] % {"reason": limit.reason_with(holders)}, queued
 
 
 def _runs_ahead(queues: Sequence[str]) -> int:

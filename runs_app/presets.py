@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext
 
 from runs_app.differences import keepable, of_steps
 from runs_app.dynamic_defaults import current_schema
@@ -17,8 +18,8 @@ from templates_app.models import Preset, RunTemplate, RunTemplateVersion
 from templates_app.permissions import check_can_edit_preset, check_can_run
 from templates_app.schema_forms.schemas import read_steps
 from templates_app.services import check_name
+from templates_app.suggestions import suggestion
 from zenweb.accounts.models import User
-from zenweb.config.suggestions import suggestion
 from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import DoesNotExist, EntityExists, FieldError, ValidationFailed
 
@@ -44,7 +45,10 @@ def create_preset(
     preset = Preset(template=template, user=actor, name=name.strip(), is_shared=is_shared)
     _check_name(preset)
     if Preset.objects.filter(template=template, user=actor).count() >= MOST_PRESETS:
-        raise ValidationFailed(f"You have {MOST_PRESETS} presets of this template. Delete one of them first.")
+        raise ValidationFailed(
+            gettext("You have %(most_presets)s presets of this template. Delete one of them first.")
+            % {"most_presets": MOST_PRESETS}
+        )
     _keep(preset, configuration or {})
     _save(preset)
     return preset
@@ -88,7 +92,8 @@ def preset_values(actor: User, template: RunTemplate, name: str) -> Configuratio
         run = last_good_run(actor, template)
         if run is None:
             raise DoesNotExist(
-                f"No run of {template.name!r} has completed yet, so there are no last good values."
+                gettext("No run of %(name)r has completed yet, so there are no last good values.")
+                % {"name": template.name}
             )
         return values_of_run(template, run)
     found = Preset.objects.usable_by(actor).filter(template=template, name=name).first()
@@ -97,7 +102,11 @@ def preset_values(actor: User, template: RunTemplate, name: str) -> Configuratio
             LAST_GOOD,
             *Preset.objects.usable_by(actor).filter(template=template).values_list("name", flat=True),
         ]
-        raise DoesNotExist(f"The template {template.name!r} has no preset {name!r}.{suggestion(name, known)}")
+        raise DoesNotExist(
+            gettext("The template %(template)r has no preset %(name)r.")
+            % {"template": template.name, "name": name}
+            + suggestion(name, known)
+        )
     values: Configuration = found.configuration
     return values
 
@@ -122,7 +131,9 @@ class PresetUse:
         try:
             yield
         except ValidationFailed as error:
-            told = explained(error.errors, self.start, self.given, f"the preset {self.name!r}")
+            told = explained(
+                error.errors, self.start, self.given, gettext("the preset %(name)r") % {"name": self.name}
+            )
             raise ValidationFailed(list(told)) from error
 
 
@@ -189,9 +200,9 @@ def _is_missing(error: FieldError, configuration: Mapping[str, Any]) -> bool:
 def _check_name(preset: Preset) -> None:
     check_name(preset.name)
     if preset.name == LAST_GOOD:
-        sentence = (
-            f"{LAST_GOOD!r} always stands for the values of the last completed run. Choose another name."
-        )
+        sentence = gettext(
+            "%(last_good)r always stands for the values of the last completed run. Choose another name."
+        ) % {"last_good": LAST_GOOD}
         raise ValidationFailed([FieldError("/name", sentence)])
     others = Preset.objects.filter(
         template=preset.template, name=preset.name, is_shared=preset.is_shared
@@ -209,10 +220,15 @@ def _save(preset: Preset) -> None:
 
 
 def _taken(preset: Preset) -> EntityExists:
-    whose = "This template has a shared preset" if preset.is_shared else "You have a preset of this template"
-    return EntityExists(
-        f"{whose} called {preset.name!r} already. Choose another name, or delete that one first."
+    words = gettext(
+        "You have a preset of this template called %(name)r already. Choose another name, or delete that one first."
     )
+    if preset.is_shared:
+        words = gettext(
+            "This template has a shared preset called %(name)r already. "
+            "Choose another name, or delete that one first."
+        )
+    return EntityExists(words % {"name": preset.name})
 
 
 def _schema_of(template: RunTemplate) -> Configuration:

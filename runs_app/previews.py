@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import SuspiciousFileOperation
+from django.utils.translation import gettext
 
 from runs_app.found_files import is_within, root_of
 from runs_app.models import ArtifactVersion
@@ -93,14 +94,14 @@ def preview_uri(version: ArtifactVersion) -> str:
     where one leads out of the artifact store, be it by its name, by dots or by a link."""
     name = (version.preview or {}).get("file")
     if not isinstance(name, str) or name != Path(name).name or name in {"", ".", ".."}:
-        raise SuspiciousFileOperation("The name of the preview is not a plain file name.")
+        raise SuspiciousFileOperation(gettext("The name of the preview is not a plain file name."))
     uri, root = store.join(version.uri, name), root_of(version)
     if not root:
         raise SuspiciousFileOperation(
-            "The value is kept where the run was executed and cannot be shown here."
+            gettext("The value is kept where the run was executed and cannot be shown here.")
         )
     if not is_within(uri, root):
-        raise SuspiciousFileOperation("The preview lies outside of the artifact store.")
+        raise SuspiciousFileOperation(gettext("The preview lies outside of the artifact store."))
     return uri
 
 

@@ -656,7 +656,7 @@ def make_room(template_id: uuid.UUID) -> None:
     open_runs = PipelineRun.objects.unfinished().filter(template_id=template_id, stop_requested_at=None)
     newest_first = list(open_runs.order_by("-index").only("name"))
     for run in newest_first[limit.most :]:
-        reason = f"Run {newest_first[0].name} took its place: {limit.words}."
+        reason = f"Run {newest_first[0].name} took its place: {limit.stored_words}."
         _ask_to_stop(run, reason, "It was not started, because a newer run took the place of this one.")
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 
 from runs_app import statements
 from runs_app.models import PipelineRun, StepRun
@@ -21,8 +22,8 @@ from runs_app.run_configuration import (
 )
 from templates_app.models import PipelineDeployment, RunTemplateVersion
 from templates_app.schema_places import is_same
+from templates_app.suggestions import suggestion
 from zenweb.config.spec import StepSpec
-from zenweb.config.suggestions import suggestion
 from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import FieldError, ValidationFailed
 
@@ -94,14 +95,14 @@ def plan_repair(
             planned[name] = PlannedStep(name, True, reason)
         else:
             planned[name] = PlannedStep(
-                name, False, "It completed, and nothing it depends on changed.", before.outputs
+                name, False, gettext("It completed, and nothing it depends on changed."), before.outputs
             )
     return RepairPlan(list(planned.values()))
 
 
 def _check_exist(from_steps: Sequence[str], known: Collection[str]) -> None:
     errors = [
-        FieldError(f"/from_steps/{place}", f"There is no step {name!r}.{suggestion(name, known)}")
+        FieldError(f"/from_steps/{place}", _unknown_step(name, known))
         for place, name in enumerate(from_steps)
         if name not in known
     ]
@@ -109,22 +110,31 @@ def _check_exist(from_steps: Sequence[str], known: Collection[str]) -> None:
         raise ValidationFailed(errors)
 
 
+def _unknown_step(name: str, known: Collection[str]) -> str:
+    sentence = gettext("There is no step %(name)r.") % {"name": name}
+    return f"{sentence}{suggestion(name, known)}"
+
+
 def _reason_of_its_own(step: ResolvedStep, before: FormerStep | None, is_chosen: bool) -> str:
     if before is None:
-        return "It is new in this version."
+        return gettext("It is new in this version.")
     if before.status not in DONE:
-        return "It failed." if before.status is ExecutionStatus.FAILED else "It was not run to its end."
+        return (
+            gettext("It failed.")
+            if before.status is ExecutionStatus.FAILED
+            else gettext("It was not run to its end.")
+        )
     if is_chosen:
-        return "The repair starts here."
+        return gettext("The repair starts here.")
     return _change_of_its_code(step.spec, before.spec) or _change_of_its_values(step, before)
 
 
 def _change_of_its_code(spec: StepSpec, before: StepSpec) -> str:
     if (spec.code_hash, spec.source) != (before.code_hash, before.source):
-        return "Its code changed."
+        return gettext("Its code changed.")
     if spec.inputs != before.inputs:
-        return "Its inputs changed."
-    return "Its outputs changed." if spec.outputs != before.outputs else ""
+        return gettext("Its inputs changed.")
+    return gettext("Its outputs changed.") if spec.outputs != before.outputs else ""
 
 
 def _change_of_its_values(step: ResolvedStep, before: FormerStep) -> str:
@@ -135,28 +145,33 @@ def _change_of_its_values(step: ResolvedStep, before: FormerStep) -> str:
         if (name in step.parameters) != (name in before.parameters)
         or not is_same(step.parameters[name], before.parameters[name])
     ]
-    return f"Its values changed: {_listed(changed)}." if changed else ""
+    return gettext("Its values changed: %(names)s.") % {"names": _listed(changed)} if changed else ""
 
 
 def _reason_of_its_artifacts(before: FormerStep | None, is_same_store: bool) -> str:
     if before is None:
         return ""
     if before.outputs and not is_same_store:
-        return "Its artifacts are in another artifact store."
+        return gettext("Its artifacts are in another artifact store.")
     deleted = [output.artifact_name for output in before.spec.outputs if output.name not in before.outputs]
-    return f"What it made was deleted: {_listed(deleted)}." if deleted else ""
+    return gettext("What it made was deleted: %(names)s.") % {"names": _listed(deleted)} if deleted else ""
 
 
 def _reason_of_those_before(spec: StepSpec, planned: Mapping[str, PlannedStep]) -> str:
     again = [name for name in spec.upstream if planned[name].runs_again]
     if not again:
         return ""
-    return f"It follows {_listed(again)}, which {'runs' if len(again) == 1 else 'run'} again."
+    words = ngettext(
+        "It follows %(names)s, which runs again.", "It follows %(names)s, which run again.", len(again)
+    )
+    return words % {"names": _listed(again)}
 
 
 def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(names[:MOST_NAMED]) + more
+    listed = ", ".join(names[:MOST_NAMED])
+    if len(names) <= MOST_NAMED:
+        return listed
+    return gettext("%(names)s and %(number)s more") % {"names": listed, "number": len(names) - MOST_NAMED}
 
 
 # -- what is asked for ------------------------------------------------------------------------------------------------
@@ -362,9 +377,9 @@ def explained(
     for error in errors:
         path = path_of(error)
         if path and has_value(start, path) and not has_value(given, path):
-            advice = (
-                f"It is from {source}: give another value, or null where there is no place for it any more."
-            )
+            advice = gettext(
+                "It is from %(source)s: give another value, or null where there is no place for it any more."
+            ) % {"source": source}
             error = FieldError(error.pointer, f"{error.message} {advice}")  # noqa: PLW2901
         yield error
 

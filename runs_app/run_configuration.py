@@ -5,15 +5,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext, gettext_lazy
+
 from runs_app import hooks
 from runs_app.dynamic_defaults import find_defaults, missing_defaults
 from runs_app.plans import Runnable, rules_of
 from templates_app.schema_validation import MAX_DEPTH, Validator, depth_of, find_errors
+from templates_app.suggestions import did_you_mean
 from zenweb.config.config_schema import step_keys
 from zenweb.config.hooks import FAILURE, SUCCESS
 from zenweb.config.resources import Resources, ineffective
 from zenweb.config.spec import PipelineSpec, StepSpec
-from zenweb.config.suggestions import did_you_mean
 from zenweb.entity import is_id
 from zenweb.enums import ExecutionMode
 from zenweb.exceptions import FieldError, ValidationFailed
@@ -40,11 +42,15 @@ EFFECTIVE_RUN_KEYS = frozenset(
 )
 EFFECTIVE_STEP_KEYS = frozenset({"parameters", "extra", "settings", *STEP_SETTINGS})
 REFUSALS = {
-    "build": "A template always runs the code it was made from: `build` cannot be changed when it is run.",
-    "schedule": "A run starts at once: `schedule` cannot be part of its configuration.",
+    "build": gettext_lazy(
+        "A template always runs the code it was made from: `build` cannot be changed when it is run."
+    ),
+    "schedule": gettext_lazy("A run starts at once: `schedule` cannot be part of its configuration."),
     "parameters": (
-        "The pipeline's own parameters were fixed when this template was made. "
-        "Set the parameters of its steps, or make the template again with other values."
+        gettext_lazy(
+            "The pipeline's own parameters were fixed when this template was made. Set the "
+            "parameters of its steps, or make the template again with other values."
+        )
     ),
 }
 
@@ -86,13 +92,15 @@ def validate(
 ) -> list[FieldError]:
     """Everything wrong with a run configuration. What is not set counts as left out."""
     if configuration is not None and not isinstance(configuration, dict):
-        return [FieldError("", "A run configuration is an object with named values.")]
+        return [FieldError("", gettext("A run configuration is an object with named values."))]
     if depth_of(configuration) > MAX_DEPTH:
-        return [FieldError("", f"This is nested more than {MAX_DEPTH} levels deep.")]
+        return [
+            FieldError("", gettext("This is nested more than %(depth)s levels deep.") % {"depth": MAX_DEPTH})
+        ]
     empty = list(_unknown_though_empty(config_schema, configuration or {}))
     cleaned = without_unset(configuration or {})
     refused = empty + [
-        FieldError(f"/{key}", sentence) for key, sentence in REFUSALS.items() if key in cleaned
+        FieldError(f"/{key}", str(sentence)) for key, sentence in REFUSALS.items() if key in cleaned
     ]
     cleaned = {key: value for key, value in cleaned.items() if key not in REFUSALS}
     return refused + find_errors(config_schema, _with_every_step(config_schema, cleaned), validator)
@@ -168,7 +176,8 @@ def _unknown_though_empty(
         for name, value in given.items():
             if name not in known_keys and (value is None or value == {}):
                 yield FieldError(
-                    f"{pointer}/{name}", f"There is no {name!r} here.{did_you_mean(name, known_keys)}"
+                    f"{pointer}/{name}",
+                    gettext("There is no %(name)r here.") % {"name": name} + did_you_mean(name, known_keys),
                 )
 
 
@@ -223,9 +232,9 @@ def _run_name(spec: PipelineSpec, template: Configuration, given: Configuration,
     for name, value in values.items():
         pattern = pattern.replace(f"{{{name}}}", str(value))
     if len(pattern) > 255:
-        raise ValidationFailed([FieldError("/run_name", "A run's name has at most 255 characters.")])
+        raise ValidationFailed([FieldError("/run_name", gettext("A run's name has at most 255 characters."))])
     if is_id(pattern):
-        raise ValidationFailed([FieldError("/run_name", "A run's name must not look like an id.")])
+        raise ValidationFailed([FieldError("/run_name", gettext("A run's name must not look like an id."))])
     return str(pattern)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from runs_app import metadata, recording, statements
 from runs_app.choices import ask_before, check_choices, note
@@ -283,7 +284,7 @@ def _start_run(
         status_reason="" if is_prepared else recording.PREPARING,
     )
     if limit and waits:
-        run.status_reason = f"It waits for its turn: {limit.words}."
+        run.status_reason = f"It waits for its turn: {limit.stored_words}."
     insert(run)
     # Nobody takes the steps of a local run, or of one that waits.
     steps = list(_step_rows(run, resolved, is_local, is_held=is_local or waits or not is_prepared))
@@ -329,8 +330,11 @@ def _plan_to_do(repair: Repair, resolved: ResolvedConfiguration) -> RepairPlan:
     plan = repair.plan(resolved)
     if not plan.again:
         raise ValidationFailed(
-            f"Nothing would run again: every step of run {repair.original.name} completed, and no value changed. "
-            "Choose a step to start from, or change a value."
+            gettext(
+                "Nothing would run again: every step of run %(name)s completed, and no value "
+                "changed. Choose a step to start from, or change a value."
+            )
+            % {"name": repair.original.name}
         )
     return plan
 

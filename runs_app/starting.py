@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode
 from uuid import UUID
 
+from django.utils.translation import gettext
+
 from runs_app.differences import of_steps, value_of
 from runs_app.links import read_link
 from runs_app.models import PipelineRun, RunChoice, StepRun
@@ -86,13 +88,23 @@ def blamed_parameters(run: PipelineRun, config_schema: Configuration) -> list[Fi
         if (name, parameter) in known and schemas_at(config_schema, path):
             message = str(exception["message"]).removeprefix(f"{exception['parameter']}: ")
             pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
-            found.append(FieldError(pointer, f"Run {run.index} failed with this value: {_sentence(message)}"))
+            found.append(
+                FieldError(
+                    pointer,
+                    gettext("Run %(number)s failed with this value: %(reason)s")
+                    % {"number": run.index, "reason": _sentence(message)},
+                )
+            )
     return found + [error for error in _refused_choices(run) if tuple(path_of(error)[1::2]) in known]
 
 
 def _refused_choices(run: PipelineRun) -> Iterator[FieldError]:
     for choice in RunChoice.objects.filter(run=run).exclude(refusal=""):
-        what = "failed with this value" if choice.offered else "could not have this value checked"
+        what = (
+            gettext("failed with this value")
+            if choice.offered
+            else gettext("could not have this value checked")
+        )
         message = choice.refusal.removeprefix(f"{choice.parameter}: ")
         pointer = pointer_to(["steps", choice.step, "parameters", choice.parameter])
         yield FieldError(pointer, f"Run {run.index} {what}: {message}")
@@ -104,8 +116,15 @@ def worded(error: FieldError, config_schema: Configuration) -> str:
     for step in read_steps(config_schema):
         for parameter in step.parameters:
             if tuple(path[:4]) == parameter.path:
-                inside = f", at {'/'.join(path[4:])}" if path[4:] else ""
-                return f"“{parameter.title}” ({step.title}{inside}): {error.message}"
+                words = gettext("“%(title)s” (%(step)s): %(error)s")
+                if path[4:]:
+                    words = gettext("“%(title)s” (%(step)s, at %(place)s): %(error)s")
+                return words % {
+                    "title": parameter.title,
+                    "step": step.title,
+                    "place": "/".join(path[4:]),
+                    "error": error.message,
+                }
     return str(error)
 
 
@@ -131,7 +150,8 @@ def _left_over(run: PipelineRun, template: RunTemplate) -> Iterator[str]:
     ]
     if gone:
         yield (
-            f"Run {run.index} had values that version {template.version.number} has no field for: {', '.join(gone)}."
+            gettext("Run %(index)s had values that version %(number)s has no field for: %(names)s.")
+            % {"index": run.index, "number": template.version.number, "names": ", ".join(gone)}
         )
 
 
@@ -140,7 +160,9 @@ def _fixed_otherwise(config_schema: Configuration, start: Configuration) -> Iter
     for step in read_steps(config_schema):
         for parameter in step.parameters:
             if parameter.is_locked and not is_same(value_of(start, parameter), parameter.default):
-                yield f"“{parameter.title}” ({step.title}) is fixed by now, so it has another value than there."
+                yield gettext(
+                    "“%(title)s” (%(step)s) is fixed by now, so it has another value than there."
+                ) % {"title": parameter.title, "step": step.title}
 
 
 def _run_named(actor: User, template: RunTemplate, text: str) -> PipelineRun | None:

@@ -12,18 +12,20 @@ from typing import Protocol
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from runs_app import statements
 from runs_app.found_files import Rules, find_files, found_file, misfit
 from runs_app.models import ArtifactVersion
 from runs_app.querysets import UPLOADS
+from templates_app.file_rules import too_large, wrong_type
 from templates_app.models import RunTemplate
 from templates_app.permissions import check_can_run
 from zenweb.accounts.models import Project, User
 from zenweb.accounts.services import default_project
 from zenweb.artifacts import store
 from zenweb.artifacts.materializers.files import PATH_MATERIALIZER, address_for
-from zenweb.config.file_references import FoundFile, clean_name, too_large, wrong_type
+from zenweb.config.file_references import FoundFile, clean_name
 from zenweb.enums import ArtifactType
 from zenweb.exceptions import BodyTooLarge, MalformedRequest, NotAllowed, ValidationFailed
 from zenweb.execution.protocol import StoredArtifact
@@ -52,7 +54,7 @@ def store_upload(
     taken there or is empty, BodyTooLarge for one that is too large; then nothing of it is kept.
     """
     if not actor.is_active:
-        raise NotAllowed("This account is switched off.")
+        raise NotAllowed(gettext("This account is switched off."))
     name, rules = clean_name(name), rules or {}
     limit = _limit(rules)
     if sentence := wrong_type(name, rules.get("types", ())):
@@ -146,7 +148,9 @@ def _write(uri: str, name: str, content: Iterable[bytes], limit: int) -> Written
             digest.update(piece)
             file.write(piece)
         if not size:
-            raise ValidationFailed(f"{name} is empty: there is nothing in it to upload.")
+            raise ValidationFailed(
+                gettext("%(name)s is empty: there is nothing in it to upload.") % {"name": name}
+            )
     return Written(size, digest.hexdigest())
 
 

@@ -13,6 +13,7 @@ from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from runs_app import previews
@@ -120,7 +121,7 @@ def delete_a_preset(request: HttpRequest, template_id: UUID, preset_id: UUID) ->
     except NotAllowed as error:
         messages.error(request, str(error))
     else:
-        messages.info(request, f"The preset {preset.name} is deleted.")
+        messages.info(request, gettext("The preset %(name)s is deleted.") % {"name": preset.name})
     return redirect(preset.template)
 
 
@@ -232,7 +233,9 @@ def new_template(request: HttpRequest, run_id: UUID) -> HttpResponse:
     form = NewTemplateForm(request.POST if is_sent else None)
     if is_sent and form.is_valid() and (template := _create_template(request, form, run)):
         messages.success(
-            request, f"The template “{template.name}” is there. This is the form that people will see."
+            request,
+            gettext("The template “%(name)s” is there. This is the form that people will see.")
+            % {"name": template.name},
         )
         return redirect(template)
     context = {"run": run, "form": form}
@@ -319,7 +322,10 @@ def _create_template(request: HttpRequest, form: NewTemplateForm, run: PipelineR
     try:
         return create_run_template(actor=request.user, deployment=run.deployment, **form.cleaned_data)
     except EntityExists:
-        taken = "There is a template of this name. Choose another, or tick the box to make this a new version of it."
+        taken = gettext(
+            "There is a template of this name. Choose another, or tick the box to make this a "
+            "new version of it."
+        )
         form.add_error("name", taken)
     except ValidationFailed as error:
         # What the form of that template keeps to has a place of its own in there.

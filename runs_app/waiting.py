@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 from django.conf import settings
 from django.db.models import Min
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 
 from runs_app import limits
 from runs_app.models import PipelineRun, RunChoice, StepRun, Worker
@@ -154,7 +155,7 @@ def _explain_queued(runs: Sequence[PipelineRun]) -> None:
             # Itself among them: it was let go since it was read.
             others = [name for pk, name in holders.get(run.template_id, {}).items() if pk != run.pk]
             reason = limit.reason_with(others)
-            run.status_reason = f"It waits for its turn: {reason}"
+            run.status_reason = gettext("It waits for its turn: %(reason)s") % {"reason": reason}
 
 
 def _explain_unprepared(runs: Sequence[PipelineRun]) -> None:
@@ -199,9 +200,15 @@ def _unserved(queues: set[str]) -> dict[str, Reason]:
     for queue in queues:
         since = next((updated for names, updated in latest if queue in names), None)
         if since is None:
-            found[queue] = Reason(NEVER, f"No worker has served queue {queue} yet.")
+            found[queue] = Reason(
+                NEVER, gettext("No worker has served queue %(queue)s yet.") % {"queue": queue}
+            )
         else:
-            found[queue] = Reason(since, f"No worker serves queue {queue} since {clock_words(since)}.")
+            found[queue] = Reason(
+                since,
+                gettext("No worker serves queue %(queue)s since %(time)s.")
+                % {"queue": queue, "time": clock_words(since)},
+            )
     return found
 
 
@@ -212,12 +219,19 @@ def _full(queues: set[str]) -> dict[str, Reason]:
         return {}
     taken = Counter(StepRun.objects.running().filter(queue__in=limited).values_list("queue", flat=True))
     return {
-        queue: Reason(
-            NEVER, f"Queue {queue} runs at most {_steps(settings.QUEUE_LIMITS[queue])} at once, and does."
-        )
+        queue: Reason(NEVER, _full_words(queue, settings.QUEUE_LIMITS[queue]))
         for queue in limited
         if taken[queue] >= settings.QUEUE_LIMITS[queue]
     }
+
+
+def _full_words(queue: str, limit: int) -> str:
+    words = ngettext(
+        "Queue %(queue)s runs at most %(number)s step at once, and does.",
+        "Queue %(queue)s runs at most %(number)s steps at once, and does.",
+        limit,
+    )
+    return words % {"queue": queue, "number": limit}
 
 
 def _unprepared(waiting: Collection[Wait], workers: Sequence[Worker]) -> dict[Wait, Reason]:
@@ -255,9 +269,9 @@ def _taken(workers: Sequence[Worker]) -> Counter[Any]:
 
 def _busy_reason(queue: str, workers: Sequence[Worker], taken: Counter[Any]) -> Reason:
     number = sum(taken[worker.pk] for worker in workers if queue in worker.queues)
-    runs = "runs" if number == 1 else "run"
-    return Reason(NEVER, f"All workers of queue {queue} are busy: {_steps(number)} {runs}.")
-
-
-def _steps(number: int) -> str:
-    return f"{number} step{'' if number == 1 else 's'}"
+    words = ngettext(
+        "All workers of queue %(queue)s are busy: %(number)s step runs.",
+        "All workers of queue %(queue)s are busy: %(number)s steps run.",
+        number,
+    )
+    return Reason(NEVER, words % {"queue": queue, "number": number})

@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.forms.utils import ErrorDict
 from django.http import QueryDict
+from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from runs_app.drafts import (
     HIDDEN,
@@ -28,7 +29,7 @@ from zenweb.exceptions import FieldError
 
 MOST_OWED = 100
 YAML, FORM, ALL, CHANGES = "yaml", "form", "all", "changes"
-AGAIN = "Type it again: secrets are not kept."
+AGAIN = gettext_lazy("Type it again: secrets are not kept.")
 
 
 @dataclass(frozen=True)
@@ -170,7 +171,8 @@ class YamlForm(Starting):
     @property
     def error_title(self) -> str:
         count = len(self.problems) + len(self.non_field_errors())
-        return self.outdated_title or f"{count} thing{'' if count == 1 else 's'} to correct"
+        words = ngettext("%(count)s thing to correct", "%(count)s things to correct", count)
+        return self.outdated_title or words % {"count": count}
 
     @property
     def may_hold_secrets(self) -> bool:
@@ -198,11 +200,16 @@ class YamlForm(Starting):
         if file is None:
             return self.yaml_text
         if file.size and file.size > 4 * MOST_CHARACTERS:  # of which none takes more than 4 bytes
-            raise YamlRefused(f"The file {file.name} has more than {MOST_CHARACTERS:,} characters.")
+            raise YamlRefused(
+                gettext("The file %(name)s has more than %(most_characters)s characters.")
+                % {"name": file.name, "most_characters": f"{MOST_CHARACTERS:,}"}
+            )
         try:
             return _lines(file.read().decode("utf-8-sig"))
         except UnicodeDecodeError as error:
-            raise YamlRefused(f"The file {file.name} is not a text in UTF-8.") from error
+            raise YamlRefused(
+                gettext("The file %(name)s is not a text in UTF-8.") % {"name": file.name}
+            ) from error
 
     def _move_secrets(self, configuration: dict[str, Any]) -> bool:
         """Take secrets for the fields below the text; whether there are any."""
@@ -230,12 +237,21 @@ class YamlForm(Starting):
                 continue
             self.left_out.append(pointer)
             if not self.is_draft:
-                again = f"The secret at {pointer} was left out of the text. Write it there again, or turn to the form."
+                again = gettext(
+                    "The secret at %(pointer)s was left out of the text. Write it there again, or turn "
+                    "to the form."
+                ) % {"pointer": pointer}
                 self._add_problem(Problem(self.document.line_of(pointer), again, "yaml"))
 
     def _add_problem(self, problem: Problem) -> None:
         self.problems.append(problem)
-        self.add_error("yaml", f"Line {problem.line}: {problem.message}" if problem.line else problem.message)
+        self.add_error("yaml", _with_line(problem))
+
+
+def _with_line(problem: Problem) -> str:
+    if not problem.line:
+        return problem.message
+    return gettext("Line %(number)s: %(error)s") % {"number": problem.line, "error": problem.message}
 
 
 RunForm = LaunchForm | YamlForm

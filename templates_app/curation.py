@@ -6,11 +6,12 @@ from enum import StrEnum
 from math import isfinite
 from typing import Annotated, Any, Literal
 
+from django.utils.translation import gettext
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from templates_app.schema_validation import pointer_to
-from zenweb.config.suggestions import did_you_mean
+from templates_app.suggestions import did_you_mean
 from zenweb.exceptions import FieldError, ValidationFailed
 
 Path = tuple[str | int, ...]
@@ -24,13 +25,13 @@ def _number(value: Any) -> int | float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-        raise ValueError("This must be a number.")
+        raise ValueError(gettext("This must be a number."))
     return value
 
 
 def _positive(value: int | float | None) -> int | float | None:
     if value is not None and value <= 0:
-        raise ValueError("This must be more than 0.")
+        raise ValueError(gettext("This must be more than 0."))
     return value
 
 
@@ -155,7 +156,9 @@ def _worded(error: ErrorDetails) -> FieldError:
     if error["type"] == "extra_forbidden":
         model = ParameterCuration if place[0] == "parameters" else Section if len(place) > 1 else Curation
         hint = did_you_mean(str(place[-1]), model.model_fields)
-        return FieldError(pointer_to(place), f"There is no {str(place[-1])!r} here.{hint}")
+        return FieldError(
+            pointer_to(place), gettext("There is no %(name)r here.") % {"name": str(place[-1])} + hint
+        )
     sentence = re.sub(r"^(Input|Value|String|List) should", "This must", error["msg"]).removeprefix(
         "Value error, "
     )

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
+from django.utils.translation import gettext, gettext_lazy
+
 from templates_app.curated_schema import (
     BOUNDS,
     Schema,
@@ -21,7 +23,7 @@ from templates_app.curated_schema import (
 from templates_app.curation import Curation, ParameterCuration, Path
 from templates_app.schema_places import holds_secret
 from templates_app.schema_validation import accepts, check_schema, find_errors, pointer_to
-from zenweb.config.suggestions import suggestion
+from templates_app.suggestions import suggestion
 from zenweb.exceptions import FieldError, ValidationFailed
 
 # Of the pipeline's own bounds, those that a new one has to stay within; True: it may not be the same number either.
@@ -36,15 +38,15 @@ UPPER = {
     "max_length": {"maxLength": False},
 }
 WORDS = {
-    "minimum": "at least {}",
-    "exclusiveMinimum": "more than {}",
-    "maximum": "at most {}",
-    "exclusiveMaximum": "less than {}",
-    "multipleOf": "multiples of {}",
-    "minLength": "at least {} characters",
-    "maxLength": "at most {} characters",
+    "minimum": gettext_lazy("at least {}"),
+    "exclusiveMinimum": gettext_lazy("more than {}"),
+    "maximum": gettext_lazy("at most {}"),
+    "exclusiveMaximum": gettext_lazy("less than {}"),
+    "multipleOf": gettext_lazy("multiples of {}"),
+    "minLength": gettext_lazy("at least {} characters"),
+    "maxLength": gettext_lazy("at most {} characters"),
 }
-GIVEN_AWAY = (
+GIVEN_AWAY = gettext_lazy(
     "This is a secret. A template keeps none, so it cannot give this a value: it can only be asked for."
 )
 
@@ -104,12 +106,16 @@ def misfits(config_schema: Schema, curation: Curation) -> Iterator[Misfit]:
             if name not in names:
                 yield Misfit(place, _unknown(name, names))
             elif name in placed:
-                yield Misfit(place, f"{name!r} stands in a section already: it can be in one only.")
+                yield Misfit(
+                    place,
+                    gettext("%(name)r stands in a section already: it can be in one only.") % {"name": name},
+                )
             placed.add(name)
 
 
 def _unknown(name: str, names: Sequence[str]) -> str:
-    return f"This template has no parameter {name!r}.{suggestion(name, names)}"
+    sentence = gettext("This template has no parameter %(name)r.") % {"name": name}
+    return f"{sentence}{suggestion(name, names)}"
 
 
 Found = tuple[Path, str, bool]
@@ -138,10 +144,15 @@ class _About:
         applicable = [bound for bound in given if takes(parts, bound)]
         for bound in given:
             if bound not in applicable:
-                yield (bound,), "A value of this parameter's type cannot be bounded so.", True
+                yield (bound,), gettext("A value of this parameter's type cannot be bounded so."), True
         wider = {bound: words for bound in applicable if (words := self._own_rules(parts, bound))}
         for bound, words in wider.items():
-            yield (bound,), f"The pipeline itself takes {words}: this may narrow that, not widen it.", False
+            yield (
+                (bound,),
+                gettext("The pipeline itself takes %(words)s: this may narrow that, not widen it.")
+                % {"words": words},
+                False,
+            )
         if "pattern" in applicable and (sentence := _wrong_pattern(str(self.asked.pattern))):
             yield ("pattern",), sentence, True
         elif empty := self._nothing_left([bound for bound in applicable if bound not in wider]):
@@ -170,7 +181,12 @@ class _About:
                 if low > high or (low == high and is_open):
                     sides = [bound for bound in given if bound in LOWER or bound in UPPER]
                     if sides:
-                        return (sides[-1],), f"Nothing is left between {low} and {high}.", True
+                        return (
+                            (sides[-1],),
+                            gettext("Nothing is left between %(low)s and %(high)s.")
+                            % {"low": low, "high": high},
+                            True,
+                        )
         return None
 
     def _wrong_choices(self) -> Iterator[Found]:
@@ -180,7 +196,11 @@ class _About:
             index: errors for index, value in enumerate(choices) if (errors := self._errors(rest, value))
         }
         if len(wrong) == len(choices):
-            yield ("choices",), f"None of these can be given: {wrong[0][0].message}", True
+            yield (
+                ("choices",),
+                gettext("None of these can be given: %(message)s") % {"message": wrong[0][0].message},
+                True,
+            )
             return
         for index, errors in wrong.items():
             yield ("choices", index), errors[0].message, False
@@ -188,22 +208,24 @@ class _About:
     def _wrong_values(self) -> Iterator[Found]:
         asked, narrowed = self.asked, narrow(self.schema, self.asked, self.root)
         if asked.widget and asked.widget not in fitting_widgets(parts_of(narrowed, self.root)):
-            yield ("widget",), "This parameter has no such input.", False
+            yield ("widget",), gettext("This parameter has no such input."), False
         if asked.gives_value and holds_secret([self.schema], self.root):
-            yield ("locked" if asked.is_locked else "default",), GIVEN_AWAY, asked.is_locked
+            yield ("locked" if asked.is_locked else "default",), str(GIVEN_AWAY), asked.is_locked
             return
         if asked.is_locked and asked.has_default:
-            yield ("default",), "This is fixed, so it cannot start from another value.", False
+            yield ("default",), gettext("This is fixed, so it cannot start from another value."), False
         if asked.gives_value:
             place = "locked" if asked.is_locked else "default"
             for error in self._errors(narrowed, asked.value):
-                at = f"At {error.pointer}: " if error.pointer else ""
+                at = gettext("At %(place)s: ") % {"place": error.pointer} if error.pointer else ""
                 yield (place,), at + error.message, asked.is_locked
                 break
         elif "default" in self.schema:
             yield from self._bounds_without_default()
         elif asked.hidden and self.is_required:
-            sentence = "This has to be given at each run, so it can be hidden only with a default, or fixed."
+            sentence = gettext(
+                "This has to be given at each run, so it can be hidden only with a default, or fixed."
+            )
             yield ("hidden",), sentence, False
 
     def _bounds_without_default(self) -> Iterator[Found]:
@@ -221,7 +243,8 @@ class _About:
                 shown = json.dumps(default, ensure_ascii=False)
                 yield (
                     (bound,),
-                    f"The pipeline's default, {shown}, would not be allowed: give another default.",
+                    gettext("The pipeline's default, %(shown)s, would not be allowed: give another default.")
+                    % {"shown": shown},
                     True,
                 )
 
@@ -231,7 +254,9 @@ class _About:
         definitions: Schema = {
             name: self.root[name] for name in ("$defs", "definitions") if name in self.root
         }
-        return find_errors({**schema, **definitions}, value) or [FieldError("", "This cannot be given.")]
+        return find_errors({**schema, **definitions}, value) or [
+            FieldError("", gettext("This cannot be given."))
+        ]
 
 
 def _ranges(part: Schema) -> Iterator[tuple[float, float, bool]]:
@@ -248,5 +273,5 @@ def _wrong_pattern(pattern: str) -> str:
     try:
         check_schema({"pattern": pattern})
     except ValidationFailed:
-        return "This is no regular expression that can be used here."
+        return gettext("This is no regular expression that can be used here.")
     return ""

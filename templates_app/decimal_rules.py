@@ -4,14 +4,20 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy, ngettext
+
 from zenweb.config.json_schema import BOUNDS, DIGITS
 
-_BREAKS: Mapping[str, tuple[Callable[[Decimal, Decimal], bool], str]] = {
-    "gt": (lambda number, limit: number <= limit, "more than"),
-    "ge": (lambda number, limit: number < limit, "at least"),
-    "lt": (lambda number, limit: number >= limit, "less than"),
-    "le": (lambda number, limit: number > limit, "at most"),
-    "multiple_of": (lambda number, limit: not _is_multiple(number, limit), "a multiple of"),
+_BREAKS: Mapping[str, tuple[Callable[[Decimal, Decimal], bool], str | Promise]] = {
+    "gt": (lambda number, limit: number <= limit, gettext_lazy("This must be more than %(limit)s.")),
+    "ge": (lambda number, limit: number < limit, gettext_lazy("This must be at least %(limit)s.")),
+    "lt": (lambda number, limit: number >= limit, gettext_lazy("This must be less than %(limit)s.")),
+    "le": (lambda number, limit: number > limit, gettext_lazy("This must be at most %(limit)s.")),
+    "multiple_of": (
+        lambda number, limit: not _is_multiple(number, limit),
+        gettext_lazy("This must be a multiple of %(limit)s."),
+    ),
 }
 
 
@@ -35,14 +41,24 @@ class DecimalRules:
         if number is None or not number.is_finite():
             return
         for name, limit in self.bounds.items():
-            breaks, words = _BREAKS[name]
+            breaks, sentence = _BREAKS[name]
             if breaks(number, limit):
-                raise ValueError(f"This must be {words} {limit}.")
+                raise ValueError(str(sentence) % {"limit": limit})
         digits, places = _size(number)
         if self.places is not None and places > self.places:
-            raise ValueError(f"This must have at most {self.places} digits after the point.")
+            words = ngettext(
+                "This must have at most %(number)s digit after the point.",
+                "This must have at most %(number)s digits after the point.",
+                self.places,
+            )
+            raise ValueError(words % {"number": self.places})
         if self.digits is not None and digits > self.digits:
-            raise ValueError(f"This must have at most {self.digits} digits.")
+            words = ngettext(
+                "This must have at most %(number)s digit.",
+                "This must have at most %(number)s digits.",
+                self.digits,
+            )
+            raise ValueError(words % {"number": self.digits})
 
 
 def _is_multiple(number: Decimal, step: Decimal) -> bool:

@@ -1,8 +1,11 @@
 """Which files a parameter takes: a keyword of ours, beside the shape of a reference that JSON Schema has words for."""
 
+from collections.abc import Collection
 from typing import Any
 
-from zenweb.config.file_references import wrong_type
+from django.utils.translation import gettext
+
+from zenweb.config.file_references import size_words, suffix_of
 
 KINDS = ("path", "bytes", "table")
 
@@ -24,6 +27,19 @@ class FileRules:
             raise ValueError(sentence)
 
 
+def wrong_type(name: str, types: Collection[str]) -> str:
+    """What is wrong with a file of this name where only these types are taken; empty if nothing is."""
+    if not types or suffix_of(name) in types:
+        return ""
+    told = {"name": name, "types": ", ".join(types)}
+    return gettext("%(name)s is not of a type that is taken here: %(types)s.") % told
+
+
+def too_large(limit: int, name: str) -> str:
+    told = {"name": name, "size": size_words(limit)}
+    return gettext("%(name)s is larger than %(size)s, which is the limit here.") % told
+
+
 def is_file_rules(rules: Any) -> bool:
     if (
         not isinstance(rules, dict)
@@ -42,6 +58,10 @@ def is_file_rules(rules: Any) -> bool:
 
 def expected_words(rules: Any) -> str:
     """What is to be given, for people who write it themselves."""
-    reference = 'a file: {"artifact_version": "<the id of an upload or artifact version>"}'
-    text = {"path": ", or the path to one where the step runs", "bytes": ", or a text"}
-    return reference + text.get(rules.get("as", ""), "") if isinstance(rules, dict) else reference
+    told = {"file": '{"artifact_version": "<the id of an upload or artifact version>"}'}
+    match rules:
+        case {"as": "path"}:
+            return gettext("a file: %(file)s, or the path to one where the step runs") % told
+        case {"as": "bytes"}:
+            return gettext("a file: %(file)s, or a text") % told
+    return gettext("a file: %(file)s") % told

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext, gettext_lazy
 
 from templates_app.curated_schema import (
     NUMBERS,
@@ -34,20 +35,20 @@ from templates_app.schema_forms.wording import describe_bounds
 
 PLAIN = ("label", "help", "placeholder", "widget", "pattern")
 BOUND_WORDS = {
-    "minimum": "At least",
-    "exclusive_minimum": "More than",
-    "maximum": "At most",
-    "exclusive_maximum": "Less than",
-    "multiple_of": "In steps of",
-    "min_length": "At least so many characters",
-    "max_length": "At most so many characters",
-    "pattern": "Pattern (a regular expression)",
+    "minimum": gettext_lazy("At least"),
+    "exclusive_minimum": gettext_lazy("More than"),
+    "maximum": gettext_lazy("At most"),
+    "exclusive_maximum": gettext_lazy("Less than"),
+    "multiple_of": gettext_lazy("In steps of"),
+    "min_length": gettext_lazy("At least so many characters"),
+    "max_length": gettext_lazy("At most so many characters"),
+    "pattern": gettext_lazy("Pattern (a regular expression)"),
 }
 WIDGET_WORDS = {
-    "line": "One line",
-    "paragraph": "Several lines",
-    "select": "A list to open",
-    "radio": "All to be seen",
+    "line": gettext_lazy("One line"),
+    "paragraph": gettext_lazy("Several lines"),
+    "select": gettext_lazy("A list to open"),
+    "radio": gettext_lazy("All to be seen"),
 }
 # A date with a time is left to JSON: an input of the browser would take its zone away.
 ONE_TEXT = (
@@ -112,27 +113,36 @@ class Card:
     def facts(self) -> str:
         """What the pipeline says about it."""
         default = self.default_words
-        parts = [describe_bounds(self.parameter.schema), f"Default: {default}" if default else "No default"]
+        parts = [
+            describe_bounds(self.parameter.schema),
+            gettext("Default: %(value)s") % {"value": default} if default else gettext("No default"),
+        ]
         return " · ".join(filter(None, parts))
 
     @property
     def default_words(self) -> str:
         if self.parameter.is_secret:
-            return "secret" if self.parameter.has_default else ""
+            return gettext("secret") if self.parameter.has_default else ""
         default = self.parameter.default
         if default is MISSING:
             return ""
         if default is None:
-            return "not set"
+            return gettext("not set")
         return self.control.to_text(default)[:60] or '""'
 
     @property
     def marks(self) -> list[str]:
         """What is to be seen of a closed card."""
         bounds = any(self.texts.get(name) for name in (*NUMBERS, *TEXTS)) or self.is_choice_narrowed
-        words = {"fixed": self.is_on("locked"), "hidden": self.is_on("hidden"), "narrower": bounds}
-        words["other default"] = not words["fixed"] and bool(self.texts.get("value") or self.is_on("unset"))
-        return [word for word, is_said in words.items() if is_said]
+        is_fixed = self.is_on("locked")
+        starts_elsewhere = not is_fixed and bool(self.texts.get("value") or self.is_on("unset"))
+        words = [
+            (gettext("fixed"), is_fixed),
+            (gettext("hidden"), self.is_on("hidden")),
+            (gettext("narrower"), bounds),
+            (gettext("other default"), starts_elsewhere),
+        ]
+        return [word for word, is_said in words if is_said]
 
     @property
     def is_choice_narrowed(self) -> bool:
@@ -174,31 +184,47 @@ class Card:
 
     def wording(self) -> Iterator[Input]:
         """What it is called and how it looks."""
-        yield self.input("label", "Label", hint=f"Empty: “{self.parameter.title}”")
+        yield self.input(
+            "label", gettext("Label"), hint=gettext("Empty: “%(title)s”") % {"title": self.parameter.title}
+        )
         # Values that are listed are chosen, whatever could be typed before.
         parts = [{"enum": []}] if self.texts.get("choices", "").strip() else self.parts
         if fitting := fitting_widgets(parts):
-            names = [(widget.value, WIDGET_WORDS[widget.value]) for widget in fitting]
-            yield self.input("widget", "Input", options=[("", "The usual one"), *names])
+            names = [(widget.value, str(WIDGET_WORDS[widget.value])) for widget in fitting]
+            yield self.input("widget", gettext("Input"), options=[("", gettext("The usual one")), *names])
         if {kind_of(part) for part in self.parts} <= {"text", "number", "decimal"}:
-            yield self.input("placeholder", "Placeholder", hint="Grey, while nothing is filled in")
-        yield self.input("help", "Help", rows=2, hint="Markdown. Empty: what the pipeline says")
+            yield self.input(
+                "placeholder", gettext("Placeholder"), hint=gettext("Grey, while nothing is filled in")
+            )
+        yield self.input(
+            "help", gettext("Help"), rows=2, hint=gettext("Markdown. Empty: what the pipeline says")
+        )
 
     def value_input(self) -> Input | None:
         """None for a secret, of which a template keeps nothing."""
         if self.parameter.is_secret:
             return None
-        usual = f"As the pipeline says: {self.default_words}" if self.default_words else "None"
+        usual = (
+            gettext("As the pipeline says: %(default_words)s") % {"default_words": self.default_words}
+            if self.default_words
+            else gettext("None")
+        )
         options: list[tuple[str, str]] = []
         if isinstance(self.control, ChoiceControl):
             options = [("", usual), *self.control.options()]
         elif isinstance(self.control, CheckboxControl):
-            options = [("", usual), ("true", "Yes"), ("false", "No")]
+            options = [("", usual), ("true", gettext("Yes")), ("false", gettext("No"))]
         rows = 2 if isinstance(self.control, JsonControl) else 0
-        hint = "" if options else "JSON" if rows else f"Empty: {usual[:1].lower()}{usual[1:]}"
+        hint = (
+            ""
+            if options
+            else "JSON"
+            if rows
+            else gettext("Empty: %(value)s") % {"value": f"{usual[:1].lower()}{usual[1:]}"}
+        )
         return self.input(
             "value",
-            "Value to start from",
+            gettext("Value to start from"),
             options=options,
             rows=rows,
             hint=hint,
@@ -207,9 +233,11 @@ class Card:
     def bounds(self) -> Iterator[Input]:
         for name in (*NUMBERS, *TEXTS):
             if takes(self.parts, name):
-                yield self.input(name, BOUND_WORDS[name])
+                yield self.input(name, str(BOUND_WORDS[name]))
         if takes(self.parts, "choices") and not self.listed and not self.parameter.is_secret:
-            yield self.input("choices", "Only these values", rows=2, hint="One per line. Empty: any")
+            yield self.input(
+                "choices", gettext("Only these values"), rows=2, hint=gettext("One per line. Empty: any")
+            )
 
     # -- text to document and back ------------------------------------------------------------------------------------
 
@@ -239,7 +267,7 @@ class Card:
         value = self._value()
         if self.is_on("locked"):
             if value is MISSING and not self.parameter.has_default:
-                self.errors.setdefault("value", []).append("Say at which value it is fixed.")
+                self.errors.setdefault("value", []).append(gettext("Say at which value it is fixed."))
             said["locked"] = self.parameter.default if value is MISSING else value
         elif value is not MISSING:
             said["default"] = value
@@ -282,4 +310,4 @@ def _number(text: str) -> Any:
     try:
         return read_json(text)
     except ValueError as error:
-        raise ValidationError("Enter a number.") from error
+        raise ValidationError(gettext("Enter a number.")) from error

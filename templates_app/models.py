@@ -8,6 +8,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
+from django.utils.translation import gettext_lazy
 
 from templates_app.curated_schema import curate, defaults_of
 from templates_app.curation import read_curation
@@ -180,8 +181,16 @@ class RunTemplate(Entity):
         """ "at most 2 at once, further ones wait for their turn"; nothing where there is no limit."""
         if self.max_concurrent_runs is None:
             return ""
-        words = ConcurrencyPolicy(self.concurrency_policy).words
-        return f"at most {self.max_concurrent_runs} at once, further ones {words}"
+        return _LIMIT_WORDS[ConcurrencyPolicy(self.concurrency_policy)] % {"number": self.max_concurrent_runs}
+
+
+_LIMIT_WORDS = {
+    ConcurrencyPolicy.QUEUE: gettext_lazy("at most %(number)s at once, further ones wait for their turn"),
+    ConcurrencyPolicy.SKIP: gettext_lazy("at most %(number)s at once, further ones are not run"),
+    ConcurrencyPolicy.CANCEL: gettext_lazy(
+        "at most %(number)s at once, further ones take the place of the oldest"
+    ),
+}
 
 
 class RunTemplateVersion(Entity):

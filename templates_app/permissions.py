@@ -1,5 +1,7 @@
 """Who may do what with what can be run. Every verb asks here."""
 
+from django.utils.translation import gettext
+
 from templates_app.models import Preset, RunTemplate
 from zenweb.accounts.models import User
 from zenweb.exceptions import NotAllowed, ValidationFailed
@@ -8,9 +10,12 @@ from zenweb.exceptions import NotAllowed, ValidationFailed
 def check_can_run(actor: User, template: RunTemplate) -> None:
     """Everybody who is signed in may run a template that is enabled."""
     if not actor.is_active:
-        raise NotAllowed("This account is switched off.")
+        raise NotAllowed(gettext("This account is switched off."))
     if not template.is_enabled:
-        raise ValidationFailed(f'The template "{template.name}" is switched off. Ask its owner to enable it.')
+        raise ValidationFailed(
+            gettext('The template "%(name)s" is switched off. Ask its owner to enable it.')
+            % {"name": template.name}
+        )
 
 
 def can_edit(actor: User, template: RunTemplate) -> bool:
@@ -21,7 +26,8 @@ def check_can_edit(actor: User, template: RunTemplate) -> None:
     """Its owner and administrators may change or delete a template."""
     if not can_edit(actor, template):
         raise NotAllowed(
-            f'Only the owner of the template "{template.name}" or an administrator may change it.'
+            gettext('Only the owner of the template "%(name)s" or an administrator may change it.')
+            % {"name": template.name}
         )
 
 
@@ -34,6 +40,9 @@ def can_edit_preset(actor: User, preset: Preset) -> bool:
 def check_can_edit_preset(actor: User, preset: Preset) -> None:
     if not can_edit_preset(actor, preset):
         raise NotAllowed(
-            f'Only the owner of the preset "{preset.name}", the owner of its template or an administrator may change '
-            "it. Save its values under a name of your own instead."
+            gettext(
+                'Only the owner of the preset "%(name)s", the owner of its template or an '
+                "administrator may change it. Save its values under a name of your own instead."
+            )
+            % {"name": preset.name}
         )

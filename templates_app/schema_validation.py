@@ -8,12 +8,15 @@ from functools import lru_cache
 from typing import Any
 
 import jsonschema_rs
+from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_lazy, ngettext
 from jsonschema_rs import ValidationErrorKind as Kind
 from pydantic import TypeAdapter, ValidationError
 
 from templates_app.choice_rules import ChoiceRules
 from templates_app.decimal_rules import DecimalRules
 from templates_app.file_rules import FileRules, expected_words
+from templates_app.suggestions import did_you_mean, suggestion
 from zenweb.config.json_schema import (
     CHOICE_RULES,
     DECIMAL_OR_NOT_FINITE,
@@ -22,7 +25,6 @@ from zenweb.config.json_schema import (
     FILE_RULES,
     FORM_HINTS,
 )
-from zenweb.config.suggestions import did_you_mean, suggestion
 from zenweb.exceptions import FieldError, ValidationFailed
 
 # A document deeper than this is hostile or broken; nobody writes it.
@@ -36,24 +38,24 @@ DURATION = TypeAdapter(timedelta)
 COLOUR = re.compile(
     r"#(?:[0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})|(?:rgb|hsl)a?\([0-9a-z.,%/ ]{1,60}\)|[a-z]{3,30}"
 )
-TYPE_WORDS = {
-    "string": "a text",
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-    "array": "a list",
-    "object": "an object with named values",
-    "null": "empty",
+TYPE_WORDS: dict[str, str | Promise] = {
+    "string": gettext_lazy("a text"),
+    "integer": gettext_lazy("a whole number"),
+    "number": gettext_lazy("a number"),
+    "boolean": gettext_lazy("true or false"),
+    "array": gettext_lazy("a list"),
+    "object": gettext_lazy("an object with named values"),
+    "null": gettext_lazy("empty"),
 }
-FORMAT_WORDS = {
-    "date": "a date, such as 2026-03-01",
-    "date-time": "a date and time, such as 2026-03-01T12:30:00+00:00",
-    "time": "a time, such as 12:30:00",
-    "duration": "a duration, such as PT1H30M",
-    "email": "an e-mail address",
-    "uri": "an address that starts with its scheme, such as https://",
-    "uuid": "a UUID",
-    "color": "a colour, such as #336699",
+FORMAT_WORDS: dict[str, str | Promise] = {
+    "date": gettext_lazy("a date, such as 2026-03-01"),
+    "date-time": gettext_lazy("a date and time, such as 2026-03-01T12:30:00+00:00"),
+    "time": gettext_lazy("a time, such as 12:30:00"),
+    "duration": gettext_lazy("a duration, such as PT1H30M"),
+    "email": gettext_lazy("an e-mail address"),
+    "uri": gettext_lazy("an address that starts with its scheme, such as https://"),
+    "uuid": gettext_lazy("a UUID"),
+    "color": gettext_lazy("a colour, such as #336699"),
 }
 
 
@@ -74,7 +76,9 @@ def find_errors(schema: dict[str, Any], value: Any, validator: Validator | None 
     `validator`: what the schema compiles to, where the caller keeps that.
     """
     if depth_of(value) > MAX_DEPTH:
-        return [FieldError("", f"This is nested more than {MAX_DEPTH} levels deep.")]
+        return [
+            FieldError("", gettext("This is nested more than %(depth)s levels deep.") % {"depth": MAX_DEPTH})
+        ]
     if unstorable := list(_unstorable(value)):
         return unstorable
     errors = (validator or compile_schema(schema)).iter_errors(value)
@@ -86,14 +90,15 @@ def _unstorable(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[FieldE
     """Texts with half a surrogate pair: JSON can write them, but no UTF-8 and so no database can."""
     if isinstance(value, str) and not _is_utf8(value):
         yield FieldError(
-            pointer_to(path), "This text has a character that cannot be stored (half a surrogate pair)."
+            pointer_to(path),
+            gettext("This text has a character that cannot be stored (half a surrogate pair)."),
         )
     children = (
         value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     )
     for name, child in children:
         if isinstance(name, str) and not _is_utf8(name):
-            yield FieldError(pointer_to(path), "A name here has a character that cannot be stored.")
+            yield FieldError(pointer_to(path), gettext("A name here has a character that cannot be stored."))
         else:
             yield from _unstorable(child, (*path, name))
 
@@ -189,13 +194,13 @@ def _explain(error: jsonschema_rs.ValidationError, schema: dict[str, Any]) -> It
     if fixed := _fixed(path, schema):
         yield fixed
     elif expected := _expected_file(error, schema):
-        yield FieldError(pointer_to(path), f"This must be {expected}.")
+        yield FieldError(pointer_to(path), _must_be(expected))
     elif isinstance(kind, Kind.AdditionalProperties | Kind.UnevaluatedProperties):
         known = _known_names(schema, _at(schema, list(error.schema_path)[:-1]))
         for name in kind.unexpected:
-            yield FieldError(pointer_to([*path, name]), f"There is no {name!r} here.{_hint(name, known)}")
+            yield FieldError(pointer_to([*path, name]), unknown_name(name, known))
     elif isinstance(kind, Kind.Required):
-        yield FieldError(pointer_to([*path, kind.property]), "This value is required.")
+        yield FieldError(pointer_to([*path, kind.property]), gettext("This value is required."))
     elif isinstance(kind, Kind.AnyOf | Kind.OneOfNotValid):
         yield from _explain_choice(error, kind.context, schema)
     else:
@@ -211,13 +216,21 @@ def _fixed(path: Sequence[str | int], schema: dict[str, Any]) -> FieldError | No
     hints = part.get(FORM_HINTS)
     if not isinstance(hints, dict) or not hints.get("locked") or "const" not in part:
         return None
-    value = "“not set”" if part["const"] is None else _shown(part["const"])[:MOST_SHOWN]
-    return FieldError(pointer_to(place), f"The owner of this template has fixed this at {value}.")
+    value = gettext("“not set”") if part["const"] is None else _shown(part["const"])[:MOST_SHOWN]
+    return FieldError(
+        pointer_to(place),
+        gettext("The owner of this template has fixed this at %(value)s.") % {"value": value},
+    )
 
 
 def _known_names(schema: dict[str, Any], part: dict[str, Any]) -> list[str]:
     """The names that an object may have here, those of what it refers to included."""
     return [*part.get("properties", {}), *_referred(schema, part).get("properties", {})]
+
+
+def unknown_name(name: str, known: Sequence[str]) -> str:
+    sentence = gettext("There is no %(name)r here.") % {"name": name}
+    return f"{sentence}{_hint(name, known)}"
 
 
 def _hint(name: str, known: Sequence[str]) -> str:
@@ -241,10 +254,8 @@ def _explain_choice(
         for inner in branch
         if (word := _expected_file(inner, schema) or _expected(inner))
     ]
-    expected = " or ".join(dict.fromkeys(words))
-    yield FieldError(
-        pointer_to(list(error.instance_path)), f"This must be {expected or 'of one of the allowed forms'}."
-    )
+    expected = gettext(" or ").join(dict.fromkeys(words)) or gettext("of one of the allowed forms")
+    yield FieldError(pointer_to(list(error.instance_path)), _must_be(expected))
 
 
 def _expected_file(error: jsonschema_rs.ValidationError, schema: dict[str, Any]) -> str:
@@ -266,46 +277,79 @@ def _is_wrong_kind(inner: jsonschema_rs.ValidationError, outer: jsonschema_rs.Va
 def _expected(error: jsonschema_rs.ValidationError) -> str:
     kind = error.kind
     if isinstance(kind, Kind.Type):
-        return " or ".join(TYPE_WORDS.get(name, name) for name in kind.types)
+        return gettext(" or ").join(str(TYPE_WORDS.get(name, name)) for name in kind.types)
     if isinstance(kind, Kind.Format):
-        return FORMAT_WORDS.get(kind.format, kind.format)
+        return str(FORMAT_WORDS.get(kind.format, kind.format))
     if isinstance(kind, Kind.Pattern):
-        return _PATTERN_WORDS.get(kind.pattern, "")
+        return str(_PATTERN_WORDS.get(kind.pattern, ""))
     return ""
 
 
-_PATTERN_WORDS = {
-    DECIMAL_PATTERN: "a number, such as 12.50",
-    DECIMAL_OR_NOT_FINITE: "a number, such as 12.50, or NaN or Infinity",
+_PATTERN_WORDS: dict[str, str | Promise] = {
+    DECIMAL_PATTERN: gettext_lazy("a number, such as 12.50"),
+    DECIMAL_OR_NOT_FINITE: gettext_lazy("a number, such as 12.50, or NaN or Infinity"),
 }
 _SENTENCES: dict[type[Any], Callable[[Any], str]] = {
-    Kind.Minimum: lambda kind: f"This must be at least {kind.limit}.",
-    Kind.Maximum: lambda kind: f"This must be at most {kind.limit}.",
-    Kind.ExclusiveMinimum: lambda kind: f"This must be more than {kind.limit}.",
-    Kind.ExclusiveMaximum: lambda kind: f"This must be less than {kind.limit}.",
-    Kind.MultipleOf: lambda kind: f"This must be a multiple of {kind.multiple_of}.",
-    Kind.MinLength: lambda kind: (
-        f"This must have at least {_counted(kind.limit, 'character', 'characters')}."
+    Kind.Minimum: lambda kind: gettext("This must be at least %(limit)s.") % {"limit": kind.limit},
+    Kind.Maximum: lambda kind: gettext("This must be at most %(limit)s.") % {"limit": kind.limit},
+    Kind.ExclusiveMinimum: lambda kind: gettext("This must be more than %(limit)s.") % {"limit": kind.limit},
+    Kind.ExclusiveMaximum: lambda kind: gettext("This must be less than %(limit)s.") % {"limit": kind.limit},
+    Kind.MultipleOf: lambda kind: (
+        gettext("This must be a multiple of %(number)s.") % {"number": kind.multiple_of}
     ),
-    Kind.MaxLength: lambda kind: f"This must have at most {_counted(kind.limit, 'character', 'characters')}.",
-    Kind.MinItems: lambda kind: f"This must have at least {_counted(kind.limit, 'entry', 'entries')}.",
-    Kind.MaxItems: lambda kind: f"This must have at most {_counted(kind.limit, 'entry', 'entries')}.",
-    Kind.UniqueItems: lambda _: "Every entry may occur only once.",
-    Kind.Pattern: lambda kind: f"This does not have the expected form ({kind.pattern}).",
-    Kind.Enum: lambda kind: f"This must be one of: {', '.join(_shown(option) for option in kind.options)}.",
-    Kind.Constant: lambda kind: f"This must be {_shown(kind.expected_value)}.",
+    Kind.MinLength: lambda kind: (
+        ngettext(
+            "This must have at least %(number)s character.",
+            "This must have at least %(number)s characters.",
+            kind.limit,
+        )
+        % {"number": kind.limit}
+    ),
+    Kind.MaxLength: lambda kind: (
+        ngettext(
+            "This must have at most %(number)s character.",
+            "This must have at most %(number)s characters.",
+            kind.limit,
+        )
+        % {"number": kind.limit}
+    ),
+    Kind.MinItems: lambda kind: (
+        ngettext(
+            "This must have at least %(number)s entry.",
+            "This must have at least %(number)s entries.",
+            kind.limit,
+        )
+        % {"number": kind.limit}
+    ),
+    Kind.MaxItems: lambda kind: (
+        ngettext(
+            "This must have at most %(number)s entry.",
+            "This must have at most %(number)s entries.",
+            kind.limit,
+        )
+        % {"number": kind.limit}
+    ),
+    Kind.UniqueItems: lambda _: gettext("Every entry may occur only once."),
+    Kind.Pattern: lambda kind: (
+        gettext("This does not have the expected form (%(pattern)s).") % {"pattern": kind.pattern}
+    ),
+    Kind.Enum: lambda kind: (
+        gettext("This must be one of: %(values)s.")
+        % {"values": ", ".join(_shown(option) for option in kind.options)}
+    ),
+    Kind.Constant: lambda kind: _must_be(_shown(kind.expected_value)),
 }
+
+
+def _must_be(expected: str | Promise) -> str:
+    return gettext("This must be %(expected)s.") % {"expected": expected}
 
 
 def _sentence(error: jsonschema_rs.ValidationError) -> str:
     if expected := _expected(error):
-        return f"This must be {expected}."
+        return _must_be(expected)
     words = _SENTENCES.get(type(error.kind))
     return words(error.kind) if words else str(error.message)
-
-
-def _counted(number: int, one: str, several: str) -> str:
-    return f"{number} {one if number == 1 else several}"
 
 
 def _shown(value: Any) -> str:

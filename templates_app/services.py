@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext, gettext_lazy
 from pydantic import ValidationError
 
 from templates_app.curation import Curation, read_curation
@@ -24,17 +25,17 @@ from templates_app.models import (
 )
 from templates_app.permissions import check_can_edit
 from templates_app.schema_validation import check_schema, pointer_to
+from templates_app.suggestions import suggestion
 from zenweb.accounts.models import Project, User
 from zenweb.config.code_archive import check_archive
 from zenweb.config.requirements import MOST_REQUIREMENTS, checked_requirement
 from zenweb.config.spec import PipelineSpec
-from zenweb.config.suggestions import suggestion
 from zenweb.entity import is_id
 from zenweb.enums import ConcurrencyPolicy
 from zenweb.exceptions import AuthoringError, EntityExists, FieldError, LocalStackRefused, ValidationFailed
 
 NAME_LIMIT = 255
-MISFIT = "The template's form keeps to it, and the new pipeline does not take it."
+MISFIT = gettext_lazy("The template's form keeps to it, and the new pipeline does not take it.")
 LIMIT_FIELDS = ("max_concurrent_runs", "concurrency_policy")
 # Steps and outputs name folders of the artifact store.
 NAME_IN_PATHS = re.compile(r"[\w .-]{1,200}")
@@ -105,7 +106,10 @@ def store_code_archive(*, sha256: str, content: bytes) -> CodeArchive:
 def create_pipeline(*, actor: User, project: Project, name: str, description: str = "") -> Pipeline:
     check_name(name)
     if Pipeline.objects.filter(project=project, name=name).exists():
-        raise EntityExists(f"A pipeline called {name!r} already exists in project {project.name!r}.")
+        raise EntityExists(
+            gettext("A pipeline called %(name)r already exists in project %(name_2)r.")
+            % {"name": name, "name_2": project.name}
+        )
     return Pipeline.objects.create(project=project, user=actor, name=name, description=description)
 
 
@@ -168,8 +172,11 @@ def create_run_template(
     if existing is not None:
         if not update:
             raise EntityExists(
-                f"A run template called {name!r} already exists. Choose another name, "
-                "or say update=True (--update on the command line) to make a new version of it."
+                gettext(
+                    "A run template called %(name)r already exists. Choose another name, or say "
+                    "update=True (--update on the command line) to make a new version of it."
+                )
+                % {"name": name}
             )
         check_can_edit(actor, existing)
         _check_same_pipeline(existing, deployment)
@@ -204,9 +211,9 @@ def _deploy(
             deployment.config_schema, read_curation(latest.curation), drops_misfits=drops_misfits
         )
     except ValidationFailed as error:
-        advice = (
-            "Change the pipeline or the template's form, or drop what does not fit (--drop-misfits on the command "
-            "line, drop_misfits over REST and in Python)."
+        advice = gettext(
+            "Change the pipeline or the template's form, or drop what does not fit "
+            "(--drop-misfits on the command line, drop_misfits over REST and in Python)."
         )
         told = [FieldError(one.pointer, f"{one.message} {MISFIT} {advice}") for one in error.errors]
         raise ValidationFailed(told) from error
@@ -240,7 +247,10 @@ def curate_run_template(
     latest = template.version
     if seen_version is not None and seen_version != latest.number:
         raise ValidationFailed(
-            f"This template has become version {latest.number} meanwhile. Look at it before you save yours."
+            gettext(
+                "This template has become version %(number)s meanwhile. Look at it before you save yours."
+            )
+            % {"number": latest.number}
         )
     check_curation(latest.deployment.config_schema, asked)
     document = asked.to_json()
@@ -337,8 +347,11 @@ def _check_same_pipeline(template: RunTemplate, deployment: PipelineDeployment) 
     """Whoever kept a link to a template must not find another pipeline behind it."""
     if template.pipeline != deployment.pipeline:
         raise ValidationFailed(
-            f"The run template {template.name!r} runs the pipeline {template.pipeline.name!r}, and a new version of it "
-            f"must too. Choose another name for a template of {deployment.pipeline.name!r}."
+            gettext(
+                "The run template %(name)r runs the pipeline %(name_2)r, and a new version of it "
+                "must too. Choose another name for a template of %(name_3)r."
+            )
+            % {"name": template.name, "name_2": template.pipeline.name, "name_3": deployment.pipeline.name}
         )
 
 
@@ -356,10 +369,12 @@ def _check_config_schema(schema: dict[str, Any], spec: PipelineSpec) -> None:
 
 def check_name(name: str) -> None:
     if not name.strip() or len(name) > NAME_LIMIT or name in {".", ".."} or set(name) & set("/\x00"):
-        sentence = f"A name has between 1 and {NAME_LIMIT} characters, and no slash: it is part of addresses."
+        sentence = gettext(
+            "A name has between 1 and %(name_limit)s characters, and no slash: it is part of addresses."
+        ) % {"name_limit": NAME_LIMIT}
         raise ValidationFailed([FieldError("/name", sentence)])
     if is_id(name):
-        sentence = "A name must not look like an id: where either may be given, an id is meant."
+        sentence = gettext("A name must not look like an id: where either may be given, an id is meant.")
         raise ValidationFailed([FieldError("/name", sentence)])
 
 
@@ -368,7 +383,7 @@ def check_new_name(template: RunTemplate, name: str) -> None:
     check_name(name)
     others = RunTemplate.objects.filter(project=template.project, name=name).exclude(pk=template.pk)
     if others.exists():
-        raise EntityExists(f"A run template called {name!r} already exists.")
+        raise EntityExists(gettext("A run template called %(name)r already exists.") % {"name": name})
 
 
 def _first_line(deployment: PipelineDeployment) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.http import QueryDict
+from django.utils.translation import gettext
 
 from templates_app.curated_schema import curate
 from templates_app.curation import Curation, read_curation
@@ -71,7 +72,8 @@ class Shape:
                 card.show(asked)
             else:
                 self.errors.append(
-                    f"This template has no parameter {key!r}: what is said about it is left out."
+                    gettext("This template has no parameter %(key)r: what is said about it is left out.")
+                    % {"key": key}
                 )
         self.groups = [
             Group(
@@ -111,7 +113,7 @@ class Shape:
                 name = "value" if path[1] in {"locked", "default"} else path[1]
                 self.cards[path[0]].errors.setdefault(name, []).append(error.message)
             elif kind == "sections" and path and int(path[0]) < len(self.groups):
-                words = "Give this section a title." if path[1:] == ["title"] else error.message
+                words = gettext("Give this section a title.") if path[1:] == ["title"] else error.message
                 self.groups[int(path[0])].errors.append(words)
             else:
                 self.errors.append(str(error))
@@ -129,7 +131,7 @@ class Shape:
         verb, _, name = action.partition(" ")
         numbers = [group.number for group in self.groups]
         if verb == "add-section":
-            self.groups.append(Group(str(max(map(int, numbers), default=0) + 1), "New section", ""))
+            self.groups.append(Group(str(max(map(int, numbers), default=0) + 1), gettext("New section"), ""))
         elif verb == "remove-section":
             self.groups = [group for group in self.groups if group.number != name]
         elif verb in {"section-up", "section-down"} and name in numbers:

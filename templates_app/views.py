@@ -9,6 +9,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import content_disposition_header
+from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from templates_app.curation import read_curation
@@ -73,7 +74,7 @@ def shape_form(request: HttpRequest, template_id: UUID) -> HttpResponse:
     """Shape the form of a template, beside what becomes of it."""
     template = get_object_or_404(RunTemplate.objects.visible_to(request.user).for_page(), pk=template_id)
     if not can_edit(request.user, template):
-        messages.error(request, "Only the owner of a template or an administrator shapes its form.")
+        messages.error(request, gettext("Only the owner of a template or an administrator shapes its form."))
         return redirect(template)
     shape = Shape(template.version, request.POST if request.method == "POST" else None)
     action = request.POST.get("do", "preview")
@@ -121,10 +122,12 @@ def _save(request: HttpRequest, template: RunTemplate, shape: Shape) -> RunTempl
         shape.add_errors(error.errors)
         return None
     if saved.version.number == template.version.number:
-        messages.info(request, "Nothing has changed, so there is no new version.")
+        messages.info(request, gettext("Nothing has changed, so there is no new version."))
     else:
         messages.success(
-            request, f"Saved as version {saved.version.number}. This is the form that people see now."
+            request,
+            gettext("Saved as version %(number)s. This is the form that people see now.")
+            % {"number": saved.version.number},
         )
     return saved
 
@@ -133,7 +136,7 @@ def _import(request: HttpRequest, shape: Shape) -> None:
     """Show what a file says in the place of what stood there; nothing is saved by that."""
     file = request.FILES.get("file")
     if file is None or (file.size or 0) > LARGEST_IMPORT:
-        shape.errors.append("Choose the file of a form that was exported, of at most 1 MB.")
+        shape.errors.append(gettext("Choose the file of a form that was exported, of at most 1 MB."))
         return
     try:
         shape.show(read_curation(parse_json(file.read())))

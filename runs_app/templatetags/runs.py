@@ -22,6 +22,7 @@ from runs_app.repair import RepairPlan
 from runs_app.wording import CHANNELS, STATUSES, duration_words
 from templates_app.schema_forms.shown import Facts, Table
 from templates_app.templatetags.zenweb_icons import icon
+from templates_app.templatetags.zenweb_text import origin
 from zenweb.accounts.models import User
 from zenweb.config.file_references import FoundFile
 from zenweb.enums import ExecutionStatus, TriggerChannel
@@ -263,8 +264,8 @@ def _table(table: Table) -> SafeString:
 
 def _file(found: FoundFile) -> SafeString:
     """Its name and size, and where it is from; a link where it can be had as a file."""
-    origin = "" if found.is_upload else found.origin
-    about = ", ".join(filter(None, [found.size_words.replace(" ", "\N{NO-BREAK SPACE}"), origin]))
+    from_where = "" if found.is_upload else origin(found)
+    about = ", ".join(filter(None, [found.size_words.replace(" ", "\N{NO-BREAK SPACE}"), from_where]))
     name: Any = found.name
     if found.is_file:
         address = reverse("artifact-file", args=[found.id])

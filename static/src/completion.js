@@ -6,19 +6,20 @@ const MOST_PARTS = 200; // of one place; definitions may refer to each other in 
 /** CodeMirror's source of completions. */
 export function complete(context, root) {
   if (!root) return null;
+  const phrase = (text) => context.state.phrase(text);
   const line = context.state.doc.lineAt(context.pos);
   const before = line.text.slice(0, context.pos - line.from);
   const value = /^(\s*)((?:-\s+)*)("[^"]*"|'[^']*'|[^\s#:'"][^:#]*?):\s+(\S*)$/.exec(before);
   const path = pathAbove(context.state.doc, line, before);
   if (value) {
     const key = value[3].replace(/^["']|["']$/g, "");
-    return answer(context, value[4], valuesOf(schemasAt(root, [...path, key]), root), /^[\w.+-]*$/);
+    return answer(context, value[4], valuesOf(schemasAt(root, [...path, key]), root, phrase), /^[\w.+-]*$/);
   }
   const typed = /^\s*(?:-\s+)*([\w.-]*)$/.exec(before);
   if (!typed || (!typed[1] && !context.explicit)) return null;
   const here = schemasAt(root, path);
   const isItem = /^\s*-\s/.test(before);
-  const options = [...keysOf(here, root, keysBeside(context.state.doc, line)), ...(isItem ? valuesOf(here, root) : [])];
+  const options = [...keysOf(here, root, keysBeside(context.state.doc, line), phrase), ...(isItem ? valuesOf(here, root, phrase) : [])];
   return answer(context, typed[1], options, /^[\w.-]*$/);
 }
 
@@ -108,7 +109,7 @@ function lookUp(reference, root) {
   }, root);
 }
 
-function keysOf(schemas, root, taken) {
+function keysOf(schemas, root, taken, phrase) {
   const options = new Map();
   for (const schema of schemas) {
     const required = Array.isArray(schema.required) ? schema.required : [];
@@ -119,7 +120,7 @@ function keysOf(schemas, root, taken) {
       options.set(name, {
         label: name,
         apply: `${name}${told.some((part) => part.type === "object") ? ":" : ": "}`,
-        detail: required.includes(name) ? "required" : undefined,
+        detail: required.includes(name) ? phrase("required") : undefined,
         info: text("description") ?? text("title"),
         type: "property",
         boost: required.includes(name) ? 2 : name === "steps" || name === "parameters" ? 1 : 0,
@@ -129,14 +130,14 @@ function keysOf(schemas, root, taken) {
   return [...options.values()];
 }
 
-function valuesOf(schemas, root) {
+function valuesOf(schemas, root, phrase) {
   const values = new Map();
   const add = (value, detail) => {
     const label = written(value);
     if (label !== undefined && !values.has(label)) values.set(label, { label, detail, type: "constant" });
   };
   for (const schema of parts(schemas, root)) {
-    if ("default" in schema) add(schema.default, "default");
+    if ("default" in schema) add(schema.default, phrase("default"));
     if ("const" in schema) add(schema.const);
     if (Array.isArray(schema.enum)) schema.enum.forEach((value) => add(value));
     const types = [schema.type].flat();

@@ -7,11 +7,11 @@ document.addEventListener("click", async (event) => {
   const before = (button.dataset.word ??= word.textContent);
   try {
     await navigator.clipboard.writeText(source.value ?? source.textContent);
-    word.textContent = "Copied";
+    word.textContent = word.dataset.copied;
   } catch {
     window.getSelection().selectAllChildren(source);
     source.select?.();
-    word.textContent = "Selected: press Ctrl+C";
+    word.textContent = word.dataset.selected;
   }
   setTimeout(() => (word.textContent = before), 2500);
 });
@@ -26,7 +26,7 @@ function markChanges() {
     if (!field) return;
     const mark = document.createElement("p");
     mark.className = "field-was";
-    mark.textContent = `Changed; it was: ${row.querySelector("del").textContent}`;
+    mark.textContent = row.dataset.was;
     field.append(mark);
   });
 }

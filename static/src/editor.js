@@ -27,6 +27,7 @@ document.querySelectorAll("textarea[data-editor]").forEach(open);
 function open(textarea) {
   const form = textarea.form;
   const status = document.getElementById("yaml-status");
+  const words = JSON.parse(status.dataset.wrong); // for each number of things
   const schema = fetchJson(textarea.dataset.schema).then((template) => template?.metadata?.config_schema);
   const label = document.querySelector(`label[for="${textarea.id}"]`);
   const view = new EditorView({
@@ -39,6 +40,7 @@ function open(textarea) {
       EditorView.cspNonce.of(nonce),
       EditorView.lineWrapping,
       EditorState.tabSize.of(2),
+      EditorState.phrases.of(JSON.parse(textarea.dataset.phrases)),
       EditorView.contentAttributes.of({
         "aria-labelledby": label.id,
         "aria-describedby": `${textarea.getAttribute("aria-describedby")} yaml-status`,
@@ -87,7 +89,7 @@ function open(textarea) {
   async function check({ state }) {
     const text = state.doc.toString();
     if (text.length > CHECKED) {
-      status.textContent = "This is long: it is checked when you run it.";
+      status.textContent = status.dataset.long;
       return [];
     }
     const judged = await fetchJson(textarea.dataset.check, {
@@ -96,7 +98,7 @@ function open(textarea) {
       body: text,
     });
     if (!judged) {
-      status.textContent = "Not checked: the server does not answer.";
+      status.textContent = status.dataset.unchecked;
       return [];
     }
     const errors = judged.errors.filter((error) => !isTyped(error.pointer));
@@ -112,7 +114,7 @@ function open(textarea) {
   }
 
   function tell(count) {
-    status.textContent = count ? `${count} thing${count === 1 ? "" : "s"} to correct` : "Valid: this can be run.";
+    status.textContent = count ? words[Math.min(count, words.length) - 1] : status.dataset.valid;
     status.classList.toggle("is-wrong", count > 0);
   }
 }

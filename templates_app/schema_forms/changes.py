@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from django.utils.translation import gettext
+
 from templates_app.schema_forms.controls import SingleControl
 from templates_app.schema_forms.locked import LockedControl
 from templates_app.schema_forms.registry import control_for
@@ -13,39 +15,48 @@ Named = dict[str, tuple[str, Parameter]]
 def describe_changes(before: Json, after: Json) -> list[str]:
     """One sentence for each field that is new, gone or different."""
     old, new = _by_name(before), _by_name(after)
-    gone = [f"{words} is no longer asked for." for name, (words, _) in old.items() if name not in new]
-    added = [f"{words} is new." for name, (words, _) in new.items() if name not in old]
+    gone = [
+        gettext("%(field)s is no longer asked for.") % {"field": words}
+        for name, (words, _) in old.items()
+        if name not in new
+    ]
+    added = [
+        gettext("%(field)s is new.") % {"field": words} for name, (words, _) in new.items() if name not in old
+    ]
     return [
         *added,
         *gone,
         *(
-            f"{words} {change}"
+            sentence
             for name, (words, now) in new.items()
             if name in old
-            for change in _changes(old[name][1], now)
+            for sentence in _changes(words, old[name][1], now)
         ),
     ]
 
 
-def _changes(before: Parameter, now: Parameter) -> Iterator[str]:
+def _changes(words: str, before: Parameter, now: Parameter) -> Iterator[str]:
+    told = {"field": words}
     if now.is_locked:
         fixed = LockedControl(now).shown
         if not before.is_locked or LockedControl(before).shown != fixed:
-            yield f"is fixed at {fixed} now."
+            yield gettext("%(field)s is fixed at %(value)s now.") % {**told, "value": fixed}
         return
     if before.is_locked:
-        yield "is not fixed any more."
+        yield gettext("%(field)s is not fixed any more.") % told
     then, since = _default(before), _default(now)
     if then != since:
-        yield f"starts from {since or 'nothing'} now, not from {then or 'nothing'}."
-    if (limits := _limits(now)) != _limits(before):
-        yield (
-            f"may be something else now: {limits[:1].lower()}{limits[1:]}."
-            if limits
-            else "has no limits any more."
-        )
+        nothing = gettext("nothing")
+        told_starts = {**told, "now": since or nothing, "before": then or nothing}
+        yield gettext("%(field)s starts from %(now)s now, not from %(before)s.") % told_starts
+    limits = _limits(now)
+    if limits and limits != _limits(before):
+        lowered = f"{limits[:1].lower()}{limits[1:]}"
+        yield gettext("%(field)s may be something else now: %(limits)s.") % {**told, "limits": lowered}
+    elif limits != _limits(before):
+        yield gettext("%(field)s has no limits any more.") % told
     if now.is_required and not before.is_required:
-        yield "has to be filled in now."
+        yield gettext("%(field)s has to be filled in now.") % told
 
 
 def _by_name(config_schema: Json) -> Named:
@@ -64,6 +75,6 @@ def _default(parameter: Parameter) -> str:
 
 def _limits(parameter: Parameter) -> str:
     if choices := parameter.schema.choices():
-        return f"One of {', '.join(label for _, label in choices)}"
+        return gettext("One of %(values)s") % {"values": ", ".join(label for _, label in choices)}
     control = control_for(parameter)
     return control.hint() if isinstance(control, SingleControl) else ""

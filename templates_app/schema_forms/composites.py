@@ -17,6 +17,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from templates_app.schema_forms.controls import Control, KeptField, Occasion, SingleControl
 from templates_app.schema_forms.schemas import MISSING, Json, Parameter, Schema, read_parameters
@@ -90,7 +91,7 @@ class Composite(Control):
     def locate(self, rest: tuple[str, ...]) -> tuple[str, str]:
         if rest and (child := self.child_at(rest[0])) is not None:
             return child.locate(rest[1:])
-        return self.marker_name, f"At {'/'.join(rest)}: " if rest else ""
+        return self.marker_name, gettext("At %(place)s: ") % {"place": "/".join(rest)} if rest else ""
 
     @abstractmethod
     def child_at(self, key: str) -> Control | None:
@@ -238,7 +239,7 @@ class GroupControl(Composite):
             return None
         keywords = {"type": "object", "additionalProperties": dict(schema.keywords)}
         rest = Schema(keywords, schema.root)
-        return self.part("~more", rest, self._rest_of(given), title="More values", default={})
+        return self.part("~more", rest, self._rest_of(given), title=gettext("More values"), default={})
 
     def _rest_of(self, given: Mapping[str, Json]) -> Json:
         return {name: value for name, value in given.items() if name not in self._by_name}
@@ -264,7 +265,7 @@ class TupleControl(Composite):
                 str(position),
                 schema,
                 self._at(value, position),
-                title=schema.text("title") or f"Value {position + 1}",
+                title=schema.text("title") or gettext("Value %(number)s") % {"number": position + 1},
                 description=schema.text("description"),
                 default=self._at(self.parameter.default, position),
                 is_required=self._at(self.parameter.default, position) is MISSING,

@@ -10,6 +10,7 @@ from crispy_forms.layout import Layout
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.utils import ErrorDict
+from django.utils.translation import ngettext
 
 from templates_app.schema_forms.controls import ChoiceSource, Control, FileSource, Occasion
 from templates_app.schema_forms.layout import ErrorSummary, PlainSteps, Section
@@ -137,7 +138,7 @@ class ConfigurationForm(forms.Form):
     def error_title(self) -> str:
         """What stands above all that is wrong."""
         count = sum(len(errors) for errors in self.errors.values())
-        return f"{count} thing{'' if count == 1 else 's'} to correct"
+        return ngettext("%(count)s thing to correct", "%(count)s things to correct", count) % {"count": count}
 
     def _standing(self, control: Control) -> Json:
         if not self.is_bound:

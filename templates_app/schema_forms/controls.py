@@ -9,9 +9,11 @@ from typing import Any, ClassVar, Protocol
 from crispy_forms.layout import Field as FieldLayout
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_lazy
 
 from templates_app.schema_forms.schemas import MISSING, Json, Parameter
-from templates_app.schema_forms.wording import describe_bounds
+from templates_app.schema_forms.wording import describe_bounds, source_words
 
 
 class KnownFile(Protocol):
@@ -159,7 +161,7 @@ class ControlField(KeptField):
 class SingleControl(Control):
     """A control with one input, named after the parameter."""
 
-    blank_message: ClassVar[str] = "Enter a value."
+    blank_message: ClassVar[str | Promise] = gettext_lazy("Enter a value.")
     is_wide: ClassVar[bool] = False
     template: ClassVar[str] = "templates_app/schema_form/field.html"
     note: str = ""
@@ -187,7 +189,7 @@ class SingleControl(Control):
     @cached_property
     def facts(self) -> list[str]:
         """What there is to know beside the description, in short phrases."""
-        default = f"Default: {self.default_hint}" if self.default_hint else ""
+        default = gettext("Default: %(value)s") % {"value": self.default_hint} if self.default_hint else ""
         return [fact for fact in (self.hint(), default, self.blank_hint) if fact]
 
     @property
@@ -195,7 +197,7 @@ class SingleControl(Control):
         if self.parameter.is_found_later:
             return f"Leave empty for “{self.parameter.default_source}”"
         if self.parameter.is_optional:
-            return "Leave empty for “not set”"
+            return gettext("Leave empty for “not set”")
         return self.empty_hint if not self.parameter.has_default else ""
 
     @property
@@ -208,7 +210,7 @@ class SingleControl(Control):
         if not self.parameter.has_default or self.parameter.default is None:
             return ""
         if source := self.parameter.default_source:
-            return str(source)
+            return source_words(source)
         text = self.to_text(self.parameter.default)
         return text if len(text) <= 60 and "\n" not in text else ""
 
@@ -222,7 +224,9 @@ class SingleControl(Control):
         return cleaned.get(self.parameter.field_name, MISSING)
 
     def locate(self, rest: tuple[str, ...]) -> tuple[str, str]:
-        return self.parameter.field_name, f"At {'/'.join(rest)}: " if rest else ""
+        return self.parameter.field_name, gettext("At %(place)s: ") % {
+            "place": "/".join(rest)
+        } if rest else ""
 
     def layout(self) -> Any:
         return FieldLayout(self.parameter.field_name, template=self.template)
@@ -250,4 +254,4 @@ class SingleControl(Control):
             return self.parameter.unset
         if not self.parameter.has_default:
             return MISSING
-        raise ValidationError(self.blank_message)
+        raise ValidationError(str(self.blank_message))

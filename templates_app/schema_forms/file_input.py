@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext, gettext_lazy
 
 from templates_app.schema_forms.composites import Composite, MarkerField
 from templates_app.schema_forms.controls import Control, KnownFile, Occasion
@@ -12,7 +13,10 @@ from zenweb.config.file_references import REFERENCE_KEY
 from zenweb.config.json_schema import FILE_RULES
 from zenweb.exceptions import ValidationFailed
 
-TEXTS = {"path": "A path on the worker", "bytes": "A short text"}
+TEXTS = {
+    "path": gettext_lazy("A path on the worker instead"),
+    "bytes": gettext_lazy("A short text instead"),
+}
 
 
 class FileControl(Composite):
@@ -62,7 +66,7 @@ class FileControl(Composite):
     @property
     def text_label(self) -> str:
         """What may be typed instead of choosing a file; "" for nothing."""
-        return TEXTS.get(str(self.rules.get("as")), "")
+        return str(TEXTS.get(str(self.rules.get("as")), ""))
 
     @property
     def accept(self) -> str:
@@ -83,7 +87,13 @@ class FileControl(Composite):
     @property
     def chosen(self) -> str:
         """What to call the chosen file."""
-        return self.file.label if self.file else "A file that is not there any more" if self.marker else ""
+        return (
+            self.file.label
+            if self.file
+            else gettext("A file that is not there any more")
+            if self.marker
+            else ""
+        )
 
     def children(self) -> Sequence[Control]:
         return []

@@ -2,19 +2,20 @@
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext, gettext_lazy
 
 from templates_app.schema_forms.controls import SingleControl
 from templates_app.schema_forms.schemas import Json, Parameter, read_json, to_json
 
 SHORT = 60
-KINDS = {"object": "A JSON object", "array": "A JSON list"}
+KINDS = {"object": gettext_lazy("A JSON object"), "array": gettext_lazy("A JSON list")}
 
 
 class JsonControl(SingleControl):
     """Fits every schema, so that none breaks the page."""
 
     is_wide = True
-    blank_message = "Enter a JSON value."
+    blank_message = gettext_lazy("Enter a JSON value.")
 
     @classmethod
     def matches(cls, parameter: Parameter) -> bool:
@@ -26,8 +27,8 @@ class JsonControl(SingleControl):
         )
 
     def hint(self) -> str:
-        kind = KINDS.get(self.parameter.schema.type, "A JSON value (a text stands in double quotes)")
-        return ". ".join(filter(None, [kind, super().hint()]))
+        kind = KINDS.get(self.parameter.schema.type, gettext("A JSON value (a text stands in double quotes)"))
+        return ". ".join(filter(None, [str(kind), super().hint()]))
 
     def parse(self, text: str) -> Json:
         try:

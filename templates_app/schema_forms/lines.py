@@ -2,6 +2,7 @@
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
 
 from templates_app.schema_forms.controls import SingleControl
 from templates_app.schema_forms.scalars import (
@@ -45,13 +46,18 @@ class LinesControl(SingleControl):
         each = self.entry.hint()
         return ". ".join(
             filter(
-                None, ["One per line", super().hint(), f"Each: {each[:1].lower()}{each[1:]}" if each else ""]
+                None,
+                [
+                    gettext("One per line"),
+                    super().hint(),
+                    gettext("Each: %(limits)s") % {"limits": f"{each[:1].lower()}{each[1:]}"} if each else "",
+                ],
             )
         )
 
     @property
     def empty_hint(self) -> str:
-        return "" if self.parameter.schema.number("minItems") else "For an empty list enter []"
+        return "" if self.parameter.schema.number("minItems") else gettext("For an empty list enter []")
 
     def parse(self, text: str) -> Json:
         if (listed := self._read_json(text)) is not None:
@@ -73,13 +79,15 @@ class LinesControl(SingleControl):
 
     def locate(self, rest: tuple[str, ...]) -> tuple[str, str]:
         number = int(rest[0]) + 1 if rest and rest[0].isdecimal() else None
-        return self.parameter.field_name, f"Entry {number}: " if number else ""
+        return self.parameter.field_name, gettext("Entry %(number)s: ") % {"number": number} if number else ""
 
     def _parse_line(self, number: int, line: str) -> Json:
         try:
             return self.entry.parse(line)
         except ValidationError as error:
-            raise ValidationError(f"Line {number}: {error.messages[0]}") from None
+            raise ValidationError(
+                gettext("Line %(number)s: %(error)s") % {"number": number, "error": error.messages[0]}
+            ) from None
 
     def _read_json(self, text: str) -> list[Json] | None:
         if not text.lstrip().startswith("["):

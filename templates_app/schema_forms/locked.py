@@ -5,6 +5,7 @@ from typing import Any
 
 from crispy_forms.layout import Layout
 from django import forms
+from django.utils.translation import gettext
 
 from templates_app.schema_forms.controls import Occasion, SingleControl
 from templates_app.schema_forms.schemas import Json, Parameter, label_of, read_json, to_json
@@ -35,12 +36,12 @@ class LockedControl(SingleControl):
     @property
     def shown(self) -> str:
         """The value in a person's words."""
-        words = {None: "Not set", True: "Yes", False: "No"}
+        words = {None: gettext("Not set"), True: gettext("Yes"), False: gettext("No")}
         if self.fixed is None or isinstance(self.fixed, bool):
             return words[self.fixed]
         if isinstance(self.fixed, list) and all(isinstance(entry, str | int | float) for entry in self.fixed):
-            return ", ".join(map(label_of, self.fixed)) or "None"
-        return self.file_label or self.to_text(self.fixed) or "Empty"
+            return ", ".join(map(label_of, self.fixed)) or gettext("None")
+        return self.file_label or self.to_text(self.fixed) or gettext("Empty")
 
     @property
     def facts(self) -> list[str]:

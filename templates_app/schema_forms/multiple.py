@@ -97,7 +97,7 @@ class MultipleChoiceControl(SingleControl):
         return default if is_same else chosen
 
     def parse(self, text: str) -> Json:
-        raise ValidationError(self.blank_message)
+        raise ValidationError(str(self.blank_message))
 
     def to_text(self, value: Json) -> str:
         labels = dict(self._options.options())

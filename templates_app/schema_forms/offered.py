@@ -9,6 +9,7 @@ from crispy_forms.utils import TEMPLATE_PACK
 from django import forms
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, gettext_lazy
 
 from templates_app.schema_forms.controls import ChoiceSource, Occasion, Offer, SingleControl
 from templates_app.schema_forms.multiple import CheckboxesWidget
@@ -26,7 +27,7 @@ class OfferedControl(SingleControl):
     It never takes what is typed: a value comes from what was offered, or was there before, and is shown as what it is.
     """
 
-    blank_message = "Choose one of the offered values."
+    blank_message = gettext_lazy("Choose one of the offered values.")
     again = False
 
     @classmethod
@@ -178,7 +179,7 @@ class Shown:
 
     @property
     def blank_label(self) -> str:
-        return "Not set" if self.control.parameter.is_optional else "Choose…"
+        return gettext("Not set") if self.control.parameter.is_optional else gettext("Choose…")
 
     @property
     def count_words(self) -> str:
@@ -186,16 +187,20 @@ class Shown:
         if not self.is_large:
             return ""
         total, found = len(self.offer.options), len(self._found)
+        counted = gettext("There are %(total)s.") % {"total": f"{total:,}"}
         if self.control.searched:
-            return f"{found:,} of {total:,} have this in their names." + self._first(found)
-        return f"There are {total:,}." + self._first(total)
+            numbers = {"found": f"{found:,}", "total": f"{total:,}"}
+            counted = gettext("%(found)s of %(total)s have this in their names.") % numbers
+        return f"{counted} {self._first(found if self.control.searched else total)}".rstrip()
 
     @property
     def _found(self) -> Sequence[tuple[Json, str]]:
         return self.offer.search(self.control.searched)
 
     def _first(self, number: int) -> str:
-        return f" The first {MOST_FOUND} are shown: search for others." if number > MOST_FOUND else ""
+        if number <= MOST_FOUND:
+            return ""
+        return gettext("The first %(number)s are shown: search for others.") % {"number": MOST_FOUND}
 
 
 class OfferedLayout(LayoutObject):
@@ -233,11 +238,14 @@ class OfferedLayout(LayoutObject):
 class Unasked:
     """Where nobody can be asked."""
 
-    sentence: str = "What may be chosen is asked for when somebody fills in the form."
     is_known: bool = False
     is_asking: bool = False
     log: str = ""
     options: Sequence[tuple[Json, str]] = ()
+
+    @property
+    def sentence(self) -> str:
+        return gettext("What may be chosen is asked for when somebody fills in the form.")
 
     def search(self, text: str) -> Sequence[tuple[Json, str]]:
         return ()

@@ -15,6 +15,7 @@ from typing import Any
 from crispy_forms.layout import Field as FieldLayout
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext, gettext_lazy
 
 from templates_app.schema_forms.composites import Composite, GroupControl, Nested
 from templates_app.schema_forms.controls import Control, KeptField, Occasion, SingleControl
@@ -180,13 +181,17 @@ class Rows(Composite):
         numbers.clear()
         self.is_text = True
         if uploaded.size > MOST_UPLOADED:
-            self.upload_error = f"The file is larger than {MOST_UPLOADED // 2**20} MB."
+            self.upload_error = gettext("The file is larger than %(size)s MB.") % {
+                "value": MOST_UPLOADED // 2**20
+            }
             return
         try:
             self._set(self.text_name, uploaded.read().decode("utf-8-sig"))
             self._fill_rows(numbers)
         except UnicodeDecodeError:
-            self.upload_error = "The file is not text. Save the table as CSV (UTF-8) and choose that file."
+            self.upload_error = gettext(
+                "The file is not text. Save the table as CSV (UTF-8) and choose that file."
+            )
 
     def _set(self, name: str, text: str) -> None:
         if self.occasion.data is not None:
@@ -199,7 +204,7 @@ class ListControl(Rows):
     @property
     def words(self) -> str:  # type: ignore[override]
         title = spoken(self.parameter.schema.items.text("title"))
-        return title[:1].lower() + title[1:] if title else "entry"
+        return title[:1].lower() + title[1:] if title else gettext("entry")
 
     @classmethod
     def matches(cls, parameter: Parameter) -> bool:
@@ -208,7 +213,7 @@ class ListControl(Rows):
 
     def make_row(self, number: int, value: Json) -> Control:
         items = self.parameter.schema.items
-        title = spoken(items.text("title")) or "Entry"
+        title = spoken(items.text("title")) or gettext("Entry")
         return self.part(str(number), items, value, title=title, is_required=True)
 
     def entries(self, value: Json) -> list[Json]:
@@ -248,9 +253,13 @@ class EntryControl(Composite):
         entry = MISSING if value is MISSING else value[1]
         text = Schema({"type": "string"}, self.parameter.schema.root)
         self.key = NameControl(
-            Parameter("~key", (*self.parameter.path, "~key"), text, "Name", "", MISSING, is_required=True)
+            Parameter(
+                "~key", (*self.parameter.path, "~key"), text, gettext("Name"), "", MISSING, is_required=True
+            )
         )
-        self.value = self.part("~value", self.parameter.schema, entry, title="Value", is_required=True)
+        self.value = self.part(
+            "~value", self.parameter.schema, entry, title=gettext("Value"), is_required=True
+        )
 
     def children(self) -> Sequence[Control]:
         return [self.key, self.value]
@@ -273,7 +282,7 @@ class DictControl(Rows):
     """An object with any names: rows of a name and a value."""
 
     rows: dict[int, EntryControl]  # type: ignore[assignment]
-    words = "entry"
+    words = gettext_lazy("entry")  # type: ignore[assignment]
 
     @classmethod
     def matches(cls, parameter: Parameter) -> bool:
@@ -283,7 +292,9 @@ class DictControl(Rows):
 
     def make_row(self, number: int, value: Json) -> EntryControl:
         values = self.parameter.schema.additional() or Schema({}, self.parameter.schema.root)
-        entry = EntryControl(Parameter(str(number), (*self.parameter.path, str(number)), values, "Entry", ""))
+        entry = EntryControl(
+            Parameter(str(number), (*self.parameter.path, str(number)), values, gettext("Entry"), "")
+        )
         entry.begin(value, self.occasion)
         return entry
 
@@ -309,10 +320,13 @@ class DictControl(Rows):
         for row in self.rows.values():
             name = row.key.read(cleaned)
             if name is MISSING and row.key.parameter.field_name in cleaned:
-                yield row.key.parameter.field_name, "Enter a name."
+                yield row.key.parameter.field_name, gettext("Enter a name.")
             counted[name] += 1
             if name is not MISSING and counted[name] == 2:
-                yield row.key.parameter.field_name, f"The name “{name}” is there twice."
+                yield (
+                    row.key.parameter.field_name,
+                    gettext("The name “%(name)s” is there twice.") % {"name": name},
+                )
 
     def child_at(self, key: str) -> Control | None:
         if key in self._names:
@@ -343,10 +357,10 @@ class TextOfRows:
         if self.columns is None:
             return "JSON"
         if isinstance(self._row, SingleControl):
-            return "One per line"
-        return (
-            f"A table as CSV, with the columns {', '.join(column.parameter.name for column in self.columns)}"
-        )
+            return gettext("One per line")
+        return gettext("A table as CSV, with the columns %(names)s") % {
+            "names": ", ".join(column.parameter.name for column in self.columns)
+        }
 
     def read(self, text: str) -> Json:
         """The value that a text stands for. Raises ValidationError with the number of the row."""
@@ -396,8 +410,10 @@ class TextOfRows:
             try:
                 read = control.value(text.strip() if not isinstance(control, TextControl) else text)
             except ValidationError as error:
-                where = f"Row {number}" + ("" if control is self._row else f", {control.parameter.title}")
-                raise ValidationError(f"{where}: {error.messages[0]}") from None
+                told = {"number": number, "column": control.parameter.title, "error": error.messages[0]}
+                if control is self._row:
+                    raise ValidationError(gettext("Row %(number)s: %(error)s") % told) from None
+                raise ValidationError(gettext("Row %(number)s, %(column)s: %(error)s") % told) from None
             if control is self._row:
                 return read
             if read is not MISSING:
@@ -413,13 +429,16 @@ class TextOfRows:
                 line for line in csv.reader(io.StringIO(text), delimiter=delimiter, strict=True) if any(line)
             ]
         except csv.Error as error:
-            raise ValidationError(f"This is not a table: {error}.") from None
+            raise ValidationError(gettext("This is not a table: %(error)s.") % {"error": error}) from None
         if not table:
             return []
         names = self._names(table[0])
         for number, line in enumerate(table[1:], 1):
             if len(line) > len(names):
-                raise ValidationError(f"Row {number} has {len(line)} cells, the header has {len(names)}.")
+                raise ValidationError(
+                    gettext("Row %(number)s has %(line)s cells, the header has %(names)s.")
+                    % {"number": number, "line": len(line), "names": len(names)}
+                )
         return [dict(zip(names, line, strict=False)) for line in table[1:]]
 
     def _names(self, header: Sequence[str]) -> list[str]:
@@ -433,7 +452,11 @@ class TextOfRows:
         if unknown:
             there_are = ", ".join(control.parameter.name for control in self.columns or ())
             raise ValidationError(
-                f"The first row names the columns. There is no column “{unknown[0]}”; there are: {there_are}."
+                gettext(
+                    "The first row names the columns. There is no column “%(unknown)s”; there are: "
+                    "%(there_are)s."
+                )
+                % {"unknown": unknown[0], "there_are": there_are}
             )
         return [known[text.strip().lower()] for text in header]
 
@@ -459,13 +482,16 @@ class TextOfRows:
         return [cell for cell in cells if isinstance(cell, SingleControl)] if is_flat else None
 
     def _read_json(self, text: str) -> Json:
-        kind, words = (dict, "object") if isinstance(self._rows, DictControl) else (list, "list")
+        is_object = isinstance(self._rows, DictControl)
+        kind = dict if is_object else list
         try:
             value = read_json(text) if text.strip() else kind()
         except ValueError as error:
             raise ValidationError(str(error)) from None
         if not isinstance(value, kind):
-            raise ValidationError(f"Enter a JSON {words}.")
+            raise ValidationError(
+                gettext("Enter a JSON object.") if is_object else gettext("Enter a JSON list.")
+            )
         return value
 
 

@@ -12,6 +12,7 @@ from django.forms.utils import from_current_timezone
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from templates_app.schema_forms.controls import Occasion, SingleControl
 from templates_app.schema_forms.schemas import MISSING, Json, Parameter, Schema, label_of, to_json
@@ -77,7 +78,11 @@ class TextControl(SingleControl):
     def empty_hint(self) -> str:
         schema = self.parameter.schema
         is_allowed = not (schema.number("minLength") or schema.text("pattern") or schema.format)
-        return f"For an empty text enter {EMPTY_TEXT}" if is_allowed else ""
+        return (
+            gettext("For an empty text enter %(empty_text)s") % {"empty_text": EMPTY_TEXT}
+            if is_allowed
+            else ""
+        )
 
     @property
     def blank_is_special(self) -> bool:
@@ -92,7 +97,7 @@ class SecretControl(TextControl):
     """
 
     template = "templates_app/schema_form/secret.html"
-    again = "Type it again: secrets are not kept."
+    again = gettext_lazy("Type it again: secrets are not kept.")
     is_expected = False
     has_former = False
     is_declined = False
@@ -128,10 +133,10 @@ class SecretControl(TextControl):
     def alternative(self) -> str:
         """What one may have instead of typing it again."""
         if self.has_former:
-            return "Keep the one that the run had"
+            return gettext("Keep the one that the run had")
         if self.parameter.is_required:
             return ""
-        return "Leave it unset" if self.parameter.is_optional else "Use the default instead"
+        return gettext("Leave it unset") if self.parameter.is_optional else gettext("Use the default instead")
 
     @property
     def is_required(self) -> bool:
@@ -143,22 +148,25 @@ class SecretControl(TextControl):
 
     @property
     def note(self) -> str:  # type: ignore[override]
-        return self.again if self.is_expected and not self.is_declined else ""
+        return str(self.again) if self.is_expected and not self.is_declined else ""
 
     @property
     def blank_hint(self) -> str:
         if self.is_expected:
             return ""
         if self.has_former:
-            return "Leave empty to keep the one that the run had"
+            return gettext("Leave empty to keep the one that the run had")
         if self.parameter.is_required or self.parameter.is_optional:
             return super().blank_hint
-        return "Leave empty to use the default"
+        return gettext("Leave empty to use the default")
 
     def value(self, text: str | None) -> Json:
         if not text and self.is_expected and not self.is_declined:
             raise ValidationError(
-                f"{self.again} Or tick “{self.alternative}”." if self.alternative else self.again
+                gettext("%(again)s Or tick “%(alternative)s”.")
+                % {"again": self.again, "alternative": self.alternative}
+                if self.alternative
+                else self.again
             )
         return super().value(text)
 
@@ -172,7 +180,7 @@ class SecretControl(TextControl):
 class NumberControl(SingleControl):
     """A number with decimals. The input is text, so that whatever was typed comes back beside its error."""
 
-    blank_message = "Enter a number."
+    blank_message = gettext_lazy("Enter a number.")
     keyboard = "decimal"
 
     @classmethod
@@ -188,10 +196,13 @@ class NumberControl(SingleControl):
         if DECIMAL_NUMBER.fullmatch(text):
             number = float(text)
             if abs(number) == float("inf"):
-                raise ValidationError("This number is too large.")
+                raise ValidationError(gettext("This number is too large."))
             return number
         if DECIMAL_NUMBER.fullmatch(text.replace(",", ".", 1)):
-            raise ValidationError(f"Enter a number with a point, such as {text.replace(',', '.', 1)}.")
+            raise ValidationError(
+                gettext("Enter a number with a point, such as %(number)s.")
+                % {"number": text.replace(",", ".", 1)}
+            )
         raise ValidationError(self.blank_message)
 
     def to_text(self, value: Json) -> str:
@@ -221,7 +232,16 @@ class DecimalControl(NumberControl):
 
     def hint(self) -> str:
         places = self._rules.get("decimal_places")
-        digits = f"at most {places} digits after the point" if places is not None else ""
+        digits = (
+            ngettext(
+                "at most %(places)s digit after the point",
+                "at most %(places)s digits after the point",
+                int(places),
+            )
+            % {"places": places}
+            if places is not None
+            else ""
+        )
         phrase = ", ".join(filter(None, [describe_bounds(self.bounds), digits]))
         return phrase[:1].upper() + phrase[1:]
 
@@ -240,7 +260,7 @@ class DecimalControl(NumberControl):
 class IntegerControl(NumberControl):
     """A whole number."""
 
-    blank_message = "Enter a whole number."
+    blank_message = gettext_lazy("Enter a whole number.")
     keyboard = "numeric"
 
     @classmethod
@@ -253,7 +273,7 @@ class IntegerControl(NumberControl):
         try:
             return int(text)
         except ValueError:  # Python's own limit on digits
-            raise ValidationError("This number is too large.") from None
+            raise ValidationError(gettext("This number is too large.")) from None
 
     def to_text(self, value: Json) -> str:
         return str(int(value)) if isinstance(value, float) and value.is_integer() else super().to_text(value)
@@ -284,13 +304,15 @@ class CheckboxControl(SingleControl):
     @property
     def default_hint(self) -> str:
         return (
-            {True: "on", False: "off"}.get(self.parameter.default, "") if self.parameter.has_default else ""
+            {True: gettext("on"), False: gettext("off")}.get(self.parameter.default, "")
+            if self.parameter.has_default
+            else ""
         )
 
     def parse(self, text: str) -> Json:
         word = text.strip().lower()
         if word not in YES | NO:
-            raise ValidationError("Write yes or no.")
+            raise ValidationError(gettext("Write yes or no."))
         return word in YES
 
     def blank(self, text: str) -> Json:
@@ -340,7 +362,7 @@ class RadioWidget(forms.RadioSelect):
 class ChoiceControl(SingleControl):
     """One of the values that the schema lists, whatever their types."""
 
-    blank_message = "Choose one of the listed values."
+    blank_message = gettext_lazy("Choose one of the listed values.")
 
     @classmethod
     def matches(cls, parameter: Parameter) -> bool:
@@ -351,7 +373,7 @@ class ChoiceControl(SingleControl):
 
     def widget(self) -> forms.Widget:
         if self.parameter.hints.get("widget") == "radio":
-            none = [("", "Not set")] if self.parameter.is_optional else []
+            none = [("", gettext("Not set"))] if self.parameter.is_optional else []
             return RadioWidget(choices=[*none, *self.options()])
         return forms.Select(choices=[*self._blank_option(), *self.options()])
 
@@ -391,10 +413,10 @@ class ChoiceControl(SingleControl):
 
     def _blank_option(self) -> list[tuple[str, str]]:
         if self.parameter.is_optional:
-            return [("", "Not set")]
+            return [("", gettext("Not set"))]
         # Without a default that is listed, a browser would choose the first one on its own.
         is_chosen = self.parameter.has_default and self.to_text(self.parameter.default) != ""
-        return [] if is_chosen else [("", "Choose…")]
+        return [] if is_chosen else [("", gettext("Choose…"))]
 
 
 class OptionalBooleanControl(ChoiceControl):
@@ -405,13 +427,13 @@ class OptionalBooleanControl(ChoiceControl):
         return parameter.schema.type == "boolean" and parameter.is_optional
 
     def choices(self) -> list[tuple[Json, str]]:
-        return [(True, "Yes"), (False, "No")]
+        return [(True, gettext("Yes")), (False, gettext("No"))]
 
 
 class DateControl(SingleControl):
     """A day."""
 
-    blank_message = "Enter a date, such as 2026-01-31."
+    blank_message = gettext_lazy("Enter a date, such as 2026-01-31.")
 
     @classmethod
     def matches(cls, parameter: Parameter) -> bool:
@@ -430,7 +452,7 @@ class DateControl(SingleControl):
         try:
             day = parse_date(text)
         except ValueError:
-            raise ValidationError("There is no such day.") from None
+            raise ValidationError(gettext("There is no such day.")) from None
         if day is None:
             raise ValidationError(self.blank_message)
         return day
@@ -439,7 +461,7 @@ class DateControl(SingleControl):
 class DateTimeControl(SingleControl):
     """A moment: asked for in the server's time zone, passed on with its offset."""
 
-    blank_message = "Enter a date and time, such as 2026-01-31T14:30."
+    blank_message = gettext_lazy("Enter a date and time, such as 2026-01-31T14:30.")
 
     @classmethod
     def matches(cls, parameter: Parameter) -> bool:
@@ -449,7 +471,15 @@ class DateTimeControl(SingleControl):
         return forms.DateTimeInput(attrs={"type": "datetime-local", "step": "any"})
 
     def hint(self) -> str:
-        return ", ".join(filter(None, [f"Time zone: {timezone.get_current_timezone_name()}", super().hint()]))
+        return ", ".join(
+            filter(
+                None,
+                [
+                    gettext("Time zone: %(zone)s") % {"zone": timezone.get_current_timezone_name()},
+                    super().hint(),
+                ],
+            )
+        )
 
     def parse(self, text: str) -> Json:
         return self._moment(text.strip()).isoformat()
@@ -482,7 +512,7 @@ class DateTimeControl(SingleControl):
         try:
             moment = parse_datetime(text)
         except ValueError:
-            raise ValidationError("There is no such date and time.") from None
+            raise ValidationError(gettext("There is no such date and time.")) from None
         if moment is None:
             raise ValidationError(self.blank_message)
         # Refuses the hours a change of clocks skips or repeats.

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn, TypeAlias
 
+from django.utils.translation import gettext
+
 from templates_app.schema_places import referred
 from zenweb.config.defaults import Source
 from zenweb.config.json_schema import DYNAMIC_DEFAULT, FORM_HINTS, SECTIONS
@@ -333,10 +335,11 @@ def read_json(text: str) -> Json:
         return json.loads(text, parse_constant=_refuse_number, parse_float=_finite, object_pairs_hook=_once)
     except json.JSONDecodeError as error:
         raise ValueError(
-            f"This is not valid JSON (line {error.lineno}, column {error.colno}: {error.msg})."
+            gettext("This is not valid JSON (line %(line)s, column %(column)s: %(error)s).")
+            % {"line": error.lineno, "column": error.colno, "error": error.msg}
         ) from None
     except RecursionError:
-        raise ValueError("This JSON is nested too deeply.") from None
+        raise ValueError(gettext("This JSON is nested too deeply.")) from None
 
 
 def to_pointer(path: tuple[str, ...]) -> str:
@@ -391,7 +394,7 @@ def _joined(parts: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
 
 
 def _refuse_number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is not a number that JSON can hold.")
+    raise ValueError(gettext("%(text)s is not a number that JSON can hold.") % {"text": text})
 
 
 def _finite(text: str) -> float:
@@ -403,7 +406,7 @@ def _once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     if len(value) < len(pairs):
         names = [name for name, _ in pairs]
         repeated = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"The key “{repeated}” is there twice.")
+        raise ValueError(gettext("The key “%(name)s” is there twice.") % {"name": repeated})
     return value
 
 

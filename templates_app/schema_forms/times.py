@@ -6,6 +6,7 @@ from datetime import time, timedelta
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.dateparse import parse_time
+from django.utils.translation import gettext, gettext_lazy
 
 from templates_app.schema_forms.controls import SingleControl
 from templates_app.schema_forms.schemas import Json, Parameter, label_of
@@ -25,7 +26,7 @@ SHOWN = ((86_400, "d"), (3_600, "h"), (60, "min"))
 class TimeControl(SingleControl):
     """A time of day. One with an offset is text: browsers have no input for it."""
 
-    blank_message = "Enter a time, such as 14:30."
+    blank_message = gettext_lazy("Enter a time, such as 14:30.")
 
     @classmethod
     def matches(cls, parameter: Parameter) -> bool:
@@ -52,7 +53,7 @@ class TimeControl(SingleControl):
 class DurationControl(SingleControl):
     """A length of time, as people write it: 1 h 30 min."""
 
-    blank_message = "Enter a duration, such as 1 h 30 min, 45 s or 2 d."
+    blank_message = gettext_lazy("Enter a duration, such as 1 h 30 min, 45 s or 2 d.")
 
     @classmethod
     def matches(cls, parameter: Parameter) -> bool:
@@ -62,7 +63,7 @@ class DurationControl(SingleControl):
         return forms.TextInput()
 
     def hint(self) -> str:
-        return "Such as 1 h 30 min"
+        return gettext("Such as 1 h 30 min")
 
     def parse(self, text: str) -> Json:
         text = text.strip()

@@ -6,6 +6,7 @@ from itertools import chain
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext, gettext_lazy
 
 from templates_app.schema_forms.composites import Composite, unquoted
 from templates_app.schema_forms.controls import Control, KeptField, Occasion
@@ -23,19 +24,19 @@ from templates_app.schema_validation import accepts, find_errors
 from zenweb.exceptions import FieldError
 
 KINDS = {
-    "string": "Text",
-    "integer": "Whole number",
-    "number": "Number",
-    "boolean": "Yes or no",
-    "array": "List",
-    "object": "Group of values",
+    "string": gettext_lazy("Text"),
+    "integer": gettext_lazy("Whole number"),
+    "number": gettext_lazy("Number"),
+    "boolean": gettext_lazy("Yes or no"),
+    "array": gettext_lazy("List"),
+    "object": gettext_lazy("Group of values"),
 }
 FORMATS = {
-    "date": "Date",
-    "date-time": "Date and time",
-    "time": "Time",
-    "duration": "Duration",
-    "uuid": "UUID",
+    "date": gettext_lazy("Date"),
+    "date-time": gettext_lazy("Date and time"),
+    "time": gettext_lazy("Time"),
+    "duration": gettext_lazy("Duration"),
+    "uuid": gettext_lazy("UUID"),
 }
 
 
@@ -79,7 +80,7 @@ class UnionControl(Composite):
 
     @property
     def choices(self) -> list[tuple[str, str]]:
-        nothing = "Not set" if self.parameter.is_optional else "Choose…"
+        nothing = gettext("Not set") if self.parameter.is_optional else gettext("Choose…")
         titles = [self._title(kind) for kind in self.kinds]
         counts, so_far = Counter(titles), Counter[str]()
         numbered = []
@@ -121,7 +122,7 @@ class UnionControl(Composite):
         if self.child is None or self.occasion.data is None:
             return
         if not self._is_filled:
-            yield self.marker_name, "Fill in what belongs to it."
+            yield self.marker_name, gettext("Fill in what belongs to it.")
             return
         # The validator knows only that no kind fits; the form knows which one is meant.
         for error in self._errors_of_the_kind(self.child.read(cleaned)):
@@ -215,10 +216,10 @@ class UnionControl(Composite):
         keywords = kind.keywords
         if "const" in keywords:
             return kind.text("title") or label_of(keywords["const"])
-        words = FORMATS.get(kind.format) or KINDS.get(kind.type) or "Something else"
+        words = FORMATS.get(kind.format) or KINDS.get(kind.type) or gettext("Something else")
         if not self.is_choice:
-            return "Set"
-        return spoken(kind.text("title")) or words
+            return gettext("Set")
+        return spoken(kind.text("title")) or str(words)
 
 
 def _has_tag(kind: Schema, value: Json) -> bool:

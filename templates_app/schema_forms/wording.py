@@ -1,21 +1,29 @@
 """What a schema's bounds say, in words a person reads beside the input."""
 
-from templates_app.schema_forms.schemas import Schema, label_of
+import math
+from collections.abc import Callable
+from datetime import timedelta
 
-FORMATS = {
-    "email": "An e-mail address",
-    "idn-email": "An e-mail address",
-    "uri": "A full address such as https://example.com",
-    "uuid": "A UUID",
-    "color": "A colour such as #336699",
-    "ipv4": "An IPv4 address",
-    "ipv6": "An IPv6 address",
-    "hostname": "A host name",
-    "time": "A time such as 14:30:00",
-    "duration": "An ISO 8601 duration such as PT30M",
-    "path": "A path",
-    "file-path": "A path to a file",
-    "directory-path": "A path to a folder",
+from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_lazy, ngettext
+
+from templates_app.schema_forms.schemas import Schema, label_of
+from zenweb.config.defaults import Source, SourceName, yesterday
+
+FORMATS: dict[str, str | Promise] = {
+    "email": gettext_lazy("An e-mail address"),
+    "idn-email": gettext_lazy("An e-mail address"),
+    "uri": gettext_lazy("A full address such as https://example.com"),
+    "uuid": gettext_lazy("A UUID"),
+    "color": gettext_lazy("A colour such as #336699"),
+    "ipv4": gettext_lazy("An IPv4 address"),
+    "ipv6": gettext_lazy("An IPv6 address"),
+    "hostname": gettext_lazy("A host name"),
+    "time": gettext_lazy("A time such as 14:30:00"),
+    "duration": gettext_lazy("An ISO 8601 duration such as PT30M"),
+    "path": gettext_lazy("A path"),
+    "file-path": gettext_lazy("A path to a file"),
+    "directory-path": gettext_lazy("A path to a folder"),
 }
 
 
@@ -23,17 +31,42 @@ def describe_bounds(schema: Schema) -> str:
     """One short phrase, such as "More than 0, at most 1", or "" where everything goes."""
     parts = [
         *_number_bounds(schema),
-        *_count("minLength", "maxLength", schema, "character"),
+        *_count("minLength", "maxLength", schema, _characters),
         *_items_bounds(schema),
     ]
     if words := FORMATS.get(schema.format):
-        parts.insert(0, words)
-    phrase = ", ".join(
-        part if index == 0 else part[:1].lower() + part[1:] for index, part in enumerate(parts)
-    )
+        parts.insert(0, str(words))
     if pattern := schema.text("pattern"):
-        phrase += f"{', must' if phrase else 'Must'} match {pattern}"
-    return phrase
+        parts.append(gettext("Must match %(pattern)s") % {"pattern": pattern})
+    return ", ".join(part if index == 0 else part[:1].lower() + part[1:] for index, part in enumerate(parts))
+
+
+def source_words(source: Source) -> str:
+    """Where a default comes from, as it stands in a sentence: `today`, `7 days before today`."""
+    if source.name is SourceName.LAST_SUCCESSFUL:
+        return gettext("as in the last successful run")
+    if source == yesterday:
+        return gettext("yesterday")
+    moment = gettext("today") if source.name is SourceName.TODAY else gettext("now")
+    if not source.offset:
+        return moment
+    told = {"length": _length(abs(source.offset)), "moment": moment}
+    if source.offset < timedelta(0):
+        return gettext("%(length)s before %(moment)s") % told
+    return gettext("%(length)s after %(moment)s") % told
+
+
+def _length(length: timedelta) -> str:
+    seconds = length.total_seconds()
+    if not seconds % 86_400:
+        number, words = seconds / 86_400, ngettext("%(number)s day", "%(number)s days", int(seconds / 86_400))
+    elif not seconds % 3_600:
+        number, words = seconds / 3_600, ngettext("%(number)s hour", "%(number)s hours", int(seconds / 3_600))
+    elif not seconds % 60:
+        number, words = seconds / 60, ngettext("%(number)s minute", "%(number)s minutes", int(seconds / 60))
+    else:
+        number, words = seconds, ngettext("%(number)s second", "%(number)s seconds", math.ceil(seconds))
+    return words % {"number": f"{number:g}"}
 
 
 def _number_bounds(schema: Schema) -> list[str]:
@@ -41,29 +74,44 @@ def _number_bounds(schema: Schema) -> list[str]:
     above, below = schema.number("exclusiveMinimum"), schema.number("exclusiveMaximum")
     step = schema.number("multipleOf")
     if low is not None and high is not None and above is None and below is None:
-        parts = [f"From {label_of(low)} to {label_of(high)}"]
+        parts = [gettext("From %(low)s to %(high)s") % {"low": label_of(low), "high": label_of(high)}]
     else:
-        bounds = [("More than", above), ("At least", low), ("Less than", below), ("At most", high)]
-        parts = [f"{words} {label_of(bound)}" for words, bound in bounds if bound is not None]
-    return [*parts, f"In steps of {label_of(step)}"] if step is not None else parts
+        bounds = [
+            (gettext("More than %(limit)s"), above),
+            (gettext("At least %(limit)s"), low),
+            (gettext("Less than %(limit)s"), below),
+            (gettext("At most %(limit)s"), high),
+        ]
+        parts = [words % {"limit": label_of(bound)} for words, bound in bounds if bound is not None]
+    if step is not None:
+        parts.append(gettext("In steps of %(step)s") % {"step": label_of(step)})
+    return parts
 
 
 def _items_bounds(schema: Schema) -> list[str]:
-    parts = _count("minItems", "maxItems", schema, "entry")
-    return [*parts, "Each only once"] if schema.keywords.get("uniqueItems") is True else parts
+    parts = _count("minItems", "maxItems", schema, _entries)
+    return [*parts, gettext("Each only once")] if schema.keywords.get("uniqueItems") is True else parts
 
 
-def _count(low_keyword: str, high_keyword: str, schema: Schema, unit: str) -> list[str]:
+def _count(
+    low_keyword: str, high_keyword: str, schema: Schema, counted: Callable[[int | float], str]
+) -> list[str]:
     low, high = schema.number(low_keyword), schema.number(high_keyword)
     if low and low == high:
-        return [f"Exactly {_counted(low, unit)}"]
+        return [gettext("Exactly %(number)s") % {"number": counted(low)}]
     if low and high is not None:
-        return [f"From {label_of(low)} to {_counted(high, unit)}"]
+        return [gettext("From %(low)s to %(high)s") % {"low": label_of(low), "high": counted(high)}]
     if low:
-        return [f"At least {_counted(low, unit)}"]
-    return [f"At most {_counted(high, unit)}"] if high is not None else []
+        return [gettext("At least %(limit)s") % {"limit": counted(low)}]
+    return [gettext("At most %(limit)s") % {"limit": counted(high)}] if high is not None else []
 
 
-def _counted(number: int | float, unit: str) -> str:
-    plural = {"entry": "entries"}.get(unit, f"{unit}s")
-    return f"{label_of(number)} {unit if number == 1 else plural}"
+def _characters(number: int | float) -> str:
+    words = ngettext("%(number)s character", "%(number)s characters", math.ceil(number))
+    return words % {"number": label_of(number)}
+
+
+def _entries(number: int | float) -> str:
+    return ngettext("%(number)s entry", "%(number)s entries", math.ceil(number)) % {
+        "number": label_of(number)
+    }

@@ -4,8 +4,10 @@ import re
 
 from django import template
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from templates_app.markdown import render_markdown
+from zenweb.config.file_references import FoundFile
 
 register = template.Library()
 
@@ -19,6 +21,14 @@ def paragraphs(text: str) -> list[str]:
 @register.filter
 def quoted(texts: list[str]) -> str:
     return ", ".join(f"“{text}”" for text in texts)
+
+
+@register.filter
+def origin(found: FoundFile) -> str:
+    """Where a file is from."""
+    if found.is_upload:
+        return gettext("uploaded")
+    return gettext("version %(number)s of %(name)s") % {"number": found.version, "name": found.artifact}
 
 
 @register.filter

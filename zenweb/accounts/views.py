@@ -4,12 +4,13 @@ from django.contrib import messages
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
 from django.http import HttpResponse
+from django.utils.translation import gettext_lazy
 
 from zenweb.accounts import interrupted_forms
 
-LOST = (
-    "What had been typed into the form is not here: somebody else had typed it, or it was too long ago. "
-    "Nothing was started."
+LOST = gettext_lazy(
+    "What had been typed into the form is not here: somebody else had typed it, or it "
+    "was too long ago. Nothing was started."
 )
 
 

@@ -6,6 +6,7 @@ from typing import IO, Any
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.core.files.uploadhandler import FileUploadHandler, SkipFile, TemporaryFileUploadHandler
+from django.utils.translation import gettext
 from rest_framework.parsers import BaseParser
 
 from zenweb.config.file_references import size_words
@@ -27,8 +28,11 @@ class UploadGate(FileUploadHandler):
     def handle_raw_input(self, stream: Any, meta: Any, content_length: int, *options: Any) -> None:
         if content_length > settings.UPLOAD_REQUEST_LIMIT:
             raise RequestTooLarge(
-                f"This form is larger than {size_words(settings.UPLOAD_REQUEST_LIMIT)} with its files, which is the "
-                "limit here. Send fewer or smaller files at once."
+                gettext(
+                    "This form is larger than %(size)s with its files, which is the limit here. Send "
+                    "fewer or smaller files at once."
+                )
+                % {"size": size_words(settings.UPLOAD_REQUEST_LIMIT)}
             )
 
     def new_file(self, *args: Any, **options: Any) -> None:
@@ -73,4 +77,4 @@ def pieces_of(stream: IO[bytes], announced: int | None) -> Iterator[bytes]:
         received += len(piece)
         yield piece
     if announced is not None and received < announced:
-        raise MalformedRequest("The upload broke off before its end: send the file again.")
+        raise MalformedRequest(gettext("The upload broke off before its end: send the file again."))
