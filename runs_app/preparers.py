@@ -104,10 +104,14 @@ class Preparers:
 
     def _serve(self) -> None:
         while not self._over.is_set():
-            with self._looking:  # one looks; the others answer, or wait to be the one
-                claimed, lease = self._next()
-            if claimed is not None:
-                self._answer(claimed, lease)
+            try:
+                with self._looking:  # one looks; the others answer, or wait to be the one
+                    claimed, lease = self._next()
+                if claimed is not None:
+                    self._answer(claimed, lease)
+            except Exception:  # nobody would start this thread again
+                logger.exception("Looking for questions failed.")
+                self._over.wait(LOOK_PAUSE)
         connections.close_all()
 
     def _next(self) -> tuple[Preparation | None, Lease]:
@@ -128,19 +132,22 @@ class Preparers:
             self._bell.wait(LOOK_PAUSE)
 
     def _passed_over(self) -> list[uuid.UUID]:
-        return [deployment_id for deployment_id, coming in self._coming.items() if not coming.done()]
+        coming = self._coming.copy()  # others put questions aside while one looks
+        return [deployment_id for deployment_id, made in coming.items() if not made.done()]
 
     def _answer(self, claimed: Preparation, lease: Lease) -> None:
         try:
-            found = self._find_out(claimed, lease)
+            self._insist(partial(_record, claimed, self._find_out(claimed, lease)))
         except GivenUp:
-            self._insist(lambda: preparations.give_back(claimed))
-        else:
-            self._insist(partial(_record, claimed, found))
-            with suppress(DatabaseError):  # then housekeeping does it
-                choices.settle_all()
+            self._insist(partial(preparations.give_back, claimed))
+        except Exception:  # asked once more, it would only happen once more
+            logger.exception("Question %s could not be answered.", claimed.pk)
+            failure = _sentence("the worker could not ask, and its log says why")
+            self._insist(partial(_record, claimed, Found(failure=failure)))
         finally:
             self._in_hand.discard(claimed.pk)
+            with suppress(DatabaseError):  # then housekeeping does it
+                choices.settle_all()
             connections.close_all()
 
     def _find_out(self, claimed: Preparation, lease: Lease) -> Found:

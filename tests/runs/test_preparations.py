@@ -2,7 +2,9 @@
 
 import json
 import threading
+import uuid
 from collections.abc import Iterator
+from concurrent.futures import Future
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -168,6 +170,36 @@ def test_a_provider_whose_process_dies_says_so(
 ) -> None:
     warehouse.says(exits=True)
     assert "the process that was asked died" in ask(template, warehouse.region).sentence
+
+
+def test_what_nobody_foresaw_fails_its_question_and_the_others_are_answered(
+    template: RunTemplate, worker: StepWorker
+) -> None:
+    strange = [
+        Preparation.objects.create(
+            deployment=template.deployment, step="load", parameter=name, key=name, queue="default"
+        )
+        for name in ("nowhere", "nothing", "never")
+    ]
+    assert ask(template, "us").knowledge is Knowledge.KNOWN
+    wait_for(lambda: not Preparation.objects.exclude(status__in=["answered", "failed"]).exists())
+    strange[0].refresh_from_db()
+    assert strange[0].failure == (
+        "What may be chosen could not be found out: the worker could not ask, and its log says why."
+    )
+
+
+def test_looking_for_questions_bears_that_others_are_put_aside_meanwhile(worker: StepWorker) -> None:
+    put_aside = worker.preparers._coming
+
+    class Made(Future[None]):
+        def done(self) -> bool:
+            put_aside[uuid.uuid4()] = Future()  # as the other thread might
+            return False
+
+    first = uuid.uuid4()
+    put_aside[first] = Made()
+    assert first in worker.preparers._passed_over()
 
 
 def test_a_process_that_is_not_forked_answers_too_and_its_import_takes_none_of_the_time(
