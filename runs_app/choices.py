@@ -237,7 +237,12 @@ def _settle(pk: int, run_id: UUID) -> None:
         return
     run = PipelineRun.objects.select_related("stack", "deployment__stack").get(pk=run_id)
     if not run.is_finished:
-        _look_at(choice, run)
+        given = _given_to(run, choice)
+        if choice.preparation is None:  # somebody removed what it waited for
+            choice.preparation = preparations.ask(given.question, again=True)
+            choice.save(update_fields=["preparation"])
+            return
+        _look_at(choice, given, run)
     choice.is_open = False
     choice.save(update_fields=["is_open", "offered", "refusal"])
     if run.choices.filter(is_open=True).exists():
@@ -251,10 +256,13 @@ def _settle(pk: int, run_id: UUID) -> None:
         recording.let_go(run)
 
 
-def _look_at(choice: RunChoice, run: PipelineRun) -> None:
+def _given_to(run: PipelineRun, choice: RunChoice) -> GivenChoice:
     place = choice_places(run.deployment_id)[choice.step, choice.parameter]
     question = question_of(run.deployment, place, run.parameters)
-    given = GivenChoice(question, run.parameters[choice.step][choice.parameter])
+    return GivenChoice(question, run.parameters[choice.step][choice.parameter])
+
+
+def _look_at(choice: RunChoice, given: GivenChoice, run: PipelineRun) -> None:
     offer = _offer_of(cast(Preparation, choice.preparation))
     if offer.is_known:
         choice.offered = _as_stored(given, offer.options)

@@ -102,13 +102,19 @@ def take_back_from_the_dead() -> None:
             ring_for_preparations([found.queue])
 
 
+@transaction.atomic
 def forget_old() -> None:
     """Remove what nobody waits for and nobody has asked for long, a little at a time."""
+    ago = timezone.now() - KEPT
     waited_for = RunChoice.objects.filter(preparation=OuterRef("pk"), is_open=True)
     unused = Preparation.objects.exclude(status=PreparationStatus.RUNNING).filter(~Exists(waited_for))
-    old = unused.filter(updated__lt=timezone.now() - KEPT).exclude(fresh_until__gt=Now())
-    # Asked for the second time while it deletes: whoever asks for one meanwhile has touched it.
-    old.filter(pk__in=list(old.values_list("pk", flat=True)[:MOST_FORGOTTEN])).delete()
+    # Long past for answers too: a launch that read one as fresh a moment ago is not to be seen yet.
+    old = unused.filter(updated__lt=ago).exclude(fresh_until__gt=ago)
+    if connection.features.has_select_for_update_skip_locked:  # else nobody else writes meanwhile
+        old = old.select_for_update(skip_locked=True)
+    # Held: whoever asks for one of them now waits, finds that it is gone, and makes it anew.
+    held = list(old.values_list("pk", flat=True)[:MOST_FORGOTTEN])
+    Preparation.objects.filter(pk__in=held).delete()
 
 
 @transaction.atomic

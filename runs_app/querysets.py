@@ -205,9 +205,10 @@ class PreparationQuerySet(models.QuerySet[Any]):
 
 class RunChoiceQuerySet(models.QuerySet[Any]):
     def to_settle(self) -> Self:
-        """Not looked at although what was to be known is known."""
+        """Not looked at although what was to be known is known, or although nobody is asked."""
         ended = [PreparationStatus.ANSWERED, PreparationStatus.FAILED]
-        return self.filter(is_open=True, preparation__status__in=ended)
+        known = models.Q(preparation__status__in=ended)
+        return self.filter(known | models.Q(preparation=None), is_open=True)
 
 
 class RunEventQuerySet(models.QuerySet[Any]):

@@ -250,6 +250,16 @@ def test_whoever_died_before_telling_the_run_is_made_up_for(
     assert len([line for line in ledger(run) if "Offered" in line]) == 1
 
 
+def test_a_run_asks_anew_where_what_it_waited_for_is_gone(
+    template: RunTemplate, alice: User, worker: Worker
+) -> None:
+    run = launch(template, alice, choosing("orders"))
+    Preparation.objects.all().delete()
+    choices.settle_all()
+    answer(worker)
+    assert ready(run) == ["load", "look"]
+
+
 def test_a_run_whose_choices_nobody_can_be_asked_for_says_so(template: RunTemplate, alice: User) -> None:
     run = launch(template, alice, choosing("orders"))
     waiting.explain_runs([run])

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 from django.db import connections
+from django.db.models.signals import pre_delete
 from django.utils import timezone
 
 from runs_app import choices, preparations
 from runs_app.choices import Knowledge, Offer, ask_for_choices
-from runs_app.models import Preparation, Worker
+from runs_app.models import Preparation, RunChoice, Worker
 from runs_app.worker import StepWorker
 from templates_app.models import RunTemplate, Stack
 from tests.factories import freeze, launch, make_template
@@ -312,6 +313,27 @@ def test_old_answers_are_forgotten_unless_a_run_waits_for_them(template: RunTemp
     Preparation.objects.update(updated=timezone.now() - 2 * preparations.KEPT)
     preparations.forget_old()
     assert [found.arguments for found in Preparation.objects.all()] == [[["region", "waits"]]]
+
+
+def test_a_run_that_is_accepted_while_old_answers_are_forgotten_keeps_what_it_waits_for(
+    template: RunTemplate, alice: User
+) -> None:
+    ask(template, "waits", wait=0)
+    Preparation.objects.update(updated=timezone.now() - 2 * preparations.KEPT)
+    launching = list[threading.Thread]()
+
+    def launch_meanwhile(**_: Any) -> None:
+        chosen = {"steps": {"load": {"parameters": {"region": "waits"}}}}
+        launching.append(in_background(lambda: launch(template, alice, chosen)))
+        launching[0].join(0.5)  # it has to wait until the old one is gone, if all is well
+
+    pre_delete.connect(launch_meanwhile, sender=Preparation)
+    try:
+        preparations.forget_old()
+    finally:
+        pre_delete.disconnect(launch_meanwhile, sender=Preparation)
+    launching[0].join(LIMIT)
+    assert RunChoice.objects.get().preparation == Preparation.objects.get()
 
 
 def test_a_search_finds_all_its_words_in_values_and_labels(template: RunTemplate) -> None:
