@@ -93,7 +93,7 @@ def test_wrong_values_come_back_as_they_were_without_complaints(
     page = send_after_the_session(browser, template, fill(browser, template) | {RATE: "a lot"})
     form = sign_in(browser, page, "bob")
     assert f'name="{RATE}" value="a lot"' in form.text
-    assert "to correct" not in form.text
+    assert 'id="error-summary"' not in form.text
 
 
 def test_the_run_that_is_run_again_is_remembered(browser: Client, template: RunTemplate) -> None:
@@ -186,7 +186,7 @@ def test_a_text_that_is_no_yaml_is_kept_where_no_secret_can_be_in_it(
         return
     form = sign_in(browser, answer, "bob")
     assert text_of(form) == text
-    assert "to correct" not in form.text
+    assert 'id="error-summary"' not in form.text
 
 
 def test_what_is_kept_beside_the_form_comes_back_without_secrets(
