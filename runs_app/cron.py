@@ -7,6 +7,7 @@ from itertools import takewhile
 from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim, CronSimError
+from django.utils.translation import get_language
 
 from zenweb.config.suggestions import did_you_mean
 from zenweb.exceptions import FieldError, ValidationFailed
@@ -59,8 +60,9 @@ def last_time(cron: str, zone: str, since: datetime, until: datetime) -> datetim
 
 
 def in_words(cron: str) -> str:
-    """`At 06:30 on Monday through Friday`."""
-    return CronSim(cron, datetime.now(UTC)).explain()
+    """`At 06:30 on Monday through Friday`; in another language than English the expression itself."""
+    is_english = (get_language() or "en").startswith("en")
+    return CronSim(cron, datetime.now(UTC)).explain() if is_english else cron
 
 
 def _fault_of(cron: str) -> str:

@@ -122,10 +122,11 @@ def example(config_schema: Configuration) -> str:
             asked.setdefault(step, {"parameters": {}})["parameters"][parameter.name] = "…"
     steps = without_secrets(config_schema, everything(config_schema, {"steps": asked}))["steps"]
     if not steps:
-        return "# No step here asks for anything. Other keys are possible, such as:\n# run_name: my run\n"
+        head = gettext("No step here asks for anything. Other keys are possible, such as:")
+        return f"# {head}\n# run_name: my run\n"
     lines = write({"steps": steps}).splitlines()[:EXAMPLE_LINES]
-    head = "# Write here what shall differ from the defaults, such as:"
-    return "\n".join([head, *(f"# {line}" for line in lines), ""])
+    head = gettext("Write here what shall differ from the defaults, such as:")
+    return "\n".join([f"# {head}", *(f"# {line}" for line in lines), ""])
 
 
 def _parameters(config_schema: Configuration) -> Iterator[tuple[str, Parameter]]:

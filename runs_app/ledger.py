@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext
+
 from runs_app.models import PipelineRun, StepAttempt
 from runs_app.waiting import Reason
-from runs_app.wording import duration_words
+from runs_app.wording import STATUSES, duration_words
 from zenweb.enums import ExecutionStatus
 
 
@@ -64,26 +66,38 @@ def _merged(events: Iterable[Line], attempts: Iterable[StepAttempt], reasons: Se
 
 
 def _lines_of(attempt: StepAttempt) -> Iterator[Line]:
-    step = attempt.step
-    subject = f"Step {step.name}: attempt {attempt.number}"
-    by = f"claimed by worker {attempt.worker.name}" if attempt.worker else "started by its caller"
-    yield Line(attempt.start_time, f"{subject} {by}", step.name)
+    step, told = attempt.step, {"step": attempt.step.name, "number": attempt.number}
+    started = gettext("Step %(step)s: attempt %(number)s started by its caller") % told
+    if attempt.worker:
+        words = gettext("Step %(step)s: attempt %(number)s claimed by worker %(worker)s")
+        started = words % {**told, "worker": attempt.worker.name}
+    yield Line(attempt.start_time, started, step.name)
     if attempt.end_time is not None:
-        yield Line(attempt.end_time, f"{subject} {_end_of(attempt)}{_what_follows(attempt)}", step.name)
+        yield Line(attempt.end_time, f"{_end_of(attempt)}{_what_follows(attempt)}", step.name)
 
 
 def _end_of(attempt: StepAttempt) -> str:
-    reason = attempt.reason.partition("\n")[0]  # the rest is told where the step is
-    if attempt.status == ExecutionStatus.RETRIED:
-        return f"was lost: {reason}"
-    taken = duration_words(attempt.duration)
-    if attempt.status == ExecutionStatus.COMPLETED:
-        return f"completed in {taken}"
-    return f"{attempt.status} after {taken}" + (f": {reason}" if reason else "")
+    told = {
+        "step": attempt.step.name,
+        "number": attempt.number,
+        "time": duration_words(attempt.duration),
+        "status": str(STATUSES[ExecutionStatus(attempt.status)]).lower(),
+        "reason": attempt.reason.partition("\n")[0],  # the rest is told where the step is
+    }
+    match ExecutionStatus(attempt.status):
+        case ExecutionStatus.RETRIED:
+            words = gettext("Step %(step)s: attempt %(number)s was lost: %(reason)s")
+        case ExecutionStatus.COMPLETED:
+            words = gettext("Step %(step)s: attempt %(number)s completed in %(time)s")
+        case _ if told["reason"]:
+            words = gettext("Step %(step)s: attempt %(number)s %(status)s after %(time)s: %(reason)s")
+        case _:
+            words = gettext("Step %(step)s: attempt %(number)s %(status)s after %(time)s")
+    return words % told
 
 
 def _what_follows(attempt: StepAttempt) -> str:
     step = attempt.step
     if attempt.number < step.attempt or step.status == ExecutionStatus.RETRYING:
-        return f"; attempt {attempt.number + 1} follows"
+        return "; " + gettext("attempt %(number)s follows") % {"number": attempt.number + 1}
     return ""

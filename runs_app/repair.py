@@ -237,16 +237,21 @@ class Repair:
         run = self.original
         if not run.stack.is_remote:
             raise ValidationFailed(
-                f"Run {run.name} was executed by the process that called its pipeline, so only that can run it "
-                "again. Runs that workers execute can be repaired."
+                gettext(
+                    "Run %(name)s was executed by the process that called its pipeline, so only that can run it "
+                    "again. Runs that workers execute can be repaired."
+                )
+                % {"name": run.name}
             )
         if not run.is_finished:
             raise ValidationFailed(
-                f"Run {run.name} is {run.status}. Wait for its end, or stop it: then repair it."
+                gettext("Run %(name)s is %(status)s. Wait for its end, or stop it: then repair it.")
+                % {"name": run.name, "status": run.status}
             )
         if self.is_newest and run.template is None:
             raise ValidationFailed(
-                f"Run {run.name} has no run template, so there is no newer version of what it ran."
+                gettext("Run %(name)s has no run template, so there is no newer version of what it ran.")
+                % {"name": run.name}
             )
 
     def plan(self, resolved: ResolvedConfiguration) -> RepairPlan:
@@ -264,7 +269,8 @@ class Repair:
         try:
             yield
         except ValidationFailed as error:
-            told = explained(error.errors, self.start, self.configuration, f"run {self.original.name}")
+            source = gettext("run %(name)s") % {"name": self.original.name}
+            told = explained(error.errors, self.start, self.configuration, source)
             raise ValidationFailed(list(told)) from error
 
 

@@ -100,14 +100,12 @@ def blamed_parameters(run: PipelineRun, config_schema: Configuration) -> list[Fi
 
 def _refused_choices(run: PipelineRun) -> Iterator[FieldError]:
     for choice in RunChoice.objects.filter(run=run).exclude(refusal=""):
-        what = (
-            gettext("failed with this value")
-            if choice.offered
-            else gettext("could not have this value checked")
-        )
+        words = gettext("Run %(number)s could not have this value checked: %(reason)s")
+        if choice.offered:
+            words = gettext("Run %(number)s failed with this value: %(reason)s")
         message = choice.refusal.removeprefix(f"{choice.parameter}: ")
         pointer = pointer_to(["steps", choice.step, "parameters", choice.parameter])
-        yield FieldError(pointer, f"Run {run.index} {what}: {message}")
+        yield FieldError(pointer, words % {"number": run.index, "reason": message})
 
 
 def worded(error: FieldError, config_schema: Configuration) -> str:

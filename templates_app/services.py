@@ -107,8 +107,8 @@ def create_pipeline(*, actor: User, project: Project, name: str, description: st
     check_name(name)
     if Pipeline.objects.filter(project=project, name=name).exists():
         raise EntityExists(
-            gettext("A pipeline called %(name)r already exists in project %(name_2)r.")
-            % {"name": name, "name_2": project.name}
+            gettext("A pipeline called %(name)r already exists in project %(project)r.")
+            % {"name": name, "project": project.name}
         )
     return Pipeline.objects.create(project=project, user=actor, name=name, description=description)
 
@@ -348,10 +348,10 @@ def _check_same_pipeline(template: RunTemplate, deployment: PipelineDeployment) 
     if template.pipeline != deployment.pipeline:
         raise ValidationFailed(
             gettext(
-                "The run template %(name)r runs the pipeline %(name_2)r, and a new version of it "
-                "must too. Choose another name for a template of %(name_3)r."
+                "The run template %(name)r runs the pipeline %(pipeline)r, and a new version of it "
+                "must too. Choose another name for a template of %(other)r."
             )
-            % {"name": template.name, "name_2": template.pipeline.name, "name_3": deployment.pipeline.name}
+            % {"name": template.name, "pipeline": template.pipeline.name, "other": deployment.pipeline.name}
         )
 
 

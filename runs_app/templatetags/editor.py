@@ -46,7 +46,7 @@ PHRASES = [
 
 @register.simple_tag
 def editor_phrases() -> str:
-    return json.dumps({text: gettext(text) for text in PHRASES})
+    return json.dumps({text: gettext(text) for text in PHRASES}, ensure_ascii=False)
 
 
 @register.simple_tag
@@ -57,4 +57,4 @@ def things_to_correct() -> str:
         for number in range(1, MOST_COUNTED + 1)
     ]
     more = gettext("More than %(number)s things to correct") % {"number": MOST_COUNTED}
-    return json.dumps([*counted, more])
+    return json.dumps([*counted, more], ensure_ascii=False)

@@ -136,7 +136,8 @@ class Rows(Composite):
 
     def locate(self, rest: tuple[str, ...]) -> tuple[str, str]:
         if self.is_text:
-            number = f"Row {int(rest[0]) + 1}" if rest and rest[0].isdecimal() else ""
+            is_row = rest and rest[0].isdecimal()
+            number = gettext("Row %(number)s") % {"number": int(rest[0]) + 1} if is_row else ""
             return self.text_name, f"{', '.join(filter(None, [number, *rest[1:]]))}: " if rest else ""
         return super().locate(rest)
 
