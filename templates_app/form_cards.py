@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 
 from templates_app.curated_schema import (
     NUMBERS,
+    SECRET_BOUNDS,
     TEXTS,
     Schema,
     fitting_widgets,
@@ -206,7 +207,7 @@ class Card:
 
     def bounds(self) -> Iterator[Input]:
         for name in (*NUMBERS, *TEXTS):
-            if takes(self.parts, name):
+            if takes(self.parts, name) and (name in SECRET_BOUNDS or not self.parameter.is_secret):
                 yield self.input(name, BOUND_WORDS[name])
         if takes(self.parts, "choices") and not self.listed and not self.parameter.is_secret:
             yield self.input("choices", "Only these values", rows=2, hint="One per line. Empty: any")
