@@ -11,11 +11,10 @@ from uuid import UUID
 from runs_app.plans import Rules, Runnable, deployment_of, plan_of, rules_of
 from runs_app.run_configuration import ResolvedConfiguration
 from templates_app import choice_rules
+from templates_app.choice_places import rules_at
 from templates_app.models import PipelineDeployment
-from templates_app.schema_places import schemas_at
 from templates_app.schema_validation import accepts, pointer_to
 from zenweb.config.choices import dependency_of
-from zenweb.config.json_schema import CHOICE_RULES
 
 Json = Any
 MOST_BYTES = 20_000  # of the values that choices depend on
@@ -79,8 +78,8 @@ def choice_places(deployment_id: UUID) -> dict[tuple[str, str], ChoicePlace]:
     found = {}
     for step in plan.spec.steps:
         for name in step.parameters_schema.get("properties", {}):
-            if (place := _place(plan.config_schema, step.name, name)) is not None:
-                found[step.name, name] = place
+            if (rules := rules_at(plan.config_schema, step.name, name)) is not None:
+                found[step.name, name] = ChoicePlace(step.name, name, *rules)
     return found
 
 
@@ -122,12 +121,3 @@ def question_of(
     steps = {step.name: step for step in rules.plan.spec.steps}
     queue = steps[place.step].settings.queue or deployment.stack.queue
     return Question(deployment.pk, place, queue, tuple(arguments))
-
-
-def _place(config_schema: dict[str, Any], step: str, parameter: str) -> ChoicePlace | None:
-    path = ["steps", step, "parameters", parameter]
-    for is_many, here in ((False, path), (True, [*path, "0"])):
-        for schema in schemas_at(config_schema, here):
-            if CHOICE_RULES in schema:
-                return ChoicePlace(step, parameter, choice_rules.Rules.read(schema[CHOICE_RULES]), is_many)
-    return None

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from pydantic import ValidationError
 
+from templates_app.choice_places import check_dependencies
 from templates_app.curation import Curation, read_curation
 from templates_app.curation_fit import carry_over, check_curation
 from templates_app.models import (
@@ -352,6 +353,8 @@ def _check_config_schema(schema: dict[str, Any], spec: PipelineSpec) -> None:
         raise ValidationFailed(
             [FieldError("/config_schema", "The schema does not describe the steps of the spec.")]
         )
+    if steps:
+        check_dependencies(schema)
 
 
 def check_name(name: str) -> None:
