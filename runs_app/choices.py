@@ -16,6 +16,7 @@ from django.utils.translation import gettext
 
 from runs_app import preparations, recording, statements, waiting
 from runs_app.models import PipelineRun, Preparation, RunChoice, RunEvent
+from runs_app.plans import Runnable, deployment_of, rules_of, rules_of_run
 from runs_app.preparations import Option
 from runs_app.questions import (
     GivenChoice,
@@ -24,8 +25,14 @@ from runs_app.questions import (
     given_choices,
     question_of,
 )
-from runs_app.run_configuration import Configuration, ResolvedConfiguration, resolve, without_unset
-from templates_app.models import PipelineDeployment, RunTemplate, RunTemplateVersion
+from runs_app.run_configuration import (
+    Configuration,
+    ResolvedConfiguration,
+    defaults_at,
+    resolve,
+    without_unset,
+)
+from templates_app.models import RunTemplate, RunTemplateVersion
 from templates_app.permissions import can_edit, check_can_run
 from templates_app.suggestions import did_you_mean
 from zenweb.accounts.models import User
@@ -94,7 +101,7 @@ def ask_for_choices(
     `again`: ask although it failed a moment ago. Raises DoesNotExist for a parameter that is not chosen.
     """
     check_can_run(actor, version.template)
-    return _ask(version.deployment, step, parameter, configuration, wait=wait, again=again)
+    return _ask(version, step, parameter, configuration, wait=wait, again=again)
 
 
 @dataclass(frozen=True)
@@ -102,7 +109,7 @@ class FormChoices:
     """What a form offers to who fills it in. All that it asks for together may keep it waiting until `deadline`."""
 
     user: User
-    deployment: PipelineDeployment
+    runnable: Runnable
     template: RunTemplate | None
     deadline: float
     """By the monotonic clock."""
@@ -113,26 +120,26 @@ class FormChoices:
         try:
             if self.template is not None:
                 check_can_run(self.user, self.template)
-            offer = _ask(self.deployment, step, parameter, configuration, wait=wait, again=again)
+            offer = _ask(self.runnable, step, parameter, configuration, wait=wait, again=again)
         except ZenWebError as error:
             return Offer(Knowledge.FAILED, str(error))
         is_owner = self.template is not None and can_edit(self.user, self.template)
         return offer if is_owner else replace(offer, log="")
 
 
-def find_refused(deployment: PipelineDeployment, configuration: Any) -> list[FieldError]:
+def find_refused(runnable: Runnable, configuration: Any) -> list[FieldError]:
     """The chosen values of a configuration of which it is known that they may not be chosen; nothing is asked."""
-    if not choice_places(deployment.pk):
+    if not choice_places(deployment_of(runnable).pk):
         return []
     try:
-        check_choices(deployment, resolve(deployment, configuration, timezone.now()))
+        check_choices(runnable, resolve(runnable, configuration, timezone.now()))
     except ValidationFailed as error:
         return error.errors
     return []
 
 
 def check_choices(
-    deployment: PipelineDeployment,
+    runnable: Runnable,
     resolved: ResolvedConfiguration,
     steps: Collection[str] | None = None,
     wait: float | None = None,
@@ -143,7 +150,7 @@ def check_choices(
     """
     errors, unchecked = list[FieldError](), list[str]()
     deadline = time.monotonic() + (wait or 0)
-    for given in _given(deployment, resolved, steps):
+    for given in _given(runnable, resolved, steps):
         known = preparations.fresh_answer(given.question)
         offer = _offer_of(known) if known else None
         if offer is None and wait is not None:
@@ -187,14 +194,14 @@ def _not_offered(value: Json, offered: Mapping[Json, str]) -> str:
 
 
 def ask_before(
-    deployment: PipelineDeployment, resolved: ResolvedConfiguration, steps: Collection[str] | None = None
+    runnable: Runnable, resolved: ResolvedConfiguration, steps: Collection[str] | None = None
 ) -> list[RunChoice]:
     """What a run that is being accepted has chosen: what is known is looked at here, for the rest it has to wait.
 
     The rows are the run's, to be written with it.
     """
     found = []
-    for given in _given(deployment, resolved, steps):
+    for given in _given(runnable, resolved, steps):
         place = given.question.place
         row = RunChoice(step=place.step, parameter=place.parameter)
         if (known := preparations.fresh_answer(given.question)) and not refused(given, known.answer):
@@ -258,7 +265,7 @@ def _settle(pk: int, run_id: UUID) -> None:
 
 def _given_to(run: PipelineRun, choice: RunChoice) -> GivenChoice:
     place = choice_places(run.deployment_id)[choice.step, choice.parameter]
-    question = question_of(run.deployment, place, run.parameters)
+    question = question_of(run.deployment, rules_of_run(run), place, run.parameters)
     return GivenChoice(question, run.parameters[choice.step][choice.parameter])
 
 
@@ -296,7 +303,7 @@ def _told(choice: RunChoice) -> str:
 
 
 def _ask(
-    deployment: PipelineDeployment,
+    runnable: Runnable,
     step: str,
     parameter: str,
     configuration: Configuration | None,
@@ -304,13 +311,15 @@ def _ask(
     wait: float,
     again: bool,
 ) -> Offer:
+    deployment = deployment_of(runnable)
     place = choice_places(deployment.pk).get((step, parameter))
     if place is None:
         raise DoesNotExist(
             f"Parameter {parameter!r} of step {step!r} is not chosen from what a worker is asked for."
         )
     try:
-        question = question_of(deployment, place, _values_in(configuration))
+        values = _laid_over(defaults_at(runnable), configuration)
+        question = question_of(deployment, rules_of(runnable), place, values)
     except ValueMissing as missing:
         return Offer(
             Knowledge.MISSING,
@@ -321,10 +330,10 @@ def _ask(
 
 
 def _given(
-    deployment: PipelineDeployment, resolved: ResolvedConfiguration, steps: Collection[str] | None
+    runnable: Runnable, resolved: ResolvedConfiguration, steps: Collection[str] | None
 ) -> list[GivenChoice]:
     try:
-        return given_choices(deployment, resolved, steps)
+        return given_choices(runnable, resolved, steps)
     except ValueMissing as missing:
         raise ValidationFailed(
             gettext("What may be chosen depends on %(missing)s, whose value cannot be told.")
@@ -332,15 +341,19 @@ def _given(
         ) from missing
 
 
-def _values_in(configuration: Configuration | None) -> dict[str, Mapping[str, Json]]:
-    """The parameters that a configuration gives, however unfinished it is."""
+def _laid_over(
+    defaults: Mapping[str, Mapping[str, Json]], configuration: Configuration | None
+) -> dict[str, Mapping[str, Json]]:
+    """What the steps would run with: what a configuration gives, however unfinished it is, and else these."""
     cleaned = without_unset(configuration) if isinstance(configuration, dict) else {}
     steps = cleaned.get("steps")
-    found = dict[str, Mapping[str, Json]]()
-    for name, step in steps.items() if isinstance(steps, dict) else ():
-        if isinstance(step, dict) and isinstance(values := step.get("parameters"), dict):
-            found[name] = values
-    return found
+    given = steps if isinstance(steps, dict) else {}
+    return {name: {**values, **_parameters_in(given.get(name))} for name, values in defaults.items()}
+
+
+def _parameters_in(step: Json) -> Mapping[str, Json]:
+    parameters = step.get("parameters") if isinstance(step, dict) else None
+    return parameters if isinstance(parameters, dict) else {}
 
 
 def _offer(asked: Preparation, seconds: float) -> Offer:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -146,6 +146,10 @@ class LaunchForm(StartingForm):
     def asked(self) -> dict[str, Any]:
         return over(self.rest, self.configuration)
 
+    def standing(self, paths: Collection[tuple[str, ...]]) -> dict[str, Any]:
+        """With what is kept beside the form: choices may depend on what is hidden."""
+        return over(self.rest, super().standing(paths))
+
     @property
     def rest_as_json(self) -> str:
         """For a hidden input, where everybody can read it."""
@@ -161,7 +165,7 @@ class LaunchForm(StartingForm):
         if self.is_draft:
             return []
         asked = over(self.rest, configuration)
-        return validate(config_schema, asked) or find_refused(self.version.deployment, asked)
+        return validate(config_schema, asked) or find_refused(self.version, asked)
 
     def _read_rest(self, data: Mapping[str, Any] | None, configuration: Mapping[str, Any]) -> dict[str, Any]:
         if data is None:
@@ -337,6 +341,10 @@ class RepairForm(StartingForm):
     def left_over(self) -> dict[str, list[str]]:
         """What the original was asked for and this version has no field for."""
         return left_over(self._given.start, self._given.known)
+
+    def standing(self, paths: Collection[tuple[str, ...]]) -> Any:
+        """What is not in the form is the original's."""
+        return replace(self._given, configuration=super().standing(paths)).values
 
     def _check(self, config_schema: dict[str, Any], configuration: Any) -> list[FieldError]:
         """A value that is not in the form (a secret left as it was) is the original's."""

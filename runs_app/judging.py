@@ -67,7 +67,7 @@ def _resolve_and_ask(
     actor: User, runnable: Runnable, configuration: Any, wait: float | None
 ) -> ResolvedConfiguration:
     resolved = resolve_to_run(actor, runnable, configuration)
-    unchecked = check_choices(deployment_of(runnable), resolved, wait=wait)
+    unchecked = check_choices(runnable, resolved, wait=wait)
     return replace(resolved, warnings=[*resolved.warnings, *unchecked])
 
 

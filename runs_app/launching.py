@@ -18,13 +18,14 @@ from runs_app.copies import Copies, copies_of
 from runs_app.differences import Difference, of_steps
 from runs_app.forms import LaunchForm, Starting, typed_values
 from runs_app.models import PipelineRun, Schedule
+from runs_app.plans import Runnable
 from runs_app.preflight import Preflight, preflight
 from runs_app.presets import LAST_GOOD, create_preset, last_good_run, problems_of
 from runs_app.services import Launch, Trigger, launch_run
 from runs_app.starting import Start, blamed_parameters, worded
 from runs_app.uploads import FormFiles
 from runs_app.yaml_form import YAML, RunForm, form_of, switched
-from templates_app.models import PipelineDeployment, Preset, RunTemplate
+from templates_app.models import Preset, RunTemplate
 from templates_app.permissions import can_edit_preset
 from templates_app.schema_forms import CHECK
 from zenweb.accounts import interrupted_forms
@@ -109,12 +110,10 @@ def launch_form(
     return form
 
 
-def form_choices(
-    request: HttpRequest, deployment: PipelineDeployment, template: RunTemplate | None
-) -> FormChoices:
+def form_choices(request: HttpRequest, runnable: Runnable, template: RunTemplate | None) -> FormChoices:
     """Who the form asks what may be chosen. A page that is only opened hardly waits: it fetches what comes later."""
     wait = CHOICES_WAIT if request.method == "POST" else FIRST_WAIT
-    return FormChoices(request.user, deployment, template, time.monotonic() + wait)
+    return FormChoices(request.user, runnable, template, time.monotonic() + wait)
 
 
 def press_button(request: HttpRequest, template: RunTemplate, form: RunForm) -> tuple[RunForm, Done]:

@@ -8,14 +8,13 @@ from functools import cached_property, lru_cache
 from typing import Any
 from uuid import UUID
 
-from runs_app.plans import plan_of
+from runs_app.plans import Rules, Runnable, deployment_of, plan_of, rules_of
 from runs_app.run_configuration import ResolvedConfiguration
-from templates_app.choice_rules import Rules
+from templates_app import choice_rules
+from templates_app.choice_places import rules_at
 from templates_app.models import PipelineDeployment
-from templates_app.schema_places import schemas_at
 from templates_app.schema_validation import accepts, pointer_to
 from zenweb.config.choices import dependency_of
-from zenweb.config.json_schema import CHOICE_RULES
 
 Json = Any
 MOST_BYTES = 20_000  # of the values that choices depend on
@@ -27,7 +26,7 @@ class ChoicePlace:
 
     step: str
     parameter: str
-    rules: Rules
+    rules: choice_rules.Rules
     is_many: bool
 
     @property
@@ -79,20 +78,22 @@ def choice_places(deployment_id: UUID) -> dict[tuple[str, str], ChoicePlace]:
     found = {}
     for step in plan.spec.steps:
         for name in step.parameters_schema.get("properties", {}):
-            if (place := _place(plan.config_schema, step.name, name)) is not None:
-                found[step.name, name] = place
+            if (rules := rules_at(plan.config_schema, step.name, name)) is not None:
+                found[step.name, name] = ChoicePlace(step.name, name, *rules)
     return found
 
 
 def given_choices(
-    deployment: PipelineDeployment, resolved: ResolvedConfiguration, steps: Collection[str] | None = None
+    runnable: Runnable, resolved: ResolvedConfiguration, steps: Collection[str] | None = None
 ) -> list[GivenChoice]:
     """What a configuration chooses, in these steps or in all. Runs of a local stack ask by themselves."""
+    deployment = deployment_of(runnable)
     if not (places := choice_places(deployment.pk)) or not deployment.stack.is_remote:
         return []
     values = {step.spec.name: step.parameters for step in resolved.steps}
+    rules = rules_of(runnable)
     return [
-        GivenChoice(question_of(deployment, place, values), value)
+        GivenChoice(question_of(deployment, rules, place, values), value)
         for place in places.values()
         if steps is None or place.step in steps
         if (value := values[place.step].get(place.parameter)) is not None and value != []
@@ -100,31 +101,23 @@ def given_choices(
 
 
 def question_of(
-    deployment: PipelineDeployment, place: ChoicePlace, values: Mapping[str, Mapping[str, Json]]
+    deployment: PipelineDeployment,
+    rules: Rules,
+    place: ChoicePlace,
+    values: Mapping[str, Mapping[str, Json]],
 ) -> Question:
-    """The question for these values of steps; what is not given has its default. Raises ValueMissing."""
-    plan = plan_of(deployment.pk)
-    steps = {step.name: step for step in plan.spec.steps}
+    """The question for all that the steps would run with. Raises ValueMissing."""
+    sections = rules.config_schema["properties"]["steps"]["properties"]
     arguments = []
     for dependency in place.rules.depends_on:
         step, parameter = dependency_of(place.step, dependency)
-        if step not in steps:  # of a schema that no SDK wrote
+        if parameter not in values.get(step, {}):
             raise ValueMissing(dependency)
-        known = {**steps[step].parameters, **values.get(step, {})}
-        schema = steps[step].parameters_schema.get("properties", {}).get(parameter)
-        if parameter not in known or not accepts(schema, plan.config_schema, known[parameter]):
+        value = values[step][parameter]
+        schema = sections[step]["properties"]["parameters"].get("properties", {}).get(parameter)
+        if not accepts(schema, rules.config_schema, value) or len(json.dumps(value)) > MOST_BYTES:
             raise ValueMissing(dependency)
-        if len(json.dumps(known[parameter])) > MOST_BYTES:
-            raise ValueMissing(dependency)
-        arguments.append((dependency, known[parameter]))
+        arguments.append((dependency, value))
+    steps = {step.name: step for step in rules.plan.spec.steps}
     queue = steps[place.step].settings.queue or deployment.stack.queue
     return Question(deployment.pk, place, queue, tuple(arguments))
-
-
-def _place(config_schema: dict[str, Any], step: str, parameter: str) -> ChoicePlace | None:
-    path = ["steps", step, "parameters", parameter]
-    for is_many, here in ((False, path), (True, [*path, "0"])):
-        for schema in schemas_at(config_schema, here):
-            if CHOICE_RULES in schema:
-                return ChoicePlace(step, parameter, Rules.read(schema[CHOICE_RULES]), is_many)
-    return None

@@ -120,15 +120,9 @@ def resolve(
     if errors := hooks.find_errors(rules.plan.code_archive_id, cleaned):
         raise ValidationFailed(errors)
     spec = rules.plan.spec
-    given, found = cleaned.get("steps", {}), find_defaults(runnable, moment)
+    given, defaults = cleaned.get("steps", {}), defaults_at(runnable, moment)
     steps = [
-        _resolve_step(
-            spec,
-            step,
-            {**rules.defaults.get(step.name, {}), **found.get(step.name, {})},
-            given.get(step.name, {}),
-            cleaned,
-        )
+        _resolve_step(spec, step, defaults[step.name], given.get(step.name, {}), cleaned)
         for step in spec.steps
     ]
     if errors := missing_defaults(rules.dynamic, {step.spec.name: step.parameters for step in steps}):
@@ -143,6 +137,15 @@ def resolve(
         ),
         warnings=[*_warnings(cleaned), *_resource_notes(steps)],
     )
+
+
+def defaults_at(runnable: Runnable, moment: datetime | None = None) -> dict[str, dict[str, Any]]:
+    """What each step runs with if nothing is given: the pipeline's defaults, the owner's, and those found then."""
+    rules, found = rules_of(runnable), find_defaults(runnable, moment)
+    return {
+        step.name: {**step.parameters, **rules.defaults.get(step.name, {}), **found.get(step.name, {})}
+        for step in rules.plan.spec.steps
+    }
 
 
 def without_unset(configuration: Configuration) -> Configuration:
@@ -219,7 +222,7 @@ def _resolve_step(
     )
     settings |= {"queue": resources.queue, "resources": resources.needs}
     settings = {key: value for key, value in settings.items() if value is not None and value != {}}
-    return ResolvedStep(spec, {**spec.parameters, **defaults, **given.get("parameters", {})}, settings)
+    return ResolvedStep(spec, {**defaults, **given.get("parameters", {})}, settings)
 
 
 def _run_name(spec: PipelineSpec, template: Configuration, given: Configuration, now: datetime) -> str:

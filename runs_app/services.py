@@ -249,15 +249,16 @@ def _start_run(
     body_hash: str,
     repair: Repair | None = None,
 ) -> PipelineRun:
-    resolved = resolve_to_run(trigger.actor, version or deployment, configuration, trigger.moment)
+    runnable = version or deployment
+    resolved = resolve_to_run(trigger.actor, runnable, configuration, trigger.moment)
     plan = _plan_to_do(repair, resolved) if repair else None
     chosen_in = plan.again if plan else None
-    check_choices(deployment, resolved, chosen_in)
+    check_choices(runnable, resolved, chosen_in)
     limit = _exhausted_limit(version)
     waits = limit is not None and limit.policy is not ConcurrencyPolicy.SKIP
     is_local = not deployment.stack.is_remote
     is_skipped = limit is not None and not waits
-    chosen = [] if is_skipped else ask_before(deployment, resolved, chosen_in)
+    chosen = [] if is_skipped else ask_before(runnable, resolved, chosen_in)
     is_prepared = not any(choice.is_open for choice in chosen)
     run = PipelineRun(
         project_id=deployment.project_id,

@@ -87,7 +87,7 @@ def run_template(request: HttpRequest, template_id: UUID) -> HttpResponse:
     form, done = press_button(request, template, launch_form(request, template, start, draft))
     if done.leads_to:
         return redirect(done.leads_to)
-    form.choices = form_choices(request, template.version.deployment, template)
+    form.choices = form_choices(request, template.version, template)
     context = {
         "template": template,
         "can_edit": can_edit(request.user, template),
@@ -205,7 +205,7 @@ def repair(request: HttpRequest, run_id: UUID) -> HttpResponse:
 
     if is_valid and not is_look and (launch := launch_once(request, form, start)):
         return redirect(launch.run)
-    form.choices = form_choices(request, asked.deployment, run.template)
+    form.choices = form_choices(request, asked.runnable, run.template)
     plan, is_as_asked = _plan_to_show(form, is_right=is_valid or not is_sent)
     context = {
         "run": run,

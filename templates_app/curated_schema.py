@@ -21,6 +21,7 @@ NUMBERS = {
 }
 TEXTS = {"min_length": "minLength", "max_length": "maxLength", "pattern": "pattern"}
 BOUNDS = (*NUMBERS, *TEXTS, "choices")
+SECRET_BOUNDS = frozenset({"min_length", "max_length"})  # the others would write down what a secret may be
 # A narrower bound of one kind leaves nothing to say for the pipeline's own of the other.
 OTHERS = {"minimum": "exclusive_minimum", "maximum": "exclusive_maximum"}
 OTHERS |= {other: name for name, other in OTHERS.items()}

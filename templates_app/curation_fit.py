@@ -10,6 +10,7 @@ from django.utils.translation import gettext, gettext_lazy
 
 from templates_app.curated_schema import (
     BOUNDS,
+    SECRET_BOUNDS,
     Schema,
     fitting_widgets,
     is_required,
@@ -48,6 +49,9 @@ WORDS = {
 }
 GIVEN_AWAY = gettext_lazy(
     "This is a secret. A template keeps none, so it cannot give this a value: it can only be asked for."
+)
+TELLING = gettext_lazy(
+    "This is a secret. A template keeps nothing of what it may be, so that can be bounded by its length only."
 )
 
 
@@ -131,6 +135,10 @@ class _About:
     root: Schema
     is_required: bool
 
+    @property
+    def _is_secret(self) -> bool:
+        return holds_secret([self.schema], self.root)
+
     def misfits(self) -> Iterator[Found]:
         wrong = list(self._wrong_bounds())
         yield from wrong
@@ -141,6 +149,9 @@ class _About:
     def _wrong_bounds(self) -> Iterator[Found]:
         parts = parts_of(self.schema, self.root)
         given = [bound for bound in BOUNDS if getattr(self.asked, bound) is not None]
+        if self._is_secret:
+            yield from (((bound,), str(TELLING), True) for bound in given if bound not in SECRET_BOUNDS)
+            given = [bound for bound in given if bound in SECRET_BOUNDS]
         applicable = [bound for bound in given if takes(parts, bound)]
         for bound in given:
             if bound not in applicable:
@@ -209,7 +220,7 @@ class _About:
         asked, narrowed = self.asked, narrow(self.schema, self.asked, self.root)
         if asked.widget and asked.widget not in fitting_widgets(parts_of(narrowed, self.root)):
             yield ("widget",), gettext("This parameter has no such input."), False
-        if asked.gives_value and holds_secret([self.schema], self.root):
+        if asked.gives_value and self._is_secret:
             yield ("locked" if asked.is_locked else "default",), str(GIVEN_AWAY), asked.is_locked
             return
         if asked.is_locked and asked.has_default:

@@ -9,6 +9,7 @@ from django.utils.translation import gettext, gettext_lazy
 
 from templates_app.curated_schema import (
     NUMBERS,
+    SECRET_BOUNDS,
     TEXTS,
     Schema,
     fitting_widgets,
@@ -232,7 +233,7 @@ class Card:
 
     def bounds(self) -> Iterator[Input]:
         for name in (*NUMBERS, *TEXTS):
-            if takes(self.parts, name):
+            if takes(self.parts, name) and (name in SECRET_BOUNDS or not self.parameter.is_secret):
                 yield self.input(name, str(BOUND_WORDS[name]))
         if takes(self.parts, "choices") and not self.listed and not self.parameter.is_secret:
             yield self.input(

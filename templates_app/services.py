@@ -12,6 +12,7 @@ from django.db import transaction
 from django.utils.translation import gettext, gettext_lazy
 from pydantic import ValidationError
 
+from templates_app.choice_places import check_dependencies
 from templates_app.curation import Curation, read_curation
 from templates_app.curation_fit import carry_over, check_curation
 from templates_app.models import (
@@ -365,6 +366,8 @@ def _check_config_schema(schema: dict[str, Any], spec: PipelineSpec) -> None:
         raise ValidationFailed(
             [FieldError("/config_schema", "The schema does not describe the steps of the spec.")]
         )
+    if steps:
+        check_dependencies(schema)
 
 
 def check_name(name: str) -> None:

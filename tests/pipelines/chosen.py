@@ -85,3 +85,9 @@ def chosen_pipeline() -> None:
 def table_pipeline() -> None:
     load()
     look()
+
+
+@pipeline
+def asking_pipeline() -> None:
+    load()
+    pick()

@@ -136,6 +136,8 @@ MISFITS = [
     (about("rate", locked=0.2, default=0.3), "default", "fixed"),
     (about("key", locked="s3cret"), "locked", "This is a secret"),
     (about("key", default="s3cret"), "default", "This is a secret"),
+    (about("key", choices=["s3cret"]), "choices", "This is a secret"),
+    (about("key", pattern="^s3cret$"), "pattern", "This is a secret"),
     (about("shuffle", widget="paragraph"), "widget", "no such input"),
 ]
 
@@ -144,6 +146,12 @@ MISFITS = [
 def test_what_does_not_fit_is_told_at_its_place(document: Schema, place: str, words: str) -> None:
     name = next(iter(document["parameters"]))
     assert words in refusal(document)[f"/parameters/{name}/{place}"]
+
+
+def test_of_a_secret_its_length_may_be_bounded() -> None:
+    schema = curated(about("key", min_length=4, max_length=9))
+    assert errors_of(schema, "key", "hunter2") == []
+    assert errors_of(schema, "key", "abc")
 
 
 @pytest.mark.parametrize(
@@ -259,6 +267,7 @@ def test_a_bound_that_the_pipeline_has_overtaken_is_told_and_left_out() -> None:
         ({"locked": 0.5}, {"type": "number", "minimum": 0.6, "default": 0.7}),
         ({"locked": 0.5}, {"type": "string", "format": "password", "default": ""}),
         ({"choices": [0.1, 0.5]}, {"type": "number", "minimum": 0.6, "default": 0.7}),
+        ({"choices": ["a"]}, {"type": "string", "format": "password", "default": ""}),
     ],
 )
 def test_a_restriction_is_never_lost_unless_told_to_drop_it(entry: Schema, schema: Schema) -> None:

@@ -16,6 +16,11 @@ from zenweb.accounts.services import create_api_key
 from zenweb.config.code_archive import pack
 
 API = "/api/v1"
+SECRET = {"type": "string", "format": "password", "writeOnly": True}
+
+
+def chosen(*depends_on: str) -> dict[str, Any]:
+    return {"type": "string", "zenweb-choices": {"depends_on": depends_on, "cache": 1, "timeout": 1}}
 
 
 def post(client: Client, path: str, body: Any) -> Any:
@@ -193,6 +198,39 @@ def test_requirements_that_name_no_package_are_refused_each_at_its_place(
     body["requirements"] = ["requests", "Pandas == 2.2"]
     assert post(rest, "/pipeline_deployments", body).status_code == 200
     assert PipelineDeployment.objects.get(pipeline__name="p").requirements == ["pandas==2.2", "requests"]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"key": SECRET, "table": chosen("key")}, "depend on 'key', a secret"),
+        ({"login": {"properties": {"key": SECRET}}, "table": chosen("login")}, "depend on 'login', a secret"),
+        ({"region": {"type": "string"}, "table": chosen("regoin")}, "Did you mean 'region'?"),
+        ({"table": chosen("nowhere.region")}, "no parameter 'nowhere.region'"),
+        ({"table": {**chosen(), **SECRET}}, "A secret is not chosen"),
+        ({"tables": {"type": "array", "items": chosen("table")}}, "no parameter 'table'"),
+    ],
+)
+def test_choices_that_cannot_be_asked_for_are_refused_whoever_wrote_the_schema(
+    rest: Client, deployment: PipelineDeployment, parameters: dict[str, Any], words: str
+) -> None:
+    step = deployment.config_schema["properties"]["steps"]["properties"]["trainer"]
+    step["properties"]["parameters"] = {"type": "object", "properties": parameters}
+    body = {
+        "pipeline": "p",
+        "stack": "celery",
+        "spec": deployment.spec,
+        "config_schema": deployment.config_schema,
+        "config_template": {},
+        "code_archive": deployment.code_archive.sha256,
+        "python_version": "3.11",
+        "client_version": "0.1.0",
+    }
+    (error,) = post(rest, "/pipeline_deployments", body).json()["errors"]
+    place = "/config_schema/properties/steps/properties/trainer/properties/parameters/properties/"
+    assert error["pointer"] == place + list(parameters)[-1]
+    assert words in error["message"]
+    assert PipelineDeployment.objects.count() == 1
 
 
 @pytest.mark.parametrize(

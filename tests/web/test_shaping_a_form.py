@@ -211,6 +211,13 @@ def test_a_file_that_is_no_form_is_told(
     assert words in page.text
 
 
+def test_of_a_secret_only_its_words_and_lengths_are_asked_for(owner: Client, shaped: RunTemplate) -> None:
+    names = sent(owner, shaped)
+    asked = {name.partition(":")[2] for name in names if name.startswith("trainer.key:")}
+    assert {"label", "min_length", "max_length"} <= asked
+    assert not asked & {"pattern", "choices", "value"}
+
+
 def test_who_comes_late_is_told_and_loses_nothing(owner: Client, alice: User, shaped: RunTemplate) -> None:
     before = sent(owner, shaped)
     curate_run_template(actor=alice, template=shaped, curation=DOCUMENT)
