@@ -26,8 +26,9 @@ from runs_app.questions import (
 from runs_app.run_configuration import Configuration, ResolvedConfiguration, resolve, without_unset
 from templates_app.models import PipelineDeployment, RunTemplate, RunTemplateVersion
 from templates_app.permissions import can_edit, check_can_run
+from templates_app.schema_validation import pointer_to
 from zenweb.accounts.models import User
-from zenweb.config.choices import not_offered
+from zenweb.config.choices import explain_refused
 from zenweb.enums import PreparationStatus
 from zenweb.exceptions import DoesNotExist, FieldError, ValidationFailed, ZenWebError
 
@@ -158,13 +159,9 @@ def check_choices(
 
 def refused(given: GivenChoice, options: Sequence[Option]) -> list[FieldError]:
     """The chosen values that are not among these."""
-    offered = {_identity(value): label for value, label in options}
-    names = dict(options)
-    return [
-        FieldError(pointer, not_offered(value, names))
-        for pointer, value in given.chosen
-        if _identity(value) not in offered
-    ]
+    offered = {_identity(value) for value, _ in options}
+    wrong = [(pointer, value) for pointer, value in given.chosen if _identity(value) not in offered]
+    return list(explain_refused(pointer_to(given.question.place.path), wrong, dict(options)))
 
 
 # -- runs --------------------------------------------------------------------------------------------------------------
