@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.db import DatabaseError, transaction
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 
 from runs_app import preparations, recording, statements, waiting
 from runs_app.models import PipelineRun, Preparation, RunChoice, RunEvent
@@ -34,8 +34,10 @@ from runs_app.run_configuration import (
 )
 from templates_app.models import RunTemplate, RunTemplateVersion
 from templates_app.permissions import can_edit, check_can_run
+from templates_app.schema_validation import pointer_to
 from templates_app.suggestions import did_you_mean
 from zenweb.accounts.models import User
+from zenweb.config.choices import MOST_EXPLAINED
 from zenweb.enums import PreparationStatus
 from zenweb.exceptions import DoesNotExist, FieldError, ValidationFailed, ZenWebError
 
@@ -170,13 +172,16 @@ def check_choices(
 
 def refused(given: GivenChoice, options: Sequence[Option]) -> list[FieldError]:
     """The chosen values that are not among these."""
-    offered = {_identity(value): label for value, label in options}
+    offered = {_identity(value) for value, _ in options}
+    wrong = [(pointer, value) for pointer, value in given.chosen if _identity(value) not in offered]
     names = dict(options)
-    return [
-        FieldError(pointer, _not_offered(value, names))
-        for pointer, value in given.chosen
-        if _identity(value) not in offered
-    ]
+    errors = [FieldError(pointer, _not_offered(value, names)) for pointer, value in wrong[:MOST_EXPLAINED]]
+    if (more := len(wrong) - MOST_EXPLAINED) > 0:
+        sentence = ngettext(
+            "%(number)s more is not among the choices.", "%(number)s more are not among the choices.", more
+        )
+        errors.append(FieldError(pointer_to(given.question.place.path), sentence % {"number": more}))
+    return errors
 
 
 def _not_offered(value: Json, offered: Mapping[Json, str]) -> str:

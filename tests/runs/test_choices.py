@@ -144,6 +144,20 @@ def test_each_of_several_values_is_told_at_its_own_place(
     assert [error.pointer for error in refused.value.errors] == [f"{place}/1", f"{place}/3"]
 
 
+def test_of_many_wrong_values_the_first_are_explained_and_the_rest_counted(
+    stacks: dict[str, Stack], alice: User, worker: Worker
+) -> None:
+    template = make_template(freeze("chosen.chosen_pipeline", alice, stacks["celery"]), alice, "columns")
+    wrong = [f"colum_{number:04d}" for number in range(1000)]
+    run = launch(template, alice, {"steps": {"pick": {"parameters": {"columns": wrong}}}})
+    while Preparation.objects.filter(status="waiting").exists():
+        answer(worker, [(f"column_{number:04d}", "a column") for number in range(10_000)])
+    refusal = run.choices.get(parameter="columns").refusal
+    assert refusal.count("Did you mean") == 3
+    assert "Did you mean 'column_0002'?" in refusal
+    assert refusal.endswith("997 more are not among the choices.")
+
+
 # -- where they have to be asked for -----------------------------------------------------------------------------------
 
 

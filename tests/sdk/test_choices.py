@@ -1,6 +1,7 @@
 """What authors write about choices, what of it is refused, and what a provider may return."""
 
 import sys
+import time
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.factories import PIPELINES
 from zenweb import Choices
 from zenweb.config.choices import chosen_by
 from zenweb.config.source import import_source
+from zenweb.config.suggestions import did_you_mean
 from zenweb.exceptions import AuthoringError, ChoicesNotUsable, ValidationFailed
 from zenweb.execution.choosing import answer_question, check_choices_here, options_of
 from zenweb.execution.protocol import (
@@ -216,6 +218,15 @@ def test_a_local_run_asks_before_it_starts(chosen: Any) -> None:
         "There is: eu_orders, eu_customers.",
         "/steps/load/parameters/limit: “11” is not among the choices. There is: 10, 100.",
     ]
+
+
+def test_a_name_mistyped_is_found_among_many_in_little_time() -> None:
+    names = [f"warehouse_orders_{number % 100:02d}_{number:05d}" for number in range(10_000)]
+    began = time.process_time()
+    assert did_you_mean("warehouse_ordrs_42_04242", names) == " Did you mean 'warehouse_orders_42_04242'?"
+    assert did_you_mean("warehouse_orders_4_04242", names) == " Did you mean 'warehouse_orders_42_04242'?"
+    assert did_you_mean("x" * 100_000, names) == ""
+    assert time.process_time() - began < 1
 
 
 def test_questions_travel_beside_assignments_and_the_version_before_is_understood() -> None:

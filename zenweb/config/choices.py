@@ -1,7 +1,7 @@
 """Parameters whose values are chosen among those that a function of the pipeline's code knows at the time."""
 
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from types import UnionType
@@ -12,13 +12,14 @@ from pydantic_core import CoreSchema
 
 from zenweb.config.json_schema import CHOICE_RULES
 from zenweb.config.suggestions import did_you_mean
-from zenweb.exceptions import AuthoringError
+from zenweb.exceptions import AuthoringError, FieldError
 
 LONGEST_CACHE: Final = 86_400.0  # seconds
 LONGEST_TIMEOUT: Final = 300.0
 MOST_CHOICES: Final = 10_000
 MOST_BYTES: Final = 1_000_000
 _MOST_NAMED: Final = 5
+MOST_EXPLAINED: Final = 3
 _MANY = (list, set, frozenset)
 
 
@@ -95,8 +96,20 @@ def dependency_of(step: str, dependency: str) -> tuple[str, str]:
     return other or step, parameter
 
 
-def not_offered(value: Any, offered: Mapping[Any, str]) -> str:
-    """What is wrong with a value that is not among those offered (with their labels), and which there are."""
+def explain_refused(
+    pointer: str, wrong: Sequence[tuple[str, Any]], offered: Mapping[Any, str]
+) -> Iterator[FieldError]:
+    """What is wrong with the values of a parameter that are not among those offered (with their labels).
+
+    Each value comes with its own pointer. However many there are, only the first few are looked up.
+    """
+    for place, value in wrong[:MOST_EXPLAINED]:
+        yield FieldError(place, _not_offered(value, offered))
+    if (more := len(wrong) - MOST_EXPLAINED) > 0:
+        yield FieldError(pointer, f"{more:,} more {'is' if more == 1 else 'are'} not among the choices.")
+
+
+def _not_offered(value: Any, offered: Mapping[Any, str]) -> str:
     shown = ", ".join(str(each) for each in list(offered)[:_MOST_NAMED])
     more = f" and {len(offered) - _MOST_NAMED} more" if len(offered) > _MOST_NAMED else ""
     there_is = f"There is: {shown}{more}." if offered else "There is nothing to choose from."

@@ -16,7 +16,7 @@ from zenweb.config.choices import (
     argument_name,
     chosen_by,
     dependency_of,
-    not_offered,
+    explain_refused,
 )
 from zenweb.config.parameters import parameter_adapters
 from zenweb.config.signatures import declared_parameters
@@ -81,9 +81,9 @@ def _errors(step: StepSpec, steps: Mapping[str, StepSpec]) -> Iterator[FieldErro
         if value is None or chosen is None:
             continue
         options = dict(options_of(chosen, _arguments(step.name, chosen, steps)))
-        for each in value if chosen.is_many else [value]:
-            if each not in options:
-                yield FieldError(f"/steps/{step.name}/parameters/{name}", not_offered(each, options))
+        pointer = f"/steps/{step.name}/parameters/{name}"
+        wrong = [(pointer, each) for each in (value if chosen.is_many else [value]) if each not in options]
+        yield from explain_refused(pointer, wrong, options)
 
 
 def _arguments(step: str, chosen: Chosen, steps: Mapping[str, StepSpec]) -> dict[str, Any]:
