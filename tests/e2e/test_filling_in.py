@@ -95,6 +95,15 @@ def test_a_file_that_was_just_chosen_is_in_what_is_copied(form: Page) -> None:
     assert "steps.loader.parameters.csv_path=%7B" in form.get_by_label("Link").input_value()
 
 
+def test_a_file_that_was_just_chosen_is_looked_at_when_it_is_sent(form: Page) -> None:
+    choose_a_file(form)
+    expect(form.locator("#preflight")).to_contain_text("own.csv is not sent yet.")
+    form.get_by_role("button", name="Send it and look").click()
+    expect(form.locator("#preflight")).to_contain_text(re.compile("It starts at once|comes? from the cache"))
+    form.locator(TREES).fill("7")
+    expect(form.locator("#preflight")).to_contain_text("own.csv is not sent yet.")
+
+
 def test_what_is_changed_of_a_run_is_marked_at_its_field_and_a_launch_forgets_what_was_typed(
     form: Page,
 ) -> None:
