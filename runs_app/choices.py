@@ -304,6 +304,19 @@ def _told(choice: RunChoice) -> str:
     return f"Step {choice.step}, {choice.parameter}: {shown}{more} {several} among the {size:,} choices there were."
 
 
+def choices_of(run: PipelineRun) -> list[RunChoice]:
+    """What of a run was chosen, with what was offered; where nothing is, nothing is looked for."""
+    return list(run.choices.all()) if choice_places(run.deployment_id) else []
+
+
+def labelled(choice: RunChoice, value: Json) -> Json:
+    """A chosen value, or each of several, in the words that it was offered with."""
+    labels = {_identity(chosen): label for chosen, label in (choice.offered or {}).get("chosen", [])}
+    if isinstance(value, list):
+        return [labels.get(_identity(entry)) or entry for entry in value]
+    return labels.get(_identity(value)) or value
+
+
 # -- asking ------------------------------------------------------------------------------------------------------------
 
 

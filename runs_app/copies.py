@@ -75,7 +75,7 @@ def copies_of(
     snippets = [
         Snippet("curl", "curl", script, from_environment),
         Snippet("python", "Python", _python(template, values, secrets), _signed_in(secrets)),
-        Snippet("cli", gettext("Command line"), _command(template, values), _signed_in(secrets)),
+        Snippet("cli", gettext("Command line"), _command(template, values, secrets), _signed_in(secrets)),
         Snippet(
             "github",
             gettext("GitHub Actions step"),
@@ -158,16 +158,20 @@ def _curl(template: RunTemplate, values: Configuration, secrets: list[Secret]) -
     )
     if not secrets:
         return f"{call}  --data-binary {shlex.quote(_json(values, indent=2))}\n"
-    return f"{_printed(values)} |\n{call}  --data-binary @-\n"
+    return _given_to(f"{call}  --data-binary @-", values, secrets)
 
 
-def _printed(values: Configuration) -> str:
-    """A command that prints the values with their secrets as JSON.
+def _given_to(command: str, values: Configuration, secrets: list[Secret]) -> str:
+    """A script that gives a command the values with their secrets as JSON, and does not start it without them.
 
-    Only a program can put a text into JSON so that no character of it does harm; and so no process list shows it.
+    Only a program can put a text into JSON so that no character of it does harm; `printf` is the shell's own, so no
+    process list shows it. A CI service sets a secret that it does not have to an empty text. In a subshell a failure
+    ends the script under `-e`, and does not close the terminal that it was copied into.
     """
     code = f"import json, os\nprint(json.dumps({_literal(values)}))\n"
-    return f"python3 -c {shlex.quote(code)}"
+    needed = "".join(f': "${{{secret.variable}:?}}" &&\n' for secret in secrets)
+    body = f"body=$(python3 -c {shlex.quote(code)}) &&\n"
+    return f"(\n{needed}{body}printf '%s' \"$body\" |\n{command}\n)\n"
 
 
 def _python(template: RunTemplate, values: Configuration, secrets: list[Secret]) -> str:
@@ -181,12 +185,12 @@ def _python(template: RunTemplate, values: Configuration, secrets: list[Secret])
     )
 
 
-def _command(template: RunTemplate, values: Configuration) -> str:
+def _command(template: RunTemplate, values: Configuration, secrets: list[Secret]) -> str:
     name = template.name if not template.name.startswith("-") else str(template.pk)
     command = f"zenweb run-template run {shlex.quote(name)}"
     given = list(_given(values))
     if not all(map(_can_be_set, given)):
-        return f"{_printed(values)} |\n{command} --config /dev/stdin\n"
+        return _given_to(f"{command} --config /dev/stdin", values, secrets)
     return " \\\n  ".join([command, *(_option(".".join(path), value) for path, value in given)]) + "\n"
 
 

@@ -1,7 +1,7 @@
 """What happens to the form of a template: where it starts, and what its buttons do."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -54,6 +54,8 @@ class Done:
     copies: Copies | None = None
     ahead: Preflight | None = None
     """What would happen, where that was asked for and the values are right."""
+    unsent: Sequence[str] = ()
+    """Names of files that were chosen, and that the page has not sent: without them nothing can be said."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +179,8 @@ def _look(request: HttpRequest, template: RunTemplate, form: LaunchForm) -> Done
 
 def _look_ahead(request: HttpRequest, template: RunTemplate, form: RunForm) -> Done:
     """The form says what is wrong, if somebody pressed the button; its panel only that something is."""
+    if unsent := request.POST.getlist("unsent"):
+        return Done(is_look=True, unsent=unsent)
     if not form.is_valid():
         return Done(is_look=True)
     try:

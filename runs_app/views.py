@@ -17,6 +17,7 @@ from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from runs_app import previews
+from runs_app.choices import choices_of, labelled
 from runs_app.copies import copies_of
 from runs_app.differences import of_steps, with_secrets_hidden
 from runs_app.dispatch import warm_up
@@ -294,10 +295,16 @@ def _values(run: PipelineRun, files: Mapping[str, FoundFile]) -> Iterator[tuple[
     """What the run ran with, under the words of its form: titles of steps, each with titles and values."""
     schema = rules_of_run(run).config_schema
     ran = with_secrets_hidden(schema, of_steps(run.parameters))["steps"]
+    chosen = {(choice.step, choice.parameter): choice for choice in choices_of(run)}
     for step in read_steps(schema):
         given = replaced(ran.get(step.name, {}).get("parameters", {}), files)
         if facts := [
-            (parameter.title, shown(parameter.schema, given[parameter.name]))
+            (
+                parameter.title,
+                labelled(chosen[place], given[parameter.name])
+                if (place := (step.name, parameter.name)) in chosen
+                else shown(parameter.schema, given[parameter.name]),
+            )
             for parameter in step.parameters
             if parameter.name in given
         ]:

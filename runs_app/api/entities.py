@@ -2,7 +2,7 @@
 
 from runs_app.found_files import found_file
 from runs_app.ledger import Line
-from runs_app.models import ArtifactVersion, PipelineRun, Schedule, StepOutput, StepRun
+from runs_app.models import ArtifactVersion, PipelineRun, RunChoice, Schedule, StepOutput, StepRun
 from runs_app.plans import plan_of
 from templates_app.api.entities import build_reference, pipeline_reference, stack_reference, tag_entity
 from zenweb.api.envelope import Json, entity, owned, user_entity, wire_time
@@ -72,6 +72,24 @@ def _run_metadata(run: PipelineRun) -> Json:
         "parameters": run.parameters,
         "warnings": run.warnings,
     }
+
+
+def describe_choice(choice: RunChoice) -> Json:
+    """A chosen value of a run, and what was offered when it was looked at: nulls while it was not."""
+    offered = choice.offered or {}
+    return {
+        "step": choice.step,
+        "parameter": choice.parameter,
+        "refusal": choice.refusal or None,
+        "size": offered.get("size"),
+        "sha256": offered.get("sha256"),
+        "chosen": _options(offered.get("chosen")),
+        "options": _options(offered.get("options")),
+    }
+
+
+def _options(pairs: Json) -> Json:
+    return pairs if pairs is None else [{"value": value, "label": label} for value, label in pairs]
 
 
 def describe_step(step: StepRun, hydrate: bool) -> Json:

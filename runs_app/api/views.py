@@ -13,9 +13,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from runs_app.api.entities import describe_artifact_version, describe_line, describe_run, describe_step
+from runs_app.api.entities import (
+    describe_artifact_version,
+    describe_choice,
+    describe_line,
+    describe_run,
+    describe_step,
+)
 from runs_app.api.preflight import describe_preflight
 from runs_app.assignments import assignment_for
+from runs_app.choices import choices_of
 from runs_app.ledger import ledger_page
 from runs_app.logs import Follower, read_log, read_run_log
 from runs_app.models import ArtifactVersion, PipelineRun, StepOutput, StepRun
@@ -239,6 +246,7 @@ class RunDetail(APIView):
         answer = describe_run(run, wants_hydration(request.query_params, default=True))
         if answer["metadata"]:  # of one run only: a list of runs would ask for each
             answer["metadata"]["repair_run_ids"] = [str(repair) for repair in repairs_of(request, run)]
+            answer["metadata"]["choices"] = [describe_choice(choice) for choice in choices_of(run)]
         return Response(answer)
 
 

@@ -49,6 +49,15 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (document.hidden && event.detail.elt.hasAttribute("data-live")) event.preventDefault();
 });
 
+// What is looked at after every key sends no file with it, but says which there are.
+document.addEventListener("htmx:configRequest", ({ detail }) => {
+  if (!detail.elt.hasAttribute("data-looks-ahead")) return;
+  detail.elt.closest("form").querySelectorAll("input[type=file]").forEach((input) => {
+    detail.formData.delete(input.name);
+    [...input.files].forEach((file) => detail.formData.append("unsent", file.name));
+  });
+});
+
 // A refresh that was led elsewhere (the session has ended) must not put that page into this one.
 document.addEventListener("htmx:beforeSwap", (event) => {
   const { xhr, requestConfig } = event.detail;
@@ -104,12 +113,18 @@ async function refresh(form, action, anchor) {
   (added?.querySelector("input:not([type=hidden]), select, textarea") ?? group)?.focus({ preventScroll: true });
 }
 
+/** The panel below looks at other values now; nobody typed them, so there is no other event. */
+const tellRemade = (form) => form.dispatchEvent(new Event("remade"));
+
 /** Whether the form is now as the server sees it. */
 async function remake(form, action, change) {
   form.setAttribute("aria-busy", "true");
   const values = await ask(form, action, change);
   form.removeAttribute("aria-busy");
-  if (values) keepWhatWasTyped(document.getElementById("form-values"), values);
+  if (values) {
+    keepWhatWasTyped(document.getElementById("form-values"), values);
+    tellRemade(form);
+  }
   return Boolean(values);
 }
 
@@ -236,6 +251,7 @@ async function renewChoices(form, fields, action = ["do", "show"]) {
     if (fresh && chosenIn(old) !== chosen) overtaken.push(old);
     else if (fresh) Idiomorph.morph(old, fresh, { morphStyle: "outerHTML", ignoreActiveValue: true });
   });
+  if (values && !form.querySelector("[data-asking]")) tellRemade(form);
   renewChoices(form, overtaken); // something else was chosen meanwhile
 }
 

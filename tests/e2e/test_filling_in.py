@@ -10,6 +10,7 @@ from tests.e2e.test_first_run import RUN_LIMIT
 from tests.e2e.test_nested_form import answer_with_nothing
 
 RATE = "[name='steps.trainer.parameters.learning_rate']"
+CSV = "input[type=file]"
 TREES = "[name='steps.trainer.parameters.n_estimators']"
 
 
@@ -80,6 +81,27 @@ def test_the_values_are_copied_beside_the_form_without_leaving_it(form: Page) ->
     form.locator(RATE).fill("0.5")
     form.goto(link)
     expect(form.locator(RATE)).to_have_value("0.25")
+
+
+def choose_a_file(form: Page) -> None:
+    content = b"total,target\n1,2\n"
+    form.locator(CSV).set_input_files({"name": "own.csv", "mimeType": "text/csv", "buffer": content})
+
+
+def test_a_file_that_was_just_chosen_is_in_what_is_copied(form: Page) -> None:
+    choose_a_file(form)
+    form.get_by_role("button", name="Copy link or code").click()
+    expect(form.locator("#copies")).to_contain_text("artifact_version")
+    assert "steps.loader.parameters.csv_path=%7B" in form.get_by_label("Link").input_value()
+
+
+def test_a_file_that_was_just_chosen_is_looked_at_when_it_is_sent(form: Page) -> None:
+    choose_a_file(form)
+    expect(form.locator("#preflight")).to_contain_text("own.csv is not sent yet.")
+    form.get_by_role("button", name="Send it and look").click()
+    expect(form.locator("#preflight")).to_contain_text(re.compile("It starts at once|comes? from the cache"))
+    form.locator(TREES).fill("7")
+    expect(form.locator("#preflight")).to_contain_text("own.csv is not sent yet.")
 
 
 def test_what_is_changed_of_a_run_is_marked_at_its_field_and_a_launch_forgets_what_was_typed(

@@ -104,6 +104,20 @@ def test_a_right_value_runs_at_once_and_what_was_offered_is_kept(
     assert (offered["size"], offered["options"]) == (2, [["orders", "Orders"], ["returns", "Returns"]])
 
 
+def test_what_was_offered_is_read_over_rest(
+    template: RunTemplate, rest: Client, alice: User, worker: Worker
+) -> None:
+    known(template, worker)
+    run = launch(template, alice, choosing("returns"))
+    [choice] = rest.get(f"/api/v1/runs/{run.id}").json()["metadata"]["choices"]
+    orders, returns = ({"value": value, "label": label} for value, label in TABLES)
+    assert (choice["step"], choice["parameter"], choice["refusal"]) == ("load", "table", None)
+    assert (choice["size"], choice["chosen"], choice["options"]) == (2, [returns], [orders, returns])
+    waiting = launch(template, alice, choosing("returns", "us"))
+    [choice] = rest.get(f"/api/v1/runs/{waiting.id}").json()["metadata"]["choices"]
+    assert (choice["size"], choice["chosen"], choice["options"]) == (None, None, None)
+
+
 def test_of_a_large_set_its_size_and_hash_are_kept(
     template: RunTemplate, alice: User, worker: Worker
 ) -> None:

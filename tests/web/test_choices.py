@@ -219,6 +219,16 @@ def test_a_run_that_was_refused_leads_back_to_its_field(
     assert "order (not offered)" in field(page, TABLE)
 
 
+def test_a_run_shows_what_was_chosen_in_the_words_it_was_offered_with(
+    pages: Client, template: RunTemplate, worker: Worker
+) -> None:
+    know(pages, template, worker, table=[("eu_orders", "Orders of the EU")], limit=[(10, "ten")])
+    send(pages, template, **{TABLE: "eu_orders", LIMIT: "10"})
+    page = pages.get(PipelineRun.objects.get().get_absolute_url()).text
+    assert '<dd class="value">Orders of the EU</dd>' in page
+    assert '<dd class="value">ten</dd>' in page
+
+
 def test_a_repair_offers_choices_too(pages: Client, template: RunTemplate, worker: Worker) -> None:
     send(pages, template, **{TABLE: "order"})
     answer(worker, [("orders", "Orders")])

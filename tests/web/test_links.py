@@ -273,6 +273,43 @@ def execute(command: list[str], machine: dict[str, str], folder: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("shell", [["bash"], ["bash", "-e"], ["sh", "-eu"]])
+@pytest.mark.parametrize("given_env", [{}, {"TRAINER_LOGIN_KEY": ""}])
+@pytest.mark.parametrize("key", ["curl", "github", "gitlab", "cli"])
+def test_nothing_runs_without_a_secret_that_was_copied_as_a_variable(
+    asking: RunTemplate, machine: dict[str, str], shell: list[str], given_env: dict[str, str], key: str
+) -> None:
+    give(asking, "login", {"type": "object", "properties": {"key": {"type": "string", "format": "password"}}})
+    text = copied(asking, values(learning_rate=0.5, login={"key": "one"}))[key]
+    if key == "github":
+        text = YAML(typ="safe").load(text)[0]["run"]
+    elif key == "gitlab":
+        [text] = next(iter(YAML(typ="safe").load(text).values()))["script"]
+    done = subprocess.run(
+        [*shell, "-c", text], env=machine | given_env, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode != 0
+    assert "TRAINER_LOGIN_KEY" in done.stderr
+    assert not PipelineRun.objects.exists()
+
+
+@pytest.mark.parametrize(("options", "last"), [([], "reached"), (["-e"], "")])
+def test_what_follows_a_copied_call_in_a_script_goes_by_the_shells_own_rule(
+    asking: RunTemplate, machine: dict[str, str], options: list[str], last: str
+) -> None:
+    environment = {name: value for name, value in machine.items() if name != "TRAINER_KEY"}
+    script = f"{copied(asking)['curl']}echo reached"
+    done = subprocess.run(
+        ["bash", *options, "-c", script],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.strip() == last
+
+
 def on_github(step: dict[str, Any], machine: dict[str, str]) -> tuple[str, dict[str, str]]:
     """What GitHub's runner makes of a step: expressions are replaced in its texts before a shell sees them."""
 

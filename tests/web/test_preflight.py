@@ -73,6 +73,15 @@ def test_without_javascript_a_button_shows_it_with_the_whole_form(
     assert not PipelineRun.objects.exists()
 
 
+def test_of_a_file_that_is_not_sent_yet_nothing_is_foretold(
+    pages: Client, template: RunTemplate, worker: Worker
+) -> None:
+    panel = look(pages, template, {RATE: "0.5", "unsent": "new <b>.csv"})
+    assert "new &lt;b&gt;.csv is not sent yet." in panel
+    assert "Send it and look" in panel
+    assert "It starts at once." not in panel
+
+
 def test_the_yaml_view_has_it_too(pages: Client, template: RunTemplate, worker: Worker) -> None:
     text = "steps: {trainer: {parameters: {learning_rate: 0.5}}}"
     assert "It starts at once." in look(pages, template, {"view": "yaml", "yaml": text})
