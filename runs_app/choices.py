@@ -27,6 +27,7 @@ from runs_app.run_configuration import Configuration, ResolvedConfiguration, res
 from templates_app.models import PipelineDeployment, RunTemplate, RunTemplateVersion
 from templates_app.permissions import can_edit, check_can_run
 from zenweb.accounts.models import User
+from zenweb.artifacts.previews import storable
 from zenweb.config.choices import not_offered
 from zenweb.enums import PreparationStatus
 from zenweb.exceptions import DoesNotExist, FieldError, ValidationFailed, ZenWebError
@@ -161,7 +162,7 @@ def refused(given: GivenChoice, options: Sequence[Option]) -> list[FieldError]:
     offered = {_identity(value): label for value, label in options}
     names = dict(options)
     return [
-        FieldError(pointer, not_offered(value, names))
+        FieldError(pointer, storable(not_offered(value, names)))
         for pointer, value in given.chosen
         if _identity(value) not in offered
     ]

@@ -14,9 +14,9 @@ from runs_app.plans import rules_of
 from runs_app.repair import Known, explained, has_value, known_parameters, lay_over, path_of
 from runs_app.run_configuration import Configuration, validate
 from templates_app.models import Preset, RunTemplate, RunTemplateVersion
+from templates_app.names import check_name
 from templates_app.permissions import check_can_edit_preset, check_can_run
 from templates_app.schema_forms.schemas import read_steps
-from templates_app.services import check_name
 from zenweb.accounts.models import User
 from zenweb.config.suggestions import suggestion
 from zenweb.enums import ExecutionStatus

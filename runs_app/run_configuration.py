@@ -8,6 +8,7 @@ from typing import Any
 from runs_app import hooks
 from runs_app.dynamic_defaults import find_defaults, missing_defaults
 from runs_app.plans import Runnable, rules_of
+from templates_app.names import is_one_line, wrong_tags
 from templates_app.schema_validation import MAX_DEPTH, Validator, depth_of, find_errors
 from zenweb.config.config_schema import step_keys
 from zenweb.config.hooks import FAILURE, SUCCESS
@@ -94,6 +95,7 @@ def validate(
     refused = empty + [
         FieldError(f"/{key}", sentence) for key, sentence in REFUSALS.items() if key in cleaned
     ]
+    refused += wrong_tags(cleaned.get("tags"))
     cleaned = {key: value for key, value in cleaned.items() if key not in REFUSALS}
     return refused + find_errors(config_schema, _with_every_step(config_schema, cleaned), validator)
 
@@ -224,6 +226,9 @@ def _run_name(spec: PipelineSpec, template: Configuration, given: Configuration,
         pattern = pattern.replace(f"{{{name}}}", str(value))
     if len(pattern) > 255:
         raise ValidationFailed([FieldError("/run_name", "A run's name has at most 255 characters.")])
+    if not is_one_line(pattern):
+        sentence = "A run's name is one line, without control characters (such as tabs)."
+        raise ValidationFailed([FieldError("/run_name", sentence)])
     if is_id(pattern):
         raise ValidationFailed([FieldError("/run_name", "A run's name must not look like an id.")])
     return str(pattern)

@@ -20,8 +20,8 @@ from runs_app.presets import use_preset
 from runs_app.run_configuration import resolve
 from runs_app.services import Trigger, launch_run
 from templates_app.models import RunTemplate, RunTemplateVersion
+from templates_app.names import check_name
 from templates_app.permissions import check_can_run
-from templates_app.services import check_name
 from zenweb.accounts.models import User
 from zenweb.enums import TriggerChannel
 from zenweb.exceptions import EntityExists, FieldError, NotAllowed, ValidationFailed, ZenWebError

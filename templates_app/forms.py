@@ -2,7 +2,7 @@
 
 from django import forms
 
-from templates_app.services import NAME_LIMIT
+from templates_app.names import NAME_LIMIT
 
 
 class SearchForm(forms.Form):

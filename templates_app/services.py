@@ -22,6 +22,7 @@ from templates_app.models import (
     RunTemplateVersion,
     Stack,
 )
+from templates_app.names import check_name, check_tags
 from templates_app.permissions import check_can_edit
 from templates_app.schema_validation import check_schema, pointer_to
 from zenweb.accounts.models import Project, User
@@ -29,11 +30,9 @@ from zenweb.config.code_archive import check_archive
 from zenweb.config.requirements import MOST_REQUIREMENTS, checked_requirement
 from zenweb.config.spec import PipelineSpec
 from zenweb.config.suggestions import suggestion
-from zenweb.entity import is_id
 from zenweb.enums import ConcurrencyPolicy
 from zenweb.exceptions import AuthoringError, EntityExists, FieldError, LocalStackRefused, ValidationFailed
 
-NAME_LIMIT = 255
 MISFIT = "The template's form keeps to it, and the new pipeline does not take it."
 LIMIT_FIELDS = ("max_concurrent_runs", "concurrency_policy")
 # Steps and outputs name folders of the artifact store.
@@ -162,6 +161,7 @@ def create_run_template(
     """
     check_stack_is_remote(deployment.stack)
     check_name(name)
+    check_tags(tags)
     limit = limit or ConcurrencyLimit()
     limit.check()
     existing = RunTemplate.objects.select_for_update().filter(project=deployment.project, name=name).first()
@@ -265,6 +265,7 @@ def update_run_template(
 ) -> RunTemplate:
     """Change what is given; None leaves a thing as it is."""
     check_can_edit(actor, template)
+    check_tags(add_tags, "/add_tags")
     limit = limit or ConcurrencyLimit()
     limit.check()
     template = RunTemplate.objects.select_for_update(of=("self",)).with_relations().get(pk=template.pk)
@@ -302,6 +303,7 @@ def _parse_spec(fields: dict[str, Any]) -> PipelineSpec:
         raise ValidationFailed(
             [FieldError("/spec" + pointer_to(entry["loc"]), entry["msg"]) for entry in error.errors()]
         ) from error
+    check_tags(spec.tags, "/spec/tags")
     names = [step.name for step in spec.steps]
     for name in [*names, *(output.name for step in spec.steps for output in step.outputs)]:
         if not NAME_IN_PATHS.fullmatch(name) or name in {".", ".."}:
@@ -352,15 +354,6 @@ def _check_config_schema(schema: dict[str, Any], spec: PipelineSpec) -> None:
         raise ValidationFailed(
             [FieldError("/config_schema", "The schema does not describe the steps of the spec.")]
         )
-
-
-def check_name(name: str) -> None:
-    if not name.strip() or len(name) > NAME_LIMIT or name in {".", ".."} or set(name) & set("/\x00"):
-        sentence = f"A name has between 1 and {NAME_LIMIT} characters, and no slash: it is part of addresses."
-        raise ValidationFailed([FieldError("/name", sentence)])
-    if is_id(name):
-        sentence = "A name must not look like an id: where either may be given, an id is meant."
-        raise ValidationFailed([FieldError("/name", sentence)])
 
 
 def check_new_name(template: RunTemplate, name: str) -> None:

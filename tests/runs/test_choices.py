@@ -92,6 +92,16 @@ def test_a_wrong_value_is_refused_at_once_at_its_place(
     assert not PipelineRun.objects.exists()
 
 
+def test_a_wrong_value_may_hold_what_no_text_of_a_database_does(
+    template: RunTemplate, alice: User, worker: Worker
+) -> None:
+    run = launch(template, alice, choosing("or\x00der"))
+    answer(worker)
+    run.refresh_from_db()
+    assert run.is_finished
+    assert "“or\ufffdder” is not among the choices." in RunChoice.objects.get(run=run).refusal
+
+
 def test_a_right_value_runs_at_once_and_what_was_offered_is_kept(
     template: RunTemplate, alice: User, worker: Worker
 ) -> None:
