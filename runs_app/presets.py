@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
+from runs_app.choices import find_refused
 from runs_app.differences import keepable, of_steps
 from runs_app.dynamic_defaults import current_schema
 from runs_app.models import PipelineRun
@@ -170,6 +171,8 @@ def _keep(preset: Preset, configuration: Mapping[str, Any]) -> None:
     """Put values into a preset. That some are missing is none of its concern: they are asked for at each run."""
     version = preset.template.version
     errors = _errors(version, configuration)
+    if all(_is_missing(error, configuration) for error in errors):
+        errors = find_refused(version.deployment, configuration)
     if wrong := [error for error in errors if not _is_missing(error, configuration)]:
         raise ValidationFailed(wrong)
     preset.configuration = keepable(_schema_of(preset.template), configuration)
