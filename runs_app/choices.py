@@ -5,13 +5,13 @@ import json
 import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, cast
 from uuid import UUID
 
 from django.db import DatabaseError, transaction
-from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 
 from runs_app import preparations, recording, statements, waiting
@@ -29,7 +29,6 @@ from runs_app.run_configuration import (
     Configuration,
     ResolvedConfiguration,
     defaults_at,
-    resolve,
     without_unset,
 )
 from templates_app.models import RunTemplate, RunTemplateVersion
@@ -37,6 +36,7 @@ from templates_app.permissions import can_edit, check_can_run
 from templates_app.schema_validation import pointer_to
 from templates_app.suggestions import did_you_mean
 from zenweb.accounts.models import User
+from zenweb.artifacts.previews import storable
 from zenweb.config.choices import MOST_EXPLAINED
 from zenweb.enums import PreparationStatus
 from zenweb.exceptions import DoesNotExist, FieldError, ValidationFailed, ZenWebError
@@ -130,14 +130,23 @@ class FormChoices:
 
 
 def find_refused(runnable: Runnable, configuration: Any) -> list[FieldError]:
-    """The chosen values of a configuration of which it is known that they may not be chosen; nothing is asked."""
-    if not choice_places(deployment_of(runnable).pk):
-        return []
-    try:
-        check_choices(runnable, resolve(runnable, configuration, timezone.now()))
-    except ValidationFailed as error:
-        return error.errors
-    return []
+    """The chosen values of a configuration of which it is known that they may not be chosen; nothing is asked.
+
+    It fits the schema, but for what is missing: an unfinished form is told so far.
+    """
+    deployment, errors = deployment_of(runnable), list[FieldError]()
+    if not (places := choice_places(deployment.pk)):
+        return errors
+    values = _laid_over(defaults_at(runnable), configuration)
+    for place in places.values():
+        value = values.get(place.step, {}).get(place.parameter)
+        if value is None or value == []:
+            continue
+        with suppress(ValueMissing):
+            given = GivenChoice(question_of(deployment, rules_of(runnable), place, values), value)
+            if known := preparations.fresh_answer(given.question):
+                errors += refused(given, known.answer)
+    return errors
 
 
 def check_choices(
@@ -192,7 +201,7 @@ def _not_offered(value: Json, offered: Mapping[Json, str]) -> str:
     elif offered:
         there_is = gettext("There is: %(names)s.") % {"names": shown}
     sentence = gettext("“%(value)s” is not among the choices.") % {"value": value}
-    return f"{sentence}{did_you_mean(str(value), map(str, offered))} {there_is}"
+    return storable(f"{sentence}{did_you_mean(str(value), map(str, offered))} {there_is}")
 
 
 # -- runs --------------------------------------------------------------------------------------------------------------

@@ -375,6 +375,7 @@ class Schedule(Entity):
     # What `with_relations()` adds: the newest of its times that came, the newest run, and the newest time without one.
     last_fired: datetime | None
     last_run_id: uuid.UUID | None
+    last_run_status: str | None
     last_refused: datetime | None
     last_refusal: str | None
 

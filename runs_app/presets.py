@@ -8,6 +8,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext
 
+from runs_app.choices import find_refused
 from runs_app.differences import keepable, of_steps
 from runs_app.dynamic_defaults import current_schema
 from runs_app.models import PipelineRun
@@ -15,9 +16,9 @@ from runs_app.plans import rules_of
 from runs_app.repair import Known, explained, has_value, known_parameters, lay_over, path_of
 from runs_app.run_configuration import Configuration, validate
 from templates_app.models import Preset, RunTemplate, RunTemplateVersion
+from templates_app.names import check_name
 from templates_app.permissions import check_can_edit_preset, check_can_run
 from templates_app.schema_forms.schemas import read_steps
-from templates_app.services import check_name
 from templates_app.suggestions import suggestion
 from zenweb.accounts.models import User
 from zenweb.enums import ExecutionStatus
@@ -181,6 +182,8 @@ def _keep(preset: Preset, configuration: Mapping[str, Any]) -> None:
     """Put values into a preset. That some are missing is none of its concern: they are asked for at each run."""
     version = preset.template.version
     errors = _errors(version, configuration)
+    if all(_is_missing(error, configuration) for error in errors):
+        errors = find_refused(version, configuration)
     if wrong := [error for error in errors if not _is_missing(error, configuration)]:
         raise ValidationFailed(wrong)
     preset.configuration = keepable(_schema_of(preset.template), configuration)

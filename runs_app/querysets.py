@@ -165,6 +165,7 @@ class ScheduleQuerySet(VisibleQuerySet):
         return self.select_related("project", "user", "template").annotate(
             last_fired=models.Subquery(latest.values("nominal_time")[:1]),
             last_run_id=models.Subquery(made.values("run_id")[:1], output_field=models.UUIDField()),
+            last_run_status=models.Subquery(made.values("run__status")[:1]),
             last_refused=models.Subquery(refused.values("nominal_time")[:1]),
             last_refusal=models.Subquery(refused.values("refusal")[:1]),
         )

@@ -396,7 +396,10 @@ def path_of(error: FieldError) -> list[str]:
 
 def has_value(configuration: Any, path: Sequence[str]) -> bool:
     for part in path:
-        if not isinstance(configuration, dict) or part not in configuration:
+        if isinstance(configuration, list) and part.isdecimal() and int(part) < len(configuration):
+            configuration = configuration[int(part)]
+        elif isinstance(configuration, dict) and part in configuration:
+            configuration = configuration[part]
+        else:
             return False
-        configuration = configuration[part]
     return True

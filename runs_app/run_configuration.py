@@ -10,6 +10,7 @@ from django.utils.translation import gettext, gettext_lazy
 from runs_app import hooks
 from runs_app.dynamic_defaults import find_defaults, missing_defaults
 from runs_app.plans import Runnable, rules_of
+from templates_app.names import is_one_line, wrong_tags
 from templates_app.schema_validation import MAX_DEPTH, Validator, depth_of, find_errors
 from templates_app.suggestions import did_you_mean
 from zenweb.config.config_schema import step_keys
@@ -102,6 +103,7 @@ def validate(
     refused = empty + [
         FieldError(f"/{key}", str(sentence)) for key, sentence in REFUSALS.items() if key in cleaned
     ]
+    refused += wrong_tags(cleaned.get("tags"))
     cleaned = {key: value for key, value in cleaned.items() if key not in REFUSALS}
     return refused + find_errors(config_schema, _with_every_step(config_schema, cleaned), validator)
 
@@ -236,6 +238,9 @@ def _run_name(spec: PipelineSpec, template: Configuration, given: Configuration,
         pattern = pattern.replace(f"{{{name}}}", str(value))
     if len(pattern) > 255:
         raise ValidationFailed([FieldError("/run_name", gettext("A run's name has at most 255 characters."))])
+    if not is_one_line(pattern):
+        sentence = gettext("A run's name is one line, without control characters (such as tabs).")
+        raise ValidationFailed([FieldError("/run_name", sentence)])
     if is_id(pattern):
         raise ValidationFailed([FieldError("/run_name", gettext("A run's name must not look like an id."))])
     return str(pattern)

@@ -14,14 +14,15 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from runs_app import cron as times
+from runs_app.choices import check_choices
 from runs_app.differences import without_empty_steps
 from runs_app.models import PipelineRun, RunEvent, Schedule, ScheduleFiring
 from runs_app.presets import use_preset
 from runs_app.run_configuration import resolve
 from runs_app.services import Trigger, launch_run
-from templates_app.models import RunTemplate, RunTemplateVersion
+from templates_app.models import RunTemplate
+from templates_app.names import check_name
 from templates_app.permissions import check_can_run
-from templates_app.services import check_name
 from zenweb.accounts.models import User
 from zenweb.enums import TriggerChannel
 from zenweb.exceptions import EntityExists, FieldError, NotAllowed, ValidationFailed, ZenWebError
@@ -33,7 +34,7 @@ UNEXPECTED = "Something went wrong that nobody foresaw ({}). The log of the work
 REFUSAL_LIMIT = 2000  # characters
 ANOTHER_DAY = timedelta(hours=25)
 MOST_FORGOTTEN = 500  # at once
-Check = Callable[[], None]
+Check = Callable[[], object]
 
 
 @transaction.atomic
@@ -258,23 +259,28 @@ def _check_values(schedule: Schedule) -> None:
     """Its values must do for its template's newest version, and for more than one run."""
     version = _template_of(schedule).version
     now = timezone.now()
-    # What a pattern makes of another day and another hour.
-    names = [_run_name(version, schedule.configuration, moment) for moment in (now, now + ANOTHER_DAY)]
-    if names[0] == names[1]:
-        sentence = (
-            f"Every run of this schedule would be called {names[0]!r}, and a name is given once. "
-            "Put {date} and {time} into run_name, or leave it out."
-        )
-        raise ValidationFailed([FieldError("/configuration/run_name", sentence)])
-
-
-def _run_name(version: RunTemplateVersion, configuration: dict[str, Any], now: datetime) -> str:
     try:
-        return resolve(version, configuration, now).run_name
+        # What a pattern makes of another day and another hour.
+        first, later = (
+            resolve(version, schedule.configuration, moment) for moment in (now, now + ANOTHER_DAY)
+        )
+        _together(
+            partial(_check_names_differ, first.run_name, later.run_name),
+            partial(check_choices, version.deployment, first),
+        )
     except ValidationFailed as error:
         raise ValidationFailed(
             [FieldError(f"/configuration{field.pointer}", field.message) for field in error.errors]
         ) from error
+
+
+def _check_names_differ(first: str, later: str) -> None:
+    if first == later:
+        sentence = (
+            f"Every run of this schedule would be called {first!r}, and a name is given once. "
+            "Put {date} and {time} into run_name, or leave it out."
+        )
+        raise ValidationFailed([FieldError("/run_name", sentence)])
 
 
 def _template_of(schedule: Schedule) -> RunTemplate:

@@ -14,7 +14,8 @@ from templates_app.models import (
     RunTemplateVersion,
     Stack,
 )
-from templates_app.services import check_name, check_new_name
+from templates_app.names import check_name
+from templates_app.services import check_new_name
 from zenweb.accounts.read_only_admin import ReadOnlyAdmin, ReadOnlyInline
 from zenweb.exceptions import EntityExists, ValidationFailed
 

@@ -3,7 +3,7 @@
 from django import forms
 from django.utils.translation import gettext_lazy
 
-from templates_app.services import NAME_LIMIT
+from templates_app.names import NAME_LIMIT
 
 
 class SearchForm(forms.Form):

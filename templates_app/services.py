@@ -24,6 +24,7 @@ from templates_app.models import (
     RunTemplateVersion,
     Stack,
 )
+from templates_app.names import check_name, check_tags
 from templates_app.permissions import check_can_edit
 from templates_app.schema_validation import check_schema, pointer_to
 from templates_app.suggestions import suggestion
@@ -31,11 +32,9 @@ from zenweb.accounts.models import Project, User
 from zenweb.config.code_archive import check_archive
 from zenweb.config.requirements import MOST_REQUIREMENTS, checked_requirement
 from zenweb.config.spec import PipelineSpec
-from zenweb.entity import is_id
 from zenweb.enums import ConcurrencyPolicy
 from zenweb.exceptions import AuthoringError, EntityExists, FieldError, LocalStackRefused, ValidationFailed
 
-NAME_LIMIT = 255
 MISFIT = gettext_lazy("The template's form keeps to it, and the new pipeline does not take it.")
 LIMIT_FIELDS = ("max_concurrent_runs", "concurrency_policy")
 # Steps and outputs name folders of the artifact store.
@@ -167,6 +166,7 @@ def create_run_template(
     """
     check_stack_is_remote(deployment.stack)
     check_name(name)
+    check_tags(tags)
     limit = limit or ConcurrencyLimit()
     limit.check()
     existing = RunTemplate.objects.select_for_update().filter(project=deployment.project, name=name).first()
@@ -276,6 +276,7 @@ def update_run_template(
 ) -> RunTemplate:
     """Change what is given; None leaves a thing as it is."""
     check_can_edit(actor, template)
+    check_tags(add_tags, "/add_tags")
     limit = limit or ConcurrencyLimit()
     limit.check()
     template = RunTemplate.objects.select_for_update(of=("self",)).with_relations().get(pk=template.pk)
@@ -313,6 +314,7 @@ def _parse_spec(fields: dict[str, Any]) -> PipelineSpec:
         raise ValidationFailed(
             [FieldError("/spec" + pointer_to(entry["loc"]), entry["msg"]) for entry in error.errors()]
         ) from error
+    check_tags(spec.tags, "/spec/tags")
     names = [step.name for step in spec.steps]
     for name in [*names, *(output.name for step in spec.steps for output in step.outputs)]:
         if not NAME_IN_PATHS.fullmatch(name) or name in {".", ".."}:
@@ -368,17 +370,6 @@ def _check_config_schema(schema: dict[str, Any], spec: PipelineSpec) -> None:
         )
     if steps:
         check_dependencies(schema)
-
-
-def check_name(name: str) -> None:
-    if not name.strip() or len(name) > NAME_LIMIT or name in {".", ".."} or set(name) & set("/\x00"):
-        sentence = gettext(
-            "A name has between 1 and %(name_limit)s characters, and no slash: it is part of addresses."
-        ) % {"name_limit": NAME_LIMIT}
-        raise ValidationFailed([FieldError("/name", sentence)])
-    if is_id(name):
-        sentence = gettext("A name must not look like an id: where either may be given, an id is meant.")
-        raise ValidationFailed([FieldError("/name", sentence)])
 
 
 def check_new_name(template: RunTemplate, name: str) -> None:

@@ -497,6 +497,12 @@ class ScheduleResponse(Entity):
         return UUID(found) if found else None
 
     @property
+    def last_run_status(self) -> ExecutionStatus | None:
+        """How far the newest run is, or how it ended."""
+        found = self.body.get("last_run_status")
+        return ExecutionStatus(found) if found else None
+
+    @property
     def last_refusal(self) -> str:
         """Why no run was made when that happened last, at `last_refused`."""
         return str(self.body["last_refusal"] or "")

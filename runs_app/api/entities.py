@@ -184,6 +184,7 @@ def describe_schedule(schedule: Schedule, hydrate: bool) -> Json:
         "next_times": [wire_time(time) for time in schedule.next_times(NEXT_TIMES)],
         "last_fired": wire_time(schedule.last_fired),
         "last_run_id": str(schedule.last_run_id) if schedule.last_run_id else None,
+        "last_run_status": schedule.last_run_status,
         "last_refusal": schedule.last_refusal,
         "last_refused": wire_time(schedule.last_refused),
         "start_time": None,

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from runs_app.models import Schedule
+from runs_app.models import PipelineRun, Schedule
 from runs_app.schedules import fire_due_schedules
 from templates_app.models import RunTemplate
 
@@ -27,6 +27,15 @@ def test_why_it_made_no_run_is_listed(alices, template):
     Schedule.objects.update(next_time=datetime(2020, 1, 1, tzinfo=UTC))
     fire_due_schedules()
     assert 'JST no run: The template "daily-retraining" is switched off.' in alices("schedule", "list").stdout
+
+
+def test_how_its_last_run_ended_is_listed(alices, template):
+    alices(*CREATE, "--cron", "0 0 1 1 *")
+    Schedule.objects.update(next_time=datetime(2020, 1, 1, tzinfo=UTC))
+    fire_due_schedules()
+    assert alices("schedule", "list").stdout.splitlines()[1].endswith("JST run initializing")
+    PipelineRun.objects.update(status="failed")
+    assert alices("schedule", "list").stdout.splitlines()[1].endswith("JST run failed")
 
 
 def test_a_schedule_is_paused_resumed_and_deleted(alices, template):

@@ -11,9 +11,10 @@ from runs_app import choices, preparations, recording, waiting
 from runs_app.choices import ask_for_choices
 from runs_app.models import PipelineRun, Preparation, RunChoice, StepRun, Worker
 from runs_app.preparations import Option
+from runs_app.presets import create_preset
 from runs_app.repair import Repair
 from runs_app.run_configuration import resolve
-from runs_app.schedules import create_schedule, fire_due_schedules
+from runs_app.schedules import create_schedule, fire_due_schedules, update_schedule
 from runs_app.services import Trigger, repair_run, stop_run
 from runs_app.starting import blamed_parameters
 from templates_app.models import RunTemplate, Stack
@@ -90,6 +91,16 @@ def test_a_wrong_value_is_refused_at_once_at_its_place(
     assert answered.status_code == 422
     assert answered.json()["errors"] == [{"pointer": POINTER, "message": WRONG}]
     assert not PipelineRun.objects.exists()
+
+
+def test_a_wrong_value_may_hold_what_no_text_of_a_database_does(
+    template: RunTemplate, alice: User, worker: Worker
+) -> None:
+    run = launch(template, alice, choosing("or\x00der"))
+    answer(worker)
+    run.refresh_from_db()
+    assert run.is_finished
+    assert "“or\ufffdder” is not among the choices." in RunChoice.objects.get(run=run).refusal
 
 
 def test_a_right_value_runs_at_once_and_what_was_offered_is_kept(
@@ -374,10 +385,10 @@ def test_a_repair_waits_for_choices_too(template: RunTemplate, alice: User, work
 def test_a_schedule_is_refused_what_may_not_be_chosen(
     template: RunTemplate, alice: User, worker: Worker
 ) -> None:
-    known(template, worker)
     schedule = create_schedule(
         actor=alice, template=template, name="nightly", cron="0 2 * * *", configuration=choosing("order")
     )
+    known(template, worker)
     schedule.next_time = schedule.looked_ahead_at = timezone.now() - timedelta(seconds=1)
     schedule.save()
     fire_due_schedules()
@@ -493,3 +504,68 @@ def test_a_template_without_choices_asks_nothing(
     with django_assert_num_queries(0):
         assert choices.check_choices(deployment, resolved) == []
         assert choices.ask_before(deployment, resolved) == []
+
+
+@pytest.mark.parametrize("path", ["schedules", "run_templates/tables/presets"])
+def test_what_is_known_to_be_wrong_is_kept_nowhere(
+    path: str, template: RunTemplate, rest: Client, worker: Worker
+) -> None:
+    def keep(table: str) -> Any:
+        body = {"name": table, "template": template.name, "cron_expression": "0 6 * * *"}
+        return rest.post(
+            f"/api/v1/{path}", body | {"configuration": choosing(table)}, content_type="application/json"
+        )
+
+    assert keep("order").status_code == 200  # nobody knows yet
+    known(template, worker)
+    refusal = keep("orderz")
+    assert refusal.status_code == 422
+    [error] = refusal.json()["errors"]
+    assert (error["pointer"].endswith(POINTER), "not among the choices" in error["message"]) == (True, True)
+    assert keep("orders").status_code == 200
+
+
+def test_a_schedule_is_told_of_its_name_and_its_choices_at_once(
+    template: RunTemplate, alice: User, worker: Worker
+) -> None:
+    known(template, worker)
+    wrong = {"run_name": "same", **choosing("order")}
+    with pytest.raises(ValidationFailed) as refusal:
+        create_schedule(actor=alice, template=template, name="s", cron="0 6 * * *", configuration=wrong)
+    assert [error.pointer for error in refusal.value.errors] == [
+        "/configuration/run_name",
+        f"/configuration{POINTER}",
+    ]
+
+
+def test_a_schedule_that_goes_on_is_looked_at_again(
+    template: RunTemplate, alice: User, worker: Worker
+) -> None:
+    schedule = create_schedule(
+        actor=alice,
+        template=template,
+        name="s",
+        cron="0 6 * * *",
+        configuration=choosing("order"),
+        is_paused=True,
+    )
+    known(template, worker)
+    with pytest.raises(ValidationFailed, match="“order” is not among the choices"):
+        update_schedule(actor=alice, schedule=schedule, is_paused=False)
+
+
+def test_an_unfinished_preset_is_told_of_each_wrong_entry(
+    stacks: dict[str, Stack], alice: User, worker: Worker
+) -> None:
+    template = make_template(freeze("chosen.chosen_pipeline", alice, stacks["celery"]), alice, "columns")
+    asked = {"steps": {"pick": {"parameters": {"columns": ["a", "x"]}}}}  # without `rows`, which it needs
+    create_preset(actor=alice, template=template, name="not known", configuration=asked)
+    ask_for_choices(
+        actor=alice, version=template.version, step="pick", parameter="columns", configuration=asked, wait=0
+    )
+    answer(worker, [("a", "A"), ("b", "B")])
+    with pytest.raises(ValidationFailed, match="/steps/pick/parameters/columns/1: “x” is not among"):
+        create_preset(actor=alice, template=template, name="known", configuration=asked)
+    wrong = {"steps": {"pick": {"parameters": {"columns": ["a", 1]}}}}
+    with pytest.raises(ValidationFailed, match="/steps/pick/parameters/columns/1: This must be a text"):
+        create_preset(actor=alice, template=template, name="wrong", configuration=wrong)

@@ -1,5 +1,6 @@
 """Texts and numbers that a database may not like: each is stored, or refused in words, the same way everywhere."""
 
+import json
 from typing import Any
 
 import pytest
@@ -96,7 +97,46 @@ def test_nobody_signs_in_with_a_nul(client: Client, db: None) -> None:
     assert client.post("/login/", {"username": "a\x00b", "password": "c\x00d"}).status_code in {200, 422}
 
 
-@pytest.mark.parametrize("field", ["run_name", "unknown"])
-def test_a_run_cannot_be_named_with_a_nul(field: str, template: RunTemplate, rest: Client) -> None:
+UNSEEN = ["a\x00b", "a\nb", "a\tb", "a\x1b[31mb", "a\u2028b", "a\x85b"]
+
+
+@pytest.mark.parametrize("text", [*UNSEEN, AWKWARD])
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"run_name": ...}, "/run_name"),
+        ({"run_name": "of {team}", "substitutions": {"team": ...}}, "/run_name"),
+        ({"tags": ["fine", ...]}, "/tags/1"),
+    ],
+)
+def test_a_run_is_called_by_what_can_be_seen(
+    body: dict[str, Any], pointer: str, text: str, template: RunTemplate, rest: Client
+) -> None:
     url = f"/api/v1/run_templates/{template.id}/runs"
-    assert rest.post(url, {field: AWKWARD}, content_type="application/json").status_code == 422
+    sent = json.loads(json.dumps(body, default=lambda _: text))
+    answer = rest.post(url, sent, content_type="application/json")
+    assert answer.status_code == 422
+    assert text == AWKWARD or [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+    assert not PipelineRun.objects.exists()
+
+
+@pytest.mark.parametrize("text", ["Größe 日本 👩\u200d🔬", "a\u00a0b"])
+def test_a_run_is_called_as_people_write(text: str, template: RunTemplate, alice: User) -> None:
+    run = launch(template, alice, {"run_name": text, "tags": [text]})
+    run.refresh_from_db()
+    assert (run.name, run.tags) == (text, [text])
+
+
+@pytest.mark.parametrize("text", [*UNSEEN, "a\ud800b"])
+def test_a_template_or_a_schedule_is_called_by_what_can_be_seen(
+    text: str, template: RunTemplate, rest: Client
+) -> None:
+    url = f"/api/v1/run_templates/{template.id}"
+    schedule = {"name": text, "template": template.name, "cron_expression": "0 6 * * *"}
+    for ask, path, body in (
+        (rest.put, url, {"name": text}),
+        (rest.put, url, {"add_tags": [text]}),
+        (rest.post, f"{url}/presets", {"name": f"x{text}x"}),
+        (rest.post, "/api/v1/schedules", schedule),
+    ):
+        assert ask(path, body, content_type="application/json").status_code == 422

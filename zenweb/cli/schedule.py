@@ -49,7 +49,7 @@ def create(
 
 @command.command("list")
 def list_schedules() -> None:
-    """List the schedules with their next times and why one made no run the last time."""
+    """List the schedules with their next times and what came of the last one."""
     rows = [
         (
             schedule.name,
@@ -103,7 +103,8 @@ def _next(schedule: ScheduleResponse) -> str:
 def _last(schedule: ScheduleResponse) -> str:
     if schedule.last_fired is None:
         return ""
-    outcome = f"no run: {schedule.last_refusal}" if schedule.is_refused else "run"
+    made = f"run {schedule.last_run_status}" if schedule.last_run_status else "run"
+    outcome = f"no run: {schedule.last_refusal}" if schedule.is_refused else made
     return f"{_local(schedule.last_fired, schedule)} {outcome}"
 
 

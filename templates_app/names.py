@@ -1,0 +1,52 @@
+"""What things may be called."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from django.utils.translation import gettext
+
+from zenweb.entity import is_id
+from zenweb.exceptions import FieldError, ValidationFailed
+
+NAME_LIMIT = 255
+# Control characters, ends of lines and halves of surrogate pairs: nobody sees them, and not every database keeps them.
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def check_name(name: str) -> None:
+    """Raises ValidationFailed for what can name nothing."""
+    if not name.strip() or len(name) > NAME_LIMIT or name in {".", ".."} or "/" in name:
+        sentence = gettext(
+            "A name has between 1 and %(name_limit)s characters, and no slash: it is part of addresses."
+        ) % {"name_limit": NAME_LIMIT}
+        raise ValidationFailed([FieldError("/name", sentence)])
+    if not is_one_line(name):
+        sentence = gettext(
+            "A name is one line, without control characters (such as tabs): one has to see what it is."
+        )
+        raise ValidationFailed([FieldError("/name", sentence)])
+    if is_id(name):
+        sentence = gettext("A name must not look like an id: where either may be given, an id is meant.")
+        raise ValidationFailed([FieldError("/name", sentence)])
+
+
+def check_tags(tags: Any, pointer: str = "/tags") -> None:
+    """Raises ValidationFailed for all that can be no tag."""
+    if errors := wrong_tags(tags, pointer):
+        raise ValidationFailed(errors)
+
+
+def wrong_tags(tags: Any, pointer: str = "/tags") -> list[FieldError]:
+    """The tags that can be none. Of what kind they are is looked at by whoever knows their schema."""
+    sentence = gettext("A tag is one line, without control characters (such as tabs).")
+    return [
+        FieldError(f"{pointer}/{index}", sentence)
+        for index, tag in enumerate(tags if isinstance(tags, Iterable) else ())
+        if isinstance(tag, str) and not is_one_line(tag)
+    ]
+
+
+def is_one_line(text: str) -> bool:
+    """Whether all of a text can be seen, on one line."""
+    return not _UNSEEN.search(text)
