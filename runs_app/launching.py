@@ -1,7 +1,7 @@
 """What happens to the form of a template: where it starts, and what its buttons do."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -53,6 +53,8 @@ class Done:
     copies: Copies | None = None
     ahead: Preflight | None = None
     """What would happen, where that was asked for and the values are right."""
+    unchecked: Sequence[str] = ()
+    """What is asked about before that, in the words of the form."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,8 @@ def _look_ahead(request: HttpRequest, template: RunTemplate, form: RunForm) -> D
     except ValidationFailed as error:
         form.add_field_errors(error.errors)
         return Done(is_look=True)
-    return Done(is_look=True, ahead=ahead)
+    unchecked = [worded(each, template.version.config_schema) for each in ahead.unchecked]
+    return Done(is_look=True, ahead=ahead, unchecked=unchecked)
 
 
 def _copy(request: HttpRequest, template: RunTemplate, form: LaunchForm) -> Done:

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from runs_app import caching, limits, waiting
 from runs_app.differences import Difference, differences, of_steps
-from runs_app.judging import judge
+from runs_app.judging import judge, warnings_of
 from runs_app.models import Environment, PipelineRun, StepRun
 from runs_app.plans import plan_of
 from runs_app.presets import last_good_run
@@ -24,7 +24,7 @@ from templates_app.models import RunTemplate, RunTemplateVersion
 from templates_app.schema_forms.schemas import humanise
 from zenweb.accounts.models import User
 from zenweb.enums import EnvironmentStatus, ExecutionStatus
-from zenweb.exceptions import ValidationFailed
+from zenweb.exceptions import FieldError, ValidationFailed
 
 MOST_RUNS = 20  # that durations are taken from
 MOST_STEPS = 5_000  # of all these runs together
@@ -62,6 +62,8 @@ class Preflight:
     """What would happen."""
 
     resolved: ResolvedConfiguration
+    unchecked: Sequence[FieldError]
+    """What workers are asked about before its first step, each with a sentence."""
     cached: frozenset[str]
     """The steps that would not run, because their results are there already."""
     expected: Expected | None
@@ -78,6 +80,10 @@ class Preflight:
     """How it differs from that one."""
 
     @property
+    def warnings(self) -> list[str]:
+        return warnings_of(self.resolved, self.unchecked)
+
+    @property
     def running(self) -> list[str]:
         return [step.spec.name for step in self.resolved.steps if step.spec.name not in self.cached]
 
@@ -92,12 +98,19 @@ class Preflight:
     @property
     def is_calm(self) -> bool:
         """Whether it would start at once."""
-        return not (self.turn or self.makes_environment or self.obstacles)
+        return not (self.turn or self.makes_environment or self.obstacles or self.unchecked)
 
 
-def preflight(*, actor: User, version: RunTemplateVersion, configuration: Any, preset: str = "") -> Preflight:
-    """Look ahead. Raises ValidationFailed as running it would."""
-    judgement = judge(actor=actor, version=version, configuration=configuration, preset=preset)
+def preflight(
+    *,
+    actor: User,
+    version: RunTemplateVersion,
+    configuration: Any,
+    preset: str = "",
+    wait: float | None = None,
+) -> Preflight:
+    """Look ahead. Raises ValidationFailed as running it would. `wait`: seconds for what workers are asked."""
+    judgement = judge(actor=actor, version=version, configuration=configuration, preset=preset, wait=wait)
     if judgement.resolved is None:
         raise ValidationFailed(judgement.errors)
     resolved, template = judgement.resolved, version.template
@@ -107,6 +120,7 @@ def preflight(*, actor: User, version: RunTemplateVersion, configuration: Any, p
     good_run = last_good_run(actor, template)
     return Preflight(
         resolved=resolved,
+        unchecked=judgement.unchecked,
         cached=cached,
         expected=_expected(template, resolved.steps, cached),
         queues=queues,

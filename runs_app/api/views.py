@@ -16,6 +16,7 @@ from rest_framework.views import APIView
 from runs_app.api.entities import describe_artifact_version, describe_line, describe_run, describe_step
 from runs_app.api.preflight import describe_preflight
 from runs_app.assignments import assignment_for
+from runs_app.judging import WAIT
 from runs_app.ledger import ledger_page
 from runs_app.logs import Follower, read_log, read_run_log
 from runs_app.models import ArtifactVersion, PipelineRun, StepOutput, StepRun
@@ -201,6 +202,7 @@ class TemplateRuns(APIView):
                 version=template.version,
                 configuration=configuration,
                 preset=preset,
+                wait=WAIT,
             )
             return Response(describe_preflight(ahead, template.version))
         launch = launch_run(
