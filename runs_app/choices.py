@@ -154,12 +154,12 @@ def check_choices(
     resolved: ResolvedConfiguration,
     steps: Collection[str] | None = None,
     wait: float | None = None,
-) -> list[str]:
-    """Hold what is chosen against what is known; what could not be checked. `wait`: ask, for so many seconds at most.
+) -> list[FieldError]:
+    """Hold what is chosen against what is known; what could not be checked, and why. `wait`: ask, so many seconds.
 
     Raises ValidationFailed with every value that may not be chosen.
     """
-    errors, unchecked = list[FieldError](), list[str]()
+    errors, unchecked = list[FieldError](), list[FieldError]()
     deadline = time.monotonic() + (wait or 0)
     for given in _given(runnable, resolved, steps):
         known = preparations.fresh_answer(given.question)
@@ -170,10 +170,7 @@ def check_choices(
             errors += refused(given, offer.options)
         else:
             sentence = offer.sentence if offer else recording.PREPARING
-            unchecked.append(
-                gettext("%(place)s: not checked yet: %(sentence)s")
-                % {"place": given.chosen[0][0], "sentence": sentence}
-            )
+            unchecked.append(FieldError(given.chosen[0][0], sentence))
     if errors:
         raise ValidationFailed(errors)
     return unchecked

@@ -1,6 +1,7 @@
 """What a configuration comes to: resolved and checked in one way, whether a run is made of it or it is only judged."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +19,8 @@ from templates_app.permissions import check_can_run
 from zenweb.accounts.models import User
 from zenweb.exceptions import DoesNotExist, EntityExists, FieldError, ValidationFailed
 
+WAIT = 3.0  # seconds, for what workers are asked where somebody waits for the answer
+
 
 @dataclass(frozen=True)
 class Judgement:
@@ -25,6 +28,21 @@ class Judgement:
 
     errors: list[FieldError]
     resolved: ResolvedConfiguration | None = None
+    unchecked: Sequence[FieldError] = ()
+    """What workers would have to be asked about first, each with the sentence why it is not known."""
+
+    @property
+    def warnings(self) -> list[str]:
+        return warnings_of(self.resolved, self.unchecked) if self.resolved else []
+
+
+def warnings_of(resolved: ResolvedConfiguration, unchecked: Iterable[FieldError]) -> list[str]:
+    """All that is told with a configuration that may be run."""
+    words = gettext("%(place)s: not checked yet: %(sentence)s")
+    return [
+        *resolved.warnings,
+        *(words % {"place": each.pointer, "sentence": each.message} for each in unchecked),
+    ]
 
 
 def judge(
@@ -39,10 +57,10 @@ def judge(
     try:
         check_can_run(actor, version.template)
         if not preset:
-            return Judgement([], _resolve_and_ask(actor, version, configuration, wait))
+            return _resolve_and_ask(actor, version, configuration, wait)
         use = use_preset(actor=actor, template=version.template, name=preset, given=configuration)
         with use.explaining():
-            return Judgement([], _resolve_and_ask(actor, version, use.values, wait))
+            return _resolve_and_ask(actor, version, use.values, wait)
     except ValidationFailed as error:
         return Judgement(error.errors)
     except EntityExists as error:
@@ -63,12 +81,9 @@ def resolve_to_run(
     return resolved
 
 
-def _resolve_and_ask(
-    actor: User, runnable: Runnable, configuration: Any, wait: float | None
-) -> ResolvedConfiguration:
+def _resolve_and_ask(actor: User, runnable: Runnable, configuration: Any, wait: float | None) -> Judgement:
     resolved = resolve_to_run(actor, runnable, configuration)
-    unchecked = check_choices(runnable, resolved, wait=wait)
-    return replace(resolved, warnings=[*resolved.warnings, *unchecked])
+    return Judgement([], resolved, check_choices(runnable, resolved, wait=wait))
 
 
 def _resolve_with_free_name(

@@ -56,6 +56,8 @@ class Done:
     """What would happen, where that was asked for and the values are right."""
     unsent: Sequence[str] = ()
     """Names of files that were chosen, and that the page has not sent: without them nothing can be said."""
+    unchecked: Sequence[str] = ()
+    """What is asked about before that, in the words of the form."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,8 @@ def _look_ahead(request: HttpRequest, template: RunTemplate, form: RunForm) -> D
     except ValidationFailed as error:
         form.add_field_errors(error.errors)
         return Done(is_look=True)
-    return Done(is_look=True, ahead=ahead)
+    unchecked = [worded(each, template.version.config_schema) for each in ahead.unchecked]
+    return Done(is_look=True, ahead=ahead, unchecked=unchecked)
 
 
 def _copy(request: HttpRequest, template: RunTemplate, form: LaunchForm) -> Done:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from runs_app import caching, limits, waiting
 from runs_app.differences import Difference, differences, of_steps
-from runs_app.judging import judge
+from runs_app.judging import judge, warnings_of
 from runs_app.models import Environment, PipelineRun, StepRun
 from runs_app.plans import plan_of
 from runs_app.presets import last_good_run
@@ -26,7 +26,7 @@ from templates_app.schema_forms.schemas import humanise
 from templates_app.schema_places import without_secrets
 from zenweb.accounts.models import User
 from zenweb.enums import ConcurrencyPolicy, EnvironmentStatus, ExecutionStatus
-from zenweb.exceptions import ValidationFailed
+from zenweb.exceptions import FieldError, ValidationFailed
 
 MOST_RUNS = 20  # that durations are taken from
 MOST_STEPS = 5_000  # of all these runs together
@@ -64,6 +64,8 @@ class Preflight:
     """What would happen."""
 
     resolved: ResolvedConfiguration
+    unchecked: Sequence[FieldError]
+    """What workers are asked about before its first step, each with a sentence."""
     cached: frozenset[str]
     """The steps that would not run, because their results are there already."""
     expected: Expected | None
@@ -80,6 +82,10 @@ class Preflight:
     """How it differs from that one."""
 
     @property
+    def warnings(self) -> list[str]:
+        return warnings_of(self.resolved, self.unchecked)
+
+    @property
     def running(self) -> list[str]:
         return [step.spec.name for step in self.resolved.steps if step.spec.name not in self.cached]
 
@@ -94,12 +100,19 @@ class Preflight:
     @property
     def is_calm(self) -> bool:
         """Whether it would start at once."""
-        return not (self.turn or self.makes_environment or self.obstacles)
+        return not (self.turn or self.makes_environment or self.obstacles or self.unchecked)
 
 
-def preflight(*, actor: User, version: RunTemplateVersion, configuration: Any, preset: str = "") -> Preflight:
-    """Look ahead. Raises ValidationFailed as running it would."""
-    judgement = judge(actor=actor, version=version, configuration=configuration, preset=preset)
+def preflight(
+    *,
+    actor: User,
+    version: RunTemplateVersion,
+    configuration: Any,
+    preset: str = "",
+    wait: float | None = None,
+) -> Preflight:
+    """Look ahead. Raises ValidationFailed as running it would. `wait`: seconds for what workers are asked."""
+    judgement = judge(actor=actor, version=version, configuration=configuration, preset=preset, wait=wait)
     if judgement.resolved is None:
         raise ValidationFailed(judgement.errors)
     resolved, template = judgement.resolved, version.template
@@ -109,6 +122,7 @@ def preflight(*, actor: User, version: RunTemplateVersion, configuration: Any, p
     good_run = last_good_run(actor, template)
     return Preflight(
         resolved=resolved,
+        unchecked=judgement.unchecked,
         cached=cached,
         expected=_expected(template, resolved.steps, cached),
         queues=queues,

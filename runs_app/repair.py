@@ -18,8 +18,12 @@ from runs_app.run_configuration import (
     ResolvedConfiguration,
     ResolvedStep,
     resolve,
+    validate,
     without_unset,
 )
+from templates_app.curated_schema import curate
+from templates_app.curation import read_curation
+from templates_app.curation_fit import carry_over
 from templates_app.models import PipelineDeployment, RunTemplateVersion
 from templates_app.schema_places import is_same
 from templates_app.suggestions import suggestion
@@ -255,13 +259,28 @@ class Repair:
             )
 
     def plan(self, resolved: ResolvedConfiguration) -> RepairPlan:
-        """What is done with these values."""
+        """What is done with these values. Raises ValidationFailed for those that it may not change so."""
+        self._check_changes(resolved)
         return plan_repair(
             former=read_former_steps(self.original),
             steps=resolved.steps,
             from_steps=self.from_steps,
             is_same_store=self.original.stack.artifact_store_uri == self.deployment.stack.artifact_store_uri,
         )
+
+    def _check_changes(self, resolved: ResolvedConfiguration) -> None:
+        """What the original ran with was accepted once; other values keep to what the owner says by now, too."""
+        template, before = self.original.template, self.original.parameters
+        if template is None or self.version == template.version or not template.version.curation:
+            return
+        changed = {
+            step.spec.name: _changed_values(step, before.get(step.spec.name, {})) for step in resolved.steps
+        }
+        given = {"steps": {name: {"parameters": values} for name, values in changed.items()}}
+        errors = validate(_schema_by_now(self.deployment, template.version), given)
+        # What is required is the affair of the version that runs: here, most values are left out.
+        if refused := [error for error in errors if has_value(given, path_of(error)[:4])]:
+            raise ValidationFailed(refused)
 
     @contextmanager
     def explaining(self) -> Iterator[None]:
@@ -272,6 +291,21 @@ class Repair:
             source = gettext("run %(name)s") % {"name": self.original.name}
             told = explained(error.errors, self.start, self.configuration, source)
             raise ValidationFailed(list(told)) from error
+
+
+def _changed_values(step: ResolvedStep, before: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in step.parameters.items()
+        if name not in before or not is_same(value, before[name])
+    }
+
+
+def _schema_by_now(deployment: PipelineDeployment, newest: RunTemplateVersion) -> Configuration:
+    """What a deployment takes as far as the newest curation of its template speaks of that."""
+    config_schema = plan_of(deployment.pk).config_schema
+    curation, _ = carry_over(config_schema, read_curation(newest.curation), drops_misfits=True)
+    return curate(config_schema, curation)
 
 
 def preview_repair(repair: Repair) -> RepairPlan:

@@ -9,7 +9,7 @@ from zenweb.api.envelope import Json
 
 def describe_preflight(ahead: Preflight, version: RunTemplateVersion) -> Json:
     return {
-        "warnings": ahead.resolved.warnings,
+        "warnings": ahead.warnings,
         "configuration": resolved_for_reading(version.config_schema, ahead.resolved),
         "steps": [
             {"name": step.spec.name, "from_cache": step.spec.name in ahead.cached}

@@ -11,14 +11,14 @@ from rest_framework.views import APIView
 
 from runs_app.api.views import find_template_to_run, split_preset
 from runs_app.drafts import read_draft, resolved_for_reading
-from runs_app.judging import judge
+from runs_app.judging import WAIT, judge
 from runs_app.plans import rules_of
 from templates_app.api.views import acting_user
 from zenweb.api.parsing import AnyTypeJSONParser, read_bounded
 from zenweb.config.yaml_text import YamlDocument, YamlRefused
 from zenweb.exceptions import FieldError, MalformedRequest
 
-WAIT, EDITOR_WAIT = 3.0, 0.5  # seconds, for what workers are asked
+EDITOR_WAIT = 0.5  # seconds: while one types
 
 
 class YamlText(str):
@@ -71,7 +71,7 @@ class TemplateValidation(APIView):
             {
                 "valid": not judgement.errors,
                 "errors": [describe_error(error, document) for error in judgement.errors],
-                "warnings": resolved.warnings if resolved else [],
+                "warnings": judgement.warnings,
                 "configuration": resolved_for_reading(config_schema, resolved) if resolved else None,
             }
         )

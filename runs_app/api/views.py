@@ -23,6 +23,7 @@ from runs_app.api.entities import (
 from runs_app.api.preflight import describe_preflight
 from runs_app.assignments import assignment_for
 from runs_app.choices import choices_of
+from runs_app.judging import WAIT
 from runs_app.ledger import ledger_page
 from runs_app.logs import Follower, read_log, read_run_log
 from runs_app.models import ArtifactVersion, PipelineRun, StepOutput, StepRun
@@ -208,6 +209,7 @@ class TemplateRuns(APIView):
                 version=template.version,
                 configuration=configuration,
                 preset=preset,
+                wait=WAIT,
             )
             return Response(describe_preflight(ahead, template.version))
         launch = launch_run(

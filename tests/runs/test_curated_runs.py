@@ -17,7 +17,7 @@ from runs_app.presets import create_preset, problems_of
 from runs_app.repair import Repair, preview_repair
 from runs_app.schedules import create_schedule, fire_schedule, update_schedule
 from runs_app.services import Trigger, repair_run
-from templates_app.models import Preset, RunTemplate, Stack
+from templates_app.models import Preset, RunTemplate, RunTemplateVersion, Stack
 from templates_app.services import create_run_template, curate_run_template
 from tests.factories import freeze, launch
 from tests.web.test_running_a_template import MODEL, RATE
@@ -168,6 +168,59 @@ def test_a_schedule_that_does_not_fit_any_more_makes_no_run(template: RunTemplat
 @pytest.fixture
 def worker(db: None) -> Worker:
     return Worker.objects.create(name="w1", hostname="h", pid=1, queues=["default"], slots=1)
+
+
+@pytest.fixture
+def former(template: RunTemplate, alice: User) -> PipelineRun:
+    """A run from the time before its owner fixed the rate, and gave only one type of model to choose."""
+    run = launch(template, alice, OTHER)
+    PipelineRun.objects.filter(pk=run.pk).update(status="failed")
+    curate_run_template(actor=alice, template=template, curation=LOCK)
+    return PipelineRun.objects.get(pk=run.pk)
+
+
+def repair(run: PipelineRun, actor: User, **parameters: Any) -> PipelineRun:
+    asked = Repair(run, configuration={"steps": {"trainer": {"parameters": parameters}}})
+    return repair_run(repair=asked, trigger=Trigger(actor=actor, channel=TriggerChannel.REST)).run
+
+
+@pytest.mark.parametrize("value", [0.9, 0.1])
+def test_a_repair_of_an_older_run_changes_nothing_to_what_is_not_allowed_by_now(
+    former: PipelineRun, alice: User, value: float
+) -> None:
+    with pytest.raises(ValidationFailed) as refused:
+        repair(former, alice, learning_rate=value)
+    assert [(error.pointer, error.message) for error in refused.value.errors] == [(POINTER, FIXED)]
+    assert PipelineRun.objects.count() == 1
+
+
+def test_a_repair_may_keep_what_was_accepted_once(former: PipelineRun, alice: User) -> None:
+    new = repair(former, alice, learning_rate=0.5)
+    assert parameters_of(new) == {"learning_rate": 0.5, "model_type": "svm", "threshold": 0.5}
+
+
+def test_a_repair_may_change_a_value_to_what_the_owner_fixed(former: PipelineRun, alice: User) -> None:
+    new = repair(former, alice, learning_rate=0.3, model_type="rf")
+    assert (parameters_of(new)["learning_rate"], parameters_of(new)["model_type"]) == (0.3, "rf")
+
+
+def test_the_page_of_a_repair_tells_it_at_the_field(client: Client, former: PipelineRun, alice: User) -> None:
+    client.force_login(alice)
+    page = client.post(f"/runs/{former.pk}/repair", {RATE: "0.9"})
+    assert page.status_code == 422
+    assert page.context["form"].errors[RATE] == [FIXED]
+
+
+def test_a_curation_that_the_older_pipeline_does_not_take_says_nothing_about_it(
+    former: PipelineRun, alice: User
+) -> None:
+    RunTemplateVersion.objects.filter(number=2).update(
+        curation={
+            "version": 1,
+            "parameters": {"trainer.gone": {"locked": 1}, "trainer.model_type": {"minimum": 1}},
+        }
+    )
+    assert parameters_of(repair(former, alice, learning_rate=0.9))["learning_rate"] == 0.9
 
 
 def test_a_repair_is_judged_by_the_version_that_it_runs(

@@ -9,8 +9,10 @@ from django.db.models import F
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
+from runs_app import preparations
 from runs_app.models import IdempotencyRecord, PipelineRun, RunEvent, StepRun, Worker
 from runs_app.preflight import Preflight, preflight
+from runs_app.waiting import unserved_sentence
 from templates_app.models import RunTemplate, Stack
 from templates_app.services import ConcurrencyLimit, update_run_template
 from tests.factories import freeze, launch, make_template
@@ -196,3 +198,43 @@ def test_a_dry_run_refuses_what_a_run_refuses(rest: Client, template: RunTemplat
 
 def test_a_stranger_looks_at_nothing(client: Client, template: RunTemplate) -> None:
     assert dry_run(client, template, {}).status_code == 401
+
+
+# -- choices -----------------------------------------------------------------------------------------------------------
+
+CHOSEN = {"steps": {"load": {"parameters": {"table": "order"}}}}
+
+
+@pytest.fixture
+def tables(stacks: dict[str, Stack], alice: User) -> RunTemplate:
+    return make_template(freeze("chosen.table_pipeline", alice, stacks["celery"]), alice, "tables")
+
+
+def test_a_look_ahead_over_rest_waits_for_what_a_worker_answers(
+    tables: RunTemplate, rest: Client, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer_meanwhile(_: float) -> None:
+        claimed = preparations.claim(worker, ["default"])
+        assert claimed is not None
+        preparations.record_answer(claimed, [("orders", "Orders")], "")
+
+    monkeypatch.setattr("runs_app.choices.time.sleep", answer_meanwhile)
+    address = f"/api/v1/run_templates/{tables.name}/runs?dry_run=true"
+    answered = rest.post(address, CHOSEN, content_type="application/json")
+    assert answered.status_code == 422
+    assert "Did you mean 'orders'?" in answered.json()["errors"][0]["message"]
+
+
+def test_a_look_ahead_says_what_nobody_could_be_asked(tables: RunTemplate, rest: Client) -> None:
+    address = f"/api/v1/run_templates/{tables.name}/runs?dry_run=true"
+    told = rest.post(address, CHOSEN, content_type="application/json").json()
+    sentence = unserved_sentence("default")
+    assert told["warnings"] == [f"/steps/load/parameters/table: not checked yet: {sentence}"]
+
+
+def test_what_has_to_be_asked_first_does_not_start_at_once(
+    tables: RunTemplate, alice: User, worker: Worker
+) -> None:
+    ahead = look(tables, alice, CHOSEN)
+    assert not ahead.is_calm
+    assert [each.pointer for each in ahead.unchecked] == ["/steps/load/parameters/table"]

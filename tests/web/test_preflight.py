@@ -4,8 +4,8 @@ import pytest
 from django.test import Client
 
 from runs_app.models import PipelineRun, Worker
-from templates_app.models import RunTemplate
-from tests.factories import launch
+from templates_app.models import RunTemplate, Stack
+from tests.factories import freeze, launch, make_template
 from tests.web.test_running_a_template import RATE
 from zenweb.accounts.models import User
 from zenweb.enums import ExecutionStatus
@@ -86,3 +86,13 @@ def test_the_yaml_view_has_it_too(pages: Client, template: RunTemplate, worker: 
     text = "steps: {trainer: {parameters: {learning_rate: 0.5}}}"
     assert "It starts at once." in look(pages, template, {"view": "yaml", "yaml": text})
     assert "told when all values are right" in look(pages, template, {"view": "yaml", "yaml": "steps: ["})
+
+
+def test_what_is_asked_about_first_is_told_in_the_words_of_the_form(
+    pages: Client, stacks: dict[str, Stack], alice: User, worker: Worker
+) -> None:
+    chosen = make_template(freeze("chosen.table_pipeline", alice, stacks["celery"]), alice, "tables")
+    panel = look(pages, chosen, {"steps.load.parameters.table": "eu_orders"})
+    assert "“Table” (Load): Its choices are checked first." in panel
+    assert "/steps/load" not in panel
+    assert "starts at once" not in panel
