@@ -18,6 +18,7 @@ from runs_app.models import PipelineRun, Preparation, RunChoice, RunEvent
 from runs_app.preparations import Option
 from runs_app.questions import (
     GivenChoice,
+    Question,
     ValueMissing,
     choice_places,
     given_choices,
@@ -146,7 +147,7 @@ def check_choices(
         known = preparations.fresh_answer(given.question)
         offer = _offer_of(known) if known else None
         if offer is None and wait is not None:
-            offer = _offer(preparations.ask(given.question), deadline - time.monotonic())
+            offer = _ask_and_wait(given.question, deadline - time.monotonic())
         if offer and offer.knowledge is Knowledge.KNOWN:
             errors += refused(given, offer.options)
         else:
@@ -181,7 +182,7 @@ def ask_before(
         if (known := preparations.fresh_answer(given.question)) and not refused(given, known.answer):
             row.is_open, row.offered = False, _as_stored(given, known.answer)
         else:
-            row.preparation = known or preparations.ask(given.question, again=True)
+            row.preparation = known or preparations.ask(given.question, again=True, for_run=True)
         found.append(row)
     return found
 
@@ -220,7 +221,7 @@ def _settle(pk: int, run_id: UUID) -> None:
     if not run.is_finished:
         given = _given_to(run, choice)
         if choice.preparation is None:  # somebody removed what it waited for
-            choice.preparation = preparations.ask(given.question, again=True)
+            choice.preparation = preparations.ask(given.question, again=True, for_run=True)
             choice.save(update_fields=["preparation"])
             return
         _look_at(choice, given, run)
@@ -294,7 +295,7 @@ def _ask(
         question = question_of(deployment, place, _values_in(configuration))
     except ValueMissing as missing:
         return Offer(Knowledge.MISSING, f"What may be chosen depends on {missing}: give that a value first.")
-    return _offer(preparations.ask(question, again=again), wait)
+    return _ask_and_wait(question, wait, again=again)
 
 
 def _given(
@@ -317,6 +318,15 @@ def _values_in(configuration: Configuration | None) -> dict[str, Mapping[str, Js
         if isinstance(step, dict) and isinstance(values := step.get("parameters"), dict):
             found[name] = values
     return found
+
+
+def _ask_and_wait(question: Question, seconds: float, *, again: bool = False) -> Offer:
+    try:
+        return _offer(preparations.ask(question, again=again), seconds)
+    except preparations.TooManyQuestions:
+        return Offer(
+            Knowledge.FAILED, "Workers are asked for too much of this pipeline. Try again in a moment."
+        )
 
 
 def _offer(asked: Preparation, seconds: float) -> Offer:

@@ -196,9 +196,6 @@ class PreparationQuerySet(models.QuerySet[Any]):
         """Ended, and no longer to be relied on."""
         return self.ended().exclude(fresh_until__gt=Now(), ended_at__lt=Now() + MOST_SKEW)
 
-    def waiting_in(self, queues: Iterable[str]) -> Self:
-        return self.filter(status=PreparationStatus.WAITING, queue__in=queues).order_by("asked_at")
-
     def held_by(self, worker_id: object) -> Self:
         return self.filter(status=PreparationStatus.RUNNING, worker_id=worker_id)
 

@@ -282,6 +282,44 @@ def test_the_question_of_a_dead_worker_is_asked_again_and_its_late_answer_refuse
     assert Preparation.objects.get().answer == [["new", "new"]]
 
 
+def test_what_a_run_waits_for_is_asked_before_what_forms_ask(template: RunTemplate, alice: User) -> None:
+    for region in range(30):
+        ask(template, f"invented{region}", wait=0)
+    launch(template, alice, {"steps": {"load": {"parameters": {"region": "needed"}}}})
+    claimed = preparations.claim(hire("w1"), ["default"])
+    assert claimed is not None
+    assert claimed.arguments == [["region", "needed"]]
+
+
+def test_what_nobody_waits_for_any_more_is_not_asked_unless_somebody_comes_back(
+    template: RunTemplate, alice: User
+) -> None:
+    worker, long_ago = hire("w1"), timezone.now() - 2 * preparations.PATIENCE
+    launch(template, alice, {"steps": {"load": {"parameters": {"region": "needed"}}}})
+    ask(template, "eu", wait=0)
+    Preparation.objects.update(updated=long_ago)
+    claimed = [preparations.claim(worker, ["default"]), preparations.claim(worker, ["default"])]
+    assert [found and found.arguments for found in claimed] == [[["region", "needed"]], None]
+    ask(template, "eu", wait=0)
+    assert preparations.claim(worker, ["default"])
+
+
+def test_many_questions_of_one_pipeline_keep_no_run_from_being_accepted(
+    template: RunTemplate, alice: User
+) -> None:
+    hire("w1")
+    for region in range(preparations.MOST_WAITING):
+        assert ask(template, f"invented{region}", wait=0).knowledge is Knowledge.ASKING
+    offer = ask(template, "eu", wait=0)
+    assert (offer.knowledge, offer.sentence) == (
+        Knowledge.FAILED,
+        "Workers are asked for too much of this pipeline. Try again in a moment.",
+    )
+    assert ask(template, "invented7", wait=0).knowledge is Knowledge.ASKING
+    launch(template, alice, {"steps": {"load": {"parameters": {"region": "needed"}}}})
+    assert [choice.preparation.arguments for choice in RunChoice.objects.all()] == [[["region", "needed"]]]
+
+
 def test_a_dead_worker_claims_nothing(template: RunTemplate) -> None:
     dead = hire("w1")
     ask(template, "eu", wait=0)
