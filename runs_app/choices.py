@@ -143,7 +143,11 @@ def check_choices(
     """
     errors, unchecked = list[FieldError](), list[str]()
     deadline = time.monotonic() + (wait or 0)
-    for given in _given(deployment, resolved, steps):
+    all_given = _given(deployment, resolved, steps)
+    if wait is not None:  # asked together, before the first is waited for
+        for given in all_given:
+            _ask_and_wait(given.question, 0)
+    for given in all_given:
         known = preparations.fresh_answer(given.question)
         offer = _offer_of(known) if known else None
         if offer is None and wait is not None:

@@ -41,7 +41,6 @@ def fresh_answer(question: Question) -> Preparation | None:
     return cast(Preparation | None, answered.first())
 
 
-@transaction.atomic
 def ask(question: Question, *, again: bool = False, for_run: bool = False) -> Preparation:
     """The row of this question: with an answer that holds, being asked, or asked now. `again`: also after a failure.
 
@@ -49,28 +48,9 @@ def ask(question: Question, *, again: bool = False, for_run: bool = False) -> Pr
     """
     rows = Preparation.objects.filter(key=question.key)
     holding = rows.fresh().exclude(status=PreparationStatus.FAILED) if again else rows.fresh()
-    if (known := holding.first()) is not None:
-        return cast(Preparation, known)
-    ended = rows.ended() if again else rows.stale()
-    is_new = ended.update(status=PreparationStatus.WAITING, asked_at=timezone.now(), worker_deaths=0)
-    if not rows.update(updated=Now()):  # so that it is not forgotten meanwhile
-        is_new = True
-        made = Preparation(
-            deployment_id=question.deployment_id,
-            step=question.place.step,
-            parameter=question.place.parameter,
-            arguments=question.arguments,
-            key=question.key,
-            queue=question.queue,
-        )
-        Preparation.objects.bulk_create([made], ignore_conflicts=True)
-        rows.update(updated=Now())  # by the database's clock, as it will be judged
-    if is_new and not for_run:
-        _check_there_is_room(question)
-    row = cast(Preparation, rows.get())
-    if row.status == PreparationStatus.WAITING:
-        transaction.on_commit(partial(ring_for_preparations, [row.queue]), robust=True)
-    return row
+    # Whoever waits repeats it again and again, and most of that need write nothing.
+    known = (holding | rows.asked_lately()).first()
+    return cast(Preparation, known) if known else _ask(question, again=again, for_run=for_run)
 
 
 def claim(worker: Worker, queues: Iterable[str], passing_over: Collection[UUID] = ()) -> Preparation | None:
@@ -130,6 +110,30 @@ def forget_old() -> None:
     # Held: whoever asks for one of them now waits, finds that it is gone, and makes it anew.
     held = list(old.values_list("pk", flat=True)[:MOST_FORGOTTEN])
     Preparation.objects.filter(pk__in=held).delete()
+
+
+@transaction.atomic
+def _ask(question: Question, *, again: bool, for_run: bool) -> Preparation:
+    rows = Preparation.objects.filter(key=question.key)
+    ended = rows.ended() if again else rows.stale()
+    is_new = ended.update(status=PreparationStatus.WAITING, asked_at=timezone.now(), worker_deaths=0)
+    if not rows.update(updated=Now()):  # so that it is not given up or forgotten meanwhile
+        is_new = True
+        made = Preparation(
+            deployment_id=question.deployment_id,
+            step=question.place.step,
+            parameter=question.place.parameter,
+            arguments=question.arguments,
+            key=question.key,
+            queue=question.queue,
+        )
+        Preparation.objects.bulk_create([made], ignore_conflicts=True)
+        rows.update(updated=Now())  # by the database's clock, as it will be judged
+    if is_new and not for_run:
+        _check_there_is_room(question)
+    if is_new:
+        transaction.on_commit(partial(ring_for_preparations, [question.queue]), robust=True)
+    return cast(Preparation, rows.get())
 
 
 def _awaited() -> PreparationQuerySet:

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 from django.db.models.signals import pre_delete
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from runs_app import choices, preparations
 from runs_app.choices import Knowledge, Offer, ask_for_choices
+from runs_app.judging import judge
 from runs_app.models import Preparation, RunChoice, Worker
 from runs_app.worker import StepWorker
 from templates_app.models import RunTemplate, Stack
@@ -222,6 +224,30 @@ def test_without_a_worker_one_is_told_so_at_once(template: RunTemplate) -> None:
         Knowledge.UNSERVED,
         "No worker has served queue default yet.",
     )
+
+
+def test_repeating_a_question_writes_nothing_and_rings_nobody(
+    template: RunTemplate,
+) -> None:
+    hire("busy")
+    ask(template, "eu", wait=0)
+    before = Preparation.objects.get().updated
+    with CaptureQueriesContext(connection) as repeated:
+        assert ask(template, "eu", wait=0).knowledge is Knowledge.ASKING
+    assert {query["sql"].split()[0] for query in repeated} == {"SELECT"}
+    Preparation.objects.update(updated=timezone.now() - preparations.PATIENCE / 2)
+    ask(template, "eu", wait=0)
+    assert Preparation.objects.get().updated >= before
+
+
+def test_what_is_checked_is_asked_for_together(
+    template: RunTemplate, alice: User, worker: StepWorker, warehouse: Warehouse
+) -> None:
+    warehouse.says(hangs=True)
+    chosen = {"steps": {"load": {"parameters": {"region": warehouse.region, "table": "a", "limit": 10}}}}
+    found = judge(actor=alice, version=template.version, configuration=chosen, wait=3).resolved
+    assert found is not None
+    assert [warning.split(":")[0] for warning in found.warnings] == ["/steps/load/parameters/table"]
 
 
 def test_whoever_does_not_wait_is_told_that_it_is_asked(template: RunTemplate) -> None:
