@@ -20,6 +20,7 @@ from runs_app.plans import Runnable, deployment_of, rules_of, rules_of_run
 from runs_app.preparations import Option
 from runs_app.questions import (
     GivenChoice,
+    Question,
     ValueMissing,
     choice_places,
     given_choices,
@@ -161,11 +162,15 @@ def check_choices(
     """
     errors, unchecked = list[FieldError](), list[FieldError]()
     deadline = time.monotonic() + (wait or 0)
-    for given in _given(runnable, resolved, steps):
+    all_given = _given(runnable, resolved, steps)
+    if wait is not None:  # asked together, before the first is waited for
+        for given in all_given:
+            _ask_and_wait(given.question, 0)
+    for given in all_given:
         known = preparations.fresh_answer(given.question)
         offer = _offer_of(known) if known else None
         if offer is None and wait is not None:
-            offer = _offer(preparations.ask(given.question), deadline - time.monotonic())
+            offer = _ask_and_wait(given.question, deadline - time.monotonic())
         if offer and offer.knowledge is Knowledge.KNOWN:
             errors += refused(given, offer.options)
         else:
@@ -218,7 +223,7 @@ def ask_before(
         if (known := preparations.fresh_answer(given.question)) and not refused(given, known.answer):
             row.is_open, row.offered = False, _as_stored(given, known.answer)
         else:
-            row.preparation = known or preparations.ask(given.question, again=True)
+            row.preparation = known or preparations.ask(given.question, again=True, for_run=True)
         found.append(row)
     return found
 
@@ -257,7 +262,7 @@ def _settle(pk: int, run_id: UUID) -> None:
     if not run.is_finished:
         given = _given_to(run, choice)
         if choice.preparation is None:  # somebody removed what it waited for
-            choice.preparation = preparations.ask(given.question, again=True)
+            choice.preparation = preparations.ask(given.question, again=True, for_run=True)
             choice.save(update_fields=["preparation"])
             return
         _look_at(choice, given, run)
@@ -350,7 +355,7 @@ def _ask(
             gettext("What may be chosen depends on %(missing)s: give that a value first.")
             % {"missing": missing},
         )
-    return _offer(preparations.ask(question, again=again), wait)
+    return _ask_and_wait(question, wait, again=again)
 
 
 def _given(
@@ -378,6 +383,14 @@ def _laid_over(
 def _parameters_in(step: Json) -> Mapping[str, Json]:
     parameters = step.get("parameters") if isinstance(step, dict) else None
     return parameters if isinstance(parameters, dict) else {}
+
+
+def _ask_and_wait(question: Question, seconds: float, *, again: bool = False) -> Offer:
+    try:
+        return _offer(preparations.ask(question, again=again), seconds)
+    except preparations.TooManyQuestions:
+        sentence = gettext("Workers are asked for too much of this pipeline. Try again in a moment.")
+        return Offer(Knowledge.FAILED, sentence)
 
 
 def _offer(asked: Preparation, seconds: float) -> Offer:

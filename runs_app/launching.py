@@ -115,8 +115,12 @@ def launch_form(
 
 
 def form_choices(request: HttpRequest, runnable: Runnable, template: RunTemplate | None) -> FormChoices:
-    """Who the form asks what may be chosen. A page that is only opened hardly waits: it fetches what comes later."""
-    wait = CHOICES_WAIT if request.method == "POST" else FIRST_WAIT
+    """Who the form asks what may be chosen. A page that is only opened hardly waits: it fetches what comes later.
+
+    Nor does one whose script asks: it repeats that until all is known, and would hold a thread of the server meanwhile.
+    """
+    is_repeated = request.method != "POST" or is_for_the_form_alone(request)
+    wait = FIRST_WAIT if is_repeated else CHOICES_WAIT
     return FormChoices(request.user, runnable, template, time.monotonic() + wait)
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import DateTimeField, Exists, ExpressionWrapper, F, OuterRef
+from django.db.models import DateTimeField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -25,8 +25,14 @@ Option = tuple[Any, str]
 # However short a provider's cache is: whoever asked gets to see the answer, and a failure, before it is asked again.
 MOMENT = 5.0  # seconds
 KEPT = timedelta(hours=1)
+PATIENCE = timedelta(seconds=15)  # for which a question waits that no run needs and nobody repeats
+MOST_WAITING = 50  # of a deployment, that no run needs
 MOST_FORGOTTEN = 200  # at once
 LOG_LIMIT = 20_000
+
+
+class TooManyQuestions(Exception):
+    """So many of one pipeline wait that another one is not asked."""
 
 
 def fresh_answer(question: Question) -> Preparation | None:
@@ -35,34 +41,24 @@ def fresh_answer(question: Question) -> Preparation | None:
     return cast(Preparation | None, answered.first())
 
 
-@transaction.atomic
-def ask(question: Question, *, again: bool = False) -> Preparation:
-    """The row of this question: with an answer that holds, being asked, or asked now. `again`: also after a failure."""
+def ask(question: Question, *, again: bool = False, for_run: bool = False) -> Preparation:
+    """The row of this question: with an answer that holds, being asked, or asked now. `again`: also after a failure.
+
+    Raises TooManyQuestions, unless it is for a run that will wait for it.
+    """
     rows = Preparation.objects.filter(key=question.key)
     holding = rows.fresh().exclude(status=PreparationStatus.FAILED) if again else rows.fresh()
-    if (known := holding.first()) is not None:
-        return cast(Preparation, known)
-    ended = rows.ended() if again else rows.stale()
-    ended.update(status=PreparationStatus.WAITING, asked_at=timezone.now(), worker_deaths=0)
-    if not rows.update(updated=Now()):  # so that it is not forgotten meanwhile
-        made = Preparation(
-            deployment_id=question.deployment_id,
-            step=question.place.step,
-            parameter=question.place.parameter,
-            arguments=question.arguments,
-            key=question.key,
-            queue=question.queue,
-        )
-        Preparation.objects.bulk_create([made], ignore_conflicts=True)
-    row = cast(Preparation, rows.get())
-    if row.status == PreparationStatus.WAITING:
-        transaction.on_commit(partial(ring_for_preparations, [row.queue]), robust=True)
-    return row
+    # Whoever waits repeats it again and again, and most of that need write nothing.
+    known = (holding | rows.asked_lately()).first()
+    return cast(Preparation, known) if known else _ask(question, again=again, for_run=for_run)
 
 
 def claim(worker: Worker, queues: Iterable[str], passing_over: Collection[UUID] = ()) -> Preparation | None:
-    """Take the oldest question of these queues for this worker: the one place where one is claimed."""
-    waiting = Preparation.objects.waiting_in(queues).exclude(deployment_id__in=passing_over)
+    """Take a question of these queues for this worker, the oldest that a run needs before all others.
+
+    The one place where one is claimed.
+    """
+    waiting = _awaited().filter(queue__in=queues).exclude(deployment_id__in=passing_over)
     # Looked at before: on SQLite, a transaction that may write keeps all others from writing.
     return _claim(worker, waiting) if waiting.exists() else None
 
@@ -106,8 +102,7 @@ def take_back_from_the_dead() -> None:
 def forget_old() -> None:
     """Remove what nobody waits for and nobody has asked for long, a little at a time."""
     ago = timezone.now() - KEPT
-    waited_for = RunChoice.objects.filter(preparation=OuterRef("pk"), is_open=True)
-    unused = Preparation.objects.exclude(status=PreparationStatus.RUNNING).filter(~Exists(waited_for))
+    unused = Preparation.objects.exclude(status=PreparationStatus.RUNNING).filter(~Exists(_runs_waiting()))
     # Long past for answers too: a launch that read one as fresh a moment ago is not to be seen yet.
     old = unused.filter(updated__lt=ago).exclude(fresh_until__gt=ago)
     if connection.features.has_select_for_update_skip_locked:  # else nobody else writes meanwhile
@@ -115,6 +110,49 @@ def forget_old() -> None:
     # Held: whoever asks for one of them now waits, finds that it is gone, and makes it anew.
     held = list(old.values_list("pk", flat=True)[:MOST_FORGOTTEN])
     Preparation.objects.filter(pk__in=held).delete()
+
+
+@transaction.atomic
+def _ask(question: Question, *, again: bool, for_run: bool) -> Preparation:
+    rows = Preparation.objects.filter(key=question.key)
+    ended = rows.ended() if again else rows.stale()
+    is_new = ended.update(status=PreparationStatus.WAITING, asked_at=timezone.now(), worker_deaths=0)
+    if not rows.update(updated=Now()):  # so that it is not given up or forgotten meanwhile
+        is_new = True
+        made = Preparation(
+            deployment_id=question.deployment_id,
+            step=question.place.step,
+            parameter=question.place.parameter,
+            arguments=question.arguments,
+            key=question.key,
+            queue=question.queue,
+        )
+        Preparation.objects.bulk_create([made], ignore_conflicts=True)
+        rows.update(updated=Now())  # by the database's clock, as it will be judged
+    if is_new and not for_run:
+        _check_there_is_room(question)
+    if is_new:
+        transaction.on_commit(partial(ring_for_preparations, [question.queue]), robust=True)
+    return cast(Preparation, rows.get())
+
+
+def _awaited() -> PreparationQuerySet:
+    """Questions to be asked, in their order. Who has closed a form, or given up, waits no more."""
+    waiting = Preparation.objects.filter(status=PreparationStatus.WAITING)
+    told_apart = waiting.annotate(is_for_run=Exists(_runs_waiting()))
+    awaited = told_apart.filter(Q(is_for_run=True) | Q(updated__gt=Now() - PATIENCE))
+    return cast(PreparationQuerySet, awaited.order_by("-is_for_run", "asked_at"))
+
+
+def _runs_waiting() -> QuerySet[RunChoice]:
+    """What runs have chosen that wait for the row that this is asked of."""
+    return RunChoice.objects.filter(preparation=OuterRef("pk"), is_open=True)
+
+
+def _check_there_is_room(question: Question) -> None:
+    waiting = _awaited().filter(deployment_id=question.deployment_id, is_for_run=False)
+    if waiting.count() > MOST_WAITING:
+        raise TooManyQuestions
 
 
 @transaction.atomic

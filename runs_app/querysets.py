@@ -19,6 +19,9 @@ from zenweb.prepared import insert
 # Clocks of machines that work together differ by less. What was decided later than that has not been decided yet: a
 # clock was set back, and a delay counted by it says nothing any more.
 MOST_SKEW = timedelta(minutes=1)
+# How often whoever waits for a question says so.
+TOLD_EVERY = timedelta(seconds=3)
+ENDED_PREPARATIONS = (PreparationStatus.ANSWERED, PreparationStatus.FAILED)
 
 
 # Where uploaded files lie in the artifact store, and what the names of their artifacts begin with.
@@ -187,7 +190,7 @@ class WorkerQuerySet(models.QuerySet["Worker"]):  # type: ignore[name-defined]
 
 class PreparationQuerySet(models.QuerySet[Any]):
     def ended(self) -> Self:
-        return self.filter(status__in=[PreparationStatus.ANSWERED, PreparationStatus.FAILED])
+        return self.filter(status__in=ENDED_PREPARATIONS)
 
     def fresh(self) -> Self:
         """Ended, and not to be asked again yet. One that ended in the future did so before a clock was set back."""
@@ -197,8 +200,9 @@ class PreparationQuerySet(models.QuerySet[Any]):
         """Ended, and no longer to be relied on."""
         return self.ended().exclude(fresh_until__gt=Now(), ended_at__lt=Now() + MOST_SKEW)
 
-    def waiting_in(self, queues: Iterable[str]) -> Self:
-        return self.filter(status=PreparationStatus.WAITING, queue__in=queues).order_by("asked_at")
+    def asked_lately(self) -> Self:
+        """Waiting or being asked, and somebody has said that they wait for it."""
+        return self.exclude(status__in=ENDED_PREPARATIONS).filter(updated__gt=Now() - TOLD_EVERY)
 
     def held_by(self, worker_id: object) -> Self:
         return self.filter(status=PreparationStatus.RUNNING, worker_id=worker_id)
@@ -207,8 +211,7 @@ class PreparationQuerySet(models.QuerySet[Any]):
 class RunChoiceQuerySet(models.QuerySet[Any]):
     def to_settle(self) -> Self:
         """Not looked at although what was to be known is known, or although nobody is asked."""
-        ended = [PreparationStatus.ANSWERED, PreparationStatus.FAILED]
-        known = models.Q(preparation__status__in=ended)
+        known = models.Q(preparation__status__in=ENDED_PREPARATIONS)
         return self.filter(known | models.Q(preparation=None), is_open=True)
 
 

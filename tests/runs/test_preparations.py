@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 from django.db.models.signals import pre_delete
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from runs_app import choices, preparations
 from runs_app.choices import Knowledge, Offer, ask_for_choices
+from runs_app.judging import judge
 from runs_app.models import Preparation, RunChoice, Worker
 from runs_app.worker import StepWorker
 from templates_app.models import RunTemplate, Stack
@@ -224,6 +226,30 @@ def test_without_a_worker_one_is_told_so_at_once(template: RunTemplate) -> None:
     )
 
 
+def test_repeating_a_question_writes_nothing_and_rings_nobody(
+    template: RunTemplate,
+) -> None:
+    hire("busy")
+    ask(template, "eu", wait=0)
+    before = Preparation.objects.get().updated
+    with CaptureQueriesContext(connection) as repeated:
+        assert ask(template, "eu", wait=0).knowledge is Knowledge.ASKING
+    assert {query["sql"].split()[0] for query in repeated} == {"SELECT"}
+    Preparation.objects.update(updated=timezone.now() - preparations.PATIENCE / 2)
+    ask(template, "eu", wait=0)
+    assert Preparation.objects.get().updated >= before
+
+
+def test_what_is_checked_is_asked_for_together(
+    template: RunTemplate, alice: User, worker: StepWorker, warehouse: Warehouse
+) -> None:
+    warehouse.says(hangs=True)
+    chosen = {"steps": {"load": {"parameters": {"region": warehouse.region, "table": "a", "limit": 10}}}}
+    found = judge(actor=alice, version=template.version, configuration=chosen, wait=3).resolved
+    assert found is not None
+    assert [warning.split(":")[0] for warning in found.warnings] == ["/steps/load/parameters/table"]
+
+
 def test_whoever_does_not_wait_is_told_that_it_is_asked(template: RunTemplate) -> None:
     hire("busy")
     assert ask(template, "eu", wait=0).knowledge is Knowledge.ASKING
@@ -280,6 +306,44 @@ def test_the_question_of_a_dead_worker_is_asked_again_and_its_late_answer_refuse
     assert not preparations.record_answer(late, [("old", "old")], "")
     assert preparations.record_answer(again, [("new", "new")], "")
     assert Preparation.objects.get().answer == [["new", "new"]]
+
+
+def test_what_a_run_waits_for_is_asked_before_what_forms_ask(template: RunTemplate, alice: User) -> None:
+    for region in range(30):
+        ask(template, f"invented{region}", wait=0)
+    launch(template, alice, {"steps": {"load": {"parameters": {"region": "needed"}}}})
+    claimed = preparations.claim(hire("w1"), ["default"])
+    assert claimed is not None
+    assert claimed.arguments == [["region", "needed"]]
+
+
+def test_what_nobody_waits_for_any_more_is_not_asked_unless_somebody_comes_back(
+    template: RunTemplate, alice: User
+) -> None:
+    worker, long_ago = hire("w1"), timezone.now() - 2 * preparations.PATIENCE
+    launch(template, alice, {"steps": {"load": {"parameters": {"region": "needed"}}}})
+    ask(template, "eu", wait=0)
+    Preparation.objects.update(updated=long_ago)
+    claimed = [preparations.claim(worker, ["default"]), preparations.claim(worker, ["default"])]
+    assert [found and found.arguments for found in claimed] == [[["region", "needed"]], None]
+    ask(template, "eu", wait=0)
+    assert preparations.claim(worker, ["default"])
+
+
+def test_many_questions_of_one_pipeline_keep_no_run_from_being_accepted(
+    template: RunTemplate, alice: User
+) -> None:
+    hire("w1")
+    for region in range(preparations.MOST_WAITING):
+        assert ask(template, f"invented{region}", wait=0).knowledge is Knowledge.ASKING
+    offer = ask(template, "eu", wait=0)
+    assert (offer.knowledge, offer.sentence) == (
+        Knowledge.FAILED,
+        "Workers are asked for too much of this pipeline. Try again in a moment.",
+    )
+    assert ask(template, "invented7", wait=0).knowledge is Knowledge.ASKING
+    launch(template, alice, {"steps": {"load": {"parameters": {"region": "needed"}}}})
+    assert [choice.preparation.arguments for choice in RunChoice.objects.all()] == [[["region", "needed"]]]
 
 
 def test_a_dead_worker_claims_nothing(template: RunTemplate) -> None:
