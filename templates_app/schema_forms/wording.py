@@ -1,6 +1,9 @@
 """What a schema's bounds say, in words a person reads beside the input."""
 
-from templates_app.schema_forms.schemas import Schema, label_of
+from collections.abc import Iterable
+
+from templates_app.schema_forms.schemas import Schema, Step, from_pointer, label_of
+from zenweb.exceptions import FieldError
 
 FORMATS = {
     "email": "An e-mail address",
@@ -17,6 +20,17 @@ FORMATS = {
     "file-path": "A path to a file",
     "directory-path": "A path to a folder",
 }
+
+
+def worded(error: FieldError, steps: Iterable[Step]) -> str:
+    """An error with its parameter's title instead of its pointer."""
+    path = from_pointer(error.pointer)
+    for step in steps:
+        for parameter in step.parameters:
+            if path[:4] == parameter.path:
+                inside = f", at {'/'.join(path[4:])}" if path[4:] else ""
+                return f"“{parameter.title}” ({step.title}{inside}): {error.message}"
+    return str(error)
 
 
 def describe_bounds(schema: Schema) -> str:
