@@ -25,6 +25,8 @@ class Difference:
     before: Any
     now: Any
     schema: Schema
+    is_hidden: bool = False
+    """Whether the form has no field for it, which a link could lead to."""
 
     @property
     def shown_before(self) -> Any:
@@ -68,6 +70,7 @@ def differences(
             _visible(config_schema, parameter, former),
             _visible(config_schema, parameter, value),
             parameter.schema,
+            parameter.is_hidden,
         )
         for step in read_steps(config_schema)
         for parameter in step.parameters

@@ -103,13 +103,19 @@ def has_the_forms_shape(configuration: Configuration) -> bool:
     )
 
 
-def names_of(configuration: Configuration) -> list[str]:
-    """What a configuration sets, as one would say it: `run_name`, `steps.trainer.retry`."""
+def names_of(config_schema: Configuration, configuration: Configuration) -> list[str]:
+    """What a configuration sets, as one would say it: “Rate” (Trainer), `run_name`, `steps.trainer.retry`."""
+    titles = {
+        (step.name, parameter.name): f"“{parameter.title}” ({step.title})"
+        for step in read_steps(config_schema)
+        for parameter in step.parameters
+    }
     names = [key for key in configuration if key != "steps"]
     for step, section in (configuration.get("steps") or {}).items():
         keys = [key for key in section or {} if key != "parameters"]
         names += [f"steps.{step}.{key}" for key in keys]
-        names += [f"steps.{step}.parameters.{name}" for name in (section or {}).get("parameters") or {}]
+        given = (section or {}).get("parameters") or {}
+        names += [titles.get((step, name), f"steps.{step}.parameters.{name}") for name in given]
         names += [f"steps.{step}"] if not section else []
     return names
 

@@ -15,7 +15,7 @@ from django.utils.translation import gettext, gettext_lazy
 
 from runs_app.choices import find_refused
 from runs_app.differences import Difference, differences
-from runs_app.drafts import beside_the_form, has_the_forms_shape, names_of, over, read_draft
+from runs_app.drafts import beside_the_form, changes, has_the_forms_shape, names_of, over, read_draft
 from runs_app.querysets import PipelineRunQuerySet
 from runs_app.repair import Repair, has_value, left_over, path_of, without_left_over
 from runs_app.run_configuration import validate
@@ -157,7 +157,9 @@ class LaunchForm(StartingForm):
 
     @property
     def rest_names(self) -> list[str]:
-        return names_of(self.rest)
+        """What stands in it, but for what is as it is by default."""
+        schema = self.version.config_schema
+        return names_of(schema, changes(schema, self.rest))
 
     def _check(self, config_schema: dict[str, Any], configuration: Any) -> list[FieldError]:
         if self.unreadable_rest:

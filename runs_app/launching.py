@@ -22,12 +22,14 @@ from runs_app.plans import Runnable
 from runs_app.preflight import Preflight, preflight
 from runs_app.presets import LAST_GOOD, create_preset, last_good_run, problems_of
 from runs_app.services import Launch, Trigger, launch_run
-from runs_app.starting import Start, blamed_parameters, worded
+from runs_app.starting import Start, blamed_parameters
 from runs_app.uploads import FormFiles
 from runs_app.yaml_form import YAML, RunForm, form_of, switched
 from templates_app.models import Preset, RunTemplate
 from templates_app.permissions import can_edit_preset
 from templates_app.schema_forms import CHECK
+from templates_app.schema_forms.schemas import read_steps
+from templates_app.schema_forms.wording import worded
 from zenweb.accounts import interrupted_forms
 from zenweb.accounts.models import User
 from zenweb.enums import TriggerChannel
@@ -194,7 +196,8 @@ def _look_ahead(request: HttpRequest, template: RunTemplate, form: RunForm) -> D
     except ValidationFailed as error:
         form.add_field_errors(error.errors)
         return Done(is_look=True)
-    unchecked = [worded(each, template.version.config_schema) for each in ahead.unchecked]
+    steps = read_steps(template.version.config_schema)
+    unchecked = [worded(each, steps) for each in ahead.unchecked]
     return Done(is_look=True, ahead=ahead, unchecked=unchecked)
 
 
@@ -247,10 +250,10 @@ def around_the_form(request: HttpRequest, template: RunTemplate) -> dict[str, An
     usable = set(
         Preset.objects.usable_by(request.user).filter(template=template).values_list("pk", flat=True)
     )
-    shown = []
+    shown, steps = [], read_steps(template.version.config_schema)
     for preset in presets:
         preset.template = template
-        problems = [worded(error, template.version.config_schema) for error in problems_of(preset)]
+        problems = [worded(error, steps) for error in problems_of(preset)]
         can_edit = can_edit_preset(request.user, preset)
         shown.append(ShownPreset(preset, problems, can_edit, is_hidden=preset.pk not in usable))
     runs = PipelineRun.objects.visible_to(request.user).filter(template=template).with_relations()

@@ -108,24 +108,6 @@ def _refused_choices(run: PipelineRun) -> Iterator[FieldError]:
         yield FieldError(pointer, words % {"number": run.index, "reason": message})
 
 
-def worded(error: FieldError, config_schema: Configuration) -> str:
-    """An error with its field's words instead of its pointer."""
-    path = path_of(error)
-    for step in read_steps(config_schema):
-        for parameter in step.parameters:
-            if tuple(path[:4]) == parameter.path:
-                words = gettext("“%(title)s” (%(step)s): %(error)s")
-                if path[4:]:
-                    words = gettext("“%(title)s” (%(step)s, at %(place)s): %(error)s")
-                return words % {
-                    "title": parameter.title,
-                    "step": step.title,
-                    "place": "/".join(path[4:]),
-                    "error": error.message,
-                }
-    return str(error)
-
-
 def _known_values(run: PipelineRun, template: RunTemplate) -> Configuration:
     """What a run ran with, as far as the newest version asks for it: the rest would be refused, and may be secret."""
     known = known_parameters(template.version.config_schema)

@@ -1,4 +1,5 @@
-// A half-filled form survives a reload: what was typed stays in this tab until a run was started from it.
+// A half-filled form survives a reload: what was typed stays in this tab until a run was started from it, or the shape
+// of a template's form was saved as a new version.
 // Never secrets and files; nothing leaves the browser but to the server that made the form.
 const PREFIX = "zenweb:form:";
 const MOST = 200_000; // characters of one form
@@ -15,11 +16,15 @@ const keyOf = (form) => PREFIX + form.dataset.keep + window.location.search;
 const isBelow = (name, outer) => name === outer || name.startsWith(`${outer}.`) || name.startsWith(`${outer}~`);
 const textOf = (form) => form.querySelector("textarea[name=yaml]");
 
+const OF_THE_PAGE = ["csrfmiddlewaretoken", "version"];
+const isNeverKept = (input) => ["password", "file"].includes(input.type) || OF_THE_PAGE.includes(input.name);
+
 /** Which entries of the form are kept: the text of the YAML view, else the values, with the rows and kinds they are in. */
 function keeps(form) {
   if (textOf(form)) return (name) => name === "yaml";
+  const never = [...form.elements].filter(isNeverKept).map((input) => input.name);
+  if ("keepAll" in form.dataset) return (name) => !never.includes(name);
   const secret = (form.dataset.keepNot || "").split(" ").filter(Boolean);
-  const never = [...form.elements].filter((input) => ["password", "file"].includes(input.type)).map((input) => input.name);
   return (name) =>
     name.startsWith("steps.") && !never.includes(name) && !secret.some((outer) => isBelow(name, outer));
 }
@@ -30,7 +35,7 @@ function entriesOf(form) {
 }
 
 function save(form) {
-  const text = JSON.stringify({ token: form.elements.submit_token.value, entries: entriesOf(form) });
+  const text = JSON.stringify({ token: form.elements.submit_token?.value, entries: entriesOf(form) });
   try {
     if (text.length <= MOST) store.setItem(keyOf(form), text);
   } catch {

@@ -23,6 +23,7 @@ from templates_app.schema_forms.schemas import (
     read_sections,
     read_steps,
 )
+from templates_app.schema_forms.wording import worded
 from zenweb.exceptions import FieldError
 
 ACTION = "do"  # the name of the buttons that change the form itself
@@ -115,7 +116,8 @@ class ConfigurationForm(forms.Form):
         """Show each error at the field its pointer belongs to, and the rest at the top."""
         for error in errors:
             field_name, prefix = self._locate(error)
-            self.add_error(field_name, prefix + error.message if field_name else str(error))
+            told = prefix + error.message if field_name else worded(error, self.steps)
+            self.add_error(field_name, told)
 
     def standing(self, paths: Collection[tuple[str, ...]]) -> dict[str, Any]:
         """The values of these parameters as they stand in the form; what cannot be read is the text that was typed."""

@@ -1,14 +1,15 @@
 """What a schema's bounds say, in words a person reads beside the input."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext, gettext_lazy, ngettext
 
-from templates_app.schema_forms.schemas import Schema, label_of
+from templates_app.schema_forms.schemas import Schema, Step, from_pointer, label_of
 from zenweb.config.defaults import Source, SourceName, yesterday
+from zenweb.exceptions import FieldError
 
 FORMATS: dict[str, str | Promise] = {
     "email": gettext_lazy("An e-mail address"),
@@ -25,6 +26,24 @@ FORMATS: dict[str, str | Promise] = {
     "file-path": gettext_lazy("A path to a file"),
     "directory-path": gettext_lazy("A path to a folder"),
 }
+
+
+def worded(error: FieldError, steps: Iterable[Step]) -> str:
+    """An error with its parameter's title instead of its pointer."""
+    path = from_pointer(error.pointer)
+    for step in steps:
+        for parameter in step.parameters:
+            if path[:4] == parameter.path:
+                words = gettext("“%(title)s” (%(step)s): %(error)s")
+                if path[4:]:
+                    words = gettext("“%(title)s” (%(step)s, at %(place)s): %(error)s")
+                return words % {
+                    "title": parameter.title,
+                    "step": step.title,
+                    "place": "/".join(path[4:]),
+                    "error": error.message,
+                }
+    return str(error)
 
 
 def describe_bounds(schema: Schema) -> str:

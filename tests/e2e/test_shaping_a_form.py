@@ -54,6 +54,22 @@ def card(page: Page, key: str) -> None:
     page.locator(f'[id="card-{key}"] > summary').click()
 
 
+def test_who_leaves_before_saving_finds_it_again(visit: Visit, template: str) -> None:
+    page = visit.page
+    open_page(page, template)
+    page.get_by_role("button", name="Add a section").click()
+    page.get_by_label("Title").first.fill("Half done")
+    address = page.url
+    visit.go("/runs/")
+    page.goto(address)
+    expect(page.locator("#kept-notice")).to_be_visible()
+    expect(page.get_by_label("Title").first).to_have_value("Half done")
+    page.get_by_role("button", name="Discard it").click()
+    expect(page.locator("#kept-notice")).to_be_hidden()
+    expect(page.get_by_role("button", name="Save as a new version")).to_be_visible()
+    expect(page.locator("input[name=section]")).to_have_count(0)
+
+
 def test_a_form_is_shaped_with_its_preview_and_saved(visit: Visit, template: str) -> None:
     page = visit.page
     open_page(page, template)

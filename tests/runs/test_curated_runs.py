@@ -303,10 +303,35 @@ def test_what_is_hidden_and_given_is_kept_beside_the_form(
 ) -> None:
     client.force_login(bob)
     page = client.get(f"{locked.get_absolute_url()}?steps.evaluator.parameters.threshold=0.9")
-    assert "<code>steps.evaluator.parameters.threshold</code>" in page.text
+    assert "<strong>“Threshold” (Evaluator)</strong>" in page.text
+    assert (
+        'id="rest"'
+        not in client.get(f"{locked.get_absolute_url()}?steps.evaluator.parameters.threshold=0.7").text
+    )
     rest = {"rest": json.dumps({"steps": {"evaluator": {"parameters": {"threshold": 0.9}}}})}
     client.post(locked.get_absolute_url(), {MODEL: "rf"} | rest)
     assert parameters_of(PipelineRun.objects.get())["threshold"] == 0.9
+
+
+def test_what_is_hidden_is_told_by_its_title_wherever_it_is_wrong_or_differs(
+    client: Client, alice: User, locked: RunTemplate
+) -> None:
+    client.force_login(alice)
+    launch(locked, alice)
+    PipelineRun.objects.update(status="completed")
+
+    def look(threshold: Any, **more: str) -> str:
+        rest = json.dumps({"steps": {"evaluator": {"parameters": {"threshold": threshold}}}})
+        return client.post(
+            locked.get_absolute_url(), {MODEL: "rf", "rest": rest, "do": "look-ahead"} | more
+        ).text
+
+    differing = look(0.9)
+    assert "<dt>Threshold <small>Evaluator</small></dt>" in differing
+    assert "#id_steps.evaluator.parameters.threshold" not in differing
+    wrong = look("high", do="run")
+    assert "“Threshold” (Evaluator): " in wrong
+    assert "/steps/evaluator" not in wrong.split("<form")[1]
 
 
 def test_the_last_good_values_leave_out_what_is_fixed(

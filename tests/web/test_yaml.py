@@ -304,8 +304,8 @@ def test_yaml_turns_into_the_form_and_back_without_losing_a_thing(
     assert form.status_code == 200
     assert f'name="{RATE}" value="0.5"' in form.text
     assert (
-        "<code>run_name</code>, <code>tags</code>, <code>steps.trainer.retry</code>, "
-        "<code>steps.trainer.parameters.unheard</code>, <code>steps.nowhere</code>" in form.text
+        "<strong>run_name</strong>, <strong>tags</strong>, <strong>steps.trainer.retry</strong>, "
+        "<strong>steps.trainer.parameters.unheard</strong>, <strong>steps.nowhere</strong>" in form.text
     )
     assert text_of(send_form(pages, template, {**inputs_of(form), "switch": "yaml"})) == text
 
