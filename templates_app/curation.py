@@ -17,6 +17,7 @@ from zenweb.exceptions import FieldError, ValidationFailed
 Path = tuple[str | int, ...]
 Label = Annotated[str, Field(max_length=200)]
 Markdown = Annotated[str, Field(max_length=4000)]
+UNREADABLE = "?"
 Length = Annotated[int, Field(ge=0)]
 
 
@@ -133,6 +134,41 @@ def read_curation(document: Any) -> Curation:
         return Curation.model_validate({} if document is None else document)
     except ValidationError as error:
         raise ValidationFailed([_worded(entry) for entry in error.errors()]) from error
+
+
+def read_what_is_right(document: Any) -> tuple[Curation, list[FieldError]]:
+    """What a document says as far as it can be read, with everything at its place; and all that is wrong in it."""
+    try:
+        return Curation.model_validate({} if document is None else document), []
+    except ValidationError as error:
+        found = error.errors()
+    for place in [entry["loc"] for entry in found if entry["loc"]]:
+        document = _with(document, place, _stand_in(place))
+    curation = Curation.model_validate(document) if isinstance(document, dict) else Curation()
+    return curation, [_worded(entry) for entry in found]
+
+
+def _stand_in(place: Path) -> Any:
+    """A section has a title, and what comes after an entry of a list stays at its place; all else may be left out."""
+    match place:
+        case ("sections", int()):
+            return {"title": UNREADABLE}
+        case ("sections", int(), "title") | ("sections", int(), "parameters", int()):
+            return UNREADABLE
+    return None
+
+
+def _with(document: Any, path: Path, value: Any) -> Any:
+    """A copy with another value at a place; None: without one."""
+    key, *rest = path
+    copy: Any = list(document) if isinstance(document, list) else dict(document)
+    if rest:
+        copy[key] = _with(copy[key], tuple(rest), value)
+    elif value is None:
+        copy.pop(key, None)
+    else:
+        copy[key] = value
+    return copy
 
 
 def _said(entry: ParameterCuration) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from templates_app.curated_schema import (
     parts_of,
     takes,
 )
-from templates_app.curation import Curation, ParameterCuration, Path
+from templates_app.curation import Curation, ParameterCuration, Path, read_what_is_right
 from templates_app.schema_places import holds_secret
 from templates_app.schema_validation import accepts, check_schema, find_errors, pointer_to
 from templates_app.suggestions import suggestion
@@ -67,6 +67,18 @@ class Misfit:
     @property
     def error(self) -> FieldError:
         return FieldError(pointer_to(self.path), self.message)
+
+
+def read_fitting(config_schema: Schema, document: Any) -> Curation:
+    """What a document says. Raises ValidationFailed with everything that is wrong in it or does not fit."""
+    curation, errors = read_what_is_right(document)
+    told = {error.pointer for error in errors}
+    errors += [
+        misfit.error for misfit in misfits(config_schema, curation) if misfit.error.pointer not in told
+    ]
+    if errors:
+        raise ValidationFailed(errors)
+    return curation
 
 
 def check_curation(config_schema: Schema, curation: Curation) -> None:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from templates_app.choice_places import check_dependencies
 from templates_app.curation import Curation, read_curation
-from templates_app.curation_fit import carry_over, check_curation
+from templates_app.curation_fit import carry_over, check_curation, read_fitting
 from templates_app.models import (
     MOST_CONCURRENT_RUNS,
     CodeArchive,
@@ -243,7 +243,6 @@ def curate_run_template(
     Raises ValidationFailed with everything that does not fit, and its place in the document.
     """
     check_can_edit(actor, template)
-    asked = curation if isinstance(curation, Curation) else read_curation(curation)
     template = RunTemplate.objects.select_for_update(of=("self",)).with_relations().get(pk=template.pk)
     latest = template.version
     if seen_version is not None and seen_version != latest.number:
@@ -253,8 +252,12 @@ def curate_run_template(
             )
             % {"number": latest.number}
         )
-    check_curation(latest.deployment.config_schema, asked)
-    document = asked.to_json()
+    config_schema = latest.deployment.config_schema
+    if isinstance(curation, Curation):
+        check_curation(config_schema, curation)
+    else:
+        curation = read_fitting(config_schema, curation)
+    document = curation.to_json()
     if document == latest.curation:
         return template
     return _add_version(

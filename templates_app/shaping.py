@@ -9,7 +9,7 @@ from django.utils.translation import gettext
 
 from templates_app.curated_schema import curate
 from templates_app.curation import Curation, read_curation
-from templates_app.curation_fit import check_curation
+from templates_app.curation_fit import read_fitting
 from templates_app.form_cards import Card, cards_of
 from templates_app.models import RunTemplateVersion
 from templates_app.schema_forms import ConfigurationForm
@@ -99,8 +99,7 @@ class Shape:
         if self.all_errors:
             return False
         try:
-            self.curation = read_curation({"sections": sections, "parameters": entries})
-            check_curation(self.schema, self.curation)
+            self.curation = read_fitting(self.schema, {"sections": sections, "parameters": entries})
         except ValidationFailed as error:
             self.add_errors(error.errors)
             return False

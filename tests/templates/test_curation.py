@@ -3,7 +3,9 @@
 import json
 import re
 import sys
+from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from templates_app.curated_schema import curate
-from templates_app.curation import ParameterCuration, read_curation
-from templates_app.curation_fit import carry_over, check_curation
+from templates_app.curation import Curation, ParameterCuration, read_curation, read_what_is_right
+from templates_app.curation_fit import carry_over, check_curation, read_fitting
 from templates_app.schema_validation import check_schema, find_errors
 from tests.factories import PIPELINES
 from zenweb.config.config_schema import build_config_schema
 from zenweb.config.source import import_source
-from zenweb.exceptions import ValidationFailed
+from zenweb.exceptions import FieldError, ValidationFailed
 from zenweb.pipelines import Pipeline
 
 Schema = dict[str, Any]
@@ -297,3 +299,38 @@ def test_the_documents_example_fits_the_training_example() -> None:
     assert read_curation(json.loads(example)).to_json() == json.loads(example)
     words = re.findall(r"`([a-z_]+)`", text.partition("| | |")[2].partition("Sections come")[0])
     assert set(ParameterCuration.model_fields) <= set(words)
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from(["", "title", "trainer.rate", "line"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    *("version", "sections", "parameters", "title", "help", "trainer.rate", "trainer.code"),
+                    *("choices", "minimum", "widget", "locked", "x"),
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.fixed_dictionaries({}, optional={"version": ANY, "sections": ANY, "parameters": ANY, "x": ANY}))
+def test_whatever_a_document_is_all_that_is_wrong_in_it_is_told(document: Any) -> None:
+    curation, errors = read_what_is_right(document)
+    assert errors == told_by(read_curation, document)
+    assert errors or curation == read_curation(document)
+    assert told_by(partial(read_fitting, SCHEMA), document)[: len(errors)] == errors
+
+
+def told_by(read: Callable[[Any], Curation], document: Any) -> list[FieldError]:
+    try:
+        read(document)
+    except ValidationFailed as error:
+        return error.errors
+    return []

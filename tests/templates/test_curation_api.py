@@ -49,6 +49,52 @@ def test_everything_that_is_wrong_is_told_with_its_pointer(rest: Client, templat
     assert template.versions.count() == 1
 
 
+def test_what_cannot_be_read_hides_nothing_that_does_not_fit(rest: Client, template: RunTemplate) -> None:
+    document = {
+        "version": 2,
+        "colour": "red",
+        "sections": [
+            {"parameters": ["trainer.speed"]},
+            7,
+            {"title": "", "parameters": [3, "trainer.rate", "trainer.learning_rate"]},
+            {"title": "Again", "parameters": ["trainer.learning_rate"]},
+        ],
+        "parameters": {
+            "trainer.learning_rate": {"maximum": 2, "lokced": 3, "hidden": "yes"},
+            "trainer.model_type": {"minimum": "low", "choices": ["svn"]},
+            "trainer.rate": {},
+            "evaluator.threshold": 5,
+        },
+    }
+    told = {error["pointer"]: error["message"] for error in put(rest, document).json()["errors"]}
+    assert told.keys() == {
+        "/version",
+        "/colour",
+        "/sections/0/title",
+        "/sections/0/parameters/0",
+        "/sections/1",
+        "/sections/2/title",
+        "/sections/2/parameters/0",
+        "/sections/2/parameters/1",
+        "/sections/3/parameters/0",
+        "/parameters/trainer.learning_rate/maximum",
+        "/parameters/trainer.learning_rate/lokced",
+        "/parameters/trainer.learning_rate/hidden",
+        "/parameters/trainer.model_type/minimum",
+        "/parameters/trainer.model_type/choices",
+        "/parameters/trainer.rate",
+        "/parameters/evaluator.threshold",
+    }
+    assert "Did you mean 'locked'?" in told["/parameters/trainer.learning_rate/lokced"]
+    assert template.versions.count() == 1
+
+
+@pytest.mark.parametrize("document", [[], 7, "form", {"parameters": 7}, {"sections": {"a": 1}}])
+def test_what_is_no_curation_at_all_is_told(document: Any, rest: Client, template: RunTemplate) -> None:
+    answer = put(rest, document)
+    assert (answer.status_code, len(answer.json()["errors"])) == (422, 1)
+
+
 def test_others_may_look_and_not_touch(client: Client, template: RunTemplate, bob: User) -> None:
     bobs = Client(headers={"Authorization": f"Bearer {create_api_key(user=bob, name='b')[1]}"})
     assert bobs.get(f"{PATH}/curation").status_code == 200
