@@ -55,17 +55,17 @@ def read_link(config_schema: Configuration, query: Mapping[str, str]) -> LinkedV
             continue
         path = _path_of(name, parameters)
         schemas = schemas_at(config_schema, path) if path else []
-        label = f"“{_shortened(name.rpartition('.')[2])}”"
+        label = f"“{shortened(name.rpartition('.')[2])}”"
         if not path or not schemas:
             known = did_you_mean(name, parameters)
-            notes.append(f"There is no field “{_shortened(name)}”, so its value was ignored.{known}")
+            notes.append(f"There is no field “{shortened(name)}”, so its value was ignored.{known}")
         elif holds_secret(schemas, config_schema):
             notes.append(f"{label} is secret: it cannot come from an address. Type it below.")
         else:
             try:
                 values.append((path, read_text(text, schemas)))
             except ValueError as error:
-                notes.append(f"{label} was ignored: “{_shortened(text)}” is not {error}.")
+                notes.append(f"{label} was ignored: “{shortened(text)}” is not {error}.")
     return LinkedValues(values, _bounded(notes))
 
 
@@ -170,5 +170,5 @@ def _bounded(notes: list[str]) -> list[str]:
     return [*notes[:MOST_NOTES], f"And {more} more."] if more > 0 else notes
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
     return text if len(text) <= WRONG_TEXT else text[: WRONG_TEXT - 1] + "…"

@@ -197,7 +197,7 @@ def test_a_form_is_exported_and_taken_over(owner: Client, alice: User, shaped: R
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"{", "not valid JSON"),
+        (b"{", "The file is not valid JSON"),
         (b'{"parameters": {"trainer.rat": {"locked": 1}}}', "no parameter"),
         (b'{"parametres": {}}', "Did you mean"),
     ],
@@ -209,6 +209,14 @@ def test_a_file_that_is_no_form_is_told(
     page = owner.post(address(shaped), sent(owner, shaped) | {"do": "import", "file": upload})
     assert page.status_code == 200
     assert words in page.text
+
+
+def test_a_form_is_taken_over_from_yaml(owner: Client, shaped: RunTemplate) -> None:
+    upload = SimpleUploadedFile("form.yaml", f"parameters: {{{RATE}: {{label: From YAML}}}}".encode())
+    page = owner.post(address(shaped), sent(owner, shaped) | {"do": "import", "file": upload})
+    assert 'value="From YAML"' in page.text
+    broken = SimpleUploadedFile("form.yml", b"parameters: [")
+    assert "thing to correct" in owner.post(address(shaped), {"do": "import", "file": broken}).text
 
 
 def test_who_comes_late_is_told_and_loses_nothing(owner: Client, alice: User, shaped: RunTemplate) -> None:
