@@ -138,15 +138,15 @@ def find_refused(runnable: Runnable, configuration: Any) -> list[FieldError]:
     deployment, errors = deployment_of(runnable), list[FieldError]()
     if not (places := choice_places(deployment.pk)):
         return errors
-    values = _laid_over(defaults_at(runnable), configuration)
+    given, values = _given_in(configuration), _laid_over(defaults_at(runnable), configuration)
     for place in places.values():
-        value = values.get(place.step, {}).get(place.parameter)
+        value = given.get(place.step, {}).get(place.parameter)
         if value is None or value == []:
             continue
         with suppress(ValueMissing):
-            given = GivenChoice(question_of(deployment, rules_of(runnable), place, values), value)
-            if known := preparations.fresh_answer(given.question):
-                errors += refused(given, known.answer)
+            choice = GivenChoice(question_of(deployment, rules_of(runnable), place, values), value)
+            if known := preparations.fresh_answer(choice.question):
+                errors += refused(choice, known.answer)
     return errors
 
 
@@ -196,7 +196,8 @@ def refused(given: GivenChoice, options: Sequence[Option]) -> list[FieldError]:
 
 
 def _not_offered(value: Json, offered: Mapping[Json, str]) -> str:
-    shown, more = ", ".join(map(str, list(offered)[:MOST_NAMED])), len(offered) - MOST_NAMED
+    shown = ", ".join(f"“{each}”" for each in list(offered)[:MOST_NAMED])
+    more = len(offered) - MOST_NAMED
     there_is = gettext("There is nothing to choose from.")
     if more > 0:
         there_is = gettext("There is: %(values)s and %(number)s more.") % {"values": shown, "number": more}
@@ -373,16 +374,20 @@ def _given(
 def _laid_over(
     defaults: Mapping[str, Mapping[str, Json]], configuration: Configuration | None
 ) -> dict[str, Mapping[str, Json]]:
-    """What the steps would run with: what a configuration gives, however unfinished it is, and else these."""
+    """What the steps would run with: what a configuration gives, and else these."""
+    given = _given_in(configuration)
+    return {name: {**values, **given.get(name, {})} for name, values in defaults.items()}
+
+
+def _given_in(configuration: Configuration | None) -> dict[str, Mapping[str, Json]]:
+    """The parameters that a configuration gives, however unfinished it is."""
     cleaned = without_unset(configuration) if isinstance(configuration, dict) else {}
     steps = cleaned.get("steps")
-    given = steps if isinstance(steps, dict) else {}
-    return {name: {**values, **_parameters_in(given.get(name))} for name, values in defaults.items()}
-
-
-def _parameters_in(step: Json) -> Mapping[str, Json]:
-    parameters = step.get("parameters") if isinstance(step, dict) else None
-    return parameters if isinstance(parameters, dict) else {}
+    given = {}
+    for name, step in steps.items() if isinstance(steps, dict) else ():
+        parameters = step.get("parameters") if isinstance(step, dict) else None
+        given[name] = parameters if isinstance(parameters, dict) else {}
+    return given
 
 
 def _ask_and_wait(question: Question, seconds: float, *, again: bool = False) -> Offer:

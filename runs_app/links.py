@@ -57,12 +57,11 @@ def read_link(config_schema: Configuration, query: Mapping[str, str]) -> LinkedV
             continue
         path = _path_of(name, parameters)
         schemas = schemas_at(config_schema, path) if path else []
-        label = f"“{_shortened(name.rpartition('.')[2])}”"
+        label = f"“{shortened(name.rpartition('.')[2])}”"
         if not path or not schemas:
             known = did_you_mean(name, parameters)
             notes.append(
-                gettext("There is no field “%(name)s”, so its value was ignored.")
-                % {"name": _shortened(name)}
+                gettext("There is no field “%(name)s”, so its value was ignored.") % {"name": shortened(name)}
                 + known
             )
         elif holds_secret(schemas, config_schema):
@@ -76,7 +75,7 @@ def read_link(config_schema: Configuration, query: Mapping[str, str]) -> LinkedV
             except ValueError as error:
                 notes.append(
                     gettext("%(label)s was ignored: “%(text)s” is not %(error)s.")
-                    % {"label": label, "text": _shortened(text), "error": error}
+                    % {"label": label, "text": shortened(text), "error": error}
                 )
     return LinkedValues(values, _bounded(notes))
 
@@ -182,5 +181,5 @@ def _bounded(notes: list[str]) -> list[str]:
     return [*notes[:MOST_NOTES], gettext("And %(more)s more.") % {"more": more}] if more > 0 else notes
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
     return text if len(text) <= WRONG_TEXT else text[: WRONG_TEXT - 1] + "…"

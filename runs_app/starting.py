@@ -8,7 +8,7 @@ from uuid import UUID
 from django.utils.translation import gettext
 
 from runs_app.differences import of_steps, value_of
-from runs_app.links import read_link
+from runs_app.links import read_link, shortened
 from runs_app.models import PipelineRun, RunChoice, StepRun
 from runs_app.presets import preset_values
 from runs_app.repair import known_parameters, path_of, starting_values
@@ -50,6 +50,8 @@ def start_of(actor: User, template: RunTemplate, query: Mapping[str, str]) -> St
     run = _run_named(actor, template, query.get("from", ""))
     values = _known_values(run, template) if run else {}
     notes = list(_left_over(run, template)) if run else []
+    if (named := query.get("from", "")) and run is None:
+        notes.append(f"This template has no run “{shortened(named)}”, so nothing was taken from it.")
     preset = query.get("preset", "")
     if preset:
         try:

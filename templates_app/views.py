@@ -1,6 +1,7 @@
 """Pages about what can be run. The page of one template is in runs_app: running it makes a run."""
 
 import json
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -19,6 +20,7 @@ from templates_app.permissions import can_edit
 from templates_app.services import curate_run_template
 from templates_app.shaping import Shape
 from zenweb.api.parsing import parse_json
+from zenweb.config.yaml_text import read as read_yaml
 from zenweb.exceptions import MalformedRequest, ValidationFailed
 
 PAGE_SIZE = 60
@@ -139,9 +141,16 @@ def _import(request: HttpRequest, shape: Shape) -> None:
         shape.errors.append(gettext("Choose the file of a form that was exported, of at most 1 MB."))
         return
     try:
-        shape.show(read_curation(parse_json(file.read())))
+        shape.show(read_curation(_read_file(file.name or "", file.read())))
     except (ValidationFailed, MalformedRequest) as error:
         shape.errors += [str(one) for one in getattr(error, "errors", [error])]
+
+
+def _read_file(name: str, content: bytes) -> Any:
+    """YAML by its name, else JSON, as it is exported."""
+    if name.lower().endswith((".yaml", ".yml")):
+        return read_yaml(content.decode(errors="replace")).value
+    return parse_json(content, "The file")
 
 
 def is_refinement(request: HttpRequest) -> bool:

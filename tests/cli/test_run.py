@@ -1,8 +1,10 @@
 """`zenweb run-template` and `zenweb run`."""
 
+import pytest
 from django.utils import timezone
 
 from runs_app.models import PipelineRun, StepRun
+from zenweb.cli.run_template import time_taken
 
 
 def test_templates_are_listed_with_their_forms(alices, template):
@@ -104,6 +106,14 @@ def test_runs_are_listed_by_their_status(alices, template):
     name = PipelineRun.objects.get().name
     assert name in alices("run", "list", "--status", "initializing").stdout
     assert name not in alices("run", "list", "--status", "failed").stdout
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(None, "not known yet"), (0.000499, "less than a second"), (12.4, "about 12 s"), (4000, "about 67 min")],
+)
+def test_a_forecast_is_no_finer_than_it_can_be(seconds, words):
+    assert time_taken(seconds) == words
 
 
 def test_a_dry_run_says_what_would_happen(alices, template):

@@ -28,7 +28,7 @@ from zenweb.execution.protocol import StoredArtifact
 
 TABLES: list[Option] = [("orders", "Orders"), ("returns", "Returns")]
 POINTER = "/steps/load/parameters/table"
-WRONG = "“order” is not among the choices. Did you mean 'orders'? There is: orders, returns."
+WRONG = "“order” is not among the choices. Did you mean 'orders'? There is: “orders”, “returns”."
 
 
 @pytest.fixture

@@ -73,6 +73,19 @@ def test_broken_json_is_refused(rest: Client, template: RunTemplate, body: str) 
     assert not PipelineRun.objects.exists()
 
 
+def test_a_number_that_is_too_long_is_told_in_words_for_who_sent_it(
+    rest: Client, template: RunTemplate
+) -> None:
+    answered = rest.post(
+        f"/api/v1/run_templates/{template.name}/runs",
+        f'{{"tags": {"9" * 6000}}}',
+        content_type="application/json",
+    )
+    assert answered.status_code == 400
+    assert "a number of 6,000 digits is longer than 4,300" in answered.text
+    assert "sys." not in answered.text
+
+
 def test_one_key_makes_one_run(rest: Client, template: RunTemplate) -> None:
     first = trigger(rest, template, with_rate(0.5), key="k1")
     second = trigger(rest, template, with_rate(0.5), key="k1")

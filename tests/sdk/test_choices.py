@@ -215,8 +215,8 @@ def test_a_local_run_asks_before_it_starts(chosen: Any) -> None:
         check_choices_here(other.compile())
     assert [str(error) for error in refused.value.errors] == [
         "/steps/load/parameters/table: “eu_order” is not among the choices. Did you mean 'eu_orders'? "
-        "There is: eu_orders, eu_customers.",
-        "/steps/load/parameters/limit: “11” is not among the choices. There is: 10, 100.",
+        "There is: “eu_orders”, “eu_customers”.",
+        "/steps/load/parameters/limit: “11” is not among the choices. There is: “10”, “100”.",
     ]
 
 

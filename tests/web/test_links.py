@@ -202,6 +202,14 @@ def test_wrong_values_are_told_instead_of_copied(pages: Client, template: RunTem
     assert refused.text.count('role="alert"') == 1
 
 
+def test_a_run_that_there_is_not_is_told_and_the_form_starts_without_it(
+    pages: Client, template: RunTemplate
+) -> None:
+    page = pages.get(f"{template.get_absolute_url()}?from=123")
+    assert "This template has no run “123”" in page.text
+    assert page.status_code == 200
+
+
 def test_a_required_secret_may_be_left_out_of_what_is_copied(pages: Client, template: RunTemplate) -> None:
     give(template, "key", {"type": "string", "format": "password", "writeOnly": True}, is_required=True)
     page = pages.post(template.get_absolute_url(), {RATE: "0.5", KEY: "", "do": "copy"})

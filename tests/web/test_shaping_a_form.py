@@ -197,7 +197,7 @@ def test_a_form_is_exported_and_taken_over(owner: Client, alice: User, shaped: R
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"{", "not valid JSON"),
+        (b"{", "The file is not valid JSON"),
         (b'{"parameters": {"trainer.rat": {"locked": 1}}}', "no parameter"),
         (b'{"parametres": {}}', "Did you mean"),
     ],
@@ -216,6 +216,14 @@ def test_of_a_secret_only_its_words_and_lengths_are_asked_for(owner: Client, sha
     asked = {name.partition(":")[2] for name in names if name.startswith("trainer.key:")}
     assert {"label", "min_length", "max_length"} <= asked
     assert not asked & {"pattern", "choices", "value"}
+
+
+def test_a_form_is_taken_over_from_yaml(owner: Client, shaped: RunTemplate) -> None:
+    upload = SimpleUploadedFile("form.yaml", f"parameters: {{{RATE}: {{label: From YAML}}}}".encode())
+    page = owner.post(address(shaped), sent(owner, shaped) | {"do": "import", "file": upload})
+    assert 'value="From YAML"' in page.text
+    broken = SimpleUploadedFile("form.yml", b"parameters: [")
+    assert "thing to correct" in owner.post(address(shaped), {"do": "import", "file": broken}).text
 
 
 def test_who_comes_late_is_told_and_loses_nothing(owner: Client, alice: User, shaped: RunTemplate) -> None:

@@ -10,6 +10,8 @@ from rest_framework.parsers import BaseParser
 
 from zenweb.exceptions import BodyTooLarge, MalformedRequest
 
+LONGEST_NUMBER = 4_300  # digits; Python reads no longer ones
+
 
 class StrictJSONParser(BaseParser):
     """JSON as RFC 8259 has it: no NaN, no Infinity, no key twice."""
@@ -66,18 +68,22 @@ def read_bounded(stream: IO[bytes], limit: int) -> bytes:
     return body
 
 
-def parse_json(body: bytes) -> Any:
-    """The value of a body; an empty one is None. Raises MalformedRequest."""
+def parse_json(body: bytes, what: str = "The body") -> Any:
+    """The value of a body; an empty one is None. Raises MalformedRequest; `what` is that which is wrong then."""
     if not body.strip():
         return None
     try:
         return json.loads(
-            body, parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_once_each
+            body,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            parse_int=_whole,
+            object_pairs_hook=_once_each,
         )
     except RecursionError as error:
-        raise MalformedRequest("The body is nested too deeply.") from error
+        raise MalformedRequest(f"{what} is nested too deeply.") from error
     except ValueError as error:
-        raise MalformedRequest(f"The body is not valid JSON: {error}") from error
+        raise MalformedRequest(f"{what} is not valid JSON: {error}") from error
 
 
 def _refuse_constant(name: str) -> None:
@@ -89,6 +95,14 @@ def _finite(text: str) -> float:
     if math.isinf(number):
         raise ValueError(f"{text} is too large for a number")
     return number
+
+
+def _whole(text: str) -> int:
+    if len(text) > LONGEST_NUMBER:
+        raise ValueError(
+            f"a number of {len(text):,} digits is longer than {LONGEST_NUMBER:,}, the most that is taken"
+        )
+    return int(text)
 
 
 def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

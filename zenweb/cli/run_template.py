@@ -129,11 +129,9 @@ def show_preflight(ahead: Preflight) -> None:
     ]
     show_table(("STEP", "WOULD"), rows, empty="It has no steps.")
     click.echo()
-    expected = ahead.expected_seconds
-    took = "not known yet" if expected is None else f"about {expected:.3g} s"
     show_facts(
         [
-            ("Expected", took if ahead.running else "a moment"),
+            ("Expected", time_taken(ahead.expected_seconds) if ahead.running else "a moment"),
             ("Runs ahead", str(ahead.runs_ahead) if ahead.runs_ahead else ""),
             *(("Waits", sentence) for sentence in ahead.obstacles),
             *(("Note", warning) for warning in ahead.warnings),
@@ -142,6 +140,15 @@ def show_preflight(ahead: Preflight) -> None:
     for parameter, (before, now) in ahead.differences.items():
         click.echo(f"{parameter}: {json.dumps(before)} in the last completed run, {json.dumps(now)} now")
     click.echo("Nothing was started.")
+
+
+def time_taken(seconds: float | None) -> str:
+    """As fine as a forecast is."""
+    if seconds is None:
+        return "not known yet"
+    if seconds < 1:
+        return "less than a second"
+    return f"about {seconds:.0f} s" if seconds < 120 else f"about {seconds / 60:.0f} min"
 
 
 def _limit(template: RunTemplateResponse) -> str:

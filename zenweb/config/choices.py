@@ -110,7 +110,7 @@ def explain_refused(
 
 
 def _not_offered(value: Any, offered: Mapping[Any, str]) -> str:
-    shown = ", ".join(str(each) for each in list(offered)[:_MOST_NAMED])
+    shown = ", ".join(f"“{each}”" for each in list(offered)[:_MOST_NAMED])
     more = f" and {len(offered) - _MOST_NAMED} more" if len(offered) > _MOST_NAMED else ""
     there_is = f"There is: {shown}{more}." if offered else "There is nothing to choose from."
     return f"“{value}” is not among the choices.{did_you_mean(str(value), map(str, offered))} {there_is}"
