@@ -15,6 +15,7 @@ from django.db import DatabaseError, transaction
 
 from runs_app import preparations, recording, statements, waiting
 from runs_app.models import PipelineRun, Preparation, RunChoice, RunEvent
+from runs_app.plans import rules_of
 from runs_app.preparations import Option
 from runs_app.questions import (
     GivenChoice,
@@ -26,6 +27,7 @@ from runs_app.questions import (
 from runs_app.run_configuration import Configuration, ResolvedConfiguration, without_unset
 from templates_app.models import PipelineDeployment, RunTemplate, RunTemplateVersion
 from templates_app.permissions import can_edit, check_can_run
+from templates_app.schema_validation import compile_schema
 from zenweb.accounts.models import User
 from zenweb.artifacts.previews import storable
 from zenweb.config.choices import not_offered
@@ -93,7 +95,8 @@ def ask_for_choices(
     `again`: ask although it failed a moment ago. Raises DoesNotExist for a parameter that is not chosen.
     """
     check_can_run(actor, version.template)
-    return _ask(version.deployment, step, parameter, configuration, wait=wait, again=again)
+    offer = _ask(version.deployment, step, parameter, configuration, wait=wait, again=again)
+    return _as_the_owner_has_it(offer, version, step, parameter)
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,8 @@ class FormChoices:
             if self.template is not None:
                 check_can_run(self.user, self.template)
             offer = _ask(self.deployment, step, parameter, configuration, wait=wait, again=again)
+            if self.template is not None:
+                offer = _as_the_owner_has_it(offer, self.template.version, step, parameter)
         except ZenWebError as error:
             return Offer(Knowledge.FAILED, str(error))
         is_owner = self.template is not None and can_edit(self.user, self.template)
@@ -297,6 +302,16 @@ def _ask(
     except ValueMissing as missing:
         return Offer(Knowledge.MISSING, f"What may be chosen depends on {missing}: give that a value first.")
     return _offer(preparations.ask(question, again=again), wait)
+
+
+def _as_the_owner_has_it(offer: Offer, version: RunTemplateVersion, step: str, parameter: str) -> Offer:
+    """Without what the template takes no more, although the pipeline does."""
+    rules = rules_of(version)
+    if rules.config_schema is rules.plan.config_schema or not offer.options:
+        return offer
+    place = choice_places(version.deployment_id)[step, parameter]
+    takes = compile_schema(place.entry_in(rules.config_schema)).is_valid
+    return replace(offer, options=[(value, label) for value, label in offer.options if takes(value)])
 
 
 def _given(

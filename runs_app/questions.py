@@ -34,6 +34,15 @@ class ChoicePlace:
     def path(self) -> tuple[str, ...]:
         return ("steps", self.step, "parameters", self.parameter)
 
+    def entry_in(self, config_schema: dict[str, Any]) -> dict[str, Any]:
+        """The schema of one chosen value, whole, as a template has it whose owner may have narrowed it."""
+        here = [*self.path, "0"] if self.is_many else self.path
+        found = (each for each in schemas_at(config_schema, here) if CHOICE_RULES in each)
+        definitions: dict[str, Any] = {
+            name: config_schema[name] for name in ("$defs", "definitions") if name in config_schema
+        }
+        return {**next(found, {}), **definitions}
+
 
 @dataclass(frozen=True)
 class Question:
