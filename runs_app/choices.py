@@ -34,7 +34,7 @@ from runs_app.run_configuration import (
 )
 from templates_app.models import RunTemplate, RunTemplateVersion
 from templates_app.permissions import can_edit, check_can_run
-from templates_app.schema_validation import pointer_to
+from templates_app.schema_validation import compile_schema, pointer_to
 from templates_app.suggestions import did_you_mean
 from zenweb.accounts.models import User
 from zenweb.artifacts.previews import storable
@@ -104,7 +104,8 @@ def ask_for_choices(
     `again`: ask although it failed a moment ago. Raises DoesNotExist for a parameter that is not chosen.
     """
     check_can_run(actor, version.template)
-    return _ask(version, step, parameter, configuration, wait=wait, again=again)
+    offer = _ask(version, step, parameter, configuration, wait=wait, again=again)
+    return _as_the_owner_has_it(offer, version, step, parameter)
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,7 @@ class FormChoices:
             if self.template is not None:
                 check_can_run(self.user, self.template)
             offer = _ask(self.runnable, step, parameter, configuration, wait=wait, again=again)
+            offer = _as_the_owner_has_it(offer, self.runnable, step, parameter)
         except ZenWebError as error:
             return Offer(Knowledge.FAILED, str(error))
         is_owner = self.template is not None and can_edit(self.user, self.template)
@@ -359,6 +361,16 @@ def _ask(
     return _ask_and_wait(question, wait, again=again)
 
 
+def _as_the_owner_has_it(offer: Offer, runnable: Runnable, step: str, parameter: str) -> Offer:
+    """Without what the template takes no more, although the pipeline does."""
+    rules = rules_of(runnable)
+    if rules.config_schema is rules.plan.config_schema or not offer.options:
+        return offer
+    place = choice_places(deployment_of(runnable).pk)[step, parameter]
+    takes = compile_schema(place.entry_in(rules.config_schema)).is_valid
+    return replace(offer, options=[(value, label) for value, label in offer.options if takes(value)])
+
+
 def _given(
     runnable: Runnable, resolved: ResolvedConfiguration, steps: Collection[str] | None
 ) -> list[GivenChoice]:
@@ -383,7 +395,7 @@ def _given_in(configuration: Configuration | None) -> dict[str, Mapping[str, Jso
     """The parameters that a configuration gives, however unfinished it is."""
     cleaned = without_unset(configuration) if isinstance(configuration, dict) else {}
     steps = cleaned.get("steps")
-    given = {}
+    given = dict[str, Mapping[str, Json]]()
     for name, step in steps.items() if isinstance(steps, dict) else ():
         parameters = step.get("parameters") if isinstance(step, dict) else None
         given[name] = parameters if isinstance(parameters, dict) else {}

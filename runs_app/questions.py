@@ -13,8 +13,10 @@ from runs_app.run_configuration import ResolvedConfiguration
 from templates_app import choice_rules
 from templates_app.choice_places import rules_at
 from templates_app.models import PipelineDeployment
+from templates_app.schema_places import schemas_at
 from templates_app.schema_validation import accepts, pointer_to
 from zenweb.config.choices import dependency_of
+from zenweb.config.json_schema import CHOICE_RULES
 
 Json = Any
 MOST_BYTES = 20_000  # of the values that choices depend on
@@ -32,6 +34,15 @@ class ChoicePlace:
     @property
     def path(self) -> tuple[str, ...]:
         return ("steps", self.step, "parameters", self.parameter)
+
+    def entry_in(self, config_schema: dict[str, Any]) -> dict[str, Any]:
+        """The schema of one chosen value, whole, as a template has it whose owner may have narrowed it."""
+        here = [*self.path, "0"] if self.is_many else self.path
+        found = (each for each in schemas_at(config_schema, here) if CHOICE_RULES in each)
+        definitions: dict[str, Any] = {
+            name: config_schema[name] for name in ("$defs", "definitions") if name in config_schema
+        }
+        return {**next(found, {}), **definitions}
 
 
 @dataclass(frozen=True)

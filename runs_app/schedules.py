@@ -266,7 +266,7 @@ def _check_values(schedule: Schedule) -> None:
         )
         _together(
             partial(_check_names_differ, first.run_name, later.run_name),
-            partial(check_choices, version.deployment, first),
+            partial(check_choices, version, first),
         )
     except ValidationFailed as error:
         raise ValidationFailed(

@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from runs_app import choices, preparations, recording, waiting
-from runs_app.choices import ask_for_choices
+from runs_app.choices import FormChoices, ask_for_choices
 from runs_app.models import PipelineRun, Preparation, RunChoice, StepRun, Worker
 from runs_app.preparations import Option
 from runs_app.presets import create_preset
@@ -19,7 +19,7 @@ from runs_app.services import Trigger, repair_run, stop_run
 from runs_app.starting import blamed_parameters
 from templates_app.models import RunTemplate, Stack
 from templates_app.schema_validation import check_schema
-from templates_app.services import ConcurrencyLimit, update_run_template
+from templates_app.services import ConcurrencyLimit, curate_run_template, update_run_template
 from tests.factories import freeze, launch, make_template
 from zenweb.accounts.models import User
 from zenweb.enums import TriggerChannel
@@ -504,6 +504,21 @@ def test_a_template_without_choices_asks_nothing(
     with django_assert_num_queries(0):
         assert choices.check_choices(deployment, resolved) == []
         assert choices.ask_before(deployment, resolved) == []
+
+
+def test_only_what_the_owner_leaves_is_offered(
+    template: RunTemplate, alice: User, rest: Client, worker: Worker
+) -> None:
+    entry = {"choices": ["returns", "invoices"], "default": "returns"}
+    document = {"parameters": {"load.table": entry}}
+    narrowed = curate_run_template(actor=alice, template=template, curation=document)
+    asked = {"step": "load", "parameter": "table", "configuration": choosing("returns")}
+    known(template, worker)
+    url = f"/api/v1/run_templates/{narrowed.name}/choices"
+    offered = rest.post(url, asked, content_type="application/json").json()
+    assert (offered["options"], offered["total"]) == ([{"value": "returns", "label": "Returns"}], 1)
+    form = FormChoices(alice, narrowed.version, narrowed, deadline=0)
+    assert form.ask("load", "table", choosing("returns"), again=False).options == [("returns", "Returns")]
 
 
 @pytest.mark.parametrize("path", ["schedules", "run_templates/tables/presets"])
