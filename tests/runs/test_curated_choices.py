@@ -16,6 +16,7 @@ from templates_app.models import RunTemplate, Stack
 from templates_app.services import curate_run_template
 from tests.factories import freeze, launch, make_template
 from zenweb.accounts.models import User
+from zenweb.exceptions import ValidationFailed
 
 TABLE = "steps.load.parameters.table"
 REGION = "steps.load.parameters.region"
@@ -98,14 +99,17 @@ def by_preset(pages: Client, rest: Client, template: RunTemplate, table: str) ->
 
 def by_schedule(pages: Client, rest: Client, template: RunTemplate, table: str) -> int:
     assert template.user is not None
-    schedule = create_schedule(
-        actor=template.user,
-        template=template,
-        name="s",
-        cron="0 6 * * *",
-        zone="UTC",
-        configuration=choosing(table=table),
-    )
+    try:
+        schedule = create_schedule(
+            actor=template.user,
+            template=template,
+            name="s",
+            cron="0 6 * * *",
+            zone="UTC",
+            configuration=choosing(table=table),
+        )
+    except ValidationFailed:
+        return 422
     Schedule.objects.update(next_time=timezone.now() - timedelta(seconds=1))
     firing = fire_schedule(schedule.pk)
     return 200 if firing and firing.run else 422
