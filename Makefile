@@ -12,8 +12,9 @@ CHECK_SETTINGS := DJANGO_SETTINGS_MODULE=tests.settings
 unexport PYTHONDONTWRITEBYTECODE
 
 # What PostgreSQL does otherwise than SQLite shows where runs and accounts are written.
-ON_POSTGRESQL := tests/runs tests/templates tests/web tests/cli/test_login.py tests/cli/test_run.py \
-	tests/sdk/test_client_with_server.py tests/faults/test_database.py \
+ON_POSTGRESQL := tests/runs tests/templates/test_templates_api.py tests/templates/test_curation_api.py tests/web \
+	tests/cli/test_login.py tests/cli/test_run.py tests/sdk/test_client_with_server.py tests/faults/test_database.py \
+	--ignore=tests/web/test_another_language.py \
 	--ignore=tests/runs/test_environments.py --ignore=tests/runs/test_warm_parents.py \
 	--ignore=tests/runs/test_sdk_wheel.py --ignore=tests/runs/test_code_folders.py
 # Side by side, more than there are cores: much of what the slow tests do is to wait for processes.
