@@ -164,9 +164,11 @@ def _explain_unprepared(runs: Sequence[PipelineRun]) -> None:
     if not unprepared:
         return
     asked = RunChoice.objects.filter(run__in=unprepared, is_open=True, preparation__isnull=False)
-    for run_id, queue in asked.values_list("run_id", "preparation__queue").distinct():
+    waiting = list(asked.values_list("run_id", "preparation__queue").distinct())
+    sentences = {queue: unserved_sentence(queue) for queue in {queue for _, queue in waiting}}
+    for run_id, queue in waiting:
         run = unprepared[run_id]
-        if (sentence := unserved_sentence(queue)) and sentence not in run.status_reason:
+        if (sentence := sentences[queue]) and sentence not in run.status_reason:
             run.status_reason = f"{run.status_reason} {sentence}".strip()
 
 
