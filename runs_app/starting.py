@@ -51,7 +51,8 @@ def start_of(actor: User, template: RunTemplate, query: Mapping[str, str]) -> St
     values = _known_values(run, template) if run else {}
     notes = list(_left_over(run, template)) if run else []
     if (named := query.get("from", "")) and run is None:
-        notes.append(f"This template has no run “{shortened(named)}”, so nothing was taken from it.")
+        words = gettext("This template has no run “%(name)s”, so nothing was taken from it.")
+        notes.append(words % {"name": shortened(named)})
     preset = query.get("preset", "")
     if preset:
         try:
