@@ -143,8 +143,7 @@ def press_button(request: HttpRequest, template: RunTemplate, form: RunForm) -> 
     if isinstance(form, LaunchForm):
         button = BUTTONS.get(verb, _look)
         return form, button(request, template, form)
-    button = {**dict.fromkeys(RUN, _run), AHEAD: _look_ahead}.get(verb)
-    if button:
+    if button := IN_BOTH_VIEWS.get(verb):
         return form, button(request, template, form)
     form.look()
     return form, Done(is_look=True)
@@ -235,9 +234,9 @@ def _save_preset(request: HttpRequest, template: RunTemplate, form: LaunchForm) 
 
 
 # What the buttons named `do` mean; without one it is "Run". Others are the form's own.
+IN_BOTH_VIEWS = {**dict.fromkeys(RUN, _run), AHEAD: _look_ahead}
 BUTTONS = {
-    **dict.fromkeys(RUN, _run),
-    AHEAD: _look_ahead,
+    **IN_BOTH_VIEWS,
     "copy": _copy,
     "compare": _look,
     "save-preset": _save_preset,
