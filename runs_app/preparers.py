@@ -34,7 +34,7 @@ LOG_LIMIT = 20_000
 
 
 class GivenUp(Exception):
-    """It was not asked to the end, because this worker might no longer hold the question."""
+    """Why it was not asked to the end; nobody is to blame."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,8 @@ class Preparers:
     def _answer(self, claimed: Preparation, lease: Lease) -> None:
         try:
             self._insist(partial(_record, claimed, self._find_out(claimed, lease)))
-        except GivenUp:
+        except GivenUp as given_up:
+            logger.info("Question %s waits again: %s", claimed.pk, given_up)
             self._insist(partial(preparations.give_back, claimed))
         except Exception:  # asked once more, it would only happen once more
             logger.exception("Question %s could not be answered.", claimed.pk)
@@ -159,20 +160,19 @@ class Preparers:
                 self._parents.avoid_forking(key, "a forked one was silent and was killed")
                 end = self._watch(claimed, key, lease)
         except (BuildStopped, ParentLost) as error:
-            raise GivenUp from error
+            raise GivenUp(f"{type(error).__name__}: {error}") from error
         except ImportFailed as error:
             return Found(failure=_sentence(str(error)), log=error.exception.traceback)
         except EnvironmentFailed as error:
             return Found(failure=_sentence(str(error)), log=error.log)
         except (OperationalError, InterfaceError) as error:
-            logger.warning("Question %s could not be asked without the database.", claimed.pk, exc_info=True)
             connections.close_all()
-            raise GivenUp from error
+            raise GivenUp(f"the database does not answer: {error}") from error
         except (ZenWebError, OSError, ValueError) as error:
             logger.exception("Question %s could not be asked.", claimed.pk)
             return Found(failure=_sentence(f"the worker could not ask: {error}"))
         if end.was_given_up:
-            raise GivenUp
+            raise GivenUp("this worker might no longer hold it")
         return _found(claimed, end)
 
     def _wait_for_environment(self, claimed: Preparation) -> None:
@@ -187,7 +187,7 @@ class Preparers:
         except TimeoutError as error:
             self._coming[claimed.deployment_id] = coming
             coming.add_done_callback(lambda _: self.wake())
-            raise GivenUp from error
+            raise GivenUp("its environment is being made") from error
 
     def _watch(self, claimed: Preparation, key: ParentKey, lease: Lease) -> ChildEnd:
         rules = choice_places(claimed.deployment_id)[claimed.step, claimed.parameter].rules

@@ -396,7 +396,7 @@ def test_what_may_be_chosen_is_asked_in_the_pipelines_environment(
 ) -> None:
     make_tiny_wheel(packages)
     assert ask(make("choosy_pipeline")).options == [("1.0", "1.0")]
-    assert Preparation.objects.get().attempt == 2  # given back for as long as the environment was being made
+    assert Preparation.objects.get().attempt > 1  # given back for as long as the environment was being made
 
 
 def test_an_environment_that_cannot_be_made_is_why_nothing_may_be_chosen(
