@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-import os
+import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -53,9 +53,10 @@ class SdkWheel:
         target = folder / f"{NAME}-{self.sha256[:12]}" / f"{NAME}-{self.version}-py3-none-any.whl"
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = target.with_suffix(f".{os.getpid()}")
-            unfinished.write_bytes(self.content)
-            unfinished.replace(target)
+            # Threads of one worker make several environments at once.
+            with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", delete=False) as unfinished:
+                unfinished.write(self.content)
+            Path(unfinished.name).replace(target)
         return target
 
 

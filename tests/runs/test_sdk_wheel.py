@@ -2,9 +2,11 @@
 
 import tomllib
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -38,3 +40,17 @@ def test_equal_code_makes_an_equal_wheel_that_is_stored_once(tmp_path: Path) -> 
     assert sdk_wheel().sha256 == first.sha256
     assert first.store(tmp_path) == sdk_wheel().store(tmp_path)
     assert [path.name for path in tmp_path.rglob("*.whl")] == ["zenweb-0.1.0-py3-none-any.whl"]
+
+
+def test_any_number_may_store_it_at_once(tmp_path: Path) -> None:
+    wheel = sdk_wheel()
+    together = Barrier(8)
+
+    def store(number: int) -> Path:
+        together.wait()
+        return wheel.store(tmp_path / str(number // 8))
+
+    with ThreadPoolExecutor(8) as threads:
+        stored = list(threads.map(store, range(80)))
+    assert {path.read_bytes() for path in stored} == {wheel.content}
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 10
