@@ -113,7 +113,11 @@ class Curation(Part):
         """As it is kept and exported: without what says nothing. Nothing at all is {}."""
         parameters = {key: _said(entry) for key, entry in self.parameters.items()}
         document = {
-            "sections": [section.model_dump(exclude_defaults=True) for section in self.sections],
+            "sections": [
+                section.model_dump(exclude_defaults=True)
+                for section in self.sections
+                if section.parameters or section.help
+            ],
             "parameters": {key: entry for key, entry in parameters.items() if entry},
         }
         said = {name: part for name, part in document.items() if part}

@@ -130,7 +130,8 @@ class Shape:
         verb, _, name = action.partition(" ")
         numbers = [group.number for group in self.groups]
         if verb == "add-section":
-            self.groups.append(Group(str(max(map(int, numbers), default=0) + 1), gettext("New section"), ""))
+            number = max(map(int, numbers), default=0) + 1
+            self.groups.append(Group(str(number), gettext("New section %(number)d") % {"number": number}, ""))
         elif verb == "remove-section":
             self.groups = [group for group in self.groups if group.number != name]
         elif verb in {"section-up", "section-down"} and name in numbers:

@@ -77,7 +77,7 @@ def test_a_form_is_shaped_with_its_preview_and_saved(visit: Visit, template: str
     page.get_by_label("Title").fill("What matters")
     card(page, "learn.rate")
     rate, preview = page.locator('[id="card-learn.rate"]'), page.locator("#preview")
-    rate.get_by_label("Section").select_option("New section")
+    rate.get_by_label("Section").select_option("New section 1")
     rate.get_by_label("Label").fill("Speed")
     rate.get_by_label("At most").fill("2")
     expect(preview).to_contain_text("The pipeline itself takes at most 1")

@@ -19,7 +19,7 @@ DOCUMENT: dict[str, Any] = {
     "version": 1,
     "sections": [
         {"title": "First", "help": "*Begin* here.", "parameters": [KIND, RATE, "reporter.note"]},
-        {"title": "Empty"},
+        {"title": "Empty", "help": "For later."},
     ],
     "parameters": {
         RATE: {
@@ -164,7 +164,7 @@ def test_sections_are_made_moved_and_removed_by_buttons(
     owner: Client, alice: User, shaped: RunTemplate
 ) -> None:
     page = owner.post(address(shaped), sent(owner, shaped) | {"do": "add-section"}).text
-    assert 'name="section:1:title" value="New section"' in page
+    assert 'name="section:1:title" value="New section 1"' in page
     curate_run_template(actor=alice, template=shaped, curation=DOCUMENT)
     shaped.refresh_from_db()
 
