@@ -26,12 +26,6 @@ def worker(db: None) -> Worker:
     return Worker.objects.create(name="w1", hostname="h", pid=1, queues=["default"], slots=1)
 
 
-@pytest.fixture
-def chain(stacks: dict[str, Stack], alice: User) -> RunTemplate:
-    """first -> second -> last, and first -> last."""
-    return make_template(freeze("cached.chain", alice, stacks["celery"]), alice, "chain")
-
-
 def execute(worker: Worker) -> list[str]:
     """Have the worker complete all there is; the names of the steps that it had to run."""
     executed = []

@@ -3,7 +3,6 @@
 import logging
 import shutil
 import stat
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -51,14 +50,6 @@ def looks_around() -> dict[str, str | list[str] | bool]:
 def looking_around() -> None:
     looks_around()
 """
-
-
-@pytest.fixture
-def worker() -> Iterator[StepWorker]:
-    worker = StepWorker(name="w1", queues=["default"], slots=1)
-    worker.start()
-    yield worker
-    worker.shut_down()
 
 
 @pytest.fixture

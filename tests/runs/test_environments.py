@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -55,14 +55,6 @@ def packages(tmp_path: Path, settings: Any) -> Path:
         "PIP_FIND_LINKS": str(folder),
     }
     return folder
-
-
-@pytest.fixture
-def worker(own_data_folder: Path) -> Iterator[StepWorker]:
-    worker = StepWorker(name="w1", queues=["default"], slots=1)
-    worker.start()
-    yield worker
-    worker.shut_down()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Hooks run in the step's process when its outcome is known, and never change it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,6 @@ from zenweb.accounts.models import User
 from zenweb.enums import ExecutionStatus
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def worker() -> Iterator[StepWorker]:
-    worker = StepWorker(name="w1", queues=["default"], slots=1)
-    worker.start()
-    yield worker
-    worker.shut_down()
 
 
 @pytest.fixture

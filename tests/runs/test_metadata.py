@@ -1,7 +1,6 @@
 """What user code notes about steps, runs and outputs: recorded with the attempt's end, on both databases, and shown."""
 
 import math
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -24,14 +23,6 @@ from zenweb.exceptions import ValidationFailed
 from zenweb.execution.metadata import MOST_BYTES, decode_metadata, encode_metadata
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def worker() -> Iterator[StepWorker]:
-    worker = StepWorker(name="w1", queues=["default"], slots=1)
-    worker.start()
-    yield worker
-    worker.shut_down()
 
 
 @pytest.fixture

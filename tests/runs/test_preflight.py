@@ -28,12 +28,6 @@ def worker(db: None) -> Worker:
     return Worker.objects.create(name="w1", hostname="h", pid=1, queues=["default"], slots=1)
 
 
-@pytest.fixture
-def chain(stacks: dict[str, Stack], alice: User) -> RunTemplate:
-    """first -> second -> last, and first -> last."""
-    return make_template(freeze("cached.chain", alice, stacks["celery"]), alice, "chain")
-
-
 def look(template: RunTemplate, actor: User, configuration: Any = None) -> Preflight:
     template = RunTemplate.objects.for_page().get(pk=template.pk)
     return preflight(actor=actor, version=template.version, configuration=configuration)

@@ -3,7 +3,6 @@
 import json
 import threading
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import Future
 from datetime import timedelta
 from pathlib import Path
@@ -34,14 +33,6 @@ LIMIT = 20.0  # seconds
 @pytest.fixture
 def template(stacks: dict[str, Stack], alice: User) -> RunTemplate:
     return make_template(freeze("chosen.table_pipeline", alice, stacks["celery"]), alice, "tables")
-
-
-@pytest.fixture
-def worker(stacks: dict[str, Stack]) -> Iterator[StepWorker]:
-    worker = StepWorker(name="w1", queues=["default"], slots=1)
-    worker.start()
-    yield worker
-    worker.shut_down()
 
 
 class Warehouse:

@@ -38,12 +38,6 @@ def worker(db: None) -> Worker:
 
 
 @pytest.fixture
-def chain(stacks: dict[str, Stack], alice: User) -> RunTemplate:
-    """first -> second -> last, and first -> last."""
-    return make_template(freeze("cached.chain", alice, stacks["celery"]), alice, "chain")
-
-
-@pytest.fixture
 def whole(chain: RunTemplate, alice: User, worker: Worker) -> PipelineRun:
     """A run of the chain that completed."""
     return finish(launch(chain, alice), worker)

@@ -1,6 +1,6 @@
 """The traps of forking, and the bounds of what forks: with real processes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -100,14 +100,6 @@ LEFT_BEHIND = {
         "of a library (OpenMP, for instance)",
     ),
 }
-
-
-@pytest.fixture
-def worker(own_data_folder: Path) -> Iterator[StepWorker]:
-    worker = StepWorker(name="w1", queues=["default"], slots=1)
-    worker.start()
-    yield worker
-    worker.shut_down()
 
 
 @pytest.fixture

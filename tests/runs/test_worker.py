@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,6 @@ from zenweb.enums import ExecutionStatus
 from zenweb.execution.protocol import Assignment
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def worker() -> Iterator[StepWorker]:
-    worker = StepWorker(name="w1", queues=["default"], slots=1)
-    worker.start()
-    yield worker
-    worker.shut_down()
 
 
 @pytest.fixture
