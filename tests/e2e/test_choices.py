@@ -1,7 +1,6 @@
 """Choices that a worker tells, one depending on another, in a browser: with scripts, without, and judged by axe."""
 
 import re
-import sys
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -9,7 +8,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.e2e.conftest import Site, Visit, sign_in
 from tests.e2e.test_first_run import wait_for_end
 from tests.e2e.test_nested_form import open_form, violations
-from tests.e2e.test_sdk import execute, printed
+from tests.e2e.test_sdk import run_script
 
 CODE = """
 import time
@@ -57,9 +56,7 @@ chosen.create_run_template(name="chosen", update=True)
 
 @pytest.fixture(scope="module")
 def template(site: Site, tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("chosen")
-    (folder / "script.py").write_text(CODE)
-    printed(execute([sys.executable, "script.py"], folder, site, "celery", site.url))
+    run_script(CODE, tmp_path_factory.mktemp("chosen"), site)
     return "chosen"
 
 

@@ -1,7 +1,6 @@
 """Pages hold whatever people name and print, on a small phone as on a desk."""
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ from playwright.sync_api import expect
 
 from tests.e2e.conftest import Site, Visit
 from tests.e2e.test_first_run import RUN_LIMIT
-from tests.e2e.test_sdk import execute, printed
+from tests.e2e.test_sdk import run_script
 
 LONG = "w" * 220
 CODE = f"""
@@ -42,8 +41,7 @@ def {LONG[:100]}():
 @pytest.fixture
 def long_words(site: Site, tmp_path: Path) -> str:
     """The name of a template full of words that are longer than any page is wide."""
-    (tmp_path / "script.py").write_text(CODE)
-    printed(execute([sys.executable, "script.py"], tmp_path, site, "celery", site.url))
+    run_script(CODE, tmp_path, site)
     return LONG[:100]
 
 

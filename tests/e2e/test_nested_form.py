@@ -1,7 +1,6 @@
 """A form with rows, kinds and groups, filled in by hand: with scripts, without, and judged by axe."""
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.e2e.conftest import Site, Visit, sign_in
 from tests.e2e.test_first_run import wait_for_end
-from tests.e2e.test_sdk import execute, printed
+from tests.e2e.test_sdk import run_script
 
 AXE = Path(__file__).parent.parent.parent / "node_modules" / "axe-core" / "axe.min.js"
 CODE = '''
@@ -63,9 +62,7 @@ nested.create_run_template(name="nested", update=True)
 
 @pytest.fixture(scope="module")
 def template(site: Site, tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("nested")
-    (folder / "script.py").write_text(CODE)
-    printed(execute([sys.executable, "script.py"], folder, site, "celery", site.url))
+    run_script(CODE, tmp_path_factory.mktemp("nested"), site)
     return "nested"
 
 

@@ -82,6 +82,12 @@ def printed(process: subprocess.CompletedProcess[str]) -> list[str]:
     return process.stdout.splitlines()
 
 
+def run_script(code: str, folder: Path, site: Site) -> None:
+    """As somebody who writes pipelines runs it, on the stack whose steps a worker executes."""
+    (folder / "script.py").write_text(code)
+    printed(execute([sys.executable, "script.py"], folder, site, "celery", site.url))
+
+
 def test_a_template_is_made_and_run_with_another_value(python: Python) -> None:
     code = """
 from run import my_pipeline

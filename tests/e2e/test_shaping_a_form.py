@@ -1,13 +1,11 @@
 """A template's owner shapes its form in a browser: what is typed is seen at once, and saved as a version."""
 
-import sys
-
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.conftest import Site, Visit
 from tests.e2e.test_nested_form import violations
-from tests.e2e.test_sdk import execute, printed
+from tests.e2e.test_sdk import run_script
 
 CODE = """
 from typing import Annotated, Literal
@@ -37,9 +35,7 @@ plain.create_run_template(name="plain", update=True)
 
 @pytest.fixture(scope="module")
 def template(site: Site, tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("plain")
-    (folder / "script.py").write_text(CODE)
-    printed(execute([sys.executable, "script.py"], folder, site, "celery", site.url))
+    run_script(CODE, tmp_path_factory.mktemp("plain"), site)
     return "plain"
 
 
