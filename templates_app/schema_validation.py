@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from templates_app.choice_rules import ChoiceRules
 from templates_app.decimal_rules import DecimalRules
 from templates_app.file_rules import FileRules, expected_words
+from templates_app.schema_circles import find_circle
 from templates_app.suggestions import MOST_NAMED, did_you_mean, some_of, suggestion
 from zenweb.config.json_schema import (
     CHOICE_RULES,
@@ -67,6 +68,8 @@ def check_schema(schema: Any) -> None:
         compile_schema(schema)
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
         raise ValidationFailed(f"The schema cannot be used: {str(error).splitlines()[0]}") from error
+    if circle := find_circle(schema):
+        raise ValidationFailed(f"The schema cannot be used: {circle}")
 
 
 def find_errors(schema: dict[str, Any], value: Any, validator: Validator | None = None) -> list[FieldError]:

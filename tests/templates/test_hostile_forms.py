@@ -221,6 +221,47 @@ def test_a_template_is_not_made_of_what_is_too_deep_or_elsewhere(schema: dict[st
         check_schema(schema)
 
 
+SELF = {"$ref": "#/$defs/A"}
+
+
+@pytest.mark.parametrize(
+    ("definitions", "words"),
+    [
+        ({"A": {"$ref": "#/$defs/B"}, "B": {"$ref": "#/$defs/A"}}, "leads back to itself"),
+        ({"A": {"allOf": [SELF]}}, "leads back to itself"),
+        ({"A": {"anyOf": [{"type": "integer"}, SELF]}}, "leads back to itself"),
+        ({"A": {"not": {"oneOf": [SELF]}}}, "leads back to itself"),
+        ({"A": {"if": SELF, "then": {"type": "integer"}}}, "leads back to itself"),
+        ({"A": {"type": "object", "required": ["a"], "properties": {"a": SELF}}}, "no value can be one"),
+        ({"A": {"type": "array", "minItems": 1, "items": SELF}}, "no value can be one"),
+    ],
+)
+def test_a_template_is_not_made_of_a_circle_that_says_nothing(definitions: Any, words: str) -> None:
+    with pytest.raises(ValidationFailed, match=words) as refused:
+        check_schema(whole(SELF, definitions))
+    assert "“#/$defs/" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        {"type": "object", "properties": {"a": SELF}},
+        {"type": "object", "required": ["a"], "properties": {"a": {"anyOf": [SELF, {"type": "null"}]}}},
+        {"type": "object", "required": ["a"], "properties": {"a": {"type": "array", "items": SELF}}},
+        {"anyOf": [{"type": "integer"}, {"type": "object", "additionalProperties": SELF}]},
+        {"type": "object", "properties": {"$ref": {"default": SELF}, "not": {"const": SELF}}},
+    ],
+)
+def test_a_template_is_made_of_what_goes_on_in_its_parts(definition: Any) -> None:
+    check_schema(whole(SELF, {"A": definition}))
+
+
+def test_circles_are_looked_for_in_bounded_time() -> None:
+    began = time.process_time()
+    check_schema(whole(SELF, {**TWICE, **JOINED, **CHOSEN, "A": HOSTILE["many kinds"][0]}))
+    assert time.process_time() - began < LIMIT
+
+
 @pytest.mark.parametrize(
     "hints",
     [
