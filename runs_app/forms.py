@@ -24,6 +24,7 @@ from templates_app.models import RunTemplate, RunTemplateVersion
 from templates_app.querysets import RunTemplateQuerySet
 from templates_app.schema_forms import ConfigurationForm, FileSource, describe_changes
 from templates_app.schema_forms.controls import ControlField
+from templates_app.schema_forms.schemas import MISSING
 from templates_app.schema_places import holds_secret, schemas_at, secrets_in, without_secrets
 from zenweb.api.parsing import parse_json
 from zenweb.config.yaml_text import YamlRefused, rewrite
@@ -192,8 +193,9 @@ class LaunchForm(StartingForm):
         """A text that is no value of its parameter is one in the other view, where its line says what is wrong."""
         for name in list(self.errors):
             field, text = self.fields[name], str(self.data.get(name, ""))
-            if isinstance(field, ControlField) and field.control.to_text(text) == text:
-                self.cleaned_data[name] = text
+            along = field.control.text_along(text) if isinstance(field, ControlField) else MISSING
+            if along is not MISSING:
+                self.cleaned_data[name] = along
                 del self.errors[name]
 
     def look(self) -> None:

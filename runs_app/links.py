@@ -12,6 +12,7 @@ from django.utils.translation import gettext
 from runs_app.differences import keepable, values_in
 from runs_app.run_configuration import Configuration
 from templates_app.schema_forms.schemas import Parameter, read_steps, to_json
+from templates_app.schema_forms.wording import shortened
 from templates_app.schema_places import holds_secret, schemas_at, type_of, types_of
 from templates_app.suggestions import did_you_mean
 from zenweb.api.parsing import parse_json
@@ -21,7 +22,6 @@ from zenweb.exceptions import MalformedRequest
 PAGE_NAMES = frozenset({"preset", "from", "view", "page"})
 EMPTY_TEXT = '""'
 MOST_NOTES = 8
-WRONG_TEXT = 60  # characters of a value that are shown again
 LONGEST = 8000  # browsers and proxies cut longer addresses, or refuse them
 
 
@@ -179,7 +179,3 @@ def _words(types: set[str]) -> str:
 def _bounded(notes: list[str]) -> list[str]:
     more = len(notes) - MOST_NOTES
     return [*notes[:MOST_NOTES], gettext("And %(more)s more.") % {"more": more}] if more > 0 else notes
-
-
-def shortened(text: str) -> str:
-    return text if len(text) <= WRONG_TEXT else text[: WRONG_TEXT - 1] + "…"

@@ -120,6 +120,11 @@ class Control(ABC):
     def read(self, cleaned: Mapping[str, Any]) -> Json:
         """The parameter's value from its fields' cleaned data, MISSING to leave it out."""
 
+    def can_show(self, value: Json) -> bool:
+        """Whether its fields hold a value, wrong ones included. One that they do not hold is lost, so it is told."""
+        parts = {"object": Mapping, "array": list}.get(self.parameter.schema.type)
+        return parts is None or value is None or isinstance(value, parts)
+
     def problems(self, cleaned: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """What is wrong with how the form was filled in and no schema can say: names of fields, and sentences."""
         yield from ()
@@ -177,6 +182,10 @@ class SingleControl(Control):
     @abstractmethod
     def to_text(self, value: Json) -> str:
         """The text that stands for a value: `parse` reads it back. Never raises, also for values of another type."""
+
+    def text_along(self, text: str) -> Json:
+        """What a text that is no value stands for where any value can be written; MISSING: nothing."""
+        return text if self.to_text(text) == text else MISSING
 
     def hint(self) -> str:
         return describe_bounds(self.parameter.schema)
