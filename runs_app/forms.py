@@ -168,7 +168,8 @@ class LaunchForm(StartingForm):
         if self.is_draft:
             return []
         asked = over(self.rest, configuration)
-        return validate(config_schema, asked) or find_refused(self.version, asked)
+        errors = validate(config_schema, asked)
+        return [*errors, *find_refused(self.version, asked, errors)]
 
     def _read_rest(self, data: Mapping[str, Any] | None, configuration: Mapping[str, Any]) -> dict[str, Any]:
         if data is None:

@@ -187,8 +187,7 @@ def _keep(preset: Preset, configuration: Mapping[str, Any]) -> None:
     """Put values into a preset. That some are missing is none of its concern: they are asked for at each run."""
     version = preset.template.version
     errors = _errors(version, configuration)
-    if all(_is_missing(error, configuration) for error in errors):
-        errors = find_refused(version, configuration)
+    errors += find_refused(version, configuration, errors)
     if wrong := [error for error in errors if not _is_missing(error, configuration)]:
         raise ValidationFailed(wrong)
     preset.configuration = keepable(_schema_of(preset.template), configuration)
