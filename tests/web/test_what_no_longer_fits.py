@@ -128,6 +128,18 @@ def test_what_the_form_cannot_show_of_a_text_is_told(
     assert told in page
 
 
+def test_what_the_editor_marked_is_marked_in_the_form(owner: Client, shaped: RunTemplate) -> None:
+    text = json.dumps(configuration(rate=7, epochs=7, nmae="Ada"))
+    page = owner.post(
+        shaped.get_absolute_url(), {"view": "yaml", "yaml": text, "switch": "form", "version": "1"}
+    ).text
+    assert "The text had values that cannot be run" in page
+    for field in ("rate", "epochs"):
+        assert f'id="id_steps.trainer.parameters.{field}_error"' in page
+    assert 'id="id_steps.trainer.parameters.name_error"' not in page  # it is still to be filled in
+    assert "There is no &#x27;nmae&#x27; here" in page
+
+
 @pytest.mark.parametrize("kind", ["knn", "5"])
 def test_a_wrong_choice_goes_from_yaml_to_the_form_and_back(
     kind: str, owner: Client, shaped: RunTemplate, former: PipelineRun
