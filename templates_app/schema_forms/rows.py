@@ -19,9 +19,9 @@ from django.utils.translation import gettext, gettext_lazy
 
 from templates_app.schema_forms.composites import Composite, GroupControl, Nested
 from templates_app.schema_forms.controls import Control, KeptField, Occasion, SingleControl
+from templates_app.schema_forms.input_names import is_secret_input
 from templates_app.schema_forms.scalars import TextControl
 from templates_app.schema_forms.schemas import MISSING, Json, Parameter, Schema, read_json, spoken, to_json
-from templates_app.schema_places import holds_secret, schemas_at
 
 MOST_ROWS = 50  # more stand in one input as text
 MOST_UPLOADED = 10 * 2**20  # bytes
@@ -95,11 +95,11 @@ class Rows(Composite):
     @cached_property
     def most_rows(self) -> int:
         """Secrets never come back from the server, so their rows are never text."""
-        schema = self.parameter.schema
-        has_secrets = holds_secret(
-            schemas_at(dict(schema.root), (), dict(schema.keywords)), dict(schema.root)
-        )
-        return MOST_SECRET_ROWS if has_secrets else MOST_ROWS
+        return MOST_SECRET_ROWS if self.has_secrets else MOST_ROWS
+
+    @cached_property
+    def has_secrets(self) -> bool:
+        return is_secret_input(dict(self.parameter.schema.root), (), dict(self.parameter.schema.keywords))
 
     @property
     def is_flat(self) -> bool:
@@ -504,6 +504,8 @@ class TextOfRowsField(KeptField, forms.CharField):
     def __init__(self, control: Rows) -> None:
         self.control = control
         attrs = {"rows": 8, "spellcheck": "false", "class": "font-monospace", "data-lines": ""}
+        if control.has_secrets:
+            attrs["data-secret"] = ""  # the browser does not keep it
         super().__init__(
             required=False,
             label=control.parameter.title,

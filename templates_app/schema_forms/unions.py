@@ -8,8 +8,9 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext, gettext_lazy
 
-from templates_app.schema_forms.composites import Composite, unquoted
+from templates_app.schema_forms.composites import Composite
 from templates_app.schema_forms.controls import Control, KeptField, Occasion
+from templates_app.schema_forms.input_names import is_secret_input
 from templates_app.schema_forms.schemas import (
     MISSING,
     Json,
@@ -19,7 +20,6 @@ from templates_app.schema_forms.schemas import (
     label_of,
     spoken,
 )
-from templates_app.schema_places import holds_secret, schemas_at
 from templates_app.schema_validation import accepts, find_errors
 from zenweb.exceptions import FieldError
 
@@ -147,21 +147,14 @@ class UnionControl(Composite):
     @property
     def kept(self) -> list[tuple[str, str]]:
         """What was typed for the kinds that are not chosen now, so that it is still there when one comes back."""
-        data = self.occasion.data or {}
-        own = f"{self._child_name(self.marker)}"
-        prefix = f"{self.name}.~"
+        own = self._child_name(self.marker)
         kept = [
-            name
-            for name in data
-            if name.removeprefix("expected.").startswith(prefix)
-            and name != self.marker_name
-            and not f"{name.removeprefix('expected.')}.".startswith(f"{own}.")
+            (f"expected.{name}", "1") if self._is_secret(name) else (name, text)
+            for name, text in self.occasion.sent_below(f"{self.name}.~")
+            if name != self.marker_name and not f"{name}.".startswith(f"{own}.")
+            if text or not self._is_secret(name)
         ]
-        return [
-            (f"expected.{name}", "1") if self._is_secret(name) else (name, str(data[name]))
-            for name in kept
-            if data[name]
-        ]
+        return list(dict.fromkeys(kept))
 
     def _is_secret(self, name: str) -> bool:
         """Whether what is typed in an input of one of the kinds may not come back from the server."""
@@ -169,10 +162,8 @@ class UnionControl(Composite):
         if not number.isdecimal() or int(number) >= len(self.kinds):
             return False
         kind = self.kinds[int(number)]
-        path = [unquoted(part) for part in rest.split(".") if part and not part.startswith("~")]
-        root, start = dict(kind.root), dict(kind.keywords)
-        here = schemas_at(root, path, start)
-        return holds_secret(here or schemas_at(root, (), start), root)
+        parts = rest.split(".") if rest else []
+        return is_secret_input(dict(kind.root), parts, dict(kind.keywords))
 
     @property
     def _is_filled(self) -> bool:

@@ -1,6 +1,7 @@
 """Values made of others: shown, sent and read back, whatever they consist of."""
 
 import enum
+import re
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from datetime import date, datetime, time, timedelta
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter
 
 from runs_app.run_configuration import validate
 from templates_app.schema_forms import ConfigurationForm
+from templates_app.schema_forms.input_names import is_secret_input
 from templates_app.schema_forms.json_editor import JsonControl
 from tests.templates.sending import sent
 from zenweb.config.json_schema import ParameterSchema
@@ -411,3 +413,79 @@ def test_no_type_in_this_file_falls_back_to_the_json_editor() -> None:
             assert not any(
                 isinstance(getattr(field, "control", None), JsonControl) for field in form.fields.values()
             ), kind
+
+
+class Watch(BaseModel):
+    place: str
+    tags: set[Literal["a", "b", "c"]] = {"a"}
+    key: SecretStr
+
+
+def press(kind: Any, data: QueryDict, action: str) -> QueryDict:
+    """The form as a button leaves it, sent again."""
+    data["do"] = action
+    again = sent(str(render_crispy_form(form_of(kind, data))))
+    again.pop("do", None)
+    return again
+
+
+def test_rows_with_secrets_outlive_another_kind_but_for_their_secrets() -> None:
+    kind = list[Watch] | None
+    data = sent(page_of(kind, []))
+    data = press(kind, data, f"add - {P}.~0")
+    data[f"{P}.~0.0.place"], data[f"{P}.~0.0.key"] = "here", "hush"
+    data.setlist(f"{P}.~0.0.tags", ["", "b", "c"])
+    for chosen in ("", "0"):
+        data[f"{P}.~kind"] = chosen
+        data = press(kind, data, f"show - {P}")
+        assert "hush" not in str(data)
+    assert data[f"{P}.~0.0.place"] == "here"
+    assert data[f"expected.{P}.~0.0.key"] == "1"
+    data[f"{P}.~0.0.key"] = "hush"
+    assert value_of(form_of(kind, data)) == [{"place": "here", "tags": ["b", "c"], "key": "hush"}]
+
+
+def test_what_was_emptied_in_one_kind_is_still_empty_after_another() -> None:
+    kind = list[str | None] | None
+    data = sent(page_of(kind, ["a"], default=["a"]))
+    data = press(kind, data, f"remove 0 {P}.~0")
+    for chosen in ("", "0"):
+        data[f"{P}.~kind"] = chosen
+        data = press(kind, data, f"show - {P}")
+    assert value_of(form_of(kind, data)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "is_secret"),
+    [
+        ("~", False),
+        ("~0.~", False),
+        ("~0.3.~kind", False),
+        ("~0.3.place", False),
+        ("~0.3.key", True),
+        ("~0.~text", True),
+        ("~0", True),
+        ("~0.3.unheard", True),
+        (f"~{'9' * 5000}.key", True),
+    ],
+)
+def test_only_what_can_be_a_secret_is_one(name: str, *, is_secret: bool) -> None:
+    start = TypeAdapter(list[Watch] | None).json_schema(schema_generator=ParameterSchema)
+    assert is_secret_input(start, name.split("."), start) is is_secret
+
+
+def test_each_kind_says_which_of_its_values_are_secret() -> None:
+    class Open(BaseModel):
+        key: str
+
+    class Closed(BaseModel):
+        key: SecretStr
+
+    start = TypeAdapter(Open | Closed).json_schema(schema_generator=ParameterSchema)
+    assert [is_secret_input(start, [f"~{kind}", "key"], start) for kind in (0, 1)] == [False, True]
+
+
+def test_the_page_says_what_the_browser_may_not_keep() -> None:
+    page = page_of(list[Watch], [{"place": "here", "key": "hush"}])
+    marked = re.findall(r'<(?:input|textarea)[^>]*name="([^"]*)"[^>]*data-secret', page)
+    assert marked == [f"{P}.0.key"]
