@@ -18,6 +18,7 @@ from runs_app.run_configuration import validate
 from templates_app.schema_forms import ConfigurationForm
 from templates_app.schema_forms.input_names import is_secret_input
 from templates_app.schema_forms.json_editor import JsonControl
+from templates_app.schema_places import without_secrets
 from tests.templates.sending import sent
 from zenweb.config.json_schema import ParameterSchema
 
@@ -489,3 +490,36 @@ def test_the_page_says_what_the_browser_may_not_keep() -> None:
     page = page_of(list[Watch], [{"place": "here", "key": "hush"}])
     marked = re.findall(r'<(?:input|textarea)[^>]*name="([^"]*)"[^>]*data-secret', page)
     assert marked == [f"{P}.0.key"]
+
+
+class Basic(BaseModel):
+    password: SecretStr = SecretStr("")
+
+
+class Bearer(BaseModel):
+    bearer: SecretStr
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "kept"),
+    [
+        (Basic | Bearer, {"bearer": "hush"}, {"bearer": None}),
+        (Basic | Bearer | None, {"bearer": "hush"}, {"bearer": None}),
+        (Bearer | Basic, {"password": "hush"}, {"password": None}),
+        (Login | Token, {"kind": "token", "token": "hush"}, {"kind": "token"}),
+        (Bearer | Login, {"user": "ada", "password": "hush"}, {"user": "ada"}),
+        (list[Basic | Bearer], [{"bearer": "hush"}], [{"bearer": None}]),
+    ],
+)
+def test_a_value_without_its_secrets_is_still_of_its_kind(kind: Any, value: Any, kept: Any) -> None:
+    without = without_secrets(schema_of(kind), configuration(value))
+    assert without == configuration(kept)
+    chosen = [
+        {name: text for name, text in sent(page_of(kind, one)).items() if name.endswith("~kind")}
+        for one in (value, kept)
+    ]
+    assert chosen[0] == chosen[1]
+
+
+def test_a_value_is_of_the_kind_that_knows_all_of_it() -> None:
+    assert sent(page_of(Basic | Bearer, {"bearer": "hush"}))[f"{P}.~kind"] == "1"
