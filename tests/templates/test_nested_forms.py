@@ -18,6 +18,7 @@ from runs_app.run_configuration import validate
 from templates_app.schema_forms import ConfigurationForm
 from templates_app.schema_forms.input_names import is_secret_input
 from templates_app.schema_forms.json_editor import JsonControl
+from templates_app.schema_forms.rows import MOST_UPLOADED
 from templates_app.schema_places import without_secrets
 from tests.templates.sending import sent
 from zenweb.config.json_schema import ParameterSchema
@@ -523,3 +524,75 @@ def test_a_value_without_its_secrets_is_still_of_its_kind(kind: Any, value: Any,
 
 def test_a_value_is_of_the_kind_that_knows_all_of_it() -> None:
     assert sent(page_of(Basic | Bearer, {"bearer": "hush"}))[f"{P}.~kind"] == "1"
+
+
+def upload(kind: Any, data: QueryDict, content: bytes, action: str = "show") -> tuple[str, QueryDict]:
+    """The page that answers a file, and what it sends."""
+    data["do"] = action
+    form = ConfigurationForm(
+        schema_of(kind),
+        validate=validate,
+        data=data,
+        uploads={f"{P}.~file": SimpleUploadedFile("rows.csv", content)},
+    )
+    page = str(render_crispy_form(form))
+    return page, sent(page)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"PK\x03\x04\x00\x00", "The file is not text."),
+        (b"units,colour\n1,red\n", "There is no column “colour”"),
+        (b'units\n"1', "This is not a table"),
+        (b"units\n1,2\n", "Row 1 has 2 cells, the header has 1."),
+        (b"units\n" + b"1" * MOST_UPLOADED, "The file is larger than 10 MB."),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_so_at_once_and_leaves_the_rows(
+    content: bytes, sentence: str
+) -> None:
+    page, data = upload(list[Layer], sent(page_of(list[Layer], [{"units": 7}])), content)
+    assert sentence in page
+    assert value_of(form_of(list[Layer], data)) == [{"units": 7, "activation": "relu", "dropout": None}]
+
+
+def test_a_file_that_cannot_be_read_runs_nothing() -> None:
+    data = sent(page_of(list[Layer], [{"units": 7}]))
+    form = ConfigurationForm(
+        schema_of(list[Layer]),
+        validate=validate,
+        data=data,
+        uploads={f"{P}.~file": SimpleUploadedFile("rows.csv", b"colour\nred\n")},
+    )
+    assert form.errors[f"{P}.~"][0].startswith("The first row names the columns.")
+
+
+def test_a_cell_of_a_file_that_is_wrong_is_told_at_once() -> None:
+    page, data = upload(list[Layer], sent(page_of(list[Layer], [])), b"units\n1\ntwo\n")
+    assert "Row 2, Units: Enter a whole number." in page
+    assert form_of(list[Layer], data).errors == {f"{P}.1.units": ["Enter a whole number."]}
+
+
+class Price(BaseModel):
+    name: str
+    amount: float = 1.0
+    exact: Decimal = Decimal(0)
+    pieces: int = 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
+@pytest.mark.parametrize("action", ["show", "run"])
+def test_a_file_of_a_spreadsheet_takes_the_place_of_the_rows(encoding: str, action: str) -> None:
+    data = sent(page_of(list[Price], [{"name": "old", "amount": 9.0, "exact": "9", "pieces": 9}]))
+    table = "name;amount;exact\nMüller, 5 €;2,5;-0,10\nb;3;1,5e-3\n".encode(encoding)
+    _, data = upload(list[Price], data, table, action)
+    assert value_of(form_of(list[Price], data)) == [
+        {"name": "Müller, 5 €", "amount": 2.5, "exact": "-0.10", "pieces": 1},
+        {"name": "b", "amount": 3, "exact": "1.5e-3", "pieces": 1},
+    ]
+
+
+def test_a_comma_is_no_point_where_commas_part_the_cells() -> None:
+    page, _ = upload(list[Price], sent(page_of(list[Price], [])), b'name,amount\na,"2,5"\n')
+    assert "Row 1, Amount: Enter a number with a point, such as 2.5." in page
