@@ -36,7 +36,7 @@ from runs_app.run_configuration import (
 from templates_app.models import RunTemplate, RunTemplateVersion
 from templates_app.permissions import can_edit, check_can_run
 from templates_app.schema_validation import compile_schema, pointer_to
-from templates_app.suggestions import did_you_mean
+from templates_app.suggestions import did_you_mean, options_with
 from zenweb.accounts.models import User
 from zenweb.artifacts.previews import storable
 from zenweb.config.choices import MOST_EXPLAINED
@@ -81,13 +81,7 @@ class Offer:
         return self.knowledge is Knowledge.ASKING
 
     def search(self, text: str) -> list[Option]:
-        """Those with all these words in their value or label."""
-        words = text.casefold().split()
-        return [
-            (value, label)
-            for value, label in self.options
-            if all(word in f"{value} {label}".casefold() for word in words)
-        ]
+        return options_with(text, self.options)
 
 
 def ask_for_choices(

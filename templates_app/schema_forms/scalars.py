@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any
 
 from crispy_forms.layout import Layout
@@ -23,6 +24,7 @@ from zenweb.config.json_schema import DECIMAL_RULES
 WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
 DECIMAL_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 EMPTY_TEXT = '""'
+MOST_OPTIONS = 100  # in a list to open; of more, one is found by a search
 # What stands in tables that people bring along.
 YES, NO = {"true", "on", "yes", "y", "1"}, {"false", "off", "no", "n", "0"}
 PARAGRAPHS = {"textarea", "multiline", "markdown"}
@@ -402,19 +404,15 @@ class ChoiceControl(SingleControl):
 
     def options(self) -> list[tuple[str, str]]:
         """What each option sends, and what it is called."""
-        return [(key, label) for key, (_, label) in self._by_key().items()]
+        return [(key, label) for key, (_, label) in self._by_key.items()]
 
     def parse(self, text: str) -> Json:
-        if (choice := self._by_key().get(text)) is None:
+        if (choice := self._by_key.get(text)) is None:
             raise ValidationError(self.blank_message)
         return choice[0]
 
     def to_text(self, value: Json) -> str:
-        encoded = to_json(value)
-        for key, (listed, _) in self._by_key().items():
-            if to_json(listed) == encoded:
-                return key
-        return ""
+        return self._keys.get(to_json(value), "")
 
     def text_along(self, text: str) -> Json:
         return text if text == self.unlisted else MISSING
@@ -431,17 +429,22 @@ class ChoiceControl(SingleControl):
 
     @property
     def default_hint(self) -> str:
-        label = (
-            self._by_key().get(self.to_text(self.parameter.default)) if self.parameter.has_default else None
-        )
+        label = self._by_key.get(self.to_text(self.parameter.default)) if self.parameter.has_default else None
         return label[1] if label else ""
 
+    @cached_property
     def _by_key(self) -> dict[str, tuple[Json, str]]:
         """The choices by what the option sends: a text as it is, unless another type's value reads the same."""
-        plain = {label_of(value): (value, label) for value, label in self.choices()}
-        if len(plain) == len(self.choices()) and "" not in plain:
+        choices = self.choices()
+        plain = {label_of(value): (value, label) for value, label in choices}
+        if len(plain) == len(choices) and "" not in plain:
             return plain
-        return {to_json(value): (value, label) for value, label in self.choices()}
+        return {to_json(value): (value, label) for value, label in choices}
+
+    @cached_property
+    def _keys(self) -> dict[str, str]:
+        """What the options send, by their values as JSON."""
+        return {to_json(value): key for key, (value, _) in reversed(self._by_key.items())}
 
     def _unlisted_option(self) -> list[tuple[str, str]]:
         if not self.unlisted:
