@@ -381,14 +381,14 @@ class ChoiceControl(SingleControl):
     def begin(self, value: Json, occasion: Occasion) -> None:
         sent = occasion.was_sent(self.parameter.field_name)
         if sent is not None:
-            self.unlisted = sent if sent not in self._by_key() else ""
+            self.unlisted = sent if sent not in self._by_key else ""
         elif value is MISSING or self.to_text(value) or is_same(value, self.parameter.default):
             return
         elif value is None:
             self.is_empty = not self.parameter.is_optional
         else:
             text = label_of(value)
-            self.unlisted = to_json(value) if text in self._by_key() else text
+            self.unlisted = to_json(value) if text in self._by_key else text
 
     def initial(self, value: Json) -> dict[str, str]:
         return {self.parameter.field_name: self.unlisted} if self.unlisted else super().initial(value)
