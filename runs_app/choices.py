@@ -27,6 +27,7 @@ from runs_app.questions import (
     given_choices,
     question_of,
 )
+from runs_app.repair import path_of
 from runs_app.run_configuration import (
     Configuration,
     ResolvedConfiguration,
@@ -128,18 +129,19 @@ class FormChoices:
         return offer if is_owner else replace(offer, log="")
 
 
-def find_refused(runnable: Runnable, configuration: Any) -> list[FieldError]:
+def find_refused(runnable: Runnable, configuration: Any, told: Sequence[FieldError] = ()) -> list[FieldError]:
     """The chosen values of a configuration of which it is known that they may not be chosen; nothing is asked.
 
-    It fits the schema, but for what is missing: an unfinished form is told so far.
+    `told`: all that does not fit the schema, at which nothing more is looked for.
     """
     deployment, errors = deployment_of(runnable), list[FieldError]()
     if not (places := choice_places(deployment.pk)):
         return errors
     given, values = _given_in(configuration), _laid_over(defaults_at(runnable), configuration)
+    wrong = {tuple(path_of(error)[:4]) for error in told}
     for place in places.values():
         value = given.get(place.step, {}).get(place.parameter)
-        if value is None or value == []:
+        if value is None or value == [] or place.path in wrong:
             continue
         with suppress(ValueMissing):
             choice = GivenChoice(question_of(deployment, rules_of(runnable), place, values), value)
