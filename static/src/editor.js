@@ -45,6 +45,7 @@ function open(textarea) {
         "aria-labelledby": label.id,
         "aria-describedby": `${textarea.getAttribute("aria-describedby")} yaml-status`,
       }),
+      EditorView.domEventHandlers({ beforeinput: insert }),
       EditorView.updateListener.of((update) => update.docChanged && write(update.state.doc.toString())),
       autocompletion({ override: [async (context) => complete(context, await schema)], icons: false }),
       lintGutter(),
@@ -117,6 +118,14 @@ function open(textarea) {
     status.textContent = count ? words[Math.min(count, words.length) - 1] : status.dataset.valid;
     status.classList.toggle("is-wrong", count > 0);
   }
+}
+
+/** Several lines at once: left to the browser, it gives them styles of its own, which the content policy refuses. */
+function insert(event, view) {
+  if (event.inputType !== "insertText" || !event.data?.includes("\n")) return false;
+  view.dispatch(view.state.replaceSelection(event.data), { userEvent: "input.type", scrollIntoView: true });
+  event.preventDefault();
+  return true;
 }
 
 /** How far a new line goes in: below a key that has no value yet one level further than that. */

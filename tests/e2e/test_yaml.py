@@ -149,3 +149,14 @@ def test_a_run_becomes_a_template_that_runs_on_the_same_stack(visit: Visit) -> N
     wait_for_end(page)
     expect(page.locator("#about")).to_contain_text("celery")
     expect(page.locator("#about")).to_contain_text("on the same stack")
+
+
+def test_several_lines_are_inserted_at_once(visit: Visit) -> None:
+    page = visit.page
+    open_training(page)
+    open_editor(page)
+    page.get_by_role("textbox", name="Run configuration").click()
+    page.keyboard.insert_text("tags: [a]\nrun_name: b\n")
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text("tags: [a]\n# mine\n")
+    expect(page.locator("#id_yaml")).to_have_value("tags: [a]\n# mine\n")
