@@ -149,7 +149,7 @@ class ControlField(KeptField):
         # What is required is the validator's to say, once and for every channel.
         help_text = " ".join(filter(None, [parameter.description, *control.facts, control.note]))
         super().__init__(required=False, label=parameter.title, help_text=help_text, widget=widget)
-        if placeholder := parameter.hints.get("placeholder"):
+        if placeholder := parameter.hints.get("placeholder") or control.example:
             self.widget.attrs["placeholder"] = str(placeholder)
         if control.is_required:
             self.widget.attrs["aria-required"] = "true"
@@ -163,6 +163,8 @@ class SingleControl(Control):
 
     blank_message: ClassVar[str | Promise] = gettext_lazy("Enter a value.")
     is_wide: ClassVar[bool] = False
+    shows_text: ClassVar[bool] = False
+    """Whether its input is for text of any kind, so that it can show an example while it is empty."""
     template: ClassVar[str] = "templates_app/schema_form/field.html"
     note: str = ""
     """What to know about the input as it stands now."""
@@ -182,9 +184,17 @@ class SingleControl(Control):
         return describe_bounds(self.parameter.schema)
 
     @property
+    def example(self) -> str:
+        """What the code gives as an example, where the input shows text."""
+        examples = self.parameter.schema.keywords.get("examples")
+        return (
+            self.to_text(examples[0]) if self.shows_text and isinstance(examples, list) and examples else ""
+        )
+
+    @property
     def is_required(self) -> bool:
         """Whether it has to be filled in."""
-        return self.parameter.is_required
+        return self.parameter.has_to_be_filled_in
 
     @cached_property
     def facts(self) -> list[str]:
@@ -196,6 +206,8 @@ class SingleControl(Control):
     def blank_hint(self) -> str:
         if self.parameter.is_found_later:
             return f"Leave empty for “{self.parameter.default_source}”"
+        if self.parameter.is_made_in_code:
+            return gettext("Leave empty for a default that the code makes")
         if self.parameter.is_optional:
             return gettext("Leave empty for “not set”")
         return self.empty_hint if not self.parameter.has_default else ""
