@@ -26,6 +26,7 @@ from runs_app.questions import (
     given_choices,
     question_of,
 )
+from runs_app.repair import path_of
 from runs_app.run_configuration import (
     Configuration,
     ResolvedConfiguration,
@@ -35,7 +36,7 @@ from runs_app.run_configuration import (
 from templates_app.models import RunTemplate, RunTemplateVersion
 from templates_app.permissions import can_edit, check_can_run
 from templates_app.schema_validation import compile_schema, pointer_to
-from templates_app.suggestions import did_you_mean
+from templates_app.suggestions import did_you_mean, options_with
 from zenweb.accounts.models import User
 from zenweb.artifacts.previews import storable
 from zenweb.config.choices import MOST_EXPLAINED
@@ -80,13 +81,7 @@ class Offer:
         return self.knowledge is Knowledge.ASKING
 
     def search(self, text: str) -> list[Option]:
-        """Those with all these words in their value or label."""
-        words = text.casefold().split()
-        return [
-            (value, label)
-            for value, label in self.options
-            if all(word in f"{value} {label}".casefold() for word in words)
-        ]
+        return options_with(text, self.options)
 
 
 def ask_for_choices(
@@ -132,18 +127,19 @@ class FormChoices:
         return offer if is_owner else replace(offer, log="")
 
 
-def find_refused(runnable: Runnable, configuration: Any) -> list[FieldError]:
+def find_refused(runnable: Runnable, configuration: Any, told: Sequence[FieldError] = ()) -> list[FieldError]:
     """The chosen values of a configuration of which it is known that they may not be chosen; nothing is asked.
 
-    It fits the schema, but for what is missing: an unfinished form is told so far.
+    `told`: all that does not fit the schema, at which nothing more is looked for.
     """
     deployment, errors = deployment_of(runnable), list[FieldError]()
     if not (places := choice_places(deployment.pk)):
         return errors
     given, values = _given_in(configuration), _laid_over(defaults_at(runnable), configuration)
+    wrong = {tuple(path_of(error)[:4]) for error in told}
     for place in places.values():
         value = given.get(place.step, {}).get(place.parameter)
-        if value is None or value == []:
+        if value is None or value == [] or place.path in wrong:
             continue
         with suppress(ValueMissing):
             choice = GivenChoice(question_of(deployment, rules_of(runnable), place, values), value)

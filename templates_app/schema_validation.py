@@ -20,7 +20,8 @@ from templates_app.choice_rules import ChoiceRules
 from templates_app.decimal_rules import DecimalRules
 from templates_app.file_rules import FileRules, expected_words
 from templates_app.moment_rules import MomentRules
-from templates_app.suggestions import did_you_mean, suggestion
+from templates_app.schema_circles import find_circle
+from templates_app.suggestions import MOST_NAMED, did_you_mean, some_of, suggestion
 from zenweb.config.json_schema import (
     ADDRESS_SCHEMES,
     CHOICE_RULES,
@@ -37,7 +38,6 @@ from zenweb.exceptions import FieldError, ValidationFailed
 # A document deeper than this is hostile or broken; nobody writes it.
 MAX_DEPTH = 100
 Validator = jsonschema_rs.Draft202012Validator
-MOST_NAMED = 12
 MOST_SHOWN = 100  # characters
 PARAMETER_DEPTH = 4  # steps, trainer, parameters, learning_rate
 DURATION = TypeAdapter(timedelta)
@@ -104,6 +104,8 @@ def check_schema(schema: Any) -> None:
         compile_schema(schema)
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
         raise ValidationFailed(f"The schema cannot be used: {str(error).splitlines()[0]}") from error
+    if circle := find_circle(schema):
+        raise ValidationFailed(f"The schema cannot be used: {circle}")
 
 
 def find_errors(schema: dict[str, Any], value: Any, validator: Validator | None = None) -> list[FieldError]:
@@ -397,11 +399,7 @@ _SENTENCES: dict[type[Any], Callable[[Any], str]] = {
     Kind.Pattern: lambda kind: (
         gettext("This does not have the expected form (%(pattern)s).") % {"pattern": kind.pattern}
     ),
-    Kind.Enum: lambda kind: (
-        gettext("This must be one of: %(values)s.")
-        % {"values": ", ".join(_shown(option) for option in kind.options)}
-    ),
-    Kind.Constant: lambda kind: _must_be(_shown(kind.expected_value)),
+    Kind.Constant: lambda kind: _must_be(some_of([_shown(kind.expected_value)])),
 }
 
 
@@ -412,8 +410,17 @@ def _must_be(expected: str | Promise) -> str:
 def _sentence(error: jsonschema_rs.ValidationError) -> str:
     if expected := _expected(error):
         return _must_be(expected)
+    if isinstance(error.kind, Kind.Enum):
+        return _not_listed(error.instance, [_shown(option) for option in error.kind.options])
     words = _SENTENCES.get(type(error.kind))
     return words(error.kind) if words else str(error.message)
+
+
+def _not_listed(value: Any, options: Sequence[str]) -> str:
+    sentence = gettext("This must be one of: %(values)s.") % {"values": some_of(options)}
+    # Where all are named, one sees which was meant.
+    meant = did_you_mean(_shown(value), options) if len(options) > MOST_NAMED else ""
+    return f"{sentence}{meant}"
 
 
 def _shown(value: Any) -> str:

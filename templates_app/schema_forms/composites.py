@@ -20,6 +20,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 from templates_app.schema_forms.controls import Control, KeptField, Occasion, SingleControl
+from templates_app.schema_forms.input_names import quoted
 from templates_app.schema_forms.schemas import MISSING, Json, Parameter, Schema, read_parameters
 from templates_app.schema_forms.wording import describe_bounds
 from templates_app.schema_validation import accepts
@@ -128,16 +129,6 @@ class Nested(LayoutObject):
         parts = [field.render(form, context, template_pack, **kwargs) for field in self.fields]
         shown = {"control": self.control, "marker": marker, "parts": parts, **self.control.context(parts)}
         return render_to_string(self.control.template, shown)
-
-
-def quoted(key: str) -> str:
-    """A key as it stands in the name of an input."""
-    return key.replace("%", "%25").replace(".", "%2E").replace("~", "%7E")
-
-
-def unquoted(part: str) -> str:
-    """The key that a part of a name stands for."""
-    return part.replace("%7E", "~").replace("%2E", ".").replace("%25", "%")
 
 
 class GroupControl(Composite):

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, NoReturn, TypeAlias
 
 from django.utils.translation import gettext
@@ -17,6 +18,7 @@ Json: TypeAlias = Any
 
 # Definitions may refer to each other in circles; nobody nests this many "or null"s on purpose.
 MAX_DEPTH = 20
+LONGEST_DESCRIPTION, LONGEST_TITLE = 4_000, 200  # characters that are shown of one
 
 
 class _Missing:
@@ -143,6 +145,10 @@ class Schema:
 
     def choices(self) -> list[tuple[Json, str]]:
         """The values it lists, each with its label; empty where it does not list them."""
+        return self._choices
+
+    @cached_property
+    def _choices(self) -> list[tuple[Json, str]]:
         if isinstance(values := self.keywords.get("enum"), list):
             labels = self._labels()
             return [(value, labels.get(to_json(value), label_of(value))) for value in values]
@@ -305,8 +311,8 @@ def _read_step(name: str, keywords: Mapping[str, Json], root: Mapping[str, Json]
     parameters = _follow_references(_object(keywords.get("properties")).get("parameters"), root)
     return Step(
         name=name,
-        title=_text(keywords.get("title")) or humanise(name),
-        description=_text(keywords.get("description")),
+        title=_shortened(_text(keywords.get("title")) or humanise(name), LONGEST_TITLE),
+        description=_shortened(_text(keywords.get("description")), LONGEST_DESCRIPTION),
         parameters=tuple(read_parameters(parameters, ("steps", name, "parameters"), root)),
     )
 
@@ -324,8 +330,10 @@ def read_parameters(
             path=(*path, name),
             schema=schema,
             # A referenced definition is titled after its class, which says nothing about this parameter.
-            title=_text(own.get("title")) or humanise(name),
-            description=_text(own.get("description")) or schema.text("description"),
+            title=_shortened(_text(own.get("title")) or humanise(name), LONGEST_TITLE),
+            description=_shortened(
+                _text(own.get("description")) or schema.text("description"), LONGEST_DESCRIPTION
+            ),
             default=default,
             is_required=default is MISSING and isinstance(required, list) and name in required,
         )
@@ -342,6 +350,10 @@ def spoken(title: str) -> str:
 def humanise(name: str) -> str:
     words = name.replace("_", " ").strip()
     return words[:1].upper() + words[1:]
+
+
+def _shortened(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}…"
 
 
 def label_of(value: Json) -> str:

@@ -12,6 +12,7 @@ from zenweb.config.defaults import Source, SourceName, yesterday
 from zenweb.config.json_schema import MOMENT_RULES
 from zenweb.exceptions import FieldError
 
+WRONG_TEXT = 60  # characters of a value that are shown again
 FORMATS: dict[str, str | Promise] = {
     "email": gettext_lazy("An e-mail address"),
     "idn-email": gettext_lazy("An e-mail address"),
@@ -160,3 +161,8 @@ def _entries(number: int | float) -> str:
     return ngettext("%(number)s entry", "%(number)s entries", math.ceil(number)) % {
         "number": label_of(number)
     }
+
+
+def shortened(text: str) -> str:
+    """A value as a sentence repeats it."""
+    return text if len(text) <= WRONG_TEXT else text[: WRONG_TEXT - 1] + "…"

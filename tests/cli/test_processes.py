@@ -62,6 +62,29 @@ def test_a_killed_child_is_told_with_its_signal(tmp_path):
             supervisor.check()
 
 
+def test_a_child_that_ends_is_replaced_and_nothing_of_its_group_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr("zenweb.cli.processes.LEAST_LIFE", 0.0)
+    with Supervisor(tmp_path) as supervisor:
+        child = supervisor.start(
+            "helper", ["sh", "-c", "sleep 60 & echo $!; wait"], env=os.environ, cwd=tmp_path
+        )
+        assert eventually(lambda: child.log.read_text().strip().isdigit())
+        left = psutil.Process(int(child.log.read_text()))
+        child.process.kill()
+        child.process.wait()
+        supervisor.replace_ended()
+        assert [replaced.name for replaced in supervisor.children] == ["helper"]
+        assert supervisor.children[0].is_running
+        assert eventually(lambda: not left.is_running() or left.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_a_child_that_hardly_lived_is_not_replaced(tmp_path):
+    with Supervisor(tmp_path) as supervisor:
+        start_python(supervisor, "raise SystemExit(3)", tmp_path)
+        with pytest.raises(ChildDied, match="The helper ended with exit code 3"):
+            supervisor.watch()
+
+
 def test_a_grandchild_that_left_the_group_and_is_deaf_to_term_ends_too(tmp_path):
     with Supervisor(tmp_path) as supervisor:
         child = start_python(supervisor, LEAVES_A_GRANDCHILD, tmp_path)

@@ -230,6 +230,20 @@ def test_a_provider_that_fails_ends_the_run_with_its_sentence(
     ]
 
 
+def test_a_value_of_a_wrong_type_hides_no_wrong_choice(
+    template: RunTemplate, worker: Worker, rest: Client
+) -> None:
+    known(template, worker)
+    body = choosing("order")
+    body["steps"]["load"]["parameters"]["limit"] = "many"
+    body["steps"]["look"] = {"parameters": {"kind": "c"}}
+    pointers = ["/steps/load/parameters/limit", "/steps/look/parameters/kind", POINTER]
+    for route in ("validate", "runs"):
+        address = f"/api/v1/run_templates/{template.id}/{route}"
+        told = rest.post(address, body, content_type="application/json").json()["errors"]
+        assert sorted(error["pointer"] for error in told) == sorted(pointers)
+
+
 def test_everything_that_is_wrong_is_told_together(
     template: RunTemplate, alice: User, worker: Worker
 ) -> None:

@@ -56,8 +56,6 @@ class LocalServer:
             cwd=self.folder.path,
             # Not TERM: a worker may then take its time, and nobody would be left to end its patience.
             on_parent_death=signal.SIGKILL,
-            # One that ran out of memory must not take everybody's pages along; its steps are given to the next.
-            is_replaceable=True,
         )
         is_new = self._make_first_user()  # while those two start
         supervisor.wait_for(

@@ -46,8 +46,8 @@ class Child:
     process: subprocess.Popen[bytes]
     log: Path
     serves_others: bool
-    replace: "Callable[[], Child] | None" = None
-    """Starts another one in its place; None where its end has to end everything."""
+    replace: "Callable[[], Child]"
+    """Starts another one in its place."""
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -94,12 +94,11 @@ class Supervisor:
         cwd: Path,
         on_parent_death: signal.Signals = signal.SIGTERM,
         serves_others: bool = False,
-        is_replaceable: bool = False,
         log_mode: Literal["wb", "ab"] = "wb",
     ) -> Child:
         """Start a child; it gets `on_parent_death` should this process be killed.
 
-        One that is replaceable is started again when it ends while `watch` looks on.
+        It is started again when it ends while `watch` looks on.
         """
         log = self.logs / f"{name.replace(' ', '-')}.log"
         again = partial(
@@ -110,7 +109,6 @@ class Supervisor:
             cwd=cwd,
             on_parent_death=on_parent_death,
             serves_others=serves_others,
-            is_replaceable=True,
             log_mode="ab",
         )
         with log.open(log_mode) as output:
@@ -125,7 +123,7 @@ class Supervisor:
                 process_group=0,
                 preexec_fn=tie_to_parent(on_parent_death),  # noqa: PLW1509  no threads here
             )
-        child = Child(name, process, log, serves_others, again if is_replaceable else None)
+        child = Child(name, process, log, serves_others, again)
         self.children.append(child)
         return child
 
@@ -152,20 +150,21 @@ class Supervisor:
             time.sleep(POLL)
 
     def watch(self) -> NoReturn:
-        """Raise `ChildDied` when a child ends that cannot be replaced; until then, wait."""
+        """Replace children that end; raise `ChildDied` when one hardly lived."""
         while True:
-            self._replace_ended()
+            self.replace_ended()
             self.check()
             time.sleep(WATCH_INTERVAL)
 
-    def _replace_ended(self) -> None:
+    def replace_ended(self) -> None:
         """Start again what ended, unless it hardly lived: then starting it again would not help either."""
-        for child in [child for child in self.children if child.replace and not child.is_running]:
-            if child.replace and time.monotonic() - child.started > LEAST_LIFE:
+        for child in [child for child in self.children if not child.is_running]:
+            if time.monotonic() - child.started > LEAST_LIFE:
                 how = _describe_end(child.process.returncode)
                 click.echo(
                     f"The {child.name} {how}; another one takes its place (see {child.log}).", err=True
                 )
+                child.signal_group(signal.SIGKILL)  # what it left in its group may hold its port
                 self.children.remove(child)
                 child.replace()
 
