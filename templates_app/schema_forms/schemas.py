@@ -150,8 +150,9 @@ class Schema:
     @cached_property
     def _choices(self) -> list[tuple[Json, str]]:
         if isinstance(values := self.keywords.get("enum"), list):
-            labels = self._labels()
-            return [(value, labels.get(to_json(value), label_of(value))) for value in values]
+            if not (labels := self._labels()):
+                return [(value, label_of(value)) for value in values]
+            return [(value, labels.get(to_json(value)) or label_of(value)) for value in values]
         if "const" in self.keywords:
             return [(self.keywords["const"], label_of(self.keywords["const"]))]
         branches = [branch.keywords for branch in self.branches()]
@@ -161,6 +162,10 @@ class Schema:
                 for branch in branches
             ]
         return []
+
+    def label_for(self, value: Json) -> str:
+        """What one of the values is called that it may list."""
+        return self._labels().get(to_json(value)) or label_of(value)
 
     def _labels(self) -> dict[str, str]:
         """What values that it lists are called, by their JSON."""

@@ -298,3 +298,13 @@ def test_today_is_neither_in_the_past_nor_in_the_future() -> None:
     today = timezone.localdate().isoformat()
     assert refusals(PastDate, today) == ["This must be in the past."]
     assert refusals(FutureDate, today) == ["This must be in the future."]
+
+
+@pytest.mark.parametrize(
+    ("hint", "fixed", "words"),
+    [(Priority, 10, "High"), (Colour | None, "#800", "Dark red"), (list[Priority], [1, 10], "Low, High")],
+)
+def test_a_value_that_is_fixed_is_called_by_its_label(hint: Any, fixed: Any, words: str) -> None:
+    locked = {"const": fixed, "default": fixed, "zenweb-form": {"locked": True}}
+    page = render_crispy_form(form_of(Annotated[hint, Field(json_schema_extra=locked)]))
+    assert words in page
