@@ -104,7 +104,7 @@ class Composite(Control):
 
     @property
     def is_required(self) -> bool:
-        return self.parameter.is_required
+        return self.parameter.has_to_be_filled_in
 
     def layout(self) -> Any:
         return Nested(self, [child.layout() for child in self.children()])

@@ -93,6 +93,10 @@ class Rows(Composite):
         return f"{self.name}.~file"
 
     @property
+    def is_required(self) -> bool:
+        return super().is_required and not self.parameter.may_be_empty
+
+    @property
     def can_add(self) -> bool:
         most = self.parameter.schema.number("maxItems")
         return len(self.rows) < (self.most_rows if most is None else min(most, self.most_rows))
