@@ -1,8 +1,8 @@
 """Controls for values that consist of others: each part has a control of its own, to any depth.
 
-The name of a part's input is the name of the whole, a dot, and the part; in it `%`, `.` and `~` are escaped. A name
-with a `~` belongs to the form itself: `~` alone says that the control was on the page at all, for an input that was not
-sent is not a value that was taken away.
+The name of a part's input is the name of the whole, a dot, and the part; in it `%`, `.`, `~` and what changes on its
+way are escaped. A name with a `~` belongs to the form itself: `~` alone says that the control was on the page at all,
+for an input that was not sent is not a value that was taken away.
 """
 
 from abc import abstractmethod

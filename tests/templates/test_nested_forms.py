@@ -12,11 +12,12 @@ import pytest
 from crispy_forms.utils import render_crispy_form
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import QueryDict
+from django.test import RequestFactory
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter
 
 from runs_app.run_configuration import validate
 from templates_app.schema_forms import ConfigurationForm
-from templates_app.schema_forms.input_names import is_secret_input
+from templates_app.schema_forms.input_names import is_secret_input, quoted, unquoted
 from templates_app.schema_forms.json_editor import JsonControl
 from templates_app.schema_forms.rows import MOST_UPLOADED
 from templates_app.schema_places import without_secrets
@@ -596,3 +597,34 @@ def test_a_file_of_a_spreadsheet_takes_the_place_of_the_rows(encoding: str, acti
 def test_a_comma_is_no_point_where_commas_part_the_cells() -> None:
     page, _ = upload(list[Price], sent(page_of(list[Price], [])), b'name,amount\na,"2,5"\n')
     assert "Row 1, Amount: Enter a number with a point, such as 2.5." in page
+
+
+AWKWARD = "a\" b\r\nc\\d.~%22\x00é;='<"
+
+
+def as_a_browser_sends(data: QueryDict) -> QueryDict:
+    """Through a request in several parts, whose names have no quotes and line breaks."""
+    parts = [
+        '--x\r\nContent-Disposition: form-data; name="{}"\r\n\r\n{}\r\n'.format(
+            re.sub(r"\r\n|\r|\n", "%0D%0A", name).replace('"', "%22").replace("\x00", "\ufffd"), text
+        )
+        for name, texts in data.lists()
+        for text in texts
+    ]
+    body = "".join([*parts, "--x--\r\n"]).encode()
+    return RequestFactory().post("/", body, content_type="multipart/form-data; boundary=x").POST
+
+
+@pytest.mark.parametrize("character", AWKWARD)
+def test_a_name_survives_its_way_through_a_browser(character: str) -> None:
+    class Named(BaseModel):
+        value: str = Field(default="", alias=f"x{character}")
+
+    data = sent(page_of(Named, {}))
+    [name] = [name for name in data if name.startswith(f"{P}.x")]
+    data[name] = "typed"
+    assert value_of(form_of(Named, as_a_browser_sends(data))) == {f"x{character}": "typed"}
+
+
+def test_every_escape_is_read_back() -> None:
+    assert unquoted(quoted(AWKWARD)) == AWKWARD
