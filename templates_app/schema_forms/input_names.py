@@ -11,8 +11,8 @@ from templates_app.schema_places import holds_secret, schemas_at, schemas_below
 # Inputs that say how a form looks, and what entries are called: never a value.
 ABOUT_THE_FORM = frozenset({"~", "~kind", "~key"})
 
-# What names of inputs have another use for, and what changes on the way: browsers write quotes and line breaks otherwise,
-# and a server drops blanks at the end and backslashes.
+# What names of inputs have another use for, and what changes on the way: browsers write quotes and line breaks
+# otherwise, and a server drops blanks at the end and backslashes.
 QUOTED = re.compile(r'[%.~"\\\s\x00-\x1f\x7f]')
 
 

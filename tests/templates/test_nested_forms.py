@@ -385,12 +385,17 @@ def test_rows_with_secrets_are_never_text() -> None:
     assert "hush" not in render_crispy_form(uploaded)
 
 
-def test_what_depends_on_a_value_is_asked_for_only_then() -> None:
+def test_what_depends_on_a_value_is_asked_for_only_then_and_kept_meanwhile() -> None:
     schema = {
         "type": "object",
         "properties": {"mode": {"enum": ["fast", "exact"], "default": "fast"}},
         "if": {"properties": {"mode": {"const": "exact"}}, "required": ["mode"]},
-        "then": {"properties": {"digits": {"type": "integer", "default": 3}}},
+        "then": {
+            "properties": {
+                "digits": {"type": "integer", "default": 3},
+                "key": {"type": "string", "format": "password"},
+            }
+        },
     }
     whole = schema_of(int)
     whole["properties"]["steps"]["properties"]["trainer"]["properties"]["parameters"]["properties"]["p"] = (
@@ -405,8 +410,15 @@ def test_what_depends_on_a_value_is_asked_for_only_then() -> None:
     data[f"{P}.mode"], data["do"] = "exact", f"show - {P}"
     data = sent(str(render_crispy_form(form(data))))
     assert value_of(form(data)) == {"mode": "exact", "digits": 3}
-    data[f"{P}.mode"] = "fast"
+    data[f"{P}.mode"], data[f"{P}.digits"], data[f"{P}.key"] = "fast", "9", "hush"
     assert value_of(form(data)) == {"mode": "fast"}
+    for mode in ("fast", "exact"):
+        data[f"{P}.mode"], data["do"] = mode, f"show - {P}"
+        data = sent(str(render_crispy_form(form(data))))
+        assert "hush" not in str(data)
+    assert data[f"expected.{P}.key"] == "1"
+    data[f"{P}.key"] = "hush"
+    assert value_of(form(data)) == {"mode": "exact", "digits": 9, "key": "hush"}
 
 
 def test_no_type_in_this_file_falls_back_to_the_json_editor() -> None:
