@@ -3,6 +3,7 @@
 Every change is a conditional UPDATE, so two workers cannot both win.
 """
 
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -21,10 +22,9 @@ from runs_app import caching, limits, metadata, statements
 from runs_app.caching import Versions
 from runs_app.dispatch import wake_workers
 from runs_app.models import LogChunk, PipelineRun, RunEvent, StepAttempt, StepRun, Worker
-from runs_app.plans import may_retry, plan_of, run_of
+from runs_app.plans import may_retry, plan_of, retry_delay, run_of
 from runs_app.querysets import HEAVY
 from runs_app.statements import ReadyStep, RunAtItsEnd
-from zenweb.config.spec import YEAR
 from zenweb.entity import JSONField
 from zenweb.enums import OPEN_STATUSES, ConcurrencyPolicy, ExecutionMode, ExecutionStatus
 from zenweb.execution.metadata import OF_UPLOADS, Noted
@@ -37,7 +37,6 @@ UNPREPARED = "It was not started, because the run could not be prepared."
 PREPARING = "Its choices are checked first."
 MOST_NAMES = 10
 MOST_ADMITTED = 10  # in one transaction; housekeeping goes on
-MOST_DELAY = timedelta(days=1)  # of a retry, however its backoff multiplies it
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,13 @@ class StepOutcome:
     was_shown_live: bool = False
     started_at: datetime | None = None
     """When the user's first line ran; until then the attempt only waited for its code to be imported."""
+    ended: float | None = None
+    """By this machine's monotonic clock; the database may have been away since then."""
     is_unprepared: bool = False
     """What the whole run needs could not be made: it is not tried again, and no other step of the run is started."""
+
+    def ended_at(self, now: datetime) -> datetime:
+        return now if self.ended is None else now - timedelta(seconds=time.monotonic() - self.ended)
 
     @property
     def status(self) -> ExecutionStatus:
@@ -216,6 +220,7 @@ def _close_attempt(attempt: StepAttempt, outcome: StepOutcome, now: datetime) ->
         started_at=outcome.started_at,
         log_uri=outcome.log_uri,
         log_tail=outcome.log_tail[-LOG_TAIL:],
+        ended_at=outcome.ended_at(now),
         now=now,
     )
     if outcome.was_shown_live:
@@ -233,6 +238,7 @@ def _end(step: StepRun, outcome: StepOutcome, now: datetime) -> bool:
         exception=exception.model_dump(exclude={"version"}) if exception else None,
         metadata=outcome.metadata,
         started_at=outcome.started_at,
+        ended_at=outcome.ended_at(now),
         now=now,
     ):
         return False
@@ -404,10 +410,8 @@ def _offer_freed_place(queue: str) -> None:
 
 
 def _retry(step: StepRun, exception: StepException, now: datetime) -> bool:
-    retry = step.settings["retry"]
-    seconds = int(retry.get("delay") or 0) * int(retry.get("backoff") or 1) ** step.failures
-    delay = min(MOST_DELAY, timedelta(seconds=min(seconds, YEAR)))
-    allowed = int(retry["max_retries"]) + 1
+    delay = retry_delay(step.settings, step.failures)
+    allowed = int(step.settings["retry"]["max_retries"]) + 1
     reason = f"Attempt {step.attempt} failed ({exception.message}); {step.failures + 2} of {allowed} follows."
     held = StepRun.objects.filter(pk=step.pk, attempt=step.attempt, status__in=ALIVE)
     return bool(

@@ -323,16 +323,16 @@ def end_step(
     exception: dict[str, Any] | None,
     metadata: dict[str, Any],
     started_at: datetime | None,
+    ended_at: datetime,
     now: datetime,
 ) -> bool:
     """False when the step is no longer held by this attempt."""
-    moment = _time(now)
     changed = (
         status.value,
         reason,
         _time(started_at),
-        moment,
-        moment,
+        _time(ended_at),
+        _time(now),
         1 if exception else 0,
         _json(exception),
         _json(metadata),
@@ -348,10 +348,11 @@ def end_attempt(
     started_at: datetime | None,
     log_uri: str,
     log_tail: str,
+    ended_at: datetime,
     now: datetime,
 ) -> None:
-    moment = _time(now)
-    changed = (status.value, reason, _time(started_at), moment, moment, log_uri, log_tail)
+    times = (_time(started_at), _time(ended_at), _time(now))
+    changed = (status.value, reason, *times, log_uri, log_tail)
     _execute(END_ATTEMPT, *changed, _key(attempt_id))
 
 

@@ -135,6 +135,8 @@ class ChildEnd:
     run_metadata: Noted
     started_at: datetime | None
     """When the user's first line ran."""
+    ended: float
+    """When that was, by the monotonic clock: whoever watched may have been kept waiting by the database."""
     options: list[tuple[Any, str]] | None = None
     """What may be chosen, if that was the question."""
 
@@ -264,6 +266,7 @@ class AttemptProcess:
         self._is_over = False
         self._was_given_up = False
         self._started_at: datetime | None = None
+        self._ended: float | None = None
         self._exit_code: int | None = None
 
     def stop(self, grace: timedelta) -> None:
@@ -346,8 +349,6 @@ class AttemptProcess:
             raise ValueError("The step's process sent an event over the size limit.")
         for line in lines:
             self._take_in(parse_event(line))
-        if self._started_at is None and any(isinstance(event, Started) for event in self._events):
-            self._started_at = datetime.now(UTC)
         return True
 
     def _take_in(self, event: Event | None) -> None:
@@ -356,8 +357,11 @@ class AttemptProcess:
             self._has_news = self._has_news or event.about == "step"
         elif event is not None:
             self._events.append(event)
+            if isinstance(event, Started) and self._started_at is None:
+                self._started_at = datetime.now(UTC) - _since(event.at)
             # Not waiting for the end of a process in which nothing happens any more saves every step milliseconds.
-            self._is_over = self._is_over or (isinstance(event, Completed) and event.is_alone)
+            if isinstance(event, Completed) and event.is_alone:
+                self._is_over, self._ended = True, self._ended or event.at
 
     def _read_log(self, limit: int, selector: selectors.BaseSelector | None) -> bool:
         try:
@@ -379,7 +383,7 @@ class AttemptProcess:
         fields = json.loads(packet) if packet else {}
         self._pid = fields.get("pid", self._pid)
         if "exited" in fields:
-            self._exit_code = fields["exited"]
+            self._exit_code, self._ended = fields["exited"], self._ended or fields.get("at")
         self._was_given_up = "given_up" in fields
         if not packet or "exited" in fields or self._was_given_up:
             self._is_over = True
@@ -418,6 +422,7 @@ class AttemptProcess:
             run_metadata=self._noted["run"],
             was_shown_live=self._tail.has_shown,
             started_at=self._started_at,
+            ended=self._ended or time.monotonic(),
             options=next((event.options for event in self._events if isinstance(event, Answered)), None),
         )
 
@@ -652,6 +657,11 @@ def _how(exit_code: int | None) -> str:
         name = signal.Signals(-exit_code).name if -exit_code in signal.valid_signals() else "unknown"
         return f"died with signal {-exit_code} ({name})"
     return f"exited with code {exit_code} before the step had ended"
+
+
+def _since(moment: float | None) -> timedelta:
+    """How long ago that was, by the monotonic clock; older SDKs do not say when."""
+    return timedelta(seconds=max(0.0, time.monotonic() - moment)) if moment else timedelta()
 
 
 def _process_exception(message: str) -> StepException:

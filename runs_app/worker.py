@@ -242,7 +242,7 @@ class StepWorker:
             self._insist(attempt, lambda: recording.record_end(attempt, outcome))
         except DatabaseError as error:  # it will never be accepted as it is
             logger.exception("The end of attempt %s cannot be recorded as it came.", attempt.pk)
-            refused = StepOutcome(exception=_infrastructure_exception(error))
+            refused = StepOutcome(exception=_infrastructure_exception(error), ended=outcome.ended)
             self._insist(attempt, lambda: recording.record_end(attempt, refused))
 
     def _insist(self, attempt: StepAttempt, write: Callable[[], bool]) -> None:
@@ -396,6 +396,7 @@ def _outcome(attempt: StepAttempt, end: ChildEnd) -> StepOutcome:
         log_uri=_store_log(attempt, end.log),
         was_shown_live=end.was_shown_live,
         started_at=end.started_at,
+        ended=end.ended,
         log_tail=end.log[-recording.LOG_TAIL :]
         .decode("utf-8", "replace")
         .replace("\x00", "\N{REPLACEMENT CHARACTER}"),

@@ -243,6 +243,25 @@ def test_a_worker_paused_between_its_claim_and_its_order_starts_nothing(
     assert not StepRun.objects.filter(status=ExecutionStatus.FAILED).exists()
 
 
+def test_a_step_ended_when_its_process_said_so(
+    template: RunTemplate, alice: User, worker: StepWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, refused = recording.record_end, list[float]()
+
+    def record_late(attempt: StepAttempt, outcome: StepOutcome) -> bool:
+        refused.append(time.monotonic())
+        if refused[-1] - refused[0] < 2:
+            raise OperationalError("away")
+        return record(attempt, outcome)
+
+    monkeypatch.setattr(recording, "record_end", record_late)
+    run = launch(template, alice)
+    worker.run_ready_steps("default")
+    trainer = run.steps.get(name="trainer")
+    assert trainer.duration is not None
+    assert 0 <= trainer.duration.total_seconds() < 1.5
+
+
 def test_an_end_that_no_database_accepts_is_a_failure(
     template: RunTemplate, alice: User, worker: StepWorker
 ) -> None:
