@@ -216,7 +216,7 @@ def _close_attempt(attempt: StepAttempt, outcome: StepOutcome, now: datetime) ->
     statements.end_attempt(
         attempt_id=attempt.id,
         status=outcome.status,
-        reason=outcome.exception.message[:2000] if outcome.exception else "",
+        reason=_told(outcome.exception)[:2000] if outcome.exception else "",
         started_at=outcome.started_at,
         log_uri=outcome.log_uri,
         log_tail=outcome.log_tail[-LOG_TAIL:],
@@ -259,7 +259,12 @@ def _end(step: StepRun, outcome: StepOutcome, now: datetime) -> bool:
 def _reason(outcome: StepOutcome) -> str:
     if outcome.was_stopped:
         return "It was stopped."
-    return f"{outcome.exception.type}: {outcome.exception.message}" if outcome.exception else ""
+    return _told(outcome.exception) if outcome.exception else ""
+
+
+def _told(exception: StepException) -> str:
+    """With its type: many messages say nothing without, such as that of `sys.exit(3)`."""
+    return f"{exception.type}: {exception.message}"
 
 
 def _keep_outputs(step: StepRun, outputs: dict[str, StoredArtifact], now: datetime) -> Versions:
@@ -412,7 +417,7 @@ def _offer_freed_place(queue: str) -> None:
 def _retry(step: StepRun, exception: StepException, now: datetime) -> bool:
     delay = retry_delay(step.settings, step.failures)
     allowed = int(step.settings["retry"]["max_retries"]) + 1
-    reason = f"Attempt {step.attempt} failed ({exception.message}); {step.failures + 2} of {allowed} follows."
+    reason = f"Attempt {step.attempt} failed ({_told(exception)}); {step.failures + 2} of {allowed} follows."
     held = StepRun.objects.filter(pk=step.pk, attempt=step.attempt, status__in=ALIVE)
     return bool(
         held.update(
@@ -505,7 +510,9 @@ def _final_word(run: RunAtItsEnd) -> tuple[ExecutionStatus, str]:
     if run.is_stopped:
         return ExecutionStatus.STOPPED, run.status_reason or "It was stopped on request."
     if run.failed_step is not None:
-        return ExecutionStatus.FAILED, f"Step {run.failed_step} failed: {run.failure}"[:2000]
+        others = run.failed_steps - 1
+        more = f", and {others} other{'s' if others > 1 else ''}" if others else ""
+        return ExecutionStatus.FAILED, f"Step {run.failed_step} failed{more}: {run.failure}"[:2000]
     return ExecutionStatus.COMPLETED, ""
 
 

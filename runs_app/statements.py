@@ -27,7 +27,8 @@ START_RUN = """
 # A run none of whose steps is open, with the first step that failed, and its template if that limits its runs.
 RUN_AT_ITS_END = """
     SELECT run.has_timed_out, run.timeout, run.stop_requested_at, run.status_reason, limiting.id, run.queued_at,
-        failed.name, failed.status_reason
+        failed.name, failed.status_reason,
+        (SELECT COUNT(*) FROM runs_app_steprun WHERE run_id = run.id AND status = 'failed')
     FROM runs_app_pipelinerun run
     LEFT JOIN templates_app_runtemplate limiting
         ON limiting.id = run.template_id AND limiting.max_concurrent_runs IS NOT NULL
@@ -200,6 +201,7 @@ class RunAtItsEnd:
     failed_step: str | None
     """The first one, and why it failed:"""
     failure: str | None
+    failed_steps: int
 
 
 @dataclass(frozen=True)
@@ -234,7 +236,7 @@ def run_at_its_end(run_id: uuid.UUID) -> RunAtItsEnd | None:
     rows = _execute(RUN_AT_ITS_END.format(finished=FINISHED), _key(run_id))
     if not rows:
         return None
-    has_timed_out, timeout, stop_requested_at, reason, template_id, queued_at, step, failure = rows[0]
+    has_timed_out, timeout, stop_requested_at, reason, template_id, queued_at, step, failure, failed = rows[0]
     return RunAtItsEnd(
         has_timed_out=bool(has_timed_out),
         timeout=timeout,
@@ -244,6 +246,7 @@ def run_at_its_end(run_id: uuid.UUID) -> RunAtItsEnd | None:
         was_queued=queued_at is not None,
         failed_step=step,
         failure=failure,
+        failed_steps=failed,
     )
 
 

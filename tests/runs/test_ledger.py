@@ -95,9 +95,9 @@ def test_the_ledger_tells_the_story_in_order(run: PipelineRun, worker: Worker) -
         "Step trainer: attempt 1 claimed by worker w1",
         "Step trainer: attempt 1 completed in …",
         "Step evaluator: attempt 1 claimed by worker w1",
-        "Step evaluator: attempt 1 failed after …: no data; attempt 2 follows",
+        "Step evaluator: attempt 1 failed after …: ValueError: no data; attempt 2 follows",
         "Step evaluator: attempt 2 claimed by worker w1",
-        "Step evaluator: attempt 2 failed after …: no data",
+        "Step evaluator: attempt 2 failed after …: ValueError: no data",
         "The run ended: failed.",
     ]
 
@@ -113,7 +113,7 @@ def test_a_step_that_waits_for_its_retry_says_until_when(
     waiting = rest.get(f"{API}/runs/{run.id}/steps?name=trainer").json()["items"][0]["body"]
     sentence = r"Step trainer waits until [\d :A-Za-z]*\d\d:\d\d:\d\d for attempt 2 of 3\."
     assert re.fullmatch(
-        rf"Attempt 1 failed \(no data\); 2 of 3 follows\. {sentence}", reason_of_step(rest, run)
+        rf"Attempt 1 failed \(ValueError: no data\); 2 of 3 follows\. {sentence}", reason_of_step(rest, run)
     )
     assert re.fullmatch(sentence, reason_of_run(rest, run))
     assert round(waiting["duration"]) == 60
@@ -121,8 +121,8 @@ def test_a_step_that_waits_for_its_retry_says_until_when(
     recording.record_end(claim(worker), FAILURE)
     ends = [line.partition(": ")[2] for line in told(run) if "no data" in line]
     assert ends == [
-        "attempt 1 failed after …: no data; attempt 2 follows in 20 s",
-        "attempt 2 failed after …: no data; attempt 3 follows in 1 min 0 s",
+        "attempt 1 failed after …: ValueError: no data; attempt 2 follows in 20 s",
+        "attempt 2 failed after …: ValueError: no data; attempt 3 follows in 1 min 0 s",
     ]
 
 
@@ -333,7 +333,7 @@ def test_a_retry_keeps_its_reason_beside_what_it_waits_for(
     wait_a_minute()
     reason = str(reason_of_step(rest, run))
     assert reason.startswith(
-        "Attempt 1 failed (no data); 2 of 2 follows. No worker serves queue default since"
+        "Attempt 1 failed (ValueError: no data); 2 of 2 follows. No worker serves queue default since"
     )
 
 
