@@ -752,7 +752,7 @@ def give_back(attempt: StepAttempt, reason: str, most_deaths: int | None) -> boo
     if is_stopping:
         _end(step, StepOutcome(was_stopped=True), now)
     elif most_deaths is not None and deaths >= most_deaths:
-        message = f"Its worker died {deaths} times while it ran."
+        message = f"It was lost {deaths} times while it ran, the last time because {reason}."
         _end(
             step, StepOutcome(exception=StepException(type="WorkerDied", message=message, traceback="")), now
         )

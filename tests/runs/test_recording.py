@@ -128,7 +128,10 @@ def test_a_step_whose_workers_die_again_and_again_fails(run: PipelineRun, worker
         claim(mortal)
         recording.bury_worker(mortal, "died", most_deaths=3)
     assert status(run) == ExecutionStatus.FAILED
-    assert "died 3 times" in PipelineRun.objects.get(pk=run.pk).status_reason
+    assert (
+        "lost 3 times while it ran, the last time because worker m2 died"
+        in PipelineRun.objects.get(pk=run.pk).status_reason
+    )
 
 
 def test_a_planned_shutdown_is_no_death(run: PipelineRun, worker: Worker) -> None:

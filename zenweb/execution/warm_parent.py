@@ -39,7 +39,7 @@ from uuid import uuid4
 from pydantic import BaseModel
 
 from zenweb.artifacts import materializers
-from zenweb.config.source import import_source, importing_for_execution
+from zenweb.config.source import import_named, import_source, importing_for_execution
 from zenweb.execution import fork_obstacles, processes
 from zenweb.execution.choosing import answer_question
 from zenweb.execution.homes import AttemptHome, make_home
@@ -61,7 +61,7 @@ class Orders(BaseModel):
     """What the worker starts this process with."""
 
     code_root: str
-    module_source: str
+    module: str
     scratch: str
     """Where each attempt gets a folder for temporary files, removed with it."""
     lease: float
@@ -112,7 +112,7 @@ def main() -> None:
 
 def import_module(orders: Orders) -> None:
     with importing_for_execution():
-        import_source(orders.module_source)
+        import_named(orders.module)
 
 
 def _import_to_fork(orders: Orders) -> tuple[str | None, Script | None]:
