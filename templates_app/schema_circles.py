@@ -31,7 +31,7 @@ def _circle(root: Schema, follow: Callable[[Schema, Schema], Iterator[Json]]) ->
     """A reference in the circle, which has one: without, a document is a tree. No recursion: it may be long."""
     open_ones, done = set[int](), set[int]()
     for start in _schemas(root):
-        waiting = [(start, iter([start]))]
+        waiting: list[tuple[Schema, Iterator[Json]]] = [(start, iter([start]))]
         open_ones.clear()
         while waiting:
             schema, ways = waiting[-1]

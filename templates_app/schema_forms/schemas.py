@@ -366,6 +366,8 @@ def label_of(value: Json) -> str:
 
 
 def to_json(value: Json, indent: int | None = None) -> str:
+    if type(value) is int:  # lists have tens of thousands of them, and this is five times as fast
+        return str(value)
     return json.dumps(value, ensure_ascii=False, indent=indent, default=str)
 
 
