@@ -58,7 +58,8 @@ class TextControl(SingleControl):
     def widget(self) -> forms.Widget:
         # Not `autocomplete="off"`: browsers would then not bring back what was typed when one goes back.
         schema, asked = self.parameter.schema, self.parameter.hints.get("widget")
-        is_long = schema.format in PARAGRAPHS or (schema.number("maxLength") or 0) > LONG
+        may_be_long = schema.format not in INPUTS and (schema.number("maxLength") or 0) > LONG
+        is_long = schema.format in PARAGRAPHS or may_be_long
         if asked == "paragraph" or (is_long and asked != "line"):
             return forms.Textarea(attrs={"rows": 4})
         if schema.format == "color" and self._is_colour(self.parameter.default):

@@ -33,7 +33,9 @@ from runs_app.run_configuration import validate
 from templates_app.schema_forms import ConfigurationForm
 from templates_app.schema_forms.schemas import MISSING, Schema, read_steps
 from templates_app.schema_forms.shown import shown
+from templates_app.schema_validation import check_schema
 from zenweb.config.json_schema import ParameterSchema
+from zenweb.exceptions import ValidationFailed
 
 P = "steps.trainer.parameters.p"
 WALL_CLOCK = datetime(2026, 1, 1)  # noqa: DTZ001  # what users write
@@ -308,3 +310,28 @@ def test_a_value_that_is_fixed_is_called_by_its_label(hint: Any, fixed: Any, wor
     locked = {"const": fixed, "default": fixed, "zenweb-form": {"locked": True}}
     page = render_crispy_form(form_of(Annotated[hint, Field(json_schema_extra=locked)]))
     assert words in page
+
+
+def test_an_address_is_one_line_however_long_it_may_be() -> None:
+    assert "<textarea" not in render_crispy_form(form_of(HttpUrl))
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [
+        {"zenweb-moment": 5},
+        {"zenweb-moment": {"zone": "Mars"}},
+        {"zenweb-moment": {"zone": []}},
+        {"zenweb-moment": {"ge": "soon"}},
+        {"zenweb-moment": {"unknown": "x"}},
+        {"zenweb-schemes": "http"},
+    ],
+)
+def test_rules_that_no_sdk_writes_are_refused(keywords: dict[str, Any]) -> None:
+    with pytest.raises(ValidationFailed, match="The schema cannot be used"):
+        check_schema({"type": "string", **keywords})
+
+
+@pytest.mark.parametrize("labels", [5, [5], [[]], [["#800", 5]], {"a": "b"}])
+def test_labels_that_no_sdk_writes_are_passed_over(labels: Any) -> None:
+    assert Schema.read({"enum": ["#800"], "zenweb-labels": labels}, {}).choices() == [("#800", "#800")]
