@@ -84,7 +84,7 @@ def test_pipelines_of_one_file_share_their_warm_parent(
     for name in ("noting_pipeline", "waiting_pipeline"):
         worker.warm_up(freeze(f"noting.{name}", alice, stacks["celery"]).id)
     wait_for(worker.parents.all)
-    wait_for(lambda: worker._warming.submit(lambda: True).result())  # noqa: SLF001  # it warms one after the other
+    wait_for(lambda: worker._warming.submit(lambda: True).result())  # it warms one after the other
     assert [parent.key.module for parent in worker.parents.all()] == ["noting"]
 
 
