@@ -19,6 +19,7 @@ from runs_app.models import PipelineRun, Preparation, RunChoice, RunEvent
 from runs_app.plans import Runnable, deployment_of, rules_of, rules_of_run
 from runs_app.preparations import Option
 from runs_app.questions import (
+    ChoicePlace,
     GivenChoice,
     Question,
     ValueMissing,
@@ -26,6 +27,7 @@ from runs_app.questions import (
     given_choices,
     question_of,
 )
+from runs_app.repair import path_of
 from runs_app.run_configuration import (
     Configuration,
     ResolvedConfiguration,
@@ -34,11 +36,12 @@ from runs_app.run_configuration import (
 )
 from templates_app.models import RunTemplate, RunTemplateVersion
 from templates_app.permissions import can_edit, check_can_run
+from templates_app.schema_forms.schemas import read_steps
 from templates_app.schema_validation import compile_schema, pointer_to
-from templates_app.suggestions import did_you_mean
+from templates_app.suggestions import did_you_mean, options_with
 from zenweb.accounts.models import User
 from zenweb.artifacts.previews import storable
-from zenweb.config.choices import MOST_EXPLAINED
+from zenweb.config.choices import MOST_EXPLAINED, dependency_of
 from zenweb.enums import PreparationStatus
 from zenweb.exceptions import DoesNotExist, FieldError, ValidationFailed, ZenWebError
 
@@ -80,13 +83,7 @@ class Offer:
         return self.knowledge is Knowledge.ASKING
 
     def search(self, text: str) -> list[Option]:
-        """Those with all these words in their value or label."""
-        words = text.casefold().split()
-        return [
-            (value, label)
-            for value, label in self.options
-            if all(word in f"{value} {label}".casefold() for word in words)
-        ]
+        return options_with(text, self.options)
 
 
 def ask_for_choices(
@@ -132,18 +129,19 @@ class FormChoices:
         return offer if is_owner else replace(offer, log="")
 
 
-def find_refused(runnable: Runnable, configuration: Any) -> list[FieldError]:
+def find_refused(runnable: Runnable, configuration: Any, told: Sequence[FieldError] = ()) -> list[FieldError]:
     """The chosen values of a configuration of which it is known that they may not be chosen; nothing is asked.
 
-    It fits the schema, but for what is missing: an unfinished form is told so far.
+    `told`: all that does not fit the schema, at which nothing more is looked for.
     """
     deployment, errors = deployment_of(runnable), list[FieldError]()
     if not (places := choice_places(deployment.pk)):
         return errors
     given, values = _given_in(configuration), _laid_over(defaults_at(runnable), configuration)
+    wrong = {tuple(path_of(error)[:4]) for error in told}
     for place in places.values():
         value = given.get(place.step, {}).get(place.parameter)
-        if value is None or value == []:
+        if value is None or value == [] or place.path in wrong:
             continue
         with suppress(ValueMissing):
             choice = GivenChoice(question_of(deployment, rules_of(runnable), place, values), value)
@@ -165,13 +163,15 @@ def check_choices(
     errors, unchecked = list[FieldError](), list[FieldError]()
     deadline = time.monotonic() + (wait or 0)
     all_given = _given(runnable, resolved, steps)
-    if wait is not None:  # asked together, before the first is waited for
-        for given in all_given:
+    values = {step.spec.name: step.parameters for step in resolved.steps}
+    may_ask = [wait is not None and _is_answerable(runnable, given, values) for given in all_given]
+    for given, is_asked in zip(all_given, may_ask, strict=True):  # together, before the first is waited for
+        if is_asked:
             _ask_and_wait(given.question, 0)
-    for given in all_given:
+    for given, is_asked in zip(all_given, may_ask, strict=True):
         known = preparations.fresh_answer(given.question)
         offer = _offer_of(known) if known else None
-        if offer is None and wait is not None:
+        if offer is None and is_asked:
             offer = _ask_and_wait(given.question, deadline - time.monotonic())
         if offer and offer.knowledge is Knowledge.KNOWN:
             errors += refused(given, offer.options)
@@ -351,14 +351,53 @@ def _ask(
         )
     try:
         values = _laid_over(defaults_at(runnable), configuration)
+        _check_what_it_depends_on(runnable, place, values)
         question = question_of(deployment, rules_of(runnable), place, values)
     except ValueMissing as missing:
-        return Offer(
-            Knowledge.MISSING,
-            gettext("What may be chosen depends on %(missing)s: give that a value first.")
-            % {"missing": missing},
-        )
+        words = gettext("What may be chosen depends on %(missing)s: give that a valid value first.")
+        return Offer(Knowledge.MISSING, words % {"missing": _title_of(runnable, missing, step)})
     return _ask_and_wait(question, wait, again=again)
+
+
+def _is_answerable(runnable: Runnable, given: GivenChoice, values: Mapping[str, Mapping[str, Json]]) -> bool:
+    """Whether no value that its provider would be told is known to be wrong."""
+    try:
+        _check_what_it_depends_on(runnable, given.question.place, values)
+    except ValueMissing:
+        return False
+    return True
+
+
+def _check_what_it_depends_on(
+    runnable: Runnable, place: ChoicePlace, values: Mapping[str, Mapping[str, Json]]
+) -> None:
+    """Raises ValueMissing where that is itself chosen, with a value of which it is known that it may not be."""
+    deployment, rules = deployment_of(runnable), rules_of(runnable)
+    places, waiting, seen = choice_places(deployment.pk), [place], {place}
+    while waiting:
+        here = waiting.pop()
+        question = question_of(deployment, rules, here, values)
+        if here is not place:
+            known = preparations.fresh_answer(question)
+            if known and refused(GivenChoice(question, values[here.step][here.parameter]), known.answer):
+                raise ValueMissing(here.step, here.parameter)
+        for dependency in here.rules.depends_on:
+            key = dependency_of(here.step, dependency)
+            upstream, value = places.get(key), values[key[0]][key[1]]
+            if upstream is not None and upstream not in seen and value is not None and value != []:
+                seen.add(upstream)
+                waiting.append(upstream)
+
+
+def _title_of(runnable: Runnable, missing: ValueMissing, step: str) -> str:
+    """What a parameter is called, with its step where that is another."""
+    other, name = missing.key
+    steps = {each.name: each for each in read_steps(rules_of(runnable).config_schema)}
+    parameters = steps[other].parameters if other in steps else ()
+    title = next((each.title for each in parameters if each.name == name), name)
+    if other == step:
+        return title
+    return f"{title} ({steps[other].title if other in steps else other})"
 
 
 def _as_the_owner_has_it(offer: Offer, runnable: Runnable, step: str, parameter: str) -> Offer:
@@ -379,7 +418,7 @@ def _given(
     except ValueMissing as missing:
         raise ValidationFailed(
             gettext("What may be chosen depends on %(missing)s, whose value cannot be told.")
-            % {"missing": missing}
+            % {"missing": _title_of(runnable, missing, "")}
         ) from missing
 
 

@@ -24,7 +24,9 @@ from templates_app.models import RunTemplate, RunTemplateVersion
 from templates_app.querysets import RunTemplateQuerySet
 from templates_app.schema_forms import ConfigurationForm, FileSource, describe_changes
 from templates_app.schema_forms.controls import ControlField
-from templates_app.schema_places import holds_secret, schemas_at, secrets_in, without_secrets
+from templates_app.schema_forms.input_names import is_secret_input
+from templates_app.schema_forms.schemas import MISSING
+from templates_app.schema_places import holds_secret, secrets_in, without_secrets
 from zenweb.api.parsing import parse_json
 from zenweb.config.yaml_text import YamlRefused, rewrite
 from zenweb.enums import ExecutionStatus
@@ -167,7 +169,8 @@ class LaunchForm(StartingForm):
         if self.is_draft:
             return []
         asked = over(self.rest, configuration)
-        return validate(config_schema, asked) or find_refused(self.version, asked)
+        errors = validate(config_schema, asked)
+        return [*errors, *find_refused(self.version, asked, errors)]
 
     def _read_rest(self, data: Mapping[str, Any] | None, configuration: Mapping[str, Any]) -> dict[str, Any]:
         if data is None:
@@ -192,8 +195,9 @@ class LaunchForm(StartingForm):
         """A text that is no value of its parameter is one in the other view, where its line says what is wrong."""
         for name in list(self.errors):
             field, text = self.fields[name], str(self.data.get(name, ""))
-            if isinstance(field, ControlField) and field.control.to_text(text) == text:
-                self.cleaned_data[name] = text
+            along = field.control.text_along(text) if isinstance(field, ControlField) else MISSING
+            if along is not MISSING:
+                self.cleaned_data[name] = along
                 del self.errors[name]
 
     def look(self) -> None:
@@ -215,8 +219,7 @@ class LaunchForm(StartingForm):
         return True
 
     def is_secret(self, field_name: str) -> bool:
-        schema = self.version.config_schema
-        return holds_secret(schemas_at(schema, path_of_input(field_name)), schema)
+        return is_secret_input(self.version.config_schema, parts_of_input(field_name))
 
     def changed_from(self, configuration: Mapping[str, Any]) -> list[Difference]:
         """How what stands in it differs from another configuration of the same template."""
@@ -232,20 +235,9 @@ class LaunchForm(StartingForm):
     def error_title(self) -> str:
         return self.blame_title or super().error_title
 
-    @property
-    def secret_names(self) -> list[str]:
-        """The parameters of which nothing may be kept in a browser."""
-        schema = self.version.config_schema
-        return [
-            parameter.field_name
-            for step in self.steps
-            for parameter in step.parameters
-            if holds_secret(schemas_at(schema, parameter.path), schema)
-        ]
-
 
 def typed_values(config_schema: dict[str, Any], data: QueryDict) -> dict[str, list[str]]:
-    """What was typed and may wait for its author: no secret, and nothing that could hold one.
+    """What was typed and may wait for its author: no secret, and no text that could hold one.
 
     Nothing at all where the text of the YAML view may not: it is all that there is.
     """
@@ -258,9 +250,7 @@ def typed_values(config_schema: dict[str, Any], data: QueryDict) -> dict[str, li
             kept[name] = data.getlist(name)
         if not name.startswith("steps."):
             continue
-        path = path_of_input(name)
-        schemas = schemas_at(config_schema, path) or schemas_at(config_schema, path[:4])
-        if not holds_secret(schemas, config_schema):
+        if not is_secret_input(config_schema, parts_of_input(name)):
             kept[name] = data.getlist(name)
         elif data[name]:
             kept[f"expected.{name}"] = ["1"]  # it is asked for again
@@ -283,10 +273,10 @@ def _beside_the_inputs(config_schema: dict[str, Any], data: QueryDict) -> dict[s
     return kept | {"yaml": [text]} | {f"expected.{'.'.join(path)}": ["1"] for path in secrets}
 
 
-def path_of_input(name: str) -> tuple[str, ...]:
-    """Where in the configuration an input belongs. What follows a `~` is the form's own."""
+def parts_of_input(name: str) -> tuple[str, ...]:
+    """What the name of an input consists of."""
     step, _, rest = name.removeprefix("steps.").partition(".parameters.")
-    return ("steps", step, "parameters", *rest.partition("~")[0].strip(".").split("."))
+    return ("steps", step, "parameters", *rest.split("."))
 
 
 class RepairForm(StartingForm):

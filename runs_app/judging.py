@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 
 from runs_app import statements
-from runs_app.choices import check_choices
+from runs_app.choices import check_choices, find_refused
 from runs_app.given_files import check_files
 from runs_app.plans import Runnable, deployment_of
 from runs_app.presets import use_preset
@@ -76,7 +76,11 @@ def resolve_to_run(
 
     `moment`: what the run is for, if that is not now.
     """
-    resolved = _resolve_with_free_name(runnable, configuration, moment)
+    try:
+        resolved = _resolve_with_free_name(runnable, configuration, moment)
+    except ValidationFailed as error:  # all that is wrong is told at once, so far as it is known
+        refused = find_refused(runnable, configuration, error.errors)
+        raise ValidationFailed([*error.errors, *refused]) from error
     check_files(actor=actor, runnable=runnable, resolved=resolved)
     return resolved
 

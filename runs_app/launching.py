@@ -134,8 +134,8 @@ def press_button(request: HttpRequest, template: RunTemplate, form: RunForm) -> 
     if request.method != "POST":
         return form, Done()
     if (to := request.POST.get("switch")) is not None:
-        form = switched(form, to)
-        return form, Done(is_look=True, is_refused=bool(form.errors))
+        other = switched(form, to)
+        return other, Done(is_look=True, is_refused=bool(form.errors))  # of what was sent
     verb = request.POST.get("do", "")
     if not verb and request.POST.get("preset_name"):
         # Enter in this field presses the form's hidden button: whoever gave a name did not ask for a run.

@@ -9,10 +9,19 @@ from urllib.parse import urlencode
 
 from django.utils.translation import gettext
 
-from runs_app.differences import keepable, values_in
+from runs_app.differences import keepable, values_in, with_secrets_hidden
+from runs_app.drafts import HIDDEN
 from runs_app.run_configuration import Configuration
 from templates_app.schema_forms.schemas import Parameter, read_steps, to_json
-from templates_app.schema_places import holds_secret, schemas_at, type_of, types_of
+from templates_app.schema_forms.wording import shortened
+from templates_app.schema_places import (
+    holds_secret,
+    is_secret,
+    schemas_at,
+    secrets_in,
+    type_of,
+    types_of,
+)
 from templates_app.suggestions import did_you_mean
 from zenweb.api.parsing import parse_json
 from zenweb.exceptions import MalformedRequest
@@ -21,7 +30,6 @@ from zenweb.exceptions import MalformedRequest
 PAGE_NAMES = frozenset({"preset", "from", "view", "page"})
 EMPTY_TEXT = '""'
 MOST_NOTES = 8
-WRONG_TEXT = 60  # characters of a value that are shown again
 LONGEST = 8000  # browsers and proxies cut longer addresses, or refuse them
 
 
@@ -47,7 +55,7 @@ class LinkedValues:
 
 
 def read_link(config_schema: Configuration, query: Mapping[str, str]) -> LinkedValues:
-    """The values in an address. What is unknown, unreadable or secret is left out with a note, never with an error."""
+    """The values in an address. What is unknown, unreadable or secret is left out with a note, never an error."""
     parameters = {
         parameter.field_name: parameter for step in read_steps(config_schema) for parameter in step.parameters
     }
@@ -64,18 +72,19 @@ def read_link(config_schema: Configuration, query: Mapping[str, str]) -> LinkedV
                 gettext("There is no field “%(name)s”, so its value was ignored.") % {"name": shortened(name)}
                 + known
             )
-        elif holds_secret(schemas, config_schema):
-            notes.append(
-                gettext("%(label)s is secret: it cannot come from an address. Type it below.")
-                % {"label": label}
-            )
+        elif is_secret(schemas):
+            notes.append(_secret_note(label))
         else:
             try:
-                values.append((path, read_text(text, schemas)))
+                value, has_secrets = _without_secrets(config_schema, path, read_text(text, schemas))
+                values.append((path, value))
+                notes += [_secret_note(label)] if has_secrets else []
             except ValueError as error:
+                # A text that could not be read may have a secret in it, which no page shows.
+                wrong = HIDDEN if holds_secret(schemas, config_schema) else shortened(text)
                 notes.append(
                     gettext("%(label)s was ignored: “%(text)s” is not %(error)s.")
-                    % {"label": label, "text": shortened(text), "error": error}
+                    % {"label": label, "text": wrong, "error": error}
                 )
     return LinkedValues(values, _bounded(notes))
 
@@ -132,6 +141,25 @@ def _reads_back(text: str, schemas: Sequence[dict[str, Any]]) -> bool:
     return isinstance(read, str) and read == text
 
 
+def _without_secrets(config_schema: Configuration, path: Sequence[str], value: Any) -> tuple[Any, bool]:
+    """The value with a stand-in for each secret, which a form then asks for; and whether there was one."""
+    *above, last = path
+    whole: Configuration = {}
+    here = whole
+    for key in above:
+        here = here.setdefault(key, {})
+    here[last] = value
+    found = secrets_in(config_schema, whole)
+    here = with_secrets_hidden(config_schema, whole)
+    for key in above:
+        here = here[key]
+    return here[last], bool(found)
+
+
+def _secret_note(label: str) -> str:
+    return gettext("%(label)s is secret: it cannot come from an address. Type it below.") % {"label": label}
+
+
 def _path_of(name: str, parameters: Mapping[str, Parameter]) -> tuple[str, ...]:
     """The path of a field's name: a parameter, or a place inside of one; nothing where there is none."""
     if name in parameters:
@@ -179,7 +207,3 @@ def _words(types: set[str]) -> str:
 def _bounded(notes: list[str]) -> list[str]:
     more = len(notes) - MOST_NOTES
     return [*notes[:MOST_NOTES], gettext("And %(more)s more.") % {"more": more}] if more > 0 else notes
-
-
-def shortened(text: str) -> str:
-    return text if len(text) <= WRONG_TEXT else text[: WRONG_TEXT - 1] + "…"

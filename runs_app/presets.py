@@ -87,8 +87,13 @@ def delete_preset(*, actor: User, preset: Preset) -> None:
 # -- using ------------------------------------------------------------------------------------------------------------
 
 
-def preset_values(actor: User, template: RunTemplate, name: str) -> Configuration:
-    """What a preset's name stands for. Raises DoesNotExist, which names those that there are."""
+def preset_values(
+    actor: User, template: RunTemplate, name: str, *, with_fixed: bool = False
+) -> Configuration:
+    """What a preset's name stands for. Raises DoesNotExist, which names those that there are.
+
+    `with_fixed`: of the last good values, also those that are fixed by now, which a run would be refused with.
+    """
     if name == LAST_GOOD:
         run = last_good_run(actor, template)
         if run is None:
@@ -96,7 +101,7 @@ def preset_values(actor: User, template: RunTemplate, name: str) -> Configuratio
                 gettext("No run of %(name)r has completed yet, so there are no last good values.")
                 % {"name": template.name}
             )
-        return values_of_run(template, run)
+        return values_of_run(template, run, with_fixed=with_fixed)
     found = Preset.objects.usable_by(actor).filter(template=template, name=name).first()
     if found is None:
         known = [
@@ -150,11 +155,11 @@ def last_good_run(actor: User, template: RunTemplate) -> PipelineRun | None:
     return found
 
 
-def values_of_run(template: RunTemplate, run: PipelineRun) -> Configuration:
+def values_of_run(template: RunTemplate, run: PipelineRun, *, with_fixed: bool = False) -> Configuration:
     """The values that a run ran with, as far as the newest version asks for them; without secrets."""
     schema = _schema_of(template)
     asked = {
-        step.name: {parameter.name for parameter in step.parameters if not parameter.is_locked}
+        step.name: {parameter.name for parameter in step.parameters if with_fixed or not parameter.is_locked}
         for step in read_steps(schema)
     }
     parameters = {
@@ -182,8 +187,7 @@ def _keep(preset: Preset, configuration: Mapping[str, Any]) -> None:
     """Put values into a preset. That some are missing is none of its concern: they are asked for at each run."""
     version = preset.template.version
     errors = _errors(version, configuration)
-    if all(_is_missing(error, configuration) for error in errors):
-        errors = find_refused(version, configuration)
+    errors += find_refused(version, configuration, errors)
     if wrong := [error for error in errors if not _is_missing(error, configuration)]:
         raise ValidationFailed(wrong)
     preset.configuration = keepable(_schema_of(preset.template), configuration)

@@ -165,7 +165,7 @@ class ScheduleQuerySet(VisibleQuerySet):
         )
         latest = firings.order_by("-nominal_time")
         made, refused = latest.filter(run__isnull=False), latest.exclude(refusal="")
-        return self.select_related("project", "user", "template").annotate(
+        return self.select_related("project", "user", "template__latest_version").annotate(
             last_fired=models.Subquery(latest.values("nominal_time")[:1]),
             last_run_id=models.Subquery(made.values("run_id")[:1], output_field=models.UUIDField()),
             last_run_status=models.Subquery(made.values("run__status")[:1]),

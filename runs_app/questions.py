@@ -79,7 +79,11 @@ class GivenChoice:
 
 
 class ValueMissing(Exception):
-    """What the choices depend on has no value that could be told: the name of that."""
+    """What the choices depend on has no value that could be told."""
+
+    def __init__(self, step: str, parameter: str) -> None:
+        super().__init__(f"{step}.{parameter}")
+        self.key = step, parameter
 
 
 @lru_cache(maxsize=128)
@@ -123,11 +127,11 @@ def question_of(
     for dependency in place.rules.depends_on:
         step, parameter = dependency_of(place.step, dependency)
         if parameter not in values.get(step, {}):
-            raise ValueMissing(dependency)
+            raise ValueMissing(step, parameter)
         value = values[step][parameter]
         schema = sections[step]["properties"]["parameters"].get("properties", {}).get(parameter)
         if not accepts(schema, rules.config_schema, value) or len(json.dumps(value)) > MOST_BYTES:
-            raise ValueMissing(dependency)
+            raise ValueMissing(step, parameter)
         arguments.append((dependency, value))
     steps = {step.name: step for step in rules.plan.spec.steps}
     queue = steps[place.step].settings.queue or deployment.stack.queue

@@ -7,15 +7,16 @@ from uuid import UUID
 
 from django.utils.translation import gettext
 
-from runs_app.differences import of_steps, value_of
-from runs_app.links import read_link, shortened
+from runs_app.differences import of_steps
+from runs_app.links import read_link
 from runs_app.models import PipelineRun, RunChoice, StepRun
-from runs_app.presets import preset_values
+from runs_app.presets import LAST_GOOD, last_good_run, preset_values
 from runs_app.repair import known_parameters, path_of, starting_values
 from runs_app.run_configuration import Configuration
 from templates_app.models import RunTemplate
 from templates_app.schema_forms.schemas import humanise, read_steps
-from templates_app.schema_places import is_same, schemas_at
+from templates_app.schema_forms.wording import shortened
+from templates_app.schema_places import schemas_at
 from templates_app.schema_validation import pointer_to
 from zenweb.accounts.models import User
 from zenweb.enums import ExecutionStatus
@@ -56,14 +57,16 @@ def start_of(actor: User, template: RunTemplate, query: Mapping[str, str]) -> St
     preset = query.get("preset", "")
     if preset:
         try:
-            values = preset_values(actor, template, preset)
+            values = preset_values(actor, template, preset, with_fixed=True)
         except DoesNotExist as error:
             preset = ""
             notes.append(str(error))
+    if preset == LAST_GOOD and (good := last_good_run(actor, template)):
+        notes += _left_over(good, template)
     schema = template.version.config_schema
     linked = read_link(schema, query)
     start = linked.over(values)
-    return Start(start, preset, run, [*notes, *linked.notes, *_fixed_otherwise(schema, start)])
+    return Start(start, preset, run, [*notes, *linked.notes])
 
 
 def values_to_repeat(run: PipelineRun, config_schema: Configuration) -> Configuration:
@@ -136,16 +139,6 @@ def _left_over(run: PipelineRun, template: RunTemplate) -> Iterator[str]:
             gettext("Run %(index)s had values that version %(number)s has no field for: %(names)s.")
             % {"index": run.index, "number": template.version.number, "names": ", ".join(gone)}
         )
-
-
-def _fixed_otherwise(config_schema: Configuration, start: Configuration) -> Iterator[str]:
-    """A value that is fixed takes the place of another one, and not without a word."""
-    for step in read_steps(config_schema):
-        for parameter in step.parameters:
-            if parameter.is_locked and not is_same(value_of(start, parameter), parameter.default):
-                yield gettext(
-                    "“%(title)s” (%(step)s) is fixed by now, so it has another value than there."
-                ) % {"title": parameter.title, "step": step.title}
 
 
 def _run_named(actor: User, template: RunTemplate, text: str) -> PipelineRun | None:

@@ -19,11 +19,12 @@ from runs_app.drafts import (
     read_draft,
 )
 from runs_app.forms import LaunchForm, Starting
+from runs_app.repair import has_value
 from runs_app.run_configuration import validate
 from templates_app.models import RunTemplateVersion
 from templates_app.schema_forms import FileSource
 from templates_app.schema_forms.schemas import Parameter, Step, from_pointer, read_steps, to_pointer
-from templates_app.schema_places import holds_secret, secrets_in, without_secrets
+from templates_app.schema_places import holds_secret, schemas_at, secrets_in, without_secrets
 from zenweb.config.yaml_text import YamlDocument, YamlRefused, rewrite
 from zenweb.exceptions import FieldError
 
@@ -304,7 +305,16 @@ def _as_form(form: YamlForm) -> RunForm:
             configuration = _with(configuration, path, HIDDEN)
     shown = LaunchForm(form.version, files=form.kept_files, configuration=configuration)
     shown.yaml_text, shown.is_everything = form.yaml_text, form.is_everything
+    if wrong := [error for error in validate(form.schema, shown.asked) if _is_seen(error, shown)]:
+        shown.blame(wrong, gettext("The text had values that cannot be run"))
     return shown
+
+
+def _is_seen(error: FieldError, shown: LaunchForm) -> bool:
+    """Whether it is about a value that stands in the form: what is not there yet is no mistake."""
+    path = from_pointer(error.pointer)
+    is_secret = holds_secret(schemas_at(shown.version.config_schema, path), shown.version.config_schema)
+    return has_value(shown.asked, path) and not is_secret
 
 
 def _as_yaml(form: RunForm, is_everything: bool) -> YamlForm:

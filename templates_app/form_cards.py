@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -24,6 +25,7 @@ from templates_app.schema_forms.controls import SingleControl
 from templates_app.schema_forms.json_editor import JsonControl
 from templates_app.schema_forms.registry import control_for
 from templates_app.schema_forms.scalars import (
+    MOST_OPTIONS,
     CheckboxControl,
     ChoiceControl,
     DateControl,
@@ -162,9 +164,8 @@ class Card:
 
     @property
     def listed(self) -> list[tuple[str, str]]:
-        """The values that the pipeline itself lists."""
-        is_choice = isinstance(self.control, ChoiceControl) and takes(self.parts, "choices")
-        return self.control.options() if is_choice and isinstance(self.control, ChoiceControl) else []
+        """The values that the pipeline itself lists, unless there are too many to be looked through."""
+        return self._options if takes(self.parts, "choices") else []
 
     @property
     def boxes(self) -> list[tuple[str, str, bool]]:
@@ -212,7 +213,7 @@ class Card:
         )
         options: list[tuple[str, str]] = []
         if isinstance(self.control, ChoiceControl):
-            options = [("", usual), *self.control.options()]
+            options = [("", usual), *self._options] if self._options else []
         elif isinstance(self.control, CheckboxControl):
             options = [("", usual), ("true", gettext("Yes")), ("false", gettext("No"))]
         rows = 2 if isinstance(self.control, JsonControl) else 0
@@ -279,6 +280,11 @@ class Card:
             return None
         text = self.texts.get("value", "")
         return self._read("value", self.control.parse, text) if text.strip() else MISSING
+
+    @cached_property
+    def _options(self) -> list[tuple[str, str]]:
+        options = self.control.options() if isinstance(self.control, ChoiceControl) else []
+        return options if len(options) <= MOST_OPTIONS else []
 
     def _chosen(self) -> list[Any] | None:
         if self.listed:

@@ -104,7 +104,10 @@ def replace_secrets(root: Schema, value: Json, replace: Callable[[Path], Json]) 
 
 
 def without_secrets(root: Schema, value: Json) -> Json:
-    """The value as it may be kept or shown to others."""
+    """The value as it may be kept or shown to others.
+
+    In a choice of several forms null stands for a secret whose name alone tells which of them is meant.
+    """
     return replace_secrets(root, value, lambda _: DROP)
 
 
@@ -133,10 +136,40 @@ def _replace(
         below = schemas_below(root, here, str(key))
         replaced[key] = _replace(below, root, member, (*path, str(key)), replace)
     if isinstance(value, dict):
-        return {key: member for key, member in replaced.items() if member is not DROP}
+        kept = {str(key): member for key, member in replaced.items() if member is not DROP}
+        telling = [key for key in value if key not in kept and _tells_the_form(here, root, key, kept)]
+        return kept | dict.fromkeys(telling)
     if isinstance(value, list):
         return DROP if DROP in replaced.values() else list(replaced.values())
     return value
+
+
+def contradicts(properties: Mapping[str, Any], value: Mapping[str, Json]) -> bool:
+    """Whether a value says itself that it is of another form (`kind: Literal["csv"]`)."""
+    return any(
+        name in value and not is_same(value[name], raw["const"])
+        for name, raw in properties.items()
+        if isinstance(raw, dict) and "const" in raw
+    )
+
+
+def _tells_the_form(here: list[Schema], root: Schema, name: str, rest: Mapping[str, Json]) -> bool:
+    """Whether without this name what is left of an object could be of a form that has no such name."""
+    branches = [
+        part for schema in here for keyword in ("anyOf", "oneOf") for part in _list(schema.get(keyword))
+    ]
+    forms = [_properties(branch, root) for branch in branches]
+    return any(
+        name not in properties and rest.keys() <= properties.keys() and not contradicts(properties, rest)
+        for properties in forms
+        if properties
+    )
+
+
+def _properties(schema: Any, root: Schema) -> dict[str, Any]:
+    """What an object may have, whatever else depends on it."""
+    parts = _expanded([schema], root)
+    return {name: raw for part in parts for name, raw in _dict(part.get("properties")).items()}
 
 
 def _expanded(schemas: Sequence[Any], root: Schema) -> list[Schema]:

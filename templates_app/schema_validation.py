@@ -4,36 +4,58 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, time, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 from typing import Any
 
 import jsonschema_rs
 from django.utils.functional import Promise
 from django.utils.translation import gettext, gettext_lazy, ngettext
 from jsonschema_rs import ValidationErrorKind as Kind
-from pydantic import TypeAdapter, ValidationError
+from pydantic import UUID1, UUID3, UUID4, UUID5, AnyUrl, TypeAdapter, ValidationError
+from pydantic.networks import IPvAnyAddress, IPvAnyInterface, IPvAnyNetwork
 
+from templates_app.address_rules import AddressRules
 from templates_app.choice_rules import ChoiceRules
 from templates_app.decimal_rules import DecimalRules
 from templates_app.file_rules import FileRules, expected_words
-from templates_app.suggestions import did_you_mean, suggestion
+from templates_app.moment_rules import MomentRules
+from templates_app.schema_circles import find_circle
+from templates_app.suggestions import MOST_NAMED, did_you_mean, some_of, suggestion
 from zenweb.config.json_schema import (
+    ADDRESS_SCHEMES,
     CHOICE_RULES,
     DECIMAL_OR_NOT_FINITE,
     DECIMAL_PATTERN,
     DECIMAL_RULES,
     FILE_RULES,
     FORM_HINTS,
+    MOMENT_RULES,
+    WHOLE_NUMBER_PATTERN,
 )
 from zenweb.exceptions import FieldError, ValidationFailed
 
 # A document deeper than this is hostile or broken; nobody writes it.
 MAX_DEPTH = 100
 Validator = jsonschema_rs.Draft202012Validator
-MOST_NAMED = 12
 MOST_SHOWN = 100  # characters
 PARAMETER_DEPTH = 4  # steps, trainer, parameters, learning_rate
 DURATION = TypeAdapter(timedelta)
+# What JSON Schema has no word for, or a narrower one than pydantic: `https://müller.de` is an address to people.
+PYDANTIC_FORMATS: dict[str, TypeAdapter[Any]] = {
+    "uri": TypeAdapter(AnyUrl),
+    "ipvanyaddress": TypeAdapter(IPvAnyAddress),
+    "ipvanyinterface": TypeAdapter(IPvAnyInterface),
+    "ipvanynetwork": TypeAdapter(IPvAnyNetwork),
+    "ipv4interface": TypeAdapter(IPv4Interface),
+    "ipv4network": TypeAdapter(IPv4Network),
+    "ipv6interface": TypeAdapter(IPv6Interface),
+    "ipv6network": TypeAdapter(IPv6Network),
+    "uuid1": TypeAdapter(UUID1),
+    "uuid3": TypeAdapter(UUID3),
+    "uuid4": TypeAdapter(UUID4),
+    "uuid5": TypeAdapter(UUID5),
+}
 # Digits, a function such as rgb(…), or one word, which may be the name of a colour.
 COLOUR = re.compile(
     r"#(?:[0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})|(?:rgb|hsl)a?\([0-9a-z.,%/ ]{1,60}\)|[a-z]{3,30}"
@@ -56,6 +78,20 @@ FORMAT_WORDS: dict[str, str | Promise] = {
     "uri": gettext_lazy("an address that starts with its scheme, such as https://"),
     "uuid": gettext_lazy("a UUID"),
     "color": gettext_lazy("a colour, such as #336699"),
+    "ipv4": gettext_lazy("an IPv4 address, such as 192.168.0.1"),
+    "ipv6": gettext_lazy("an IPv6 address, such as 2001:db8::1"),
+    "ipvanyaddress": gettext_lazy("an IP address, such as 192.168.0.1"),
+    **dict.fromkeys(
+        ("ipvanyinterface", "ipv4interface"),
+        gettext_lazy("an IP address with its network, such as 192.168.0.1/24"),
+    ),
+    "ipv6interface": gettext_lazy("an IPv6 address with its network, such as 2001:db8::1/64"),
+    **dict.fromkeys(("ipvanynetwork", "ipv4network"), gettext_lazy("a network, such as 192.168.0.0/24")),
+    "ipv6network": gettext_lazy("an IPv6 network, such as 2001:db8::/32"),
+    "uuid1": gettext_lazy("a UUID of version 1"),
+    "uuid3": gettext_lazy("a UUID of version 3"),
+    "uuid4": gettext_lazy("a UUID of version 4"),
+    "uuid5": gettext_lazy("a UUID of version 5"),
 }
 
 
@@ -68,6 +104,8 @@ def check_schema(schema: Any) -> None:
         compile_schema(schema)
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
         raise ValidationFailed(f"The schema cannot be used: {str(error).splitlines()[0]}") from error
+    if circle := find_circle(schema):
+        raise ValidationFailed(f"The schema cannot be used: {circle}")
 
 
 def find_errors(schema: dict[str, Any], value: Any, validator: Validator | None = None) -> list[FieldError]:
@@ -136,8 +174,8 @@ def compile_schema(schema: dict[str, Any]) -> Validator:
     return Validator(
         schema,
         validate_formats=True,
-        formats={"date-time": _is_date_time, "time": _is_time, "duration": _is_duration, "color": _is_colour},
-        keywords={CHOICE_RULES: ChoiceRules, DECIMAL_RULES: DecimalRules, FILE_RULES: FileRules},
+        formats=FORMATS,
+        keywords=KEYWORDS,
         offline=True,  # a `$ref` is never fetched
         pattern_options=jsonschema_rs.RegexOptions(),  # linear time, whatever the pattern
     )
@@ -179,14 +217,35 @@ def _is_time(text: str) -> bool:
 
 def _is_duration(text: str) -> bool:
     # pydantic writes 366 days as P1Y1D, which RFC 3339 does not know.
+    return text.lstrip("+-")[:1] in {"P", "p"} and _is_of(DURATION, text)
+
+
+def _is_of(adapter: TypeAdapter[Any], text: str) -> bool:
     try:
-        return text.lstrip("+-")[:1] in {"P", "p"} and DURATION.validate_python(text) is not None
+        adapter.validate_python(text)
     except ValidationError:
         return False
+    return True
 
 
 def _is_colour(text: str) -> bool:
     return bool(COLOUR.fullmatch(text.strip().lower()))
+
+
+FORMATS: dict[str, Callable[[str], bool]] = {
+    "date-time": _is_date_time,
+    "time": _is_time,
+    "duration": _is_duration,
+    "color": _is_colour,
+    **{name: partial(_is_of, adapter) for name, adapter in PYDANTIC_FORMATS.items()},
+}
+KEYWORDS: dict[str, Any] = {
+    ADDRESS_SCHEMES: AddressRules,
+    CHOICE_RULES: ChoiceRules,
+    DECIMAL_RULES: DecimalRules,
+    FILE_RULES: FileRules,
+    MOMENT_RULES: MomentRules,
+}
 
 
 def _explain(error: jsonschema_rs.ValidationError, schema: dict[str, Any]) -> Iterator[FieldError]:
@@ -203,6 +262,12 @@ def _explain(error: jsonschema_rs.ValidationError, schema: dict[str, Any]) -> It
         yield FieldError(pointer_to([*path, kind.property]), gettext("This value is required."))
     elif isinstance(kind, Kind.AnyOf | Kind.OneOfNotValid):
         yield from _explain_choice(error, kind.context, schema)
+    elif isinstance(kind, Kind.PropertyNames):
+        name = str(kind.error.instance)
+        yield FieldError(
+            pointer_to([*path, name]),
+            gettext("The name “%(name)s”: %(error)s") % {"name": name, "error": _sentence(kind.error)},
+        )
     else:
         yield FieldError(pointer_to(path), _sentence(error))
 
@@ -288,6 +353,7 @@ def _expected(error: jsonschema_rs.ValidationError) -> str:
 _PATTERN_WORDS: dict[str, str | Promise] = {
     DECIMAL_PATTERN: gettext_lazy("a number, such as 12.50"),
     DECIMAL_OR_NOT_FINITE: gettext_lazy("a number, such as 12.50, or NaN or Infinity"),
+    WHOLE_NUMBER_PATTERN: gettext_lazy("a whole number"),
 }
 _SENTENCES: dict[type[Any], Callable[[Any], str]] = {
     Kind.Minimum: lambda kind: gettext("This must be at least %(limit)s.") % {"limit": kind.limit},
@@ -333,11 +399,7 @@ _SENTENCES: dict[type[Any], Callable[[Any], str]] = {
     Kind.Pattern: lambda kind: (
         gettext("This does not have the expected form (%(pattern)s).") % {"pattern": kind.pattern}
     ),
-    Kind.Enum: lambda kind: (
-        gettext("This must be one of: %(values)s.")
-        % {"values": ", ".join(_shown(option) for option in kind.options)}
-    ),
-    Kind.Constant: lambda kind: _must_be(_shown(kind.expected_value)),
+    Kind.Constant: lambda kind: _must_be(some_of([_shown(kind.expected_value)])),
 }
 
 
@@ -348,8 +410,17 @@ def _must_be(expected: str | Promise) -> str:
 def _sentence(error: jsonschema_rs.ValidationError) -> str:
     if expected := _expected(error):
         return _must_be(expected)
+    if isinstance(error.kind, Kind.Enum):
+        return _not_listed(error.instance, [_shown(option) for option in error.kind.options])
     words = _SENTENCES.get(type(error.kind))
     return words(error.kind) if words else str(error.message)
+
+
+def _not_listed(value: Any, options: Sequence[str]) -> str:
+    sentence = gettext("This must be one of: %(values)s.") % {"values": some_of(options)}
+    # Where all are named, one sees which was meant.
+    meant = did_you_mean(_shown(value), options) if len(options) > MOST_NAMED else ""
+    return f"{sentence}{meant}"
 
 
 def _shown(value: Any) -> str:

@@ -1,5 +1,8 @@
 """How what was run looks on the wire."""
 
+from uuid import UUID
+
+from runs_app.differences import of_steps, with_secrets_hidden
 from runs_app.found_files import found_file
 from runs_app.ledger import Line
 from runs_app.models import ArtifactVersion, PipelineRun, RunChoice, Schedule, StepOutput, StepRun
@@ -69,7 +72,7 @@ def _run_metadata(run: PipelineRun) -> Json:
         "original_run_id": str(run.original_id) if run.original_id else None,
         "is_templatable": run.stack.is_remote,
         "enable_heartbeat": False,
-        "parameters": run.parameters,
+        "parameters": _shown(run.deployment_id, run.parameters),
         "warnings": run.warnings,
     }
 
@@ -119,7 +122,14 @@ def _step_config(step: StepRun) -> Json:
     settings = {key: step.settings.get(key) for key in STEP_CONFIGURATION_KEYS}
     if resources := step.settings.get("resources"):
         settings["settings"] = {"resources": resources}
-    return {"name": step.name, "parameters": step.parameters, **settings, **hook_sources(step.settings)}
+    parameters = _shown(step.run.deployment_id, {step.name: step.parameters})[step.name]
+    return {"name": step.name, "parameters": parameters, **settings, **hook_sources(step.settings)}
+
+
+def _shown(deployment_id: UUID, parameters: Json) -> Json:
+    """The parameters of steps, with a stand-in for each secret."""
+    steps = with_secrets_hidden(plan_of(deployment_id).config_schema, of_steps(parameters))["steps"]
+    return {name: step["parameters"] for name, step in steps.items()}
 
 
 def hook_sources(configuration: Json) -> Json:
@@ -194,7 +204,7 @@ def describe_schedule(schedule: Schedule, hydrate: bool) -> Json:
         "run_once_start_time": None,
     }
     metadata = {
-        "configuration": schedule.configuration,
+        "configuration": _shown_configuration(schedule),
         "orchestrator_id": None,
         "pipeline_id": None,
         "run_metadata": {},
@@ -207,6 +217,14 @@ def describe_schedule(schedule: Schedule, hydrate: bool) -> Json:
     return entity(
         schedule, name=schedule.name, body=body, metadata=metadata if hydrate else None, resources=resources
     )
+
+
+def _shown_configuration(schedule: Schedule) -> Json:
+    """Without the secrets that it runs with. What is one, nobody can tell once its template is gone."""
+    if schedule.template is None:
+        return {}
+    schema = plan_of(schedule.template.version.deployment_id).config_schema
+    return with_secrets_hidden(schema, schedule.configuration)
 
 
 def source(path: str) -> Json:

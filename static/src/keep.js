@@ -13,26 +13,32 @@ const store = (() => {
 })();
 
 const keyOf = (form) => PREFIX + form.dataset.keep + window.location.search;
-const isBelow = (name, outer) => name === outer || name.startsWith(`${outer}.`) || name.startsWith(`${outer}~`);
 const textOf = (form) => form.querySelector("textarea[name=yaml]");
 
 const OF_THE_PAGE = ["csrfmiddlewaretoken", "version"];
-const isNeverKept = (input) => ["password", "file"].includes(input.type) || OF_THE_PAGE.includes(input.name);
+const OF_VALUES = /^(expected\.|declined\.)?steps\./;
+const isNeverKept = (input) =>
+  ["password", "file"].includes(input.type) || "secret" in input.dataset || OF_THE_PAGE.includes(input.name);
 
 /** Which entries of the form are kept: the text of the YAML view, else the values, with the rows and kinds they are in. */
 function keeps(form) {
   if (textOf(form)) return (name) => name === "yaml";
   const never = [...form.elements].filter(isNeverKept).map((input) => input.name);
   if ("keepAll" in form.dataset) return (name) => !never.includes(name);
-  const secret = (form.dataset.keepNot || "").split(" ").filter(Boolean);
-  return (name) =>
-    name.startsWith("steps.") && !never.includes(name) && !secret.some((outer) => isBelow(name, outer));
+  return (name) => OF_VALUES.test(name) && !never.includes(name);
 }
 
 function entriesOf(form) {
   const isKept = keeps(form);
-  return [...new FormData(form)].filter(([name]) => isKept(name));
+  const kept = [...new FormData(form)].filter(([name]) => isKept(name));
+  return [...kept, ...secretsOf(form).filter(([name]) => isKept(name) && !kept.some((entry) => entry[0] === name))];
 }
+
+/** Of a secret only that there was one, so that it is asked for again. */
+const secretsOf = (form) =>
+  [...form.querySelectorAll("input[type=password]")]
+    .filter((input) => input.value)
+    .map((input) => [`expected.${input.name}`, "1"]);
 
 function save(form) {
   const text = JSON.stringify({ token: form.elements.submit_token?.value, entries: entriesOf(form) });

@@ -122,6 +122,8 @@ async function remake(form, action, change) {
   const values = await ask(form, action, change);
   form.removeAttribute("aria-busy");
   if (values) {
+    // What a file filled rows with may be changed there now: it is not read again.
+    form.querySelectorAll(`input[type=file]${refreshes}`).forEach((input) => (input.value = ""));
     keepWhatWasTyped(document.getElementById("form-values"), values);
     tellRemade(form);
   }

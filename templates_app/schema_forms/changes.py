@@ -8,6 +8,7 @@ from templates_app.schema_forms.controls import SingleControl
 from templates_app.schema_forms.locked import LockedControl
 from templates_app.schema_forms.registry import control_for
 from templates_app.schema_forms.schemas import Json, Parameter, read_steps
+from templates_app.suggestions import some_of
 
 Named = dict[str, tuple[str, Parameter]]
 
@@ -75,6 +76,6 @@ def _default(parameter: Parameter) -> str:
 
 def _limits(parameter: Parameter) -> str:
     if choices := parameter.schema.choices():
-        return gettext("One of %(values)s") % {"values": ", ".join(label for _, label in choices)}
+        return gettext("One of %(values)s") % {"values": some_of([label for _, label in choices])}
     control = control_for(parameter)
     return control.hint() if isinstance(control, SingleControl) else ""

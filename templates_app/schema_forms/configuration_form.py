@@ -10,7 +10,7 @@ from crispy_forms.layout import Layout
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.utils import ErrorDict
-from django.utils.translation import ngettext
+from django.utils.translation import gettext, ngettext
 
 from templates_app.schema_forms.controls import ChoiceSource, Control, FileSource, Occasion
 from templates_app.schema_forms.layout import ErrorSummary, PlainSteps, Section
@@ -20,10 +20,12 @@ from templates_app.schema_forms.schemas import (
     Json,
     Parameter,
     from_pointer,
+    label_of,
     read_sections,
     read_steps,
 )
-from templates_app.schema_forms.wording import worded
+from templates_app.schema_forms.wording import shortened, worded
+from templates_app.schema_places import is_same
 from zenweb.exceptions import FieldError
 
 ACTION = "do"  # the name of the buttons that change the form itself
@@ -73,6 +75,8 @@ class ConfigurationForm(forms.Form):
             control for controls in self._by_step.values() for control in controls
         ]
         self.configuration = dict(configuration or {})
+        self.notes: list[str] = []
+        """What of the values that it starts from it cannot show, in sentences."""
         occasion = Occasion(
             control_for=supply.control_for,
             data=cast(MutableMapping[str, Any], self.data) if self.is_bound else None,
@@ -82,7 +86,7 @@ class ConfigurationForm(forms.Form):
             action=self.action,
         )
         for control in self.controls:
-            value = _value_at(self.configuration, control.parameter)
+            value = self._start_of(control)
             control.begin(value, occasion)
             self.fields.update(control.fields())
             self.initial.update(control.initial(value))
@@ -141,6 +145,21 @@ class ConfigurationForm(forms.Form):
         """What stands above all that is wrong."""
         count = sum(len(errors) for errors in self.errors.values())
         return ngettext("%(count)s thing to correct", "%(count)s things to correct", count) % {"count": count}
+
+    def _start_of(self, control: Control) -> Json:
+        """The value that a control starts from; where it cannot show that, the default, and not without a word."""
+        parameter = control.parameter
+        value = _value_at(self.configuration, parameter)
+        if value is MISSING or is_same(value, parameter.default) or control.can_show(value):
+            return value
+        words = gettext("“%(title)s” (%(step)s) cannot be “%(value)s”, so it starts from its default.")
+        if parameter.is_locked:
+            words = gettext("“%(title)s” (%(step)s) is fixed by now, so it has another value than there.")
+        step = next(step.title for step in self.steps if step.name == parameter.path[1])
+        names = {"title": parameter.title, "step": step, "value": shortened(label_of(value))}
+        self.notes.append(words % names)
+        self.configuration = _without(self.configuration, parameter.path)
+        return parameter.default
 
     def _standing(self, control: Control) -> Json:
         if not self.is_bound:
@@ -213,6 +232,13 @@ def _value_at(configuration: Mapping[str, Any], parameter: Parameter) -> Json:
             return parameter.default
         here = here[key]
     return here
+
+
+def _without(configuration: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+    key, *rest = path
+    if rest:
+        return {**configuration, key: _without(configuration[key], tuple(rest))}
+    return {name: value for name, value in configuration.items() if name != key}
 
 
 def _put(configuration: dict[str, Any], path: tuple[str, ...], value: Json) -> None:

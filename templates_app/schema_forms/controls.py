@@ -9,9 +9,11 @@ from typing import Any, ClassVar, Protocol
 from crispy_forms.layout import Field as FieldLayout
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.datastructures import MultiValueDict
 from django.utils.functional import Promise
 from django.utils.translation import gettext, gettext_lazy
 
+from templates_app.schema_forms.input_names import is_secret_input
 from templates_app.schema_forms.schemas import MISSING, Json, Parameter
 from templates_app.schema_forms.wording import describe_bounds, source_words
 
@@ -87,6 +89,15 @@ class Occasion:
         found = self.data.get(name) if self.data is not None else None
         return None if found is None else str(found)
 
+    def sent_below(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """The inputs whose names begin so, with all of their texts; a secret that is expected as one that was typed."""
+        data = self.data or {}
+        for sent in data:
+            name = sent.removeprefix("expected.")
+            if name.startswith(prefix):
+                texts = data.getlist(sent) if isinstance(data, MultiValueDict) else [data[sent]]
+                yield from ((name, str(text)) for text in texts)
+
 
 class Control(ABC):
     """Asks for one parameter, through one form field or several.
@@ -120,6 +131,11 @@ class Control(ABC):
     def read(self, cleaned: Mapping[str, Any]) -> Json:
         """The parameter's value from its fields' cleaned data, MISSING to leave it out."""
 
+    def can_show(self, value: Json) -> bool:
+        """Whether its fields hold a value, wrong ones included. One that they do not hold is lost, so it is told."""
+        parts = {"object": Mapping, "array": list}.get(self.parameter.schema.type)
+        return parts is None or value is None or isinstance(value, parts)
+
     def problems(self, cleaned: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """What is wrong with how the form was filled in and no schema can say: names of fields, and sentences."""
         yield from ()
@@ -149,7 +165,10 @@ class ControlField(KeptField):
         # What is required is the validator's to say, once and for every channel.
         help_text = " ".join(filter(None, [parameter.description, *control.facts, control.note]))
         super().__init__(required=False, label=parameter.title, help_text=help_text, widget=widget)
-        if placeholder := parameter.hints.get("placeholder"):
+        root = dict(parameter.schema.root)
+        if is_secret_input(root, (), dict(parameter.schema.keywords)):
+            self.widget.attrs["data-secret"] = ""  # the browser does not keep it
+        if placeholder := parameter.hints.get("placeholder") or control.example:
             self.widget.attrs["placeholder"] = str(placeholder)
         if control.is_required:
             self.widget.attrs["aria-required"] = "true"
@@ -163,6 +182,8 @@ class SingleControl(Control):
 
     blank_message: ClassVar[str | Promise] = gettext_lazy("Enter a value.")
     is_wide: ClassVar[bool] = False
+    shows_text: ClassVar[bool] = False
+    """Whether its input is for text of any kind, so that it can show an example while it is empty."""
     template: ClassVar[str] = "templates_app/schema_form/field.html"
     note: str = ""
     """What to know about the input as it stands now."""
@@ -178,13 +199,25 @@ class SingleControl(Control):
     def to_text(self, value: Json) -> str:
         """The text that stands for a value: `parse` reads it back. Never raises, also for values of another type."""
 
+    def text_along(self, text: str) -> Json:
+        """What a text that is no value stands for where any value can be written; MISSING: nothing."""
+        return text if self.to_text(text) == text else MISSING
+
     def hint(self) -> str:
         return describe_bounds(self.parameter.schema)
 
     @property
+    def example(self) -> str:
+        """What the code gives as an example, where the input shows text."""
+        examples = self.parameter.schema.keywords.get("examples")
+        return (
+            self.to_text(examples[0]) if self.shows_text and isinstance(examples, list) and examples else ""
+        )
+
+    @property
     def is_required(self) -> bool:
         """Whether it has to be filled in."""
-        return self.parameter.is_required
+        return self.parameter.has_to_be_filled_in
 
     @cached_property
     def facts(self) -> list[str]:
@@ -196,6 +229,8 @@ class SingleControl(Control):
     def blank_hint(self) -> str:
         if self.parameter.is_found_later:
             return f"Leave empty for “{self.parameter.default_source}”"
+        if self.parameter.is_made_in_code:
+            return gettext("Leave empty for a default that the code makes")
         if self.parameter.is_optional:
             return gettext("Leave empty for “not set”")
         return self.empty_hint if not self.parameter.has_default else ""

@@ -21,6 +21,9 @@ class JsonControl(SingleControl):
     def matches(cls, parameter: Parameter) -> bool:
         return True
 
+    def can_show(self, value: Json) -> bool:
+        return True
+
     def widget(self) -> forms.Widget:
         return forms.Textarea(
             attrs={"rows": 3, "spellcheck": "false", "class": "font-monospace", "data-json": ""}

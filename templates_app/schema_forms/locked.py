@@ -9,6 +9,7 @@ from django.utils.translation import gettext
 
 from templates_app.schema_forms.controls import Occasion, SingleControl
 from templates_app.schema_forms.schemas import Json, Parameter, label_of, read_json, to_json
+from templates_app.schema_places import is_same
 from zenweb.config.file_references import reference_in
 
 
@@ -32,6 +33,9 @@ class LockedControl(SingleControl):
         if reference is not None and occasion.files is not None:
             found = occasion.files.find([reference.artifact_version])
             self.file_label = next((file.label for file in found.values()), "")
+
+    def can_show(self, value: Json) -> bool:
+        return is_same(value, self.fixed)
 
     @property
     def shown(self) -> str:

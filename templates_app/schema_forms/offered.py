@@ -1,7 +1,8 @@
-"""The control for what is chosen among values that only a worker can tell: one of them, or several."""
+"""Controls for what is found by a search: values that only a worker can tell, and those of a long list."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from crispy_forms.layout import LayoutObject
@@ -13,7 +14,9 @@ from django.utils.translation import gettext, gettext_lazy
 
 from templates_app.schema_forms.controls import ChoiceSource, Occasion, Offer, SingleControl
 from templates_app.schema_forms.multiple import CheckboxesWidget
+from templates_app.schema_forms.scalars import MOST_OPTIONS, ChoiceControl
 from templates_app.schema_forms.schemas import Json, Parameter, Schema, label_of, to_json
+from templates_app.suggestions import options_with
 from zenweb.config.choices import dependency_of
 from zenweb.config.json_schema import CHOICE_RULES
 
@@ -107,6 +110,14 @@ class OfferedControl(SingleControl):
     def layout(self) -> Any:
         return OfferedLayout(self)
 
+    def offer(self, form: Any) -> Offer:
+        """What may be chosen, with the values of the form as they stand by now."""
+        source: ChoiceSource | None = form.choices
+        if source is None:
+            return NOBODY
+        _, step, _, name = self.parameter.path
+        return source.ask(step, name, form.standing(self.depends_on), again=self.again)
+
     @property
     def _entry(self) -> Schema:
         """What describes one chosen value."""
@@ -117,6 +128,34 @@ class OfferedControl(SingleControl):
         default = self.parameter.default
         is_same = isinstance(default, list) and sorted(map(to_json, chosen)) == sorted(map(to_json, default))
         return default if is_same else chosen
+
+
+class ListedControl(ChoiceControl):
+    """One of so many listed values that nobody would find it in a list to open."""
+
+    is_many = False
+    depends_on: Sequence[tuple[str, ...]] = ()
+
+    @classmethod
+    def matches(cls, parameter: Parameter) -> bool:
+        return len(parameter.schema.choices()) > MOST_OPTIONS
+
+    def begin(self, value: Json, occasion: Occasion) -> None:
+        super().begin(value, occasion)
+        self.searched = occasion.was_sent(self.search_name) or ""
+
+    @property
+    def search_name(self) -> str:
+        return f"{self.parameter.field_name}.~search"
+
+    def widget(self) -> forms.Widget:
+        return forms.TextInput()
+
+    def layout(self) -> Any:
+        return OfferedLayout(self)
+
+    def offer(self, form: Any) -> Offer:
+        return Listed(self.options())
 
 
 @dataclass(frozen=True)
@@ -133,7 +172,7 @@ class Option:
 class Shown:
     """What a control shows of an offer, with what was chosen so far."""
 
-    control: OfferedControl
+    control: OfferedControl | ListedControl
     offer: Offer
     chosen: Sequence[str]
 
@@ -193,7 +232,7 @@ class Shown:
             counted = gettext("%(found)s of %(total)s have this in their names.") % numbers
         return f"{counted} {self._first(found if self.control.searched else total)}".rstrip()
 
-    @property
+    @cached_property
     def _found(self) -> Sequence[tuple[Json, str]]:
         return self.offer.search(self.control.searched)
 
@@ -208,7 +247,7 @@ class OfferedLayout(LayoutObject):
 
     template = "templates_app/schema_form/offered.html"
 
-    def __init__(self, control: OfferedControl) -> None:
+    def __init__(self, control: OfferedControl | ListedControl) -> None:
         self.control = control
         self.fields: list[Any] = []
 
@@ -221,17 +260,24 @@ class OfferedLayout(LayoutObject):
         value = field.value()
         chosen = value if isinstance(value, list) else [value] if value else []
         names = [".".join(path) for path in control.depends_on]
-        shown = Shown(control, self._offer(form), [str(text) for text in chosen])
+        shown = Shown(control, control.offer(form), [str(text) for text in chosen])
         return render_to_string(
             self.template, {"field": field, "control": control, "shown": shown, "depends_on": "|".join(names)}
         )
 
-    def _offer(self, form: Any) -> Offer:
-        source: ChoiceSource | None = form.choices
-        if source is None:
-            return NOBODY
-        _, step, _, name = self.control.parameter.path
-        return source.ask(step, name, form.standing(self.control.depends_on), again=self.control.again)
+
+@dataclass(frozen=True)
+class Listed:
+    """What a schema itself lists: what each option sends, and what it is called."""
+
+    options: Sequence[tuple[str, str]]
+    is_known: bool = True
+    is_asking: bool = False
+    sentence: str = ""
+    log: str = ""
+
+    def search(self, text: str) -> Sequence[tuple[str, str]]:
+        return options_with(text, self.options)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from templates_app.schema_forms.json_editor import JsonControl
 from templates_app.schema_forms.lines import LinesControl
 from templates_app.schema_forms.locked import LockedControl
 from templates_app.schema_forms.multiple import MultipleChoiceControl
-from templates_app.schema_forms.offered import OfferedControl
+from templates_app.schema_forms.offered import ListedControl, OfferedControl
 from templates_app.schema_forms.rows import DictControl, ListControl
 from templates_app.schema_forms.scalars import (
     CheckboxControl,
@@ -17,6 +17,7 @@ from templates_app.schema_forms.scalars import (
     DateTimeControl,
     DecimalControl,
     IntegerControl,
+    LocalDateTimeControl,
     NumberControl,
     OptionalBooleanControl,
     SecretControl,
@@ -32,6 +33,7 @@ CONTROLS: list[type[Control]] = [
     FileControl,
     OfferedControl,
     ConstantControl,
+    ListedControl,
     ChoiceControl,
     CheckboxControl,
     OptionalBooleanControl,
@@ -39,6 +41,7 @@ CONTROLS: list[type[Control]] = [
     NumberControl,
     DecimalControl,
     DateControl,
+    LocalDateTimeControl,
     DateTimeControl,
     TimeControl,
     DurationControl,

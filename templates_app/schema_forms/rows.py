@@ -4,11 +4,14 @@ The hidden input of such a control lists its rows by numbers that stay the same 
 typed in one never ends up in another. Many rows stand in one input, as text.
 """
 
+import codecs
 import csv
 import io
+import re
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
@@ -19,9 +22,9 @@ from django.utils.translation import gettext, gettext_lazy
 
 from templates_app.schema_forms.composites import Composite, GroupControl, Nested
 from templates_app.schema_forms.controls import Control, KeptField, Occasion, SingleControl
-from templates_app.schema_forms.scalars import TextControl
+from templates_app.schema_forms.input_names import is_secret_input
+from templates_app.schema_forms.scalars import DecimalControl, NumberControl, TextControl
 from templates_app.schema_forms.schemas import MISSING, Json, Parameter, Schema, read_json, spoken, to_json
-from templates_app.schema_places import holds_secret, schemas_at
 
 MOST_ROWS = 50  # more stand in one input as text
 MOST_UPLOADED = 10 * 2**20  # bytes
@@ -29,6 +32,8 @@ MOST_SECRET_ROWS = 1_000
 MOST_COLUMNS = 3
 AS_TEXT = "text"
 DELIMITERS = ",;\t"
+WITH_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
+NO_TEXT = re.compile(r"[\x00-\x08\x0e-\x1f]")
 
 
 class Rows(Composite):
@@ -38,7 +43,7 @@ class Rows(Composite):
 
     def begin(self, value: Json, occasion: Occasion) -> None:
         self.occasion = occasion
-        self.upload_error = ""
+        self.upload_error, self.is_upload_refused = "", False
         sent = occasion.was_sent(self.marker_name)
         if sent is None:
             entries = self.entries(value)
@@ -88,6 +93,10 @@ class Rows(Composite):
         return f"{self.name}.~file"
 
     @property
+    def is_required(self) -> bool:
+        return super().is_required and not self.parameter.may_be_empty
+
+    @property
     def can_add(self) -> bool:
         most = self.parameter.schema.number("maxItems")
         return len(self.rows) < (self.most_rows if most is None else min(most, self.most_rows))
@@ -95,11 +104,11 @@ class Rows(Composite):
     @cached_property
     def most_rows(self) -> int:
         """Secrets never come back from the server, so their rows are never text."""
-        schema = self.parameter.schema
-        has_secrets = holds_secret(
-            schemas_at(dict(schema.root), (), dict(schema.keywords)), dict(schema.root)
-        )
-        return MOST_SECRET_ROWS if has_secrets else MOST_ROWS
+        return MOST_SECRET_ROWS if self.has_secrets else MOST_ROWS
+
+    @cached_property
+    def has_secrets(self) -> bool:
+        return is_secret_input(dict(self.parameter.schema.root), (), dict(self.parameter.schema.keywords))
 
     @property
     def is_flat(self) -> bool:
@@ -134,6 +143,11 @@ class Rows(Composite):
     def context(self, parts: Sequence[str]) -> dict[str, Any]:
         return {"rows": list(zip(self.rows, parts, strict=False))}
 
+    def problems(self, cleaned: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        yield from super().problems(cleaned)
+        if self.is_upload_refused:  # else the cell that is wrong says so itself
+            yield self.marker_name, self.upload_error
+
     def locate(self, rest: tuple[str, ...]) -> tuple[str, str]:
         if self.is_text:
             is_row = rest and rest[0].isdecimal()
@@ -155,7 +169,10 @@ class Rows(Composite):
             self._set(self.text_name, self.text.written([self.make_row(row, MISSING) for row in numbers]))
             self.is_text = True
         elif verb == "rows":
-            self._fill_rows(numbers)
+            with suppress(
+                ValidationError
+            ):  # it stays text, and is told what is wrong with it when it is sent
+                self._fill_rows(numbers, self.occasion.was_sent(self.text_name) or "")
         elif number.isdecimal() and int(number) in numbers:
             position = numbers.index(int(number))
             if verb == "remove":
@@ -164,35 +181,35 @@ class Rows(Composite):
                 other = min(max(position + (1 if verb == "down" else -1), 0), len(numbers) - 1)
                 numbers[position], numbers[other] = numbers[other], numbers[position]
 
-    def _fill_rows(self, numbers: list[int]) -> None:
-        """From text to rows, where it can be read and is not too long."""
-        try:
-            lines = self.text.lines(self.occasion.was_sent(self.text_name) or "")
-        except ValidationError:
+    def _fill_rows(self, numbers: list[int], text: str) -> None:
+        """From text to rows, where it is not too long for that. Raises ValidationError where it is no table."""
+        lines = self.text.lines(text)
+        first = max(numbers, default=-1) + 1  # nothing that was typed in a row before gets into one of these
+        numbers.clear()
+        self.is_text = len(lines) > self.most_rows
+        if self.is_text:
+            self._set(self.text_name, text)
             return
-        if len(lines) > self.most_rows:
-            return
-        self.is_text = False
-        for number, cells in enumerate(lines):
+        for number, cells in enumerate(lines, first):
             numbers.append(number)
-            for control, cell in self.text.paired(self.make_row(number, MISSING), cells):
+            row = self.make_row(number, MISSING)
+            if isinstance(row, Composite):
+                self._set(row.marker_name, row.marker)
+            for control, cell in self.text.paired(row, cells):
                 self._set(control.parameter.field_name, cell)
 
     def _take_over(self, uploaded: Any, numbers: list[int]) -> None:
-        numbers.clear()
-        self.is_text = True
-        if uploaded.size > MOST_UPLOADED:
-            self.upload_error = gettext("The file is larger than %(size)s MB.") % {
-                "value": MOST_UPLOADED // 2**20
-            }
+        """The rows of a file take the place of those that are there, which stay where it cannot be read."""
+        try:
+            text = _text_of(uploaded)
+            self._fill_rows(numbers, text)
+        except ValidationError as error:
+            self.upload_error, self.is_upload_refused = error.messages[0], True
             return
         try:
-            self._set(self.text_name, uploaded.read().decode("utf-8-sig"))
-            self._fill_rows(numbers)
-        except UnicodeDecodeError:
-            self.upload_error = gettext(
-                "The file is not text. Save the table as CSV (UTF-8) and choose that file."
-            )
+            self.text.read(text)
+        except ValidationError as error:
+            self.upload_error = error.messages[0]
 
     def _set(self, name: str, text: str) -> None:
         if self.occasion.data is not None:
@@ -440,7 +457,20 @@ class TextOfRows:
                     gettext("Row %(number)s has %(line)s cells, the header has %(names)s.")
                     % {"number": number, "line": len(line), "names": len(names)}
                 )
-        return [dict(zip(names, line, strict=False)) for line in table[1:]]
+        cells = [dict(zip(names, line, strict=False)) for line in table[1:]]
+        return [self._with_points(line) for line in cells] if delimiter == ";" else cells
+
+    def _with_points(self, cells: Mapping[str, str]) -> dict[str, str]:
+        """Where semicolons part the cells, commas are the decimal points of numbers."""
+        numbers = {
+            control.parameter.name
+            for control in self.columns or ()
+            if isinstance(control, NumberControl | DecimalControl)
+        }
+        return {
+            name: text.replace(",", ".") if name in numbers and WITH_COMMA.fullmatch(text.strip()) else text
+            for name, text in cells.items()
+        }
 
     def _names(self, header: Sequence[str]) -> list[str]:
         """What the columns are called: by name or title, in any case and order."""
@@ -504,6 +534,8 @@ class TextOfRowsField(KeptField, forms.CharField):
     def __init__(self, control: Rows) -> None:
         self.control = control
         attrs = {"rows": 8, "spellcheck": "false", "class": "font-monospace", "data-lines": ""}
+        if control.has_secrets:
+            attrs["data-secret"] = ""  # the browser does not keep it
         super().__init__(
             required=False,
             label=control.parameter.title,
@@ -513,9 +545,25 @@ class TextOfRowsField(KeptField, forms.CharField):
         )
 
     def clean(self, value: Any) -> Json:
-        if self.control.upload_error:
-            raise ValidationError(self.control.upload_error)
         return MISSING if value is None else self.control.text.read(value.replace("\r\n", "\n"))
+
+
+def _text_of(uploaded: Any) -> str:
+    """What a file says, in the encodings that spreadsheets write. Raises ValidationError."""
+    if uploaded.size > MOST_UPLOADED:
+        raise ValidationError(
+            gettext("The file is larger than %(size)s MB.") % {"size": MOST_UPLOADED // 2**20}
+        )
+    content = uploaded.read()
+    is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    for encoding in ["utf-16"] if is_utf_16 else ["utf-8-sig", "cp1252"]:
+        with suppress(UnicodeDecodeError):
+            text = str(content.decode(encoding))
+            if not NO_TEXT.search(text):
+                return text
+    raise ValidationError(
+        gettext("The file is not text. Save the table as CSV (UTF-8) and choose that file.")
+    )
 
 
 def _part(entry: Json, control: SingleControl, row: Control) -> Json:

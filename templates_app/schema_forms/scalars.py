@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any
 
 from crispy_forms.layout import Layout
@@ -11,17 +12,20 @@ from django.core.exceptions import ValidationError
 from django.forms.utils import from_current_timezone
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from templates_app.schema_forms.controls import Occasion, SingleControl
 from templates_app.schema_forms.schemas import MISSING, Json, Parameter, Schema, label_of, to_json
-from templates_app.schema_forms.wording import describe_bounds
-from zenweb.config.json_schema import DECIMAL_RULES
+from templates_app.schema_forms.wording import describe_bounds, shortened
+from templates_app.schema_places import is_same
+from zenweb.config.json_schema import DECIMAL_RULES, MOMENT_RULES
 
 WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
 DECIMAL_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 EMPTY_TEXT = '""'
+MOST_OPTIONS = 100  # in a list to open; of more, one is found by a search
 # What stands in tables that people bring along.
 YES, NO = {"true", "on", "yes", "y", "1"}, {"false", "off", "no", "n", "0"}
 PARAGRAPHS = {"textarea", "multiline", "markdown"}
@@ -44,6 +48,8 @@ class TextWidget(forms.TextInput):
 
 class TextControl(SingleControl):
     """Text. Where an empty input means "not set", `""` is the empty text."""
+
+    shows_text = True
 
     @classmethod
     def matches(cls, parameter: Parameter) -> bool:
@@ -181,6 +187,7 @@ class NumberControl(SingleControl):
     """A number with decimals. The input is text, so that whatever was typed comes back beside its error."""
 
     blank_message = gettext_lazy("Enter a number.")
+    shows_text = True
     keyboard = "decimal"
 
     @classmethod
@@ -231,24 +238,26 @@ class DecimalControl(NumberControl):
         return text.strip()
 
     def hint(self) -> str:
-        places = self._rules.get("decimal_places")
-        digits = (
-            ngettext(
+        digits, places = self._rules.get("max_digits"), self._rules.get("decimal_places")
+        phrases = [describe_bounds(self.bounds)]
+        if digits is not None:
+            words = ngettext("at most %(digits)s digit", "at most %(digits)s digits", int(digits))
+            phrases.append(words % {"digits": digits})
+        if places is not None:
+            words = ngettext(
                 "at most %(places)s digit after the point",
                 "at most %(places)s digits after the point",
                 int(places),
             )
-            % {"places": places}
-            if places is not None
-            else ""
-        )
-        phrase = ", ".join(filter(None, [describe_bounds(self.bounds), digits]))
+            phrases.append(words % {"places": places})
+        phrase = ", ".join(filter(None, phrases))
         return phrase[:1].upper() + phrase[1:]
 
     @property
     def bounds(self) -> Schema:
-        branches = self.parameter.schema.branches()
-        return next((branch for branch in branches if branch.type == "number"), self.parameter.schema)
+        schema = self.parameter.schema
+        found = next((branch for branch in schema.branches() if branch.type == "number"), schema)
+        return Schema({"unit": schema.text("unit"), **found.keywords}, schema.root)
 
     @property
     def _rules(self) -> Mapping[str, Json]:
@@ -300,6 +309,9 @@ class CheckboxControl(SingleControl):
 
     def widget(self) -> forms.Widget:
         return CheckboxWidget(check_test=lambda value: str(value) in {"true", "on"})
+
+    def can_show(self, value: Json) -> bool:
+        return isinstance(value, bool)
 
     @property
     def default_hint(self) -> str:
@@ -363,10 +375,29 @@ class ChoiceControl(SingleControl):
     """One of the values that the schema lists, whatever their types."""
 
     blank_message = gettext_lazy("Choose one of the listed values.")
+    unlisted = ""
+    """The text of what it starts from, or what was sent, where that is none of them: it stays until one is chosen."""
+    is_empty = False
+    """Whether it starts from a "not set" that there is not."""
 
     @classmethod
     def matches(cls, parameter: Parameter) -> bool:
         return bool(parameter.schema.choices())
+
+    def begin(self, value: Json, occasion: Occasion) -> None:
+        sent = occasion.was_sent(self.parameter.field_name)
+        if sent is not None:
+            self.unlisted = sent if sent not in self._by_key else ""
+        elif value is MISSING or self.to_text(value) or is_same(value, self.parameter.default):
+            return
+        elif value is None:
+            self.is_empty = not self.parameter.is_optional
+        else:
+            text = label_of(value)
+            self.unlisted = to_json(value) if text in self._by_key else text
+
+    def initial(self, value: Json) -> dict[str, str]:
+        return {self.parameter.field_name: self.unlisted} if self.unlisted else super().initial(value)
 
     def choices(self) -> list[tuple[Json, str]]:
         return self.parameter.schema.choices()
@@ -374,24 +405,29 @@ class ChoiceControl(SingleControl):
     def widget(self) -> forms.Widget:
         if self.parameter.hints.get("widget") == "radio":
             none = [("", gettext("Not set"))] if self.parameter.is_optional else []
-            return RadioWidget(choices=[*none, *self.options()])
-        return forms.Select(choices=[*self._blank_option(), *self.options()])
+            return RadioWidget(choices=[*none, *self._unlisted_option(), *self.options()])
+        return forms.Select(choices=[*self._blank_option(), *self._unlisted_option(), *self.options()])
 
     def options(self) -> list[tuple[str, str]]:
         """What each option sends, and what it is called."""
-        return [(key, label) for key, (_, label) in self._by_key().items()]
+        return [(key, label) for key, (_, label) in self._by_key.items()]
 
     def parse(self, text: str) -> Json:
-        if (choice := self._by_key().get(text)) is None:
+        if (choice := self._by_key.get(text)) is None:
             raise ValidationError(self.blank_message)
         return choice[0]
 
     def to_text(self, value: Json) -> str:
-        encoded = to_json(value)
-        for key, (listed, _) in self._by_key().items():
-            if to_json(listed) == encoded:
-                return key
-        return ""
+        return self._keys.get(to_json(value), "")
+
+    def text_along(self, text: str) -> Json:
+        return text if text == self.unlisted else MISSING
+
+    @property
+    def note(self) -> str:  # type: ignore[override]
+        if not self.unlisted:
+            return ""
+        return gettext("“%(label)s” is not offered: choose another.") % {"label": shortened(self.unlisted)}
 
     @property
     def blank_hint(self) -> str:
@@ -399,24 +435,36 @@ class ChoiceControl(SingleControl):
 
     @property
     def default_hint(self) -> str:
-        label = (
-            self._by_key().get(self.to_text(self.parameter.default)) if self.parameter.has_default else None
-        )
+        label = self._by_key.get(self.to_text(self.parameter.default)) if self.parameter.has_default else None
         return label[1] if label else ""
 
+    @cached_property
     def _by_key(self) -> dict[str, tuple[Json, str]]:
         """The choices by what the option sends: a text as it is, unless another type's value reads the same."""
-        plain = {label_of(value): (value, label) for value, label in self.choices()}
-        if len(plain) == len(self.choices()) and "" not in plain:
+        choices = self.choices()
+        plain = {label_of(value): (value, label) for value, label in choices}
+        if len(plain) == len(choices) and "" not in plain:
             return plain
-        return {to_json(value): (value, label) for value, label in self.choices()}
+        return {to_json(value): (value, label) for value, label in choices}
+
+    @cached_property
+    def _keys(self) -> dict[str, str]:
+        """What the options send, by their values as JSON."""
+        return {to_json(value): key for key, (value, _) in reversed(self._by_key.items())}
+
+    def _unlisted_option(self) -> list[tuple[str, str]]:
+        if not self.unlisted:
+            return []
+        return [
+            (self.unlisted, gettext("%(label)s (not offered)") % {"label": shortened(self.unlisted)}),
+        ]
 
     def _blank_option(self) -> list[tuple[str, str]]:
         if self.parameter.is_optional:
             return [("", gettext("Not set"))]
-        # Without a default that is listed, a browser would choose the first one on its own.
-        is_chosen = self.parameter.has_default and self.to_text(self.parameter.default) != ""
-        return [] if is_chosen else [("", gettext("Choose…"))]
+        # Where nothing is chosen, a browser would choose the first one on its own.
+        has_start = self.parameter.has_default and self.to_text(self.parameter.default) != ""
+        return [] if has_start and not self.is_empty else [("", gettext("Choose…"))]
 
 
 class OptionalBooleanControl(ChoiceControl):
@@ -471,15 +519,11 @@ class DateTimeControl(SingleControl):
         return forms.DateTimeInput(attrs={"type": "datetime-local", "step": "any"})
 
     def hint(self) -> str:
-        return ", ".join(
-            filter(
-                None,
-                [
-                    gettext("Time zone: %(zone)s") % {"zone": timezone.get_current_timezone_name()},
-                    super().hint(),
-                ],
-            )
-        )
+        return ", ".join(filter(None, [str(self.zone_hint), super().hint()]))
+
+    @property
+    def zone_hint(self) -> str | Promise:
+        return gettext("Time zone: %(zone)s") % {"zone": timezone.get_current_timezone_name()}
 
     def parse(self, text: str) -> Json:
         return self._moment(text.strip()).isoformat()
@@ -509,11 +553,37 @@ class DateTimeControl(SingleControl):
         return default if has_offset or default is None else MISSING
 
     def _moment(self, text: str) -> datetime:
-        try:
-            moment = parse_datetime(text)
-        except ValueError:
-            raise ValidationError(gettext("There is no such date and time.")) from None
-        if moment is None:
-            raise ValidationError(self.blank_message)
+        moment = _read_moment(text)
         # Refuses the hours a change of clocks skips or repeats.
         return from_current_timezone(moment) if timezone.is_naive(moment) else moment
+
+
+class LocalDateTimeControl(DateTimeControl):
+    """What clocks on a wall say (`NaiveDatetime`): passed on as it was typed, without an offset."""
+
+    zone_hint = gettext_lazy("Without a time zone")
+
+    @classmethod
+    def matches(cls, parameter: Parameter) -> bool:
+        rules = parameter.schema.keywords.get(MOMENT_RULES)
+        is_local = isinstance(rules, Mapping) and rules.get("zone") == "naive"
+        return is_local and super().matches(parameter)
+
+    def to_text(self, value: Json) -> str:
+        return "" if value is None else label_of(value)
+
+    def unchanged(self) -> Json:
+        return SingleControl.unchanged(self)
+
+    def _moment(self, text: str) -> datetime:
+        return _read_moment(text)
+
+
+def _read_moment(text: str) -> datetime:
+    try:
+        moment = parse_datetime(text)
+    except ValueError:
+        raise ValidationError(gettext("There is no such date and time.")) from None
+    if moment is None:
+        raise ValidationError(DateTimeControl.blank_message)
+    return moment

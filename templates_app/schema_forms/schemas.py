@@ -4,19 +4,21 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, NoReturn, TypeAlias
 
 from django.utils.translation import gettext
 
 from templates_app.schema_places import referred
 from zenweb.config.defaults import Source
-from zenweb.config.json_schema import DYNAMIC_DEFAULT, FORM_HINTS, SECTIONS
+from zenweb.config.json_schema import DYNAMIC_DEFAULT, FORM_HINTS, LABELS, MADE_DEFAULT, SECTIONS
 
 Json: TypeAlias = Any
 """A value that came from JSON: dict, list, str, int, float, bool or None."""
 
 # Definitions may refer to each other in circles; nobody nests this many "or null"s on purpose.
 MAX_DEPTH = 20
+LONGEST_DESCRIPTION, LONGEST_TITLE = 4_000, 200  # characters that are shown of one
 
 
 class _Missing:
@@ -143,8 +145,13 @@ class Schema:
 
     def choices(self) -> list[tuple[Json, str]]:
         """The values it lists, each with its label; empty where it does not list them."""
+        return self._choices
+
+    @cached_property
+    def _choices(self) -> list[tuple[Json, str]]:
         if isinstance(values := self.keywords.get("enum"), list):
-            return [(value, label_of(value)) for value in values]
+            labels = self._labels()
+            return [(value, labels.get(to_json(value), label_of(value))) for value in values]
         if "const" in self.keywords:
             return [(self.keywords["const"], label_of(self.keywords["const"]))]
         branches = [branch.keywords for branch in self.branches()]
@@ -154,6 +161,13 @@ class Schema:
                 for branch in branches
             ]
         return []
+
+    def _labels(self) -> dict[str, str]:
+        """What values that it lists are called, by their JSON."""
+        pairs = _list(self.keywords.get(LABELS))
+        return {
+            to_json(pair[0]): _text(pair[1]) for pair in pairs if isinstance(pair, list) and len(pair) == 2
+        }
 
 
 @dataclass(frozen=True)
@@ -234,9 +248,24 @@ class Parameter:
         return self.default_source is not None and not self.has_default and not self.is_required
 
     @property
+    def is_made_in_code(self) -> bool:
+        """Whether the code makes a value where none is given, which nobody can tell before."""
+        return self.schema.keywords.get(MADE_DEFAULT) is True and not self.has_default
+
+    @property
+    def has_to_be_filled_in(self) -> bool:
+        """Whether leaving it untouched says nothing yet: not even "not set"."""
+        return self.is_required and not self.is_optional
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether a list or object without any entry is one that may be meant."""
+        return not (self.schema.number("minItems") or self.schema.number("minProperties"))
+
+    @property
     def unset(self) -> Json:
         """What "not set" is in a configuration: null, or nothing where the schema refuses null."""
-        return None if self.schema.is_nullable else MISSING
+        return None if self.schema.is_nullable and not self.is_made_in_code else MISSING
 
 
 @dataclass(frozen=True)
@@ -282,8 +311,8 @@ def _read_step(name: str, keywords: Mapping[str, Json], root: Mapping[str, Json]
     parameters = _follow_references(_object(keywords.get("properties")).get("parameters"), root)
     return Step(
         name=name,
-        title=_text(keywords.get("title")) or humanise(name),
-        description=_text(keywords.get("description")),
+        title=_shortened(_text(keywords.get("title")) or humanise(name), LONGEST_TITLE),
+        description=_shortened(_text(keywords.get("description")), LONGEST_DESCRIPTION),
         parameters=tuple(read_parameters(parameters, ("steps", name, "parameters"), root)),
     )
 
@@ -301,8 +330,10 @@ def read_parameters(
             path=(*path, name),
             schema=schema,
             # A referenced definition is titled after its class, which says nothing about this parameter.
-            title=_text(own.get("title")) or humanise(name),
-            description=_text(own.get("description")) or schema.text("description"),
+            title=_shortened(_text(own.get("title")) or humanise(name), LONGEST_TITLE),
+            description=_shortened(
+                _text(own.get("description")) or schema.text("description"), LONGEST_DESCRIPTION
+            ),
             default=default,
             is_required=default is MISSING and isinstance(required, list) and name in required,
         )
@@ -321,11 +352,17 @@ def humanise(name: str) -> str:
     return words[:1].upper() + words[1:]
 
 
+def _shortened(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
 def label_of(value: Json) -> str:
     return value if isinstance(value, str) else to_json(value)
 
 
 def to_json(value: Json, indent: int | None = None) -> str:
+    if type(value) is int:  # lists have tens of thousands of them, and this is five times as fast
+        return str(value)
     return json.dumps(value, ensure_ascii=False, indent=indent, default=str)
 
 

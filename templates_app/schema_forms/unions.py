@@ -2,13 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext, gettext_lazy
 
-from templates_app.schema_forms.composites import Composite, unquoted
+from templates_app.schema_forms.composites import Composite
 from templates_app.schema_forms.controls import Control, KeptField, Occasion
 from templates_app.schema_forms.schemas import (
     MISSING,
@@ -19,7 +18,7 @@ from templates_app.schema_forms.schemas import (
     label_of,
     spoken,
 )
-from templates_app.schema_places import holds_secret, schemas_at
+from templates_app.schema_places import contradicts
 from templates_app.schema_validation import accepts, find_errors
 from zenweb.exceptions import FieldError
 
@@ -147,32 +146,10 @@ class UnionControl(Composite):
     @property
     def kept(self) -> list[tuple[str, str]]:
         """What was typed for the kinds that are not chosen now, so that it is still there when one comes back."""
-        data = self.occasion.data or {}
-        own = f"{self._child_name(self.marker)}"
-        prefix = f"{self.name}.~"
-        kept = [
-            name
-            for name in data
-            if name.removeprefix("expected.").startswith(prefix)
-            and name != self.marker_name
-            and not f"{name.removeprefix('expected.')}.".startswith(f"{own}.")
-        ]
-        return [
-            (f"expected.{name}", "1") if self._is_secret(name) else (name, str(data[name]))
-            for name in kept
-            if data[name]
-        ]
-
-    def _is_secret(self, name: str) -> bool:
-        """Whether what is typed in an input of one of the kinds may not come back from the server."""
-        number, _, rest = name.removeprefix(f"{self.name}.~").partition(".")
-        if not number.isdecimal() or int(number) >= len(self.kinds):
-            return False
-        kind = self.kinds[int(number)]
-        path = [unquoted(part) for part in rest.split(".") if part and not part.startswith("~")]
-        root, start = dict(kind.root), dict(kind.keywords)
-        here = schemas_at(root, path, start)
-        return holds_secret(here or schemas_at(root, (), start), root)
+        own = f"~{self.marker}."
+        return self.kept_where(
+            lambda rest: rest.startswith("~") and rest != "~kind" and not f"{rest}.".startswith(own)
+        )
 
     @property
     def _is_filled(self) -> bool:
@@ -207,10 +184,8 @@ class UnionControl(Composite):
         """The number of the kind that a value is of, or comes near to: a wrong value is to be seen and mended."""
         if value is MISSING or value is None:
             return ""
-        tagged = (index for index, kind in enumerate(self.kinds) if _has_tag(kind, value))
-        fitting = (index for index, kind in enumerate(self.kinds) if accepts(kind.keywords, kind.root, value))
-        near = (index for index, kind in enumerate(self.kinds) if accepts({"type": kind.type}, {}, value))
-        return next(map(str, chain(fitting, tagged, near)), "0")
+        # The first of those that are equally near.
+        return str(min(range(len(self.kinds)), key=lambda index: _distance(self.kinds[index], value)))
 
     def _title(self, kind: Schema) -> str:
         keywords = kind.keywords
@@ -222,13 +197,17 @@ class UnionControl(Composite):
         return spoken(kind.text("title")) or str(words)
 
 
-def _has_tag(kind: Schema, value: Json) -> bool:
-    """Whether a value says itself that it is of this kind (`kind: Literal["csv"]`), whatever else it lacks."""
+def _distance(kind: Schema, value: Json) -> tuple[bool, bool, int, bool]:
+    """How far a value is from a kind. What it says itself (`kind: Literal["csv"]`) goes before what is in it, and that
+    before what it lacks: a secret is left out wherever values are kept.
+    """
+    is_fitting = accepts(kind.keywords, kind.root, value)
+    is_of_its_type = is_fitting or accepts({"type": kind.type}, {}, value)
     if not isinstance(value, Mapping):
-        return False
-    tags = {
-        name: raw["const"]
-        for name, raw in kind.properties().items()
-        if isinstance(raw, Mapping) and "const" in raw
-    }
-    return any(value.get(name, MISSING) == tag for name, tag in tags.items())
+        return not is_of_its_type, False, 0, not is_fitting
+    return not is_of_its_type, contradicts(kind.properties(), value), _strangers(kind, value), not is_fitting
+
+
+def _strangers(kind: Schema, value: Mapping[str, Json]) -> int:
+    """How many of the names in a value the kind does not know, where it names any."""
+    return len(value.keys() - kind.properties().keys()) if kind.properties() else 0

@@ -18,6 +18,12 @@ def test_the_key_is_asked_for_and_not_shown(zenweb, alices_key):
     assert alices_key not in result.output
 
 
+def test_a_key_in_the_environment_is_not_asked_for(zenweb, alices_key, monkeypatch):
+    monkeypatch.setenv("ZENWEB_API_KEY", alices_key)
+    result = zenweb("login", "http://localhost:8000")
+    assert result.output == "Connected to http://localhost:8000 as alice.\n"
+
+
 def test_a_wrong_key_is_refused_and_nothing_is_stored(zenweb):
     result = zenweb("login", "http://localhost:8000", "--api-key", "ZENKEY_wrong")
     assert result.exit_code == 1

@@ -230,6 +230,20 @@ def test_a_provider_that_fails_ends_the_run_with_its_sentence(
     ]
 
 
+def test_a_value_of_a_wrong_type_hides_no_wrong_choice(
+    template: RunTemplate, worker: Worker, rest: Client
+) -> None:
+    known(template, worker)
+    body = choosing("order")
+    body["steps"]["load"]["parameters"]["limit"] = "many"
+    body["steps"]["look"] = {"parameters": {"kind": "c"}}
+    pointers = ["/steps/load/parameters/limit", "/steps/look/parameters/kind", POINTER]
+    for route in ("validate", "runs"):
+        address = f"/api/v1/run_templates/{template.id}/{route}"
+        told = rest.post(address, body, content_type="application/json").json()["errors"]
+        assert sorted(error["pointer"] for error in told) == sorted(pointers)
+
+
 def test_everything_that_is_wrong_is_told_together(
     template: RunTemplate, alice: User, worker: Worker
 ) -> None:
@@ -456,6 +470,45 @@ def test_only_the_owner_is_told_what_a_failing_provider_printed(
     assert "secret" not in str(post(theirs, template, "choices", body))
 
 
+COLUMNS = {"step": "pick", "parameter": "columns"}
+
+
+def picking(table: str) -> dict[str, Any]:
+    parameters = {"rows": 1, "columns": ["a"]}
+    return {"steps": {"load": {"parameters": {"table": table}}, "pick": {"parameters": parameters}}}
+
+
+@pytest.mark.parametrize("verb", ["choices", "validate"])
+def test_nothing_is_asked_with_a_value_that_is_known_not_to_be_offered(
+    verb: str,
+    stacks: dict[str, Stack],
+    alice: User,
+    rest: Client,
+    worker: Worker,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in ("choices", "validation"):
+        monkeypatch.setattr(f"runs_app.api.{module}.WAIT", 0.0)
+    template = make_template(freeze("chosen.asking_pipeline", alice, stacks["celery"]), alice, "columns")
+    known(template, worker)
+
+    def ask(table: str) -> Any:
+        given = picking(table)
+        return post(rest, template, verb, {**COLUMNS, "configuration": given} if verb == "choices" else given)
+
+    told = ask("order")
+    if verb == "choices":
+        assert told["status"] == "missing"
+        assert told["sentence"] == (
+            "What may be chosen depends on Table (Load): give that a valid value first."
+        )
+    else:
+        assert [error["message"] for error in told["errors"]] == [WRONG]
+    assert not Preparation.objects.filter(parameter="columns").exists()
+    ask("orders")
+    assert Preparation.objects.filter(parameter="columns").exists()
+
+
 @pytest.mark.parametrize(
     ("rules", "is_good"),
     [
@@ -483,7 +536,7 @@ def test_choices_that_depend_on_nothing_there_is_are_never_known(
     for document in (deployment.config_schema, deployment.spec):
         _depend_on(document, "nowhere.region")
     deployment.save(update_fields=["config_schema", "spec"])
-    with pytest.raises(ValidationFailed, match=r"depends on nowhere\.region, whose value cannot be told"):
+    with pytest.raises(ValidationFailed, match=r"depends on region \(nowhere\), whose value cannot be told"):
         launch(template, alice, choosing("orders"))
 
 

@@ -175,7 +175,7 @@ def test_a_value_that_the_owner_does_not_take_is_asked_for_nothing(
     template = with_region(tables, alice, locked="us")
     answered = ask(rest, template, region="eu")
     assert answered["status"] == "missing"
-    assert "depends on region" in answered["sentence"]
+    assert "depends on Region: give" in answered["sentence"]
     assert asked_regions() == []
 
 

@@ -249,7 +249,7 @@ def test_what_choices_depend_on_has_to_have_a_value(template: RunTemplate) -> No
     offer = ask(template, 5)  # type: ignore[arg-type]
     assert (offer.knowledge, offer.sentence) == (
         Knowledge.MISSING,
-        "What may be chosen depends on region: give that a value first.",
+        "What may be chosen depends on Region: give that a valid value first.",
     )
     assert not Preparation.objects.exists()
 

@@ -16,6 +16,7 @@ from runs_app.models import ArtifactVersion, PipelineRun, StepAttempt, StepRun
 from runs_app.plans import run_of
 from runs_app.recording import StepOutcome
 from runs_app.services import stop_run
+from runs_app.starting import blamed_parameters
 from runs_app.worker import StepWorker
 from templates_app.models import PipelineDeployment, RunTemplate, Stack
 from tests.factories import freeze, launch, make_template
@@ -117,6 +118,23 @@ def test_a_step_that_blames_a_value_names_the_parameter(
     run = run_ending(fragile, alice, worker, how="blame")
     exception = run.steps.get(name="ends").exception
     assert (exception["parameter"], exception["message"]) == ("how", "how: not this way")
+
+
+def test_a_value_that_a_validator_of_the_code_refuses_is_blamed_at_its_place(
+    stacks: dict[str, Stack], alice: User, worker: StepWorker
+) -> None:
+    particular = make_template(
+        freeze("failures.particular_pipeline", alice, stacks["celery"]), alice, "particular"
+    )
+    windows = [{"start": 1, "end": 2}, {"start": 2, "end": 1}]
+    run = launch(particular, alice, {"steps": {"looks_through": {"parameters": {"windows": windows}}}})
+    worker.run_ready_steps("default")
+    assert finished(run).status_reason == (
+        "Step looks_through failed: ParameterError: windows.1: it ends before it starts"
+    )
+    [blamed] = blamed_parameters(run, particular.version.config_schema)
+    assert blamed.pointer == "/steps/looks_through/parameters/windows/1"
+    assert blamed.message == f"Run {run.index} failed with this value: it ends before it starts."
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,17 @@
 """Schemas that were made to hurt: a form in bounded time, and nothing of theirs that acts."""
 
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from crispy_forms.utils import render_crispy_form
+from django.template.loader import render_to_string
 
 from runs_app.run_configuration import validate
 from templates_app.schema_forms import ConfigurationForm
 from templates_app.schema_validation import check_schema
+from templates_app.shaping import Shape
 from tests.templates.sending import sent
 from zenweb.exceptions import ValidationFailed
 
@@ -64,6 +67,18 @@ HOSTILE: dict[str, tuple[Any, dict[str, Any]]] = {
     "a huge list": ({"type": "array", "items": OBJECT, "default": [{"a": 1}] * 20_000}, {}),
     "slow pattern": ({"type": "string", "pattern": "^(a+)+$", "default": "a" * 50_000 + "!"}, {}),
     "elsewhere": ({"anyOf": [{"$ref": "https://example.com/x.json"}, {"$ref": "file:///etc/passwd"}]}, {}),
+    "many values": ({"enum": [f"value-{n}" for n in range(50_000)], "default": "value-7"}, {}),
+    "many values in rows": (
+        {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"a": {"enum": list(range(20_000)), "description": "x" * 1_000_000}},
+            },
+            "default": [{"a": 5}] * 20,
+        },
+        {},
+    ),
     "tuple": ({"type": "array", "prefixItems": [{"$ref": "#/$defs/Twice"}] * 50, "items": False}, TWICE),
     "conditions": (
         {
@@ -92,6 +107,51 @@ def test_a_hostile_schema_makes_a_form_in_bounded_time(case: str) -> None:
         page_of(schema, sent(page))
     assert time.process_time() - began < LIMIT
     assert f'name="{P}' in page
+
+
+MOST_SHOWN = 20_000  # characters for one parameter
+MANY = {"enum": [f"value-{n}" for n in range(10_000)], "default": "value-7"}
+
+
+@pytest.mark.parametrize("typed", [None, "value-7", "velue-9999"])
+def test_of_many_values_few_are_shown(typed: str | None) -> None:
+    page = page_of(whole(MANY), None if typed is None else {P: typed})
+    assert len(page) < MOST_SHOWN
+    assert "There are 10,000. The first 20 are shown" in page
+
+
+def test_many_values_are_searched_on_the_server() -> None:
+    schema = whole({**MANY, "type": "string"})
+    page = page_of(schema, {P: "value-7", f"{P}.~search": "999", "do": f"show - {P}"})
+    assert 'value="value-9990"' in page
+    assert 'value="value-8"' not in page
+    form = ConfigurationForm(schema, validate=validate, data={P: "value-9990", f"{P}.~search": "999"})
+    assert form.is_valid(), form.errors
+    assert form.configuration["steps"]["trainer"]["parameters"] == {"p": "value-9990"}
+
+
+def test_a_wrong_value_is_told_a_few_of_many() -> None:
+    [error] = validate(whole(MANY), {"steps": {"trainer": {"parameters": {"p": "velue-9999"}}}})
+    assert error.message.endswith("value-11 and 9,988 more. Did you mean 'value-9999'?")
+    assert len(error.message) < 300
+
+
+def test_the_owner_gets_a_card_of_bounded_size_for_many_values() -> None:
+    deployment = SimpleNamespace(config_schema=whole(MANY))
+    shape = Shape(SimpleNamespace(deployment=deployment, curation={}))  # type: ignore[arg-type]
+    page = render_to_string(
+        "templates_app/_form_card.html", {"card": shape.cards["trainer.p"], "shape": shape}
+    )
+    assert len(page) < MOST_SHOWN
+    card = shape.cards["trainer.p"]
+    card.texts |= {"value": "value-9", "choices": "value-8\nvalue-9"}
+    assert card.entry() == {"choices": ["value-8", "value-9"], "default": "value-9"}
+
+
+def test_a_description_is_shown_up_to_a_few_thousand_characters() -> None:
+    page = page_of(whole({"type": "string", "title": "T" * 1_000_000, "description": "x" * 10_000_000}))
+    assert len(page) < MOST_SHOWN
+    assert f"{'x' * 4000}…" in page
 
 
 @pytest.mark.parametrize(
@@ -159,6 +219,47 @@ def test_any_name_goes_there_and_back(name: str) -> None:
 def test_a_template_is_not_made_of_what_is_too_deep_or_elsewhere(schema: dict[str, Any]) -> None:
     with pytest.raises(ValidationFailed):
         check_schema(schema)
+
+
+SELF = {"$ref": "#/$defs/A"}
+
+
+@pytest.mark.parametrize(
+    ("definitions", "words"),
+    [
+        ({"A": {"$ref": "#/$defs/B"}, "B": {"$ref": "#/$defs/A"}}, "leads back to itself"),
+        ({"A": {"allOf": [SELF]}}, "leads back to itself"),
+        ({"A": {"anyOf": [{"type": "integer"}, SELF]}}, "leads back to itself"),
+        ({"A": {"not": {"oneOf": [SELF]}}}, "leads back to itself"),
+        ({"A": {"if": SELF, "then": {"type": "integer"}}}, "leads back to itself"),
+        ({"A": {"type": "object", "required": ["a"], "properties": {"a": SELF}}}, "no value can be one"),
+        ({"A": {"type": "array", "minItems": 1, "items": SELF}}, "no value can be one"),
+    ],
+)
+def test_a_template_is_not_made_of_a_circle_that_says_nothing(definitions: Any, words: str) -> None:
+    with pytest.raises(ValidationFailed, match=words) as refused:
+        check_schema(whole(SELF, definitions))
+    assert "“#/$defs/" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        {"type": "object", "properties": {"a": SELF}},
+        {"type": "object", "required": ["a"], "properties": {"a": {"anyOf": [SELF, {"type": "null"}]}}},
+        {"type": "object", "required": ["a"], "properties": {"a": {"type": "array", "items": SELF}}},
+        {"anyOf": [{"type": "integer"}, {"type": "object", "additionalProperties": SELF}]},
+        {"type": "object", "properties": {"$ref": {"default": SELF}, "not": {"const": SELF}}},
+    ],
+)
+def test_a_template_is_made_of_what_goes_on_in_its_parts(definition: Any) -> None:
+    check_schema(whole(SELF, {"A": definition}))
+
+
+def test_circles_are_looked_for_in_bounded_time() -> None:
+    began = time.process_time()
+    check_schema(whole(SELF, {**TWICE, **JOINED, **CHOSEN, "A": HOSTILE["many kinds"][0]}))
+    assert time.process_time() - began < LIMIT
 
 
 @pytest.mark.parametrize(

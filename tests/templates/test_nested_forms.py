@@ -1,6 +1,7 @@
 """Values made of others: shown, sent and read back, whatever they consist of."""
 
 import enum
+import re
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from datetime import date, datetime, time, timedelta
@@ -11,11 +12,15 @@ import pytest
 from crispy_forms.utils import render_crispy_form
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import QueryDict
+from django.test import RequestFactory
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter
 
 from runs_app.run_configuration import validate
 from templates_app.schema_forms import ConfigurationForm
+from templates_app.schema_forms.input_names import is_secret_input, quoted, unquoted
 from templates_app.schema_forms.json_editor import JsonControl
+from templates_app.schema_forms.rows import MOST_UPLOADED
+from templates_app.schema_places import without_secrets
 from tests.templates.sending import sent
 from zenweb.config.json_schema import ParameterSchema
 
@@ -380,12 +385,17 @@ def test_rows_with_secrets_are_never_text() -> None:
     assert "hush" not in render_crispy_form(uploaded)
 
 
-def test_what_depends_on_a_value_is_asked_for_only_then() -> None:
+def test_what_depends_on_a_value_is_asked_for_only_then_and_kept_meanwhile() -> None:
     schema = {
         "type": "object",
         "properties": {"mode": {"enum": ["fast", "exact"], "default": "fast"}},
         "if": {"properties": {"mode": {"const": "exact"}}, "required": ["mode"]},
-        "then": {"properties": {"digits": {"type": "integer", "default": 3}}},
+        "then": {
+            "properties": {
+                "digits": {"type": "integer", "default": 3},
+                "key": {"type": "string", "format": "password"},
+            }
+        },
     }
     whole = schema_of(int)
     whole["properties"]["steps"]["properties"]["trainer"]["properties"]["parameters"]["properties"]["p"] = (
@@ -400,8 +410,15 @@ def test_what_depends_on_a_value_is_asked_for_only_then() -> None:
     data[f"{P}.mode"], data["do"] = "exact", f"show - {P}"
     data = sent(str(render_crispy_form(form(data))))
     assert value_of(form(data)) == {"mode": "exact", "digits": 3}
-    data[f"{P}.mode"] = "fast"
+    data[f"{P}.mode"], data[f"{P}.digits"], data[f"{P}.key"] = "fast", "9", "hush"
     assert value_of(form(data)) == {"mode": "fast"}
+    for mode in ("fast", "exact"):
+        data[f"{P}.mode"], data["do"] = mode, f"show - {P}"
+        data = sent(str(render_crispy_form(form(data))))
+        assert "hush" not in str(data)
+    assert data[f"expected.{P}.key"] == "1"
+    data[f"{P}.key"] = "hush"
+    assert value_of(form(data)) == {"mode": "exact", "digits": 9, "key": "hush"}
 
 
 def test_no_type_in_this_file_falls_back_to_the_json_editor() -> None:
@@ -411,3 +428,215 @@ def test_no_type_in_this_file_falls_back_to_the_json_editor() -> None:
             assert not any(
                 isinstance(getattr(field, "control", None), JsonControl) for field in form.fields.values()
             ), kind
+
+
+class Watch(BaseModel):
+    place: str
+    tags: set[Literal["a", "b", "c"]] = {"a"}
+    key: SecretStr
+
+
+def press(kind: Any, data: QueryDict, action: str) -> QueryDict:
+    """The form as a button leaves it, sent again."""
+    data["do"] = action
+    again = sent(str(render_crispy_form(form_of(kind, data))))
+    again.pop("do", None)
+    return again
+
+
+def test_rows_with_secrets_outlive_another_kind_but_for_their_secrets() -> None:
+    kind = list[Watch] | None
+    data = sent(page_of(kind, []))
+    data = press(kind, data, f"add - {P}.~0")
+    data[f"{P}.~0.0.place"], data[f"{P}.~0.0.key"] = "here", "hush"
+    data.setlist(f"{P}.~0.0.tags", ["", "b", "c"])
+    for chosen in ("", "0"):
+        data[f"{P}.~kind"] = chosen
+        data = press(kind, data, f"show - {P}")
+        assert "hush" not in str(data)
+    assert data[f"{P}.~0.0.place"] == "here"
+    assert data[f"expected.{P}.~0.0.key"] == "1"
+    data[f"{P}.~0.0.key"] = "hush"
+    assert value_of(form_of(kind, data)) == [{"place": "here", "tags": ["b", "c"], "key": "hush"}]
+
+
+def test_what_was_emptied_in_one_kind_is_still_empty_after_another() -> None:
+    kind = list[str | None] | None
+    data = sent(page_of(kind, ["a"], default=["a"]))
+    data = press(kind, data, f"remove 0 {P}.~0")
+    for chosen in ("", "0"):
+        data[f"{P}.~kind"] = chosen
+        data = press(kind, data, f"show - {P}")
+    assert value_of(form_of(kind, data)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "is_secret"),
+    [
+        ("~", False),
+        ("~0.~", False),
+        ("~0.3.~kind", False),
+        ("~0.3.place", False),
+        ("~0.3.key", True),
+        ("~0.~text", True),
+        ("~0", True),
+        ("~0.3.unheard", True),
+        (f"~{'9' * 5000}.key", True),
+    ],
+)
+def test_only_what_can_be_a_secret_is_one(name: str, *, is_secret: bool) -> None:
+    start = TypeAdapter(list[Watch] | None).json_schema(schema_generator=ParameterSchema)
+    assert is_secret_input(start, name.split("."), start) is is_secret
+
+
+def test_each_kind_says_which_of_its_values_are_secret() -> None:
+    class Open(BaseModel):
+        key: str
+
+    class Closed(BaseModel):
+        key: SecretStr
+
+    start = TypeAdapter(Open | Closed).json_schema(schema_generator=ParameterSchema)
+    assert [is_secret_input(start, [f"~{kind}", "key"], start) for kind in (0, 1)] == [False, True]
+
+
+def test_the_page_says_what_the_browser_may_not_keep() -> None:
+    page = page_of(list[Watch], [{"place": "here", "key": "hush"}])
+    marked = re.findall(r'<(?:input|textarea)[^>]*name="([^"]*)"[^>]*data-secret', page)
+    assert marked == [f"{P}.0.key"]
+
+
+class Basic(BaseModel):
+    password: SecretStr = SecretStr("")
+
+
+class Bearer(BaseModel):
+    bearer: SecretStr
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "kept"),
+    [
+        (Basic | Bearer, {"bearer": "hush"}, {"bearer": None}),
+        (Basic | Bearer | None, {"bearer": "hush"}, {"bearer": None}),
+        (Bearer | Basic, {"password": "hush"}, {"password": None}),
+        (Login | Token, {"kind": "token", "token": "hush"}, {"kind": "token"}),
+        (Bearer | Login, {"user": "ada", "password": "hush"}, {"user": "ada"}),
+        (list[Basic | Bearer], [{"bearer": "hush"}], [{"bearer": None}]),
+    ],
+)
+def test_a_value_without_its_secrets_is_still_of_its_kind(kind: Any, value: Any, kept: Any) -> None:
+    without = without_secrets(schema_of(kind), configuration(value))
+    assert without == configuration(kept)
+    chosen = [
+        {name: text for name, text in sent(page_of(kind, one)).items() if name.endswith("~kind")}
+        for one in (value, kept)
+    ]
+    assert chosen[0] == chosen[1]
+
+
+def test_a_value_is_of_the_kind_that_knows_all_of_it() -> None:
+    assert sent(page_of(Basic | Bearer, {"bearer": "hush"}))[f"{P}.~kind"] == "1"
+
+
+def upload(kind: Any, data: QueryDict, content: bytes, action: str = "show") -> tuple[str, QueryDict]:
+    """The page that answers a file, and what it sends."""
+    data["do"] = action
+    form = ConfigurationForm(
+        schema_of(kind),
+        validate=validate,
+        data=data,
+        uploads={f"{P}.~file": SimpleUploadedFile("rows.csv", content)},
+    )
+    page = str(render_crispy_form(form))
+    return page, sent(page)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"PK\x03\x04\x00\x00", "The file is not text."),
+        (b"units,colour\n1,red\n", "There is no column “colour”"),
+        (b'units\n"1', "This is not a table"),
+        (b"units\n1,2\n", "Row 1 has 2 cells, the header has 1."),
+        (b"units\n" + b"1" * MOST_UPLOADED, "The file is larger than 10 MB."),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_so_at_once_and_leaves_the_rows(
+    content: bytes, sentence: str
+) -> None:
+    page, data = upload(list[Layer], sent(page_of(list[Layer], [{"units": 7}])), content)
+    assert sentence in page
+    assert value_of(form_of(list[Layer], data)) == [{"units": 7, "activation": "relu", "dropout": None}]
+
+
+def test_a_file_that_cannot_be_read_runs_nothing() -> None:
+    data = sent(page_of(list[Layer], [{"units": 7}]))
+    form = ConfigurationForm(
+        schema_of(list[Layer]),
+        validate=validate,
+        data=data,
+        uploads={f"{P}.~file": SimpleUploadedFile("rows.csv", b"colour\nred\n")},
+    )
+    assert form.errors[f"{P}.~"][0].startswith("The first row names the columns.")
+
+
+def test_a_cell_of_a_file_that_is_wrong_is_told_at_once() -> None:
+    page, data = upload(list[Layer], sent(page_of(list[Layer], [])), b"units\n1\ntwo\n")
+    assert "Row 2, Units: Enter a whole number." in page
+    assert form_of(list[Layer], data).errors == {f"{P}.1.units": ["Enter a whole number."]}
+
+
+class Price(BaseModel):
+    name: str
+    amount: float = 1.0
+    exact: Decimal = Decimal(0)
+    pieces: int = 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
+@pytest.mark.parametrize("action", ["show", "run"])
+def test_a_file_of_a_spreadsheet_takes_the_place_of_the_rows(encoding: str, action: str) -> None:
+    data = sent(page_of(list[Price], [{"name": "old", "amount": 9.0, "exact": "9", "pieces": 9}]))
+    table = "name;amount;exact\nMüller, 5 €;2,5;-0,10\nb;3;1,5e-3\n".encode(encoding)
+    _, data = upload(list[Price], data, table, action)
+    assert value_of(form_of(list[Price], data)) == [
+        {"name": "Müller, 5 €", "amount": 2.5, "exact": "-0.10", "pieces": 1},
+        {"name": "b", "amount": 3, "exact": "1.5e-3", "pieces": 1},
+    ]
+
+
+def test_a_comma_is_no_point_where_commas_part_the_cells() -> None:
+    page, _ = upload(list[Price], sent(page_of(list[Price], [])), b'name,amount\na,"2,5"\n')
+    assert "Row 1, Amount: Enter a number with a point, such as 2.5." in page
+
+
+AWKWARD = "a\" b\r\nc\\d.~%22\x00é;='<"
+
+
+def as_a_browser_sends(data: QueryDict) -> QueryDict:
+    """Through a request in several parts, whose names have no quotes and line breaks."""
+    parts = [
+        '--x\r\nContent-Disposition: form-data; name="{}"\r\n\r\n{}\r\n'.format(
+            re.sub(r"\r\n|\r|\n", "%0D%0A", name).replace('"', "%22").replace("\x00", "\ufffd"), text
+        )
+        for name, texts in data.lists()
+        for text in texts
+    ]
+    body = "".join([*parts, "--x--\r\n"]).encode()
+    return RequestFactory().post("/", body, content_type="multipart/form-data; boundary=x").POST
+
+
+@pytest.mark.parametrize("character", AWKWARD)
+def test_a_name_survives_its_way_through_a_browser(character: str) -> None:
+    class Named(BaseModel):
+        value: str = Field(default="", alias=f"x{character}")
+
+    data = sent(page_of(Named, {}))
+    [name] = [name for name in data if name.startswith(f"{P}.x")]
+    data[name] = "typed"
+    assert value_of(form_of(Named, as_a_browser_sends(data))) == {f"x{character}": "typed"}
+
+
+def test_every_escape_is_read_back() -> None:
+    assert unquoted(quoted(AWKWARD)) == AWKWARD

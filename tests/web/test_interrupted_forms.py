@@ -133,6 +133,22 @@ def test_secrets_are_not_in_it_and_are_asked_for_again(browser: Client, template
     assert not any("hush" in str(session.get_decoded()) for session in Session.objects.all())
 
 
+def test_only_the_secret_of_a_kind_is_not_in_it(browser: Client, template: RunTemplate) -> None:
+    postgres = {"type": "object", "properties": {"host": {"type": "string"}, "password": SECRET}}
+    bucket = {"type": "object", "properties": {"url": {"type": "string"}}}
+    give(template, "source", {"anyOf": [bucket, postgres]})
+    source = "steps.trainer.parameters.source"
+    typed = {f"{source}.~kind": "1", f"{source}.~1.~": "1", f"{source}.~1.host": "db"}
+    page = send_after_the_session(
+        browser, template, fill(browser, template, **typed, **{f"{source}.~1.password": "hush"})
+    )
+    assert "hush" not in str(signing.loads(hidden(page, "draft"), salt="zenweb.form-draft"))
+    form = sign_in(browser, page, "bob")
+    back = inputs_of(form)
+    assert {name: back[name] for name in typed} == typed
+    assert back[f"expected.{source}.~1.password"] == "1"
+
+
 TEXT = "# mine\nrun_name: once\nsteps:\n  trainer:\n    parameters:\n      learning_rate: 0.75  # fast\n"
 
 

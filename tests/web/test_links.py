@@ -64,6 +64,18 @@ def give(template: RunTemplate, name: str, schema: dict[str, Any], *, is_require
     deployment.save()
 
 
+def give_source(template: RunTemplate) -> str:
+    """A choice of two kinds, one of which has a secret; returns the name of its field."""
+    secret = {"type": "string", "format": "password", "writeOnly": True}
+    host = {"host": {"type": "string"}, "password": secret}
+    kinds = [
+        {"type": "object", "properties": {"url": {"type": "string"}}, "required": ["url"]},
+        {"type": "object", "properties": host, "required": ["host", "password"]},
+    ]
+    give(template, "source", {"anyOf": kinds})
+    return "steps.trainer.parameters.source"
+
+
 def values(**parameters: Any) -> dict[str, Any]:
     return {"steps": {"trainer": {"parameters": parameters}}}
 
@@ -91,6 +103,27 @@ def test_the_query_goes_over_the_preset(pages: Client, template: RunTemplate, bo
     page = pages.get(template.get_absolute_url(), {"preset": "nightly", RATE: "0.75"}).text
     assert f'name="{RATE}" value="0.75"' in page
     assert '<option value="rf" selected>' in page
+
+
+def test_only_what_is_secret_in_a_value_is_left_out_of_an_address(
+    pages: Client, template: RunTemplate
+) -> None:
+    source = give_source(template)
+    told = "“source” is secret: it cannot come from an address. Type it below."
+    page = pages.get(template.get_absolute_url(), {source: '{"host": "db", "password": "hush"}'})
+    assert told in page.text
+    assert "hush" not in page.text.split("<main")[1]
+    assert f'name="{source}.~1.host" value="db"' in page.text
+    assert f'name="expected.{source}.~1.password"' in page.text
+    copied_link = pages.get(template.get_absolute_url(), {source: '{"host": "db"}'})
+    assert "cannot come from" not in copied_link.text
+    assert f'name="{source}.~1.host" value="db"' in copied_link.text
+
+
+def test_an_unreadable_text_that_may_hold_a_secret_is_not_shown(pages: Client, template: RunTemplate) -> None:
+    page = pages.get(template.get_absolute_url(), {give_source(template): '{"password": "hush'})
+    assert "“source” was ignored" in page.text
+    assert "hush" not in page.text.split("<main")[1]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from runs_app.models import PipelineRun, Worker
+from runs_app.schedules import create_schedule
 from templates_app.models import PipelineDeployment, RunTemplate
 from tests.factories import launch
 from tests.web.test_repairing_a_run import finish
@@ -124,3 +125,22 @@ def test_a_run_says_whether_a_secret_was_set(
     run = launch(asking, alice, {"steps": {"trainer": {"parameters": {"key": value}}}})
     page = pages.get(run.get_absolute_url()).text
     assert f'<dt>Key</dt><dd class="value">{shown}</dd>' in page
+
+
+def test_what_rest_answers_has_a_stand_in(asking: RunTemplate, alice: User, rest: Client) -> None:
+    run = run_with_key(asking, alice)
+    schedule = create_schedule(
+        actor=alice, template=asking, name="nightly", cron="0 3 * * *", configuration=run.configuration
+    )
+    step = run.steps.get(name="trainer")
+    for route in (
+        f"runs/{run.id}",
+        "runs",
+        f"steps/{step.id}",
+        f"runs/{run.id}/steps",
+        f"schedules/{schedule.id}",
+    ):
+        answered = rest.get(f"/api/v1/{route}?hydrate=true").text
+        assert "hush" not in answered
+        assert "••••••" in answered
+    assert (key_of(run), schedule.configuration) == ("hush", run.configuration)  # what they run with

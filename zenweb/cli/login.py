@@ -8,7 +8,12 @@ from zenweb.transport import Transport
 
 @click.command("login")
 @click.argument("url")
-@click.option("--api-key", help="Asked for when not given; shown by the server when it was made.")
+@click.option(
+    "--api-key",
+    envvar="ZENWEB_API_KEY",
+    show_envvar=True,
+    help="Asked for when not given; shown by the server when it was made.",
+)
 def command(url: str, api_key: str | None) -> None:
     """Connect to the server at URL with an API key, and remember both."""
     url = connection.normalised(url)

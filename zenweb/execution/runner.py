@@ -9,7 +9,7 @@ from functools import cache
 from types import TracebackType
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from zenweb.artifacts import materializers
 from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
@@ -32,6 +32,7 @@ from zenweb.execution.protocol import (
     StepException,
     StoredArtifact,
 )
+from zenweb.execution.refusals import refusal_of
 from zenweb.steps import Step
 
 MESSAGE_LIMIT = 2_000
@@ -140,6 +141,9 @@ def _value(name: str, adapter: TypeAdapter[Any], value: Any, given: dict[str, An
         return adapter.validate_python(value, context=given)
     except FileNotUsable as error:
         raise FileNotUsable(f"Parameter {name!r}: {error}") from error
+    except ValidationError as error:
+        refused = refusal_of(name, value, error)
+    raise refused
 
 
 def _load(hint: Any, given: InputArtifact) -> Any:
