@@ -71,6 +71,11 @@ class Composite(Control):
             fields |= child.fields()
         return fields
 
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """What its parts stand in."""
+        return (*self.parameter.within, self.parameter.title)
+
     def part(self, key: str, schema: Schema, value: Json, **facts: Any) -> Control:
         """The control of a part, ready to be shown."""
         facts.setdefault("default", MISSING)
@@ -80,8 +85,7 @@ class Composite(Control):
         )
 
     def _begin(self, parameter: Parameter, value: Json) -> Control:
-        within = (*self.parameter.within, self.parameter.title)
-        control = self.occasion.control_for(replace(parameter, within=within))
+        control = self.occasion.control_for(replace(parameter, within=self.titles))
         control.begin(value, self.occasion)
         return control
 

@@ -74,6 +74,11 @@ class UnionControl(Composite):
         return Schema(self.parameter.schema.keywords, self.parameter.schema.root)
 
     @property
+    def titles(self) -> tuple[str, ...]:
+        """What may only be set or not is titled like the whole."""
+        return super().titles if self.is_choice else self.parameter.within
+
+    @property
     def marker_name(self) -> str:
         return f"{self.name}.~kind"
 

@@ -356,10 +356,34 @@ def test_a_value_that_lacks_something_is_still_of_the_kind_that_it_names() -> No
     assert sent(page)[f"{P}.~kind"] == "1"
 
 
-def test_an_error_is_listed_with_what_it_is_a_part_of() -> None:
-    data = sent(page_of(list[Layer], [{"units": 1}]))
-    data[f"{P}.0.units"] = "0"
-    assert "P → Layer → Units</a>" in render_crispy_form(form_of(list[Layer], data)).replace("  ", "")
+@pytest.mark.parametrize(
+    ("kind", "value", "changes", "title"),
+    [
+        (list[Layer], [{"units": 1}] * 3, {"2.units": "0"}, "P → Layer 3 → Units"),
+        (list[Layer] | None, [{"units": 1}], {"~0.0.units": "0"}, "P → Layer 1 → Units"),
+        (list[date], ["2026-01-31"], {"0": "x"}, "P → Entry 1"),
+        (dict[str, int], {"a": 1, "b": 2}, {"1.~value": "x"}, "P → b → Value"),
+        (dict[str, int], {"a": 1}, {"0.~key": "new", "0.~value": "x"}, "P → new → Value"),
+        (dict[str, int], {"a": 1}, {"0.~key": ""}, "P → Entry 1 → Name"),
+        (dict[str, Layer], {"a": {"units": 1}}, {"0.~value.units": "0"}, "P → a → Value → Units"),
+        (Login | Token, {"kind": "login"}, {"~0.user": ""}, "P → Login → Password"),
+    ],
+)
+def test_an_error_is_listed_with_what_it_is_a_part_of(
+    kind: Any, value: Any, changes: dict[str, str], title: str
+) -> None:
+    data = sent(page_of(kind, value))
+    for name, text in changes.items():
+        data[f"{P}.{name}"] = text
+    assert f">{title}</a>" in render_crispy_form(form_of(kind, data))
+
+
+def test_rows_are_numbered_by_their_place() -> None:
+    data = sent(page_of(list[Layer], [{"units": 1}, {"units": 2}]))
+    data["do"] = f"up 1 {P}"
+    page = str(render_crispy_form(form_of(list[Layer], data)))
+    assert re.findall(r">(Layer \d)<", page) == ["Layer 1", "Layer 2"]
+    assert page.index(f"{P}.1.units") < page.index(f"{P}.0.units")
 
 
 @pytest.mark.parametrize("text", ["no colour at all", "#12345", "rgb(", "#33669"])
