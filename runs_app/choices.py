@@ -176,11 +176,21 @@ def check_choices(
         if offer and offer.knowledge is Knowledge.KNOWN:
             errors += refused(given, offer.options)
         else:
-            sentence = offer.sentence if offer else recording.PREPARING
+            sentence = offer.sentence if offer else _to_be_asked(given.question)
             unchecked.append(FieldError(given.chosen[0][0], sentence))
     if errors:
         raise ValidationFailed(errors)
     return unchecked
+
+
+def _to_be_asked(question: Question) -> str:
+    """What is known of choices that nobody is asked for now."""
+    if failure := preparations.last_failure(question):
+        words = gettext(
+            "Its choices are asked for before the first step. When they were asked for last, that failed: %(failure)s"
+        )
+        return words % {"failure": failure}
+    return recording.PREPARING
 
 
 def refused(given: GivenChoice, options: Sequence[Option]) -> list[FieldError]:

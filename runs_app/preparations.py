@@ -41,6 +41,12 @@ def fresh_answer(question: Question) -> Preparation | None:
     return cast(Preparation | None, answered.first())
 
 
+def last_failure(question: Question) -> str:
+    """Why it could not be answered when it was asked for last, or ""."""
+    failed = Preparation.objects.filter(key=question.key, status=PreparationStatus.FAILED)
+    return failed.values_list("failure", flat=True).first() or ""
+
+
 def ask(question: Question, *, again: bool = False, for_run: bool = False) -> Preparation:
     """The row of this question: with an answer that holds, being asked, or asked now. `again`: also after a failure.
 

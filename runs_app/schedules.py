@@ -23,6 +23,8 @@ from runs_app.services import Trigger, launch_run
 from templates_app.models import RunTemplate
 from templates_app.names import check_name
 from templates_app.permissions import check_can_run
+from templates_app.schema_forms.schemas import read_steps
+from templates_app.schema_forms.wording import worded
 from zenweb.accounts.models import User
 from zenweb.enums import TriggerChannel
 from zenweb.exceptions import EntityExists, FieldError, NotAllowed, ValidationFailed, ZenWebError
@@ -162,6 +164,9 @@ def fire_schedule(schedule_id: uuid.UUID) -> ScheduleFiring | None:
         return None
     try:
         firing.run = _launch(schedule, nominal_time)
+    except ValidationFailed as error:
+        steps = read_steps(schedule.template.version.config_schema) if schedule.template else ()
+        _note_refusal(firing, " ".join(worded(one, steps) for one in error.errors))
     except ZenWebError as error:
         _note_refusal(firing, str(error))
     except (OperationalError, InterfaceError):

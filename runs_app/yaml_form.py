@@ -36,6 +36,7 @@ from templates_app.schema_forms.schemas import (
     read_steps,
     to_pointer,
 )
+from templates_app.schema_forms.wording import worded
 from templates_app.schema_places import holds_secret, is_secret, schemas_at, secrets_in, types_of
 from zenweb.config.yaml_text import YamlDocument, YamlRefused, rewrite
 from zenweb.exceptions import FieldError
@@ -196,7 +197,9 @@ class YamlForm(Starting):
         for error in sorted(errors, key=lambda error: self.document.line_of(error.pointer)):
             secret = next((one for one in self.secrets if one.pointer == error.pointer), None)
             if secret is None or not secret.is_expected:
-                self._add_problem(Problem(self.document.line_of(error.pointer), str(error), "yaml"))
+                self._add_problem(
+                    Problem(self.document.line_of(error.pointer), worded(error, self.steps), "yaml")
+                )
             elif not secret.is_missing:  # else it is said already that it is to be typed again
                 self._add_problem(Problem(0, f"{secret.parameter.title}: {error.message}", secret.name))
 

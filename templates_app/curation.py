@@ -135,7 +135,7 @@ class Curation(Part):
 def read_curation(document: Any) -> Curation:
     """What a document says. Raises ValidationFailed with all that is wrong in it and the pointers to that."""
     try:
-        return Curation.model_validate({} if document is None else document)
+        return Curation.model_validate(document)
     except ValidationError as error:
         raise ValidationFailed([_worded(entry) for entry in error.errors()]) from error
 
@@ -143,7 +143,7 @@ def read_curation(document: Any) -> Curation:
 def read_what_is_right(document: Any) -> tuple[Curation, list[FieldError]]:
     """What a document says as far as it can be read, with everything at its place; and all that is wrong in it."""
     try:
-        return Curation.model_validate({} if document is None else document), []
+        return Curation.model_validate(document), []
     except ValidationError as error:
         found = error.errors()
     for place in [entry["loc"] for entry in found if entry["loc"]]:
@@ -193,6 +193,8 @@ def _remove(document: Any, path: Path) -> None:
 
 def _worded(error: ErrorDetails) -> FieldError:
     place = error["loc"]
+    if not place:
+        return FieldError("", gettext("A form is an object with named values; {} takes all of it away."))
     if error["type"] == "extra_forbidden":
         model = ParameterCuration if place[0] == "parameters" else Section if len(place) > 1 else Curation
         hint = did_you_mean(str(place[-1]), model.model_fields)

@@ -23,7 +23,7 @@ from templates_app.curated_schema import (
 )
 from templates_app.curation import Curation, ParameterCuration, Path, read_what_is_right
 from templates_app.schema_places import holds_secret
-from templates_app.schema_validation import accepts, check_schema, find_errors, pointer_to
+from templates_app.schema_validation import accepts, check_schema, find_errors, place_words, pointer_to
 from templates_app.suggestions import suggestion
 from zenweb.exceptions import FieldError, ValidationFailed
 
@@ -68,6 +68,15 @@ class Misfit:
     def error(self) -> FieldError:
         return FieldError(pointer_to(self.path), self.message)
 
+    @property
+    def sentence(self) -> str:
+        return f"{place_of(self.path)}: {self.message}"
+
+
+def place_of(path: Sequence[str | int]) -> str:
+    """A place in a curation as its owner reads it: `trainer.rate, maximum` or `sections, entry 1, title`."""
+    return place_words(path[1:] if path and path[0] == "parameters" else path)
+
 
 def read_fitting(config_schema: Schema, document: Any) -> Curation:
     """What a document says. Raises ValidationFailed with everything that is wrong in it or does not fit."""
@@ -99,7 +108,7 @@ def carry_over(
         lost = [misfit.error for misfit in found if misfit.is_restriction]
         if lost and not drops_misfits:
             raise ValidationFailed([FieldError(f"/curation{error.pointer}", error.message) for error in lost])
-        notes += [str(misfit.error) for misfit in found]
+        notes += [misfit.sentence for misfit in found]
         curation = curation.without(misfit.path for misfit in found)
     return curation, notes
 

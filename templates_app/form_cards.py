@@ -270,7 +270,8 @@ class Card:
         if self.is_on("locked"):
             if value is MISSING and not self.parameter.has_default:
                 self.errors.setdefault("value", []).append(gettext("Say at which value it is fixed."))
-            said["locked"] = self.parameter.default if value is MISSING else value
+            else:
+                said["locked"] = self.parameter.default if value is MISSING else value
         elif value is not MISSING:
             said["default"] = value
         return said | ({"hidden": True} if self.is_on("hidden") else {})

@@ -164,6 +164,12 @@ def pointer_to(path: Sequence[str | int]) -> str:
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
 
 
+def place_words(path: Sequence[str | int]) -> str:
+    """A path as a person reads it: the entries of a list count from 1."""
+    entry = gettext("entry %(number)s")
+    return ", ".join(entry % {"number": part + 1} if isinstance(part, int) else part for part in path)
+
+
 def _children(value: Any) -> list[Any]:
     if isinstance(value, dict):
         return list(value.values())

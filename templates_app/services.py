@@ -246,12 +246,10 @@ def curate_run_template(
     template = RunTemplate.objects.select_for_update(of=("self",)).with_relations().get(pk=template.pk)
     latest = template.version
     if seen_version is not None and seen_version != latest.number:
-        raise ValidationFailed(
-            gettext(
-                "This template has become version %(number)s meanwhile. Look at it before you save yours."
-            )
-            % {"number": latest.number}
+        sentence = gettext(
+            "This template has become version %(number)s meanwhile. Look at it before you save yours."
         )
+        raise ValidationFailed([FieldError("/seen_version", sentence % {"number": latest.number})])
     config_schema = latest.deployment.config_schema
     if isinstance(curation, Curation):
         check_curation(config_schema, curation)

@@ -8,11 +8,12 @@ from django.http import QueryDict
 from django.utils.translation import gettext
 
 from templates_app.curated_schema import curate
-from templates_app.curation import Curation, read_curation
-from templates_app.curation_fit import read_fitting
+from templates_app.curation import UNREADABLE, Curation, read_curation, read_what_is_right
+from templates_app.curation_fit import misfits, place_of, read_fitting
 from templates_app.form_cards import Card, cards_of
 from templates_app.models import RunTemplateVersion
 from templates_app.schema_forms import ConfigurationForm
+from templates_app.schema_forms.schemas import from_pointer
 from zenweb.exceptions import FieldError, ValidationFailed
 
 PREVIEW = "templates_app/schema_form/preview.html"
@@ -36,6 +37,11 @@ class Shape:
         self.version = version
         self.schema: dict[str, Any] = version.deployment.config_schema
         self.errors: list[str] = []
+        self.left_out: list[str] = []
+        """Sentences about what a file says and this template has no place for."""
+        self._of_a_file: list[FieldError] = []
+        self.is_overtaken = False
+        """Whether somebody else has saved another version meanwhile."""
         self.curation: Curation | None = None
         self.cards = {card.key: card for card in cards_of(self.schema)}
         self.groups: list[Group] = []
@@ -67,23 +73,46 @@ class Shape:
     def show(self, curation: Curation) -> None:
         """Put a whole curation in the place of what stands there."""
         self.cards = {card.key: card for card in cards_of(self.schema)}
-        for key, asked in curation.parameters.items():
-            if card := self.cards.get(key):
-                card.show(asked)
-            else:
-                self.errors.append(
-                    gettext("This template has no parameter %(key)r: what is said about it is left out.")
-                    % {"key": key}
-                )
+        for key, asked in self._known(curation).parameters.items():
+            self.cards[key].show(asked)
+        placed = [key for section in curation.sections for key in section.parameters]
+        self.left_out = [
+            gettext("This template has no parameter %(key)r: what is said about it is left out.")
+            % {"key": key}
+            for key in dict.fromkeys([*curation.parameters, *placed])
+            if key not in self.cards and key != UNREADABLE
+        ]
         self.groups = [
             Group(
                 str(number),
-                section.title,
+                "" if section.title == UNREADABLE else section.title,
                 section.help,
                 [self.cards[key] for key in section.parameters if key in self.cards],
             )
             for number, section in enumerate(curation.sections, 1)
         ]
+
+    def _known(self, curation: Curation) -> Curation:
+        """Without what is said about parameters that there are not."""
+        sections = [
+            section.model_copy(
+                update={"parameters": [key for key in section.parameters if key in self.cards]}
+            )
+            for section in curation.sections
+        ]
+        parameters = {key: asked for key, asked in curation.parameters.items() if key in self.cards}
+        return curation.model_copy(update={"sections": sections, "parameters": parameters})
+
+    def take_over(self, document: Any) -> None:
+        """Put what a file says in the place of what stands there, as far as it can be read; the rest is told."""
+        curation, errors = read_what_is_right(document)
+        if not isinstance(document, dict):
+            self.add_errors(errors)
+            return
+        self.show(curation)
+        told = {error.pointer for error in errors}
+        misfitting = [misfit.error for misfit in misfits(self.schema, self._known(curation))]
+        self._of_a_file = [*errors, *(error for error in misfitting if error.pointer not in told)]
 
     def judge(self) -> bool:
         """Whether this can be saved; else what is wrong stands at its place."""
@@ -96,26 +125,43 @@ class Shape:
             }
             for group in self.groups
         ]
-        if self.all_errors:
-            return False
         try:
-            self.curation = read_fitting(self.schema, {"sections": sections, "parameters": entries})
+            curation = read_fitting(self.schema, {"sections": sections, "parameters": entries})
         except ValidationFailed as error:
             self.add_errors(error.errors)
+        # What no input could take over is told, and nothing is left of it to be corrected.
+        self.left_out += [_placed(error) for error in self._of_a_file if not self._is_told(error)]
+        if self.all_errors:
             return False
+        self.curation = curation
         return True
 
     def add_errors(self, errors: Sequence[FieldError]) -> None:
+        # Of what cannot be read, it is not also wrong that it is not there.
+        told = {key: set(card.errors) for key, card in self.cards.items()}
         for error in errors:
-            kind, *path = error.pointer.split("/")[1:] or [""]
+            kind, *path = from_pointer(error.pointer) or [""]
             if kind == "parameters" and len(path) > 1 and path[0] in self.cards:
-                name = "value" if path[1] in {"locked", "default"} else path[1]
-                self.cards[path[0]].errors.setdefault(name, []).append(error.message)
+                name = _input_of(path[1])
+                if name not in told[path[0]]:
+                    self.cards[path[0]].errors.setdefault(name, []).append(error.message)
+            elif kind == "seen_version":
+                self.is_overtaken = True
+                self.errors.append(error.message)
             elif kind == "sections" and path and int(path[0]) < len(self.groups):
                 words = gettext("Give this section a title.") if path[1:] == ["title"] else error.message
-                self.groups[int(path[0])].errors.append(words)
+                group = self.groups[int(path[0])]
+                group.errors = list(dict.fromkeys([*group.errors, words]))
             else:
-                self.errors.append(str(error))
+                self.errors.append(_placed(error))
+
+    def _is_told(self, error: FieldError) -> bool:
+        match from_pointer(error.pointer):
+            case ("parameters", key, name, *_) if key in self.cards:
+                return _input_of(name) in self.cards[key].errors
+            case ("sections", number, "title") if int(number) < len(self.groups):
+                return bool(self.groups[int(number)].errors)
+        return False
 
     def preview(self) -> ConfigurationForm | None:
         """The form as whoever runs the template will see it; None while something is wrong."""
@@ -170,6 +216,17 @@ class Shape:
             texts = [card.control.to_text(value) for value in before]
             if set(texts) == set(card.choices):
                 card.choices = texts
+
+
+def _input_of(name: str) -> str:
+    """The input of a card in which a part of a curation stands."""
+    return "value" if name in {"locked", "default"} else name
+
+
+def _placed(error: FieldError) -> str:
+    path = from_pointer(error.pointer)
+    place = place_of([int(part) if part.isdecimal() else part for part in path])
+    return f"{place}: {error.message}" if place else error.message
 
 
 def _move(things: list[Any], place: int, verb: str) -> None:

@@ -13,7 +13,6 @@ from django.utils.http import content_disposition_header
 from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_safe
 
-from templates_app.curation import read_curation
 from templates_app.forms import SearchForm
 from templates_app.models import Pipeline, RunTemplate
 from templates_app.permissions import can_edit
@@ -141,7 +140,7 @@ def _import(request: HttpRequest, shape: Shape) -> None:
         shape.errors.append(gettext("Choose the file of a form that was exported, of at most 1 MB."))
         return
     try:
-        shape.show(read_curation(_read_file(file.name or "", file.read())))
+        shape.take_over(_read_file(file.name or "", file.read()))
     except (ValidationFailed, MalformedRequest) as error:
         shape.errors += [str(one) for one in getattr(error, "errors", [error])]
 

@@ -215,14 +215,17 @@ def figure(value: Any) -> str:
 
 
 @register.filter
-def setting(value: Any) -> str:
-    """A parameter's value, short and in words where there are some; a file as a link to it."""
+def setting(value: Any, title: str = "") -> str:
+    """A parameter's value, short and in words where there are some; a file as a link to it.
+
+    `title`: what a table is called, for who does not see where it stands; no two on a page have the same.
+    """
     if isinstance(value, FoundFile):
         return _file(value)
     if isinstance(value, Facts):
-        return _facts(value)
+        return _facts(value, title)
     if isinstance(value, Table):
-        return _table(value)
+        return _table(value, title)
     if isinstance(value, list) and any(isinstance(entry, Facts | Table) for entry in value):
         return format_html(
             "<ol>{}</ol>", format_html_join("", "<li>{}</li>", ((setting(entry),) for entry in value))
@@ -231,19 +234,21 @@ def setting(value: Any) -> str:
         return format_html_join(", ", "{}", ((setting(entry),) for entry in value))
     if value is None or isinstance(value, bool):
         return gettext("not set") if value is None else figure(value)
-    if isinstance(value, list) and value and all(isinstance(entry, str | int | float) for entry in value):
+    if value in ("", [], {}):
+        return gettext("empty") if value == "" else gettext("none")
+    if isinstance(value, list) and all(isinstance(entry, str | int | float) for entry in value):
         return ", ".join(str(entry) for entry in value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=_label)
 
 
-def _facts(facts: Facts) -> SafeString:
-    pairs = ((title, setting(value)) for title, value in facts.pairs)
+def _facts(facts: Facts, title: str) -> SafeString:
+    pairs = ((name, setting(value, title and f"{title} → {name}")) for name, value in facts.pairs)
     return format_html(
         '<dl class="facts is-nested">{}</dl>', format_html_join("", "<dt>{}</dt><dd>{}</dd>", pairs)
     )
 
 
-def _table(table: Table) -> SafeString:
+def _table(table: Table, title: str) -> SafeString:
     head = format_html_join("", '<th scope="col">{}</th>', ((title,) for title in table.columns))
     cells = ([("" if cell is None else setting(cell),) for cell in row] for row in table.rows)
     rows = format_html_join("", "<tr>{}</tr>", ((format_html_join("", "<td>{}</td>", row),) for row in cells))
@@ -252,10 +257,15 @@ def _table(table: Table) -> SafeString:
         if table.more
         else ""
     )
+    name = (
+        format_html(' role="region" aria-label="{}"', gettext("Entries of %(title)s") % {"title": title})
+        if title
+        else ""
+    )
     return format_html(
-        '<div class="preview-table" tabindex="0" role="region" aria-label="{}">'
+        '<div class="preview-table" tabindex="0"{}>'
         '<table class="table"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>{}',
-        gettext("Entries"),
+        name,
         head,
         rows,
         more,

@@ -19,6 +19,6 @@ class RunTemplateCuration(APIView):
         template = curate_run_template(
             actor=acting_user(request),
             template=find_run_template(request, name_or_id),
-            curation=request.data,
+            curation=request.data if request.stream is not None else None,  # an empty body says nothing
         )
         return Response(describe_run_template(template, True))

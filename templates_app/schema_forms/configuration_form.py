@@ -121,6 +121,10 @@ class ConfigurationForm(forms.Form):
         for error in errors:
             field_name, prefix = self._locate(error)
             told = prefix + error.message if field_name else worded(error, self.steps)
+            if not field_name and self._is_hidden(error):
+                told = (
+                    f"{told} {gettext('The owner of this template has hidden it: it can be given as YAML.')}"
+                )
             self.add_error(field_name, told)
 
     def standing(self, paths: Collection[tuple[str, ...]]) -> dict[str, Any]:
@@ -188,6 +192,12 @@ class ConfigurationForm(forms.Form):
             top = ("steps", step, "parameters", parameter.partition(".")[0])
             if name.startswith("steps.") and middle and top not in known:
                 yield top, text
+
+    def _is_hidden(self, error: FieldError) -> bool:
+        """Whether it is about something that the form does not ask for."""
+        path = from_pointer(error.pointer)
+        parameters = [parameter for step in self.steps for parameter in step.parameters]
+        return any(each.is_beside_the_form and path[: len(each.path)] == each.path for each in parameters)
 
     def _locate(self, error: FieldError) -> tuple[str | None, str]:
         path = from_pointer(error.pointer)

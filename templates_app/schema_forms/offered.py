@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from crispy_forms.layout import LayoutObject
@@ -15,7 +16,7 @@ from django.utils.translation import gettext, gettext_lazy
 from templates_app.schema_forms.controls import ChoiceSource, Occasion, Offer, SingleControl
 from templates_app.schema_forms.multiple import CheckboxesWidget
 from templates_app.schema_forms.scalars import MOST_OPTIONS, ChoiceControl
-from templates_app.schema_forms.schemas import Json, Parameter, Schema, label_of, to_json
+from templates_app.schema_forms.schemas import Json, Parameter, Schema, label_of, read_json, to_json
 from templates_app.suggestions import options_with
 from zenweb.config.choices import dependency_of
 from zenweb.config.json_schema import CHOICE_RULES
@@ -66,7 +67,7 @@ class OfferedControl(SingleControl):
         if not self.is_many:
             return super().initial(value)
         return {
-            self.parameter.field_name: [label_of(one) for one in value] if isinstance(value, list) else []
+            self.parameter.field_name: [self.key_of(one) for one in value] if isinstance(value, list) else []
         }
 
     def value(self, text: Any) -> Json:
@@ -80,9 +81,11 @@ class OfferedControl(SingleControl):
     def parse(self, text: str) -> Json:
         """The value that a text stands for. One that stands for none is the validator's to refuse."""
         for listed, _ in self._entry.choices():
-            if label_of(listed) == text:
+            if self.key_of(listed) == text:
                 return listed
         try:
+            if text.startswith('"'):
+                return read_json(text)
             match self._entry.type:
                 case "integer":
                     return int(text)
@@ -94,8 +97,13 @@ class OfferedControl(SingleControl):
 
     def to_text(self, value: Json) -> str:
         if isinstance(value, list):
-            return ", ".join(map(label_of, value))
-        return "" if value is None else label_of(value)
+            return ", ".join(map(self.key_of, value))
+        return "" if value is None else self.key_of(value)
+
+    def key_of(self, value: Json) -> str:
+        """What an option sends: a text as it is, unless that could not be told from an empty input."""
+        is_quoted = isinstance(value, str) and (not value.strip() or value.startswith('"'))
+        return to_json(value) if is_quoted else label_of(value)
 
     def hint(self) -> str:
         return ""
@@ -154,6 +162,10 @@ class ListedControl(ChoiceControl):
     def layout(self) -> Any:
         return OfferedLayout(self)
 
+    def key_of(self, value: Json) -> str:
+        """Of what it offers, that is said already."""
+        return str(value)
+
     def offer(self, form: Any) -> Offer:
         return Listed(self.options())
 
@@ -179,16 +191,32 @@ class Shown:
     @property
     def options(self) -> list[Option]:
         """Of many: what is chosen, then what was searched for."""
-        labels = {label_of(value): label for value, label in self.offer.options}
+        labels = self._labels
         kept = [Option(text, text, True, False) for text in self.chosen if text not in labels]
         if not self.is_large:
             offered = [Option(text, label, text in self.chosen) for text, label in labels.items()]
             return [*kept, *offered]
         chosen = [Option(text, labels[text], True) for text in self.chosen if text in labels]
-        others = [
-            (label_of(value), label) for value, label in self._found if label_of(value) not in self.chosen
-        ]
-        return [*kept, *chosen, *(Option(text, label) for text, label in others[:MOST_FOUND])]
+        found = map(self.control.key_of, (value for value, _ in self._found))
+        others = islice((text for text in found if text not in self.chosen), MOST_FOUND)
+        return [*kept, *chosen, *(Option(text, labels[text]) for text in others)]
+
+    @cached_property
+    def _labels(self) -> dict[str, str]:
+        """What each option is called, by what it sends."""
+        return {self.control.key_of(value): _visible(label) for value, label in self.offer.options}
+
+    @property
+    def facts(self) -> list[str]:
+        """Those of the control, with what the default is called here."""
+        parameter, own = self.control.parameter, self.control.default_hint
+        default = parameter.default if self.control.is_many else [parameter.default]
+        labels = [self._labels.get(self.control.key_of(value), "") for value in default or ()] if own else []
+        if parameter.default_source or not labels or not all(labels):
+            return self.control.facts
+        words = gettext("Default: %(value)s")
+        named = {words % {"value": own}: words % {"value": ", ".join(labels)}}
+        return [named.get(fact, fact) for fact in self.control.facts]
 
     @property
     def is_large(self) -> bool:
@@ -230,16 +258,18 @@ class Shown:
         if self.control.searched:
             numbers = {"found": f"{found:,}", "total": f"{total:,}"}
             counted = gettext("%(found)s of %(total)s have this in their names.") % numbers
-        return f"{counted} {self._first(found if self.control.searched else total)}".rstrip()
+        return f"{counted} {self._shown_of(found if self.control.searched else total)}".rstrip()
 
     @cached_property
     def _found(self) -> Sequence[tuple[Json, str]]:
         return self.offer.search(self.control.searched)
 
-    def _first(self, number: int) -> str:
+    def _shown_of(self, number: int) -> str:
         if number <= MOST_FOUND:
             return ""
-        return gettext("The first %(number)s are shown: search for others.") % {"number": MOST_FOUND}
+        return gettext("%(number)s are shown: search for others.") % {
+            "number": sum(option.is_offered for option in self.options)
+        }
 
 
 class OfferedLayout(LayoutObject):
@@ -298,6 +328,12 @@ class Unasked:
 
 
 NOBODY = Unasked()
+
+
+def _visible(label: str) -> str:
+    if label.strip():
+        return label
+    return f"“{label}”" if label else gettext("Empty text")
 
 
 def _entries_of(parameter: Parameter) -> Schema:

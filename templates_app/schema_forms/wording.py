@@ -1,13 +1,15 @@
 """What a schema's bounds say, in words a person reads beside the input."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext, gettext_lazy, ngettext
 
-from templates_app.schema_forms.schemas import Schema, Step, from_pointer, label_of
+from templates_app.schema_forms.schemas import Parameter, Schema, Step, from_pointer, humanise, label_of
+from templates_app.schema_places import schemas_below
+from templates_app.schema_validation import place_words
 from zenweb.config.defaults import Source, SourceName, yesterday
 from zenweb.config.json_schema import MOMENT_RULES
 from zenweb.exceptions import FieldError
@@ -39,21 +41,38 @@ FORMATS: dict[str, str | Promise] = {
 
 
 def worded(error: FieldError, steps: Iterable[Step]) -> str:
-    """An error with its parameter's title instead of its pointer."""
+    """An error with the names that its place has in the form instead of its pointer."""
     path = from_pointer(error.pointer)
     for step in steps:
         for parameter in step.parameters:
             if path[:4] == parameter.path:
-                words = gettext("“%(title)s” (%(step)s): %(error)s")
-                if path[4:]:
-                    words = gettext("“%(title)s” (%(step)s, at %(place)s): %(error)s")
-                return words % {
-                    "title": parameter.title,
-                    "step": step.title,
-                    "place": "/".join(path[4:]),
-                    "error": error.message,
-                }
-    return str(error)
+                words = gettext("“%(title)s” (%(place)s): %(error)s")
+                place = place_words([step.title, *_names(parameter, path[4:])])
+                return words % {"title": parameter.title, "place": place, "error": error.message}
+    if path[:1] == ("steps",):
+        titles = [step.title for step in steps if (step.name,) == path[1:2]]
+        # Of a step or a parameter that is unknown, the sentence says the name.
+        path = (*titles, *(path[2:] if path[2:3] != ("parameters",) else ()))
+    place = place_words([int(part) if part.isdecimal() else part for part in path])
+    return f"{place}: {error.message}" if place else error.message
+
+
+def _names(parameter: Parameter, path: Sequence[str]) -> Iterator[str | int]:
+    """What stands at each part of a path below a parameter: titles, and the indices of entries."""
+    root = dict(parameter.schema.root)
+    here = [dict(parameter.schema.keywords)]
+    for part in path:
+        below = schemas_below(root, here, part)
+        known = [properties[part] for each in here if part in (properties := each.get("properties") or {})]
+        if part.isdecimal() and not known and any("items" in each or "prefixItems" in each for each in here):
+            yield int(part)
+        elif known:
+            yield (
+                str(known[0].get("title") or humanise(part)) if isinstance(known[0], dict) else humanise(part)
+            )
+        else:
+            yield part
+        here = below
 
 
 def describe_bounds(schema: Schema) -> str:

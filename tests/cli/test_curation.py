@@ -1,8 +1,14 @@
 """`zenweb run-template curate`."""
 
 import json
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 from runs_app.models import PipelineRun
+from templates_app.models import RunTemplate
+from templates_app.services import curate_run_template
 
 CURATION = {"version": 1, "parameters": {"trainer.learning_rate": {"label": "Rate", "locked": 0.3}}}
 
@@ -34,3 +40,13 @@ def test_what_is_fixed_cannot_be_set(alices, template, tmp_path):
 
 def test_one_says_what_to_do(alices, template):
     assert "Say either --file FILE or --export." in alices("run-template", "curate", "x").stderr
+
+
+@pytest.mark.parametrize(("text", "words"), [("# nothing\n", "says nothing"), ("{}\n", "version 3")])
+def test_a_form_is_taken_away_only_by_who_says_so(
+    alices: Any, template: RunTemplate, tmp_path: Path, text: str, words: str
+) -> None:
+    curate_run_template(actor=template.user, template=template, curation=CURATION)
+    (tmp_path / "form.yaml").write_text(text)
+    result = alices("run-template", "curate", "daily-retraining", "--file", str(tmp_path / "form.yaml"))
+    assert words in result.stdout + result.stderr

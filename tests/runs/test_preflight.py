@@ -10,6 +10,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from runs_app import preparations
+from runs_app.choices import ask_for_choices
 from runs_app.models import IdempotencyRecord, PipelineRun, RunEvent, StepRun, Worker
 from runs_app.preflight import Preflight, preflight
 from runs_app.waiting import unserved_sentence
@@ -232,3 +233,17 @@ def test_what_has_to_be_asked_first_does_not_start_at_once(
     ahead = look(tables, alice, CHOSEN)
     assert not ahead.is_calm
     assert [each.pointer for each in ahead.unchecked] == ["/steps/load/parameters/table"]
+
+
+def test_that_a_provider_failed_is_told_before_a_run_waits_for_it(
+    tables: RunTemplate, alice: User, worker: Worker
+) -> None:
+    version = tables.version
+    ask_for_choices(
+        actor=alice, version=version, step="load", parameter="table", configuration=CHOSEN, wait=0
+    )
+    claimed = preparations.claim(worker, ["default"])
+    assert claimed is not None
+    preparations.record_failure(claimed, "The warehouse is down.", "a traceback")
+    [told] = look(tables, alice, CHOSEN).unchecked
+    assert told.message.endswith("that failed: The warehouse is down.")

@@ -488,7 +488,7 @@ def take_the_name(template: RunTemplate, owner: User) -> None:
     [
         (disable, 'The template "daily-retraining" is switched off. Ask its owner to enable it.'),
         (delete_template, "Its template was deleted."),
-        (want_other_values, "/steps/trainer/parameters/learning_rate: "),
+        (want_other_values, "“Learning rate” (Trainer): "),
         (switch_owner_off, "The account of its owner, bob, is switched off."),
         (delete_owner, "The account of its owner was deleted."),
         (take_the_name, "A run called 'nightly 2026_06_01' already exists."),

@@ -173,7 +173,7 @@ def test_of_a_secret_its_length_may_be_bounded() -> None:
             "/sections/1/parameters/0",
             "one only",
         ),
-        ([], "", "must be"),
+        ([], "", "A form is an object"),
     ],
 )
 def test_a_misspelt_document_is_refused_with_its_pointer(document: Any, pointer: str, words: str) -> None:

@@ -89,6 +89,17 @@ def test_what_cannot_be_read_hides_nothing_that_does_not_fit(rest: Client, templ
     assert template.versions.count() == 1
 
 
+@pytest.mark.parametrize("body", ["null", ""])
+def test_a_form_is_taken_away_only_by_who_says_so(body: str, rest: Client, template: RunTemplate) -> None:
+    put(rest, CURATION)
+    answer = rest.put(f"{PATH}/curation", body, content_type="application/json")
+    assert answer.status_code == 422
+    assert "{} takes all of it away" in answer.json()["detail"][1]
+    template.refresh_from_db()
+    assert template.version.number == 2
+    assert put(rest, {}).status_code == 200
+
+
 @pytest.mark.parametrize("document", [[], 7, "form", {"parameters": 7}, {"sections": {"a": 1}}])
 def test_what_is_no_curation_at_all_is_told(document: Any, rest: Client, template: RunTemplate) -> None:
     answer = put(rest, document)

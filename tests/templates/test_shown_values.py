@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field, TypeAdapter
 
+from runs_app.templatetags.runs import setting
 from templates_app.schema_forms.schemas import Schema
 from templates_app.schema_forms.shown import Facts, Table, shown
 
@@ -90,3 +91,29 @@ def test_what_nests_without_end_stays_as_it_is():
         value = {"inner": value}
 
     assert isinstance(words(dict[str, Any], value), Facts | dict)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("", "empty"),
+        ([], "none"),
+        ({}, "none"),
+        (0, "0"),
+        (False, "no"),
+        (None, "not set"),
+        ([1, "a"], "1, a"),
+    ],
+)
+def test_what_is_empty_has_a_word(value, expected):
+    assert setting(value) == expected
+
+
+def test_no_two_tables_have_the_same_name():
+    table = words(list[Layer], [{"units": 8}])
+
+    shown = setting(Facts([("Layers", table), ("Spare", table)]), "Plan (Trainer)")
+
+    assert 'role="region" aria-label="Entries of Plan (Trainer) → Layers"' in shown
+    assert 'role="region" aria-label="Entries of Plan (Trainer) → Spare"' in shown
+    assert "region" not in setting(table)

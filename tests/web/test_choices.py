@@ -1,6 +1,7 @@
 """The form of a template whose values are chosen among what a worker tells: asked for, shown, kept and refused."""
 
 import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -10,12 +11,14 @@ from runs_app import preparations
 from runs_app.models import PipelineRun, Preparation, Worker
 from runs_app.preparations import Option
 from templates_app.models import RunTemplate, Stack
+from templates_app.services import curate_run_template
 from tests.factories import freeze, make_template
 from tests.runs.test_choices import answer
 from zenweb.accounts.models import User
 
 TABLE = "steps.load.parameters.table"
 REGION = "steps.load.parameters.region"
+VIEW = "steps.load.parameters.view"
 LIMIT = "steps.load.parameters.limit"
 COLUMNS = "steps.pick.parameters.columns"
 MANY: list[Option] = [(f"t{number}", f"Table {number}") for number in range(300)]
@@ -149,6 +152,39 @@ def test_markup_in_a_label_is_text(pages: Client, template: RunTemplate, worker:
     assert "&lt;script&gt;alert(1)" in page
 
 
+def test_an_empty_text_is_something_else_than_not_set(
+    pages: Client, template: RunTemplate, worker: Worker
+) -> None:
+    offered: list[Option] = [("", ""), (" ", " "), ('"', "Quote"), ("x", "X")]
+    know(pages, template, worker, view=offered, table=[("eu_orders", "Orders")])
+    shown = field(pages.get(template.get_absolute_url()), VIEW)
+    options = re.findall('<option value="([^"]*)"[^>]*>([^<]*)<', shown)
+    assert [label for _, label in options] == ["Not set", "Empty text", "“ ”", "Quote", "X"]
+    for (text, _), value in zip(options, [None, "", " ", '"', "x"], strict=True):
+        send(pages, template, **{VIEW: unescape(text), TABLE: "eu_orders"})
+        assert PipelineRun.objects.latest("created").parameters["load"]["view"] == value
+
+
+def test_the_default_has_the_name_that_it_is_offered_with(
+    pages: Client, template: RunTemplate, worker: Worker
+) -> None:
+    know(pages, template, worker, table=[("eu_orders", "Orders of Europe")])
+    assert "Default: Orders of Europe" in field(pages.get(template.get_absolute_url()), TABLE)
+
+
+def test_of_a_hidden_choice_it_is_said_where_it_can_be_given(
+    pages: Client, template: RunTemplate, alice: User, worker: Worker
+) -> None:
+    know(pages, template, worker, table=[("eu_returns", "Returns")])
+    curation = {"parameters": {"load.table": {"hidden": True}}}
+    curate_run_template(actor=alice, template=template, curation=curation)
+    refused = send(pages, template, **{REGION: "eu"})
+    assert refused.status_code == 422
+    [error] = refused.context["form"].non_field_errors()
+    assert error.startswith("“Table” (Load): “eu_orders” is not among the choices.")
+    assert error.endswith("The owner of this template has hidden it: it can be given as YAML.")
+
+
 def test_any_number_of_several_is_ticked(pages: Client, columns: RunTemplate, worker: Worker) -> None:
     know(pages, columns, worker, columns=[("a", "A"), ("b", "B")], table=[("eu_orders", "Orders")])
     shown = field(pages.get(columns.get_absolute_url()), COLUMNS)
@@ -162,7 +198,7 @@ def test_of_many_some_are_shown_and_others_found(
 ) -> None:
     know(pages, template, worker, table=[*MANY, ("eu_orders", "Orders")])
     shown = field(pages.get(template.get_absolute_url()), TABLE)
-    assert "There are 301. The first 20 are shown: search for others." in shown
+    assert "There are 301. 21 are shown: search for others." in shown
     assert len(re.findall('type="radio"', shown)) == 21
     assert re.search('value="eu_orders"[^>]* checked>', shown)
     found = field(

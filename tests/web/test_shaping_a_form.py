@@ -198,7 +198,7 @@ def test_a_form_is_exported_and_taken_over(owner: Client, alice: User, shaped: R
     ("content", "words"),
     [
         (b"{", "The file is not valid JSON"),
-        (b'{"parameters": {"trainer.rat": {"locked": 1}}}', "no parameter"),
+        (b"null", "A form is an object with named values"),
         (b'{"parametres": {}}', "Did you mean"),
     ],
 )
@@ -209,6 +209,40 @@ def test_a_file_that_is_no_form_is_told(
     page = owner.post(address(shaped), sent(owner, shaped) | {"do": "import", "file": upload})
     assert page.status_code == 200
     assert words in page.text
+
+
+def test_of_a_file_everything_that_is_wrong_is_told_at_once(owner: Client, shaped: RunTemplate) -> None:
+    parameters = {
+        RATE: {"label": "Speed", "maximum": 7, "minimun": 1},
+        KIND: {"choices": ["svm", "none"]},
+        NAME: {"min_length": -1},
+        "trainer.gone": {"label": "Gone"},
+    }
+    file = {"sections": [{"parameters": [RATE, "trainer.lost"]}], "parameters": parameters}
+    upload = SimpleUploadedFile("form.json", json.dumps(file).encode())
+    page = owner.post(address(shaped), sent(owner, shaped) | {"do": "import", "file": upload})
+    shape = page.context["shape"]
+    assert [sentence for _, sentence in shape.all_errors] == [
+        "Give this section a title.",
+        "Speed: The pipeline itself takes at most 1: this may narrow that, not widen it.",
+    ]
+    assert shape.left_out == [
+        "This template has no parameter 'trainer.gone': what is said about it is left out.",
+        "This template has no parameter 'trainer.lost': what is said about it is left out.",
+        "trainer.rate, minimun: There is no 'minimun' here. Did you mean 'minimum'?",
+        "trainer.name, min_length: This must be greater than or equal to 0.",
+        "trainer.kind, choices, entry 2: This must be one of: svm, rf, knn.",
+    ]
+    assert "2 things to correct" in page.text
+    assert 'value="Speed"' in page.text
+
+
+def test_what_of_a_file_is_left_out_is_nothing_to_correct(owner: Client, shaped: RunTemplate) -> None:
+    upload = SimpleUploadedFile("form.json", b'{"parameters": {"trainer.gone": {"label": "Gone"}}}')
+    page = owner.post(address(shaped), sent(owner, shaped) | {"do": "import", "file": upload}).text
+    assert "Not all of the file was taken over" in page
+    assert "This template has no parameter &#x27;trainer.gone&#x27;" in page
+    assert "to correct" not in page
 
 
 def test_of_a_secret_only_its_words_and_lengths_are_asked_for(owner: Client, shaped: RunTemplate) -> None:
@@ -232,6 +266,7 @@ def test_who_comes_late_is_told_and_loses_nothing(owner: Client, alice: User, sh
     page = owner.post(address(shaped), before | {"do": "save", f"{RATE}:label": "Mine"})
     assert page.status_code == 422
     assert "version 2 meanwhile" in page.text
+    assert f'href="{address(shaped)}" target="_blank"' in page.text
     assert 'value="Mine"' in page.text
 
 

@@ -11,6 +11,7 @@ from zenweb.cli.run import report_end
 from zenweb.cli.values import config_option, preset_option, read_values, set_env_option, set_option
 from zenweb.client import Client
 from zenweb.config.run_configuration import read_yaml
+from zenweb.config.yaml_text import read
 from zenweb.enums import ConcurrencyPolicy
 from zenweb.responses import Preflight, RunTemplateResponse
 
@@ -117,7 +118,10 @@ def curate(name: str, source: Path | None, export: bool) -> None:
     if source is None:
         click.echo(json.dumps(Client().get_curation(name), indent=2, ensure_ascii=False))
         return
-    template = Client().curate_run_template(name, read_yaml(source))
+    curation = read_yaml(source)
+    if not curation and read(source.read_text(encoding="utf-8")).value is None:
+        raise click.UsageError(f"{source} says nothing. To take the whole form away, write {{}} in it.")
+    template = Client().curate_run_template(name, curation)
     click.echo(
         f"Run template {template.name}, version {template.version}: {form_address(Client(), template)}"
     )
