@@ -7,12 +7,13 @@ from django.utils.translation import gettext
 
 from runs_app.run_configuration import Configuration, ResolvedConfiguration
 from templates_app.schema_forms.schemas import MISSING, Parameter, read_steps
-from templates_app.schema_places import is_same, replace_secrets, without_secrets
+from templates_app.schema_places import DROP, is_same, replace_secrets, without_secrets
 from zenweb.config.yaml_text import YamlDocument, YamlRefused, read, write
 
 # It takes a second or two to read so much, and nobody writes it by hand.
 MOST_CHARACTERS = 60_000
 HIDDEN = "••••••"
+PARAMETER_PATH = ("steps", "NAME", "parameters", "NAME")
 EXAMPLE_LINES = 12
 
 
@@ -20,6 +21,17 @@ def resolved_for_reading(config_schema: Configuration, resolved: ResolvedConfigu
     """What will run, with a stand-in for each secret."""
     shown: Configuration = replace_secrets(config_schema, resolved.as_json(), lambda _: HIDDEN)
     return shown
+
+
+def without_secrets_in_text(config_schema: Configuration, configuration: Configuration) -> Configuration:
+    """What a text that all can read says: no secret parameter, and null for a secret inside of a value.
+
+    So each keeps its place, in which it is asked for, and a choice of several forms stays the one that was chosen.
+    """
+    written: Configuration = replace_secrets(
+        config_schema, configuration, lambda path: DROP if len(path) == len(PARAMETER_PATH) else None
+    )
+    return written
 
 
 def read_draft(text: str) -> YamlDocument:

@@ -87,7 +87,7 @@ def current_schema(runnable: Runnable) -> Schema:
 
 
 def _values(each: DynamicDefault, moment: datetime, former: Mapping[str, Mapping[str, Any]]) -> Iterator[Any]:
-    """The one value, if there is any."""
+    """The value, if there is any: of two, the later one where the schema takes both."""
     if each.source.name is SourceName.LAST_SUCCESSFUL:
         if each.name in former.get(each.step, {}):
             yield former[each.step][each.name]
@@ -97,7 +97,9 @@ def _values(each: DynamicDefault, moment: datetime, former: Mapping[str, Mapping
             yield (moment.date() + each.source.offset).isoformat()
         else:  # hours pass by no clock on a wall
             at = moment.astimezone(UTC) + each.source.offset
-            yield at.astimezone(moment.tzinfo).isoformat(timespec="seconds")
+            local = at.astimezone(moment.tzinfo)
+            yield local.replace(tzinfo=None).isoformat(timespec="seconds")  # for NaiveDatetime
+            yield local.isoformat(timespec="seconds")
     except OverflowError:
         return
 

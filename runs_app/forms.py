@@ -15,7 +15,16 @@ from django.utils.translation import gettext, gettext_lazy
 
 from runs_app.choices import find_refused
 from runs_app.differences import Difference, differences
-from runs_app.drafts import beside_the_form, changes, has_the_forms_shape, names_of, over, read_draft
+from runs_app.drafts import (
+    HIDDEN,
+    beside_the_form,
+    changes,
+    has_the_forms_shape,
+    names_of,
+    over,
+    read_draft,
+    without_secrets_in_text,
+)
 from runs_app.querysets import PipelineRunQuerySet
 from runs_app.repair import Repair, has_value, left_over, path_of, without_left_over
 from runs_app.run_configuration import validate
@@ -25,7 +34,8 @@ from templates_app.querysets import RunTemplateQuerySet
 from templates_app.schema_forms import ConfigurationForm, FileSource, describe_changes
 from templates_app.schema_forms.controls import ControlField
 from templates_app.schema_forms.input_names import is_secret_input
-from templates_app.schema_forms.schemas import MISSING
+from templates_app.schema_forms.scalars import SecretControl
+from templates_app.schema_forms.schemas import MISSING, to_pointer
 from templates_app.schema_places import holds_secret, secrets_in, without_secrets
 from zenweb.api.parsing import parse_json
 from zenweb.config.yaml_text import YamlRefused, rewrite
@@ -195,9 +205,13 @@ class LaunchForm(StartingForm):
         """A text that is no value of its parameter is one in the other view, where its line says what is wrong."""
         for name in list(self.errors):
             field, text = self.fields[name], str(self.data.get(name, ""))
-            along = field.control.text_along(text) if isinstance(field, ControlField) else MISSING
+            if not isinstance(field, ControlField):
+                continue
+            along = field.control.text_along(text)
             if along is not MISSING:
-                self.cleaned_data[name] = along
+                # A secret that is to be typed again is so in the other view, too.
+                is_secret = isinstance(field.control, SecretControl)
+                self.cleaned_data[name] = HIDDEN if is_secret and not text else along
                 del self.errors[name]
 
     def look(self) -> None:
@@ -269,8 +283,10 @@ def _beside_the_inputs(config_schema: dict[str, Any], data: QueryDict) -> dict[s
     except YamlRefused:
         return kept if holds_secret([config_schema], config_schema) else kept | {"yaml": [text]}
     if secrets := secrets_in(config_schema, document.value):
-        text = rewrite(text, without_secrets(config_schema, document.value), document)
-    return kept | {"yaml": [text]} | {f"expected.{'.'.join(path)}": ["1"] for path in secrets}
+        text = rewrite(text, without_secrets_in_text(config_schema, document.value), document)
+    left_out = [*data.getlist("left_out"), *map(to_pointer, secrets)]
+    expected = {f"expected.{'.'.join(path)}": ["1"] for path in secrets}
+    return kept | {"yaml": [text], "left_out": left_out} | expected
 
 
 def parts_of_input(name: str) -> tuple[str, ...]:

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Count, OuterRef, Subquery
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext
 
 from runs_app.models import PipelineRun, StepAttempt
+from runs_app.plans import retry_delay
 from runs_app.waiting import Reason
 from runs_app.wording import STATUSES, duration_words
 from zenweb.enums import ExecutionStatus
@@ -47,7 +50,11 @@ def ledger_page(
 
 
 def _attempts(run: PipelineRun) -> Any:
-    return StepAttempt.objects.filter(step__run=run).select_related("step", "worker").defer("log_tail")
+    earlier = StepAttempt.objects.filter(step=OuterRef("step"), number__lt=OuterRef("number")).order_by()
+    failed = earlier.filter(status=ExecutionStatus.FAILED).values("step").annotate(number=Count("pk"))
+    failures = Coalesce(Subquery(failed.values("number")), 0)
+    attempts = StepAttempt.objects.filter(step__run=run).annotate(failures_before=failures)
+    return attempts.select_related("step", "worker").defer("log_tail")
 
 
 def _unnoted(run: PipelineRun, reasons: Sequence[Reason]) -> list[Reason]:
@@ -59,13 +66,13 @@ def _unnoted(run: PipelineRun, reasons: Sequence[Reason]) -> list[Reason]:
     return [reason for reason in reasons if reason.sentence not in noted]
 
 
-def _merged(events: Iterable[Line], attempts: Iterable[StepAttempt], reasons: Sequence[Reason]) -> list[Line]:
+def _merged(events: Iterable[Line], attempts: Iterable[Any], reasons: Sequence[Reason]) -> list[Line]:
     told = [line for attempt in attempts for line in _lines_of(attempt)]
     waits = [Line(reason.since, reason.sentence) for reason in reasons]
     return sorted([*events, *told, *waits], key=lambda line: line.at)
 
 
-def _lines_of(attempt: StepAttempt) -> Iterator[Line]:
+def _lines_of(attempt: Any) -> Iterator[Line]:
     step, told = attempt.step, {"step": attempt.step.name, "number": attempt.number}
     started = gettext("Step %(step)s: attempt %(number)s started by its caller") % told
     if attempt.worker:
@@ -96,8 +103,12 @@ def _end_of(attempt: StepAttempt) -> str:
     return words % told
 
 
-def _what_follows(attempt: StepAttempt) -> str:
-    step = attempt.step
-    if attempt.number < step.attempt or step.status == ExecutionStatus.RETRYING:
-        return "; " + gettext("attempt %(number)s follows") % {"number": attempt.number + 1}
-    return ""
+def _what_follows(attempt: Any) -> str:
+    step, told = attempt.step, dict[str, Any](number=attempt.number + 1)
+    if attempt.number >= step.attempt and step.status != ExecutionStatus.RETRYING:
+        return ""
+    has_failed = attempt.status == ExecutionStatus.FAILED
+    if has_failed and (delay := retry_delay(step.settings, attempt.failures_before)):
+        told["time"] = duration_words(delay)
+        return "; " + gettext("attempt %(number)s follows in %(time)s") % told
+    return "; " + gettext("attempt %(number)s follows") % told

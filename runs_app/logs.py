@@ -1,8 +1,10 @@
 """What steps printed, while they run and afterwards."""
 
+import gzip
 import logging
 import time
 import uuid
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,6 +17,7 @@ from zenweb.artifacts import store
 from zenweb.exceptions import ZenWebError
 
 logger = logging.getLogger(__name__)
+NOTICE = 200  # bytes of the line that says where a log was cut
 INTERVAL = 0.25  # seconds between two looks
 HEARTBEAT = 5.0  # seconds of silence after which a follower hears that this still goes on
 
@@ -54,11 +57,21 @@ def read_attempt_log(attempt: StepAttempt) -> str:
     if not attempt.log_uri:
         return attempt.log_tail
     try:
-        text = store.read_bytes(attempt.log_uri).decode("utf-8", "replace")
-    except ZenWebError:
+        text = _read(attempt.log_uri).decode("utf-8", "replace")
+    except (ZenWebError, OSError, EOFError, zlib.error):
         logger.warning("The log %s cannot be read; its end is shown.", attempt.log_uri, exc_info=True)
         return attempt.log_tail
     return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+
+
+def _read(uri: str) -> bytes:
+    """Never more than a log may hold: the step that printed it could have written its file, too."""
+    most = settings.LOG_LIMIT + NOTICE
+    with store.open(uri) as file:
+        if not uri.endswith(".gz"):  # as logs were stored before
+            return file.read(most)
+        with gzip.GzipFile(fileobj=file) as packed:
+            return packed.read(most)
 
 
 class Follower:

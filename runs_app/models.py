@@ -210,6 +210,13 @@ class StepRun(Execution):
         return self.name
 
     @property
+    def duration(self) -> timedelta | None:
+        """Of its newest attempt; while it waits for another one nothing counts."""
+        if self.status == ExecutionStatus.RETRYING and self.ready_at and self.start_time:
+            return self.ready_at - self.start_time  # that is when the attempt was over
+        return super().duration
+
+    @property
     def latest_attempt(self) -> "StepAttempt | None":
         return max(self.attempts.all(), key=lambda attempt: attempt.number, default=None)
 

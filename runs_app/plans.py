@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -16,10 +17,11 @@ from templates_app.models import PipelineDeployment, RunTemplateVersion
 from templates_app.schema_validation import Validator, compile_schema
 from zenweb.config.defaults import Source
 from zenweb.config.json_schema import DYNAMIC_DEFAULT
-from zenweb.config.spec import PipelineSpec, StepSpec
+from zenweb.config.spec import YEAR, PipelineSpec, StepSpec
 from zenweb.enums import StepProcess
 from zenweb.prepared import Given, Prepared
 
+MOST_DELAY = timedelta(days=1)  # of a retry, however its backoff multiplies it
 RUN: Prepared[PipelineRun] = Prepared(
     lambda: PipelineRun.objects.select_related("stack").defer(*HEAVY).filter(pk=Given("id", UUIDField()))
 )
@@ -134,6 +136,13 @@ def may_retry(step: StepRun) -> bool:
     """Whether the step is tried again when its attempt fails."""
     retry = step.settings.get("retry") or {}
     return step.failures < int(retry.get("max_retries", 0))
+
+
+def retry_delay(settings: Mapping[str, Any], failures: int) -> timedelta:
+    """How long a step that has failed so often before waits after its next failure."""
+    retry = settings["retry"]
+    seconds = int(retry.get("delay") or 0) * int(retry.get("backoff") or 1) ** failures
+    return min(MOST_DELAY, timedelta(seconds=min(seconds, YEAR)))
 
 
 @lru_cache(maxsize=1024)

@@ -3,6 +3,7 @@
 Every change is a conditional UPDATE, so two workers cannot both win.
 """
 
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -21,10 +22,9 @@ from runs_app import caching, limits, metadata, statements
 from runs_app.caching import Versions
 from runs_app.dispatch import wake_workers
 from runs_app.models import LogChunk, PipelineRun, RunEvent, StepAttempt, StepRun, Worker
-from runs_app.plans import may_retry, plan_of, run_of
+from runs_app.plans import may_retry, plan_of, retry_delay, run_of
 from runs_app.querysets import HEAVY
 from runs_app.statements import ReadyStep, RunAtItsEnd
-from zenweb.config.spec import YEAR
 from zenweb.entity import JSONField
 from zenweb.enums import OPEN_STATUSES, ConcurrencyPolicy, ExecutionMode, ExecutionStatus
 from zenweb.execution.metadata import OF_UPLOADS, Noted
@@ -37,7 +37,6 @@ UNPREPARED = "It was not started, because the run could not be prepared."
 PREPARING = "Its choices are checked first."
 MOST_NAMES = 10
 MOST_ADMITTED = 10  # in one transaction; housekeeping goes on
-MOST_DELAY = timedelta(days=1)  # of a retry, however its backoff multiplies it
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,13 @@ class StepOutcome:
     was_shown_live: bool = False
     started_at: datetime | None = None
     """When the user's first line ran; until then the attempt only waited for its code to be imported."""
+    ended: float | None = None
+    """By this machine's monotonic clock; the database may have been away since then."""
     is_unprepared: bool = False
     """What the whole run needs could not be made: it is not tried again, and no other step of the run is started."""
+
+    def ended_at(self, now: datetime) -> datetime:
+        return now if self.ended is None else now - timedelta(seconds=time.monotonic() - self.ended)
 
     @property
     def status(self) -> ExecutionStatus:
@@ -212,10 +216,11 @@ def _close_attempt(attempt: StepAttempt, outcome: StepOutcome, now: datetime) ->
     statements.end_attempt(
         attempt_id=attempt.id,
         status=outcome.status,
-        reason=outcome.exception.message[:2000] if outcome.exception else "",
+        reason=_told(outcome.exception)[:2000] if outcome.exception else "",
         started_at=outcome.started_at,
         log_uri=outcome.log_uri,
         log_tail=outcome.log_tail[-LOG_TAIL:],
+        ended_at=outcome.ended_at(now),
         now=now,
     )
     if outcome.was_shown_live:
@@ -233,6 +238,7 @@ def _end(step: StepRun, outcome: StepOutcome, now: datetime) -> bool:
         exception=exception.model_dump(exclude={"version"}) if exception else None,
         metadata=outcome.metadata,
         started_at=outcome.started_at,
+        ended_at=outcome.ended_at(now),
         now=now,
     ):
         return False
@@ -253,7 +259,12 @@ def _end(step: StepRun, outcome: StepOutcome, now: datetime) -> bool:
 def _reason(outcome: StepOutcome) -> str:
     if outcome.was_stopped:
         return "It was stopped."
-    return f"{outcome.exception.type}: {outcome.exception.message}" if outcome.exception else ""
+    return _told(outcome.exception) if outcome.exception else ""
+
+
+def _told(exception: StepException) -> str:
+    """With its type: many messages say nothing without, such as that of `sys.exit(3)`."""
+    return f"{exception.type}: {exception.message}"
 
 
 def _keep_outputs(step: StepRun, outputs: dict[str, StoredArtifact], now: datetime) -> Versions:
@@ -404,11 +415,9 @@ def _offer_freed_place(queue: str) -> None:
 
 
 def _retry(step: StepRun, exception: StepException, now: datetime) -> bool:
-    retry = step.settings["retry"]
-    seconds = int(retry.get("delay") or 0) * int(retry.get("backoff") or 1) ** step.failures
-    delay = min(MOST_DELAY, timedelta(seconds=min(seconds, YEAR)))
-    allowed = int(retry["max_retries"]) + 1
-    reason = f"Attempt {step.attempt} failed ({exception.message}); {step.failures + 2} of {allowed} follows."
+    delay = retry_delay(step.settings, step.failures)
+    allowed = int(step.settings["retry"]["max_retries"]) + 1
+    reason = f"Attempt {step.attempt} failed ({_told(exception)}); {step.failures + 2} of {allowed} follows."
     held = StepRun.objects.filter(pk=step.pk, attempt=step.attempt, status__in=ALIVE)
     return bool(
         held.update(
@@ -501,7 +510,9 @@ def _final_word(run: RunAtItsEnd) -> tuple[ExecutionStatus, str]:
     if run.is_stopped:
         return ExecutionStatus.STOPPED, run.status_reason or "It was stopped on request."
     if run.failed_step is not None:
-        return ExecutionStatus.FAILED, f"Step {run.failed_step} failed: {run.failure}"[:2000]
+        others = run.failed_steps - 1
+        more = f", and {others} other{'s' if others > 1 else ''}" if others else ""
+        return ExecutionStatus.FAILED, f"Step {run.failed_step} failed{more}: {run.failure}"[:2000]
     return ExecutionStatus.COMPLETED, ""
 
 
@@ -741,7 +752,7 @@ def give_back(attempt: StepAttempt, reason: str, most_deaths: int | None) -> boo
     if is_stopping:
         _end(step, StepOutcome(was_stopped=True), now)
     elif most_deaths is not None and deaths >= most_deaths:
-        message = f"Its worker died {deaths} times while it ran."
+        message = f"It was lost {deaths} times while it ran, the last time because {reason}."
         _end(
             step, StepOutcome(exception=StepException(type="WorkerDied", message=message, traceback="")), now
         )

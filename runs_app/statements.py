@@ -27,7 +27,8 @@ START_RUN = """
 # A run none of whose steps is open, with the first step that failed, and its template if that limits its runs.
 RUN_AT_ITS_END = """
     SELECT run.has_timed_out, run.timeout, run.stop_requested_at, run.status_reason, limiting.id, run.queued_at,
-        failed.name, failed.status_reason
+        failed.name, failed.status_reason,
+        (SELECT COUNT(*) FROM runs_app_steprun WHERE run_id = run.id AND status = 'failed')
     FROM runs_app_pipelinerun run
     LEFT JOIN templates_app_runtemplate limiting
         ON limiting.id = run.template_id AND limiting.max_concurrent_runs IS NOT NULL
@@ -200,6 +201,7 @@ class RunAtItsEnd:
     failed_step: str | None
     """The first one, and why it failed:"""
     failure: str | None
+    failed_steps: int
 
 
 @dataclass(frozen=True)
@@ -234,7 +236,7 @@ def run_at_its_end(run_id: uuid.UUID) -> RunAtItsEnd | None:
     rows = _execute(RUN_AT_ITS_END.format(finished=FINISHED), _key(run_id))
     if not rows:
         return None
-    has_timed_out, timeout, stop_requested_at, reason, template_id, queued_at, step, failure = rows[0]
+    has_timed_out, timeout, stop_requested_at, reason, template_id, queued_at, step, failure, failed = rows[0]
     return RunAtItsEnd(
         has_timed_out=bool(has_timed_out),
         timeout=timeout,
@@ -244,6 +246,7 @@ def run_at_its_end(run_id: uuid.UUID) -> RunAtItsEnd | None:
         was_queued=queued_at is not None,
         failed_step=step,
         failure=failure,
+        failed_steps=failed,
     )
 
 
@@ -323,16 +326,16 @@ def end_step(
     exception: dict[str, Any] | None,
     metadata: dict[str, Any],
     started_at: datetime | None,
+    ended_at: datetime,
     now: datetime,
 ) -> bool:
     """False when the step is no longer held by this attempt."""
-    moment = _time(now)
     changed = (
         status.value,
         reason,
         _time(started_at),
-        moment,
-        moment,
+        _time(ended_at),
+        _time(now),
         1 if exception else 0,
         _json(exception),
         _json(metadata),
@@ -348,10 +351,11 @@ def end_attempt(
     started_at: datetime | None,
     log_uri: str,
     log_tail: str,
+    ended_at: datetime,
     now: datetime,
 ) -> None:
-    moment = _time(now)
-    changed = (status.value, reason, _time(started_at), moment, moment, log_uri, log_tail)
+    times = (_time(started_at), _time(ended_at), _time(now))
+    changed = (status.value, reason, *times, log_uri, log_tail)
     _execute(END_ATTEMPT, *changed, _key(attempt_id))
 
 

@@ -25,6 +25,7 @@ NEVER = datetime.min.replace(tzinfo=UTC)  # always before a step became ready
 PATIENCE = timedelta(seconds=1)  # before a step that is ready counts as waiting
 Key = TypeVar("Key")
 MOST_WORKERS = 500  # that are looked through for who served a queue last
+MOST_DELAYED = 500  # steps that are looked at for when their runs go on
 MOST_UNSERVED = 500  # steps that are noted at once
 
 
@@ -70,13 +71,18 @@ def explain_runs(runs: Sequence[PipelineRun]) -> None:
         return
     _explain_queued([run for run in unfinished if run.queued_at is not None])
     _explain_unprepared([run for run in unfinished if run.queued_at is None])
-    ready = StepRun.objects.filter(run__in=unfinished, ready_at__lte=timezone.now() - PATIENCE)
+    now = timezone.now()
+    open_steps = StepRun.objects.filter(run__in=unfinished)
+    ready = open_steps.filter(ready_at__lte=now - PATIENCE).exclude(delayed_until__gt=now)
     # However many steps these runs have: each queue is looked at once.
     waiting = ready.order_by().values_list("run_id", "queue").annotate(Min("ready_at"))
     found = _reasons({(run_id, queue): Wait(queue, since, run_id) for run_id, queue, since in waiting})
     by_run: dict[uuid.UUID, list[Reason]] = {}
     for (run_id, _), reason in sorted(found.items(), key=lambda item: item[1].since):
         by_run.setdefault(run_id, []).append(reason)
+    delayed = open_steps.filter(delayed_until__gt=now).order_by("delayed_until")
+    for step in delayed.only("run", "name", "settings", "failures", "delayed_until")[:MOST_DELAYED]:
+        by_run.setdefault(step.run_id, []).append(_delay_of(step))
     for run in unfinished:
         _explain_run(run, by_run.get(run.pk, []))
 
@@ -122,20 +128,34 @@ def unserved_sentence(queue: str) -> str:
 
 def _explain_steps(steps: Iterable[StepRun]) -> dict[uuid.UUID, Reason]:
     ready = [step for step in steps if step.ready_at is not None]
-    latest = timezone.now() - PATIENCE
+    now = timezone.now()
+    delayed = {step.id: _delay_of(step) for step in ready if step.delayed_until and step.delayed_until > now}
     reasons = _reasons(
         {
             step.id: Wait(step.queue, step.ready_at, step.run_id)
             for step in ready
-            if step.ready_at and step.ready_at <= latest
+            if step.ready_at and step.ready_at <= now - PATIENCE and step.id not in delayed
         }
     )
+    reasons |= delayed
     for step in ready:
         told = reasons[step.id].sentence if step.id in reasons else ""
         # A step that is tried again says why in the row; what a new one says there may be over.
         kept = step.status_reason if step.status == ExecutionStatus.RETRYING else ""
         step.status_reason = " ".join(filter(None, [kept, told]))
     return reasons
+
+
+def _delay_of(step: StepRun) -> Reason:
+    """Of a step that waits before it is tried again."""
+    moment = step.delayed_until or NEVER
+    sentence = gettext("Step %(step)s waits until %(time)s for attempt %(number)s of %(most)s.") % {
+        "step": step.name,
+        "time": clock_words(moment, "H:i:s"),
+        "number": step.failures + 1,
+        "most": int(step.settings["retry"]["max_retries"]) + 1,
+    }
+    return Reason(moment, sentence, is_noted=True)
 
 
 def _explain_run(run: PipelineRun, reasons: Sequence[Reason]) -> None:

@@ -52,7 +52,8 @@ class ParentKey:
     """Attempts with the same key can be forked from the same parent."""
 
     code_root: Path
-    module_source: str
+    module: str
+    """What is imported. All pipelines of one file share it."""
     python: Path = Path(sys.executable)
     """The interpreter, of the pipeline's environment if it has one."""
     process: StepProcess = StepProcess.FORK
@@ -126,6 +127,8 @@ class ChildEnd:
     timed_out: bool
     was_given_up: bool
     """Ended, or never started, because its worker might no longer hold the step."""
+    was_lost: bool
+    """Gone together with the process that it was forked from, which was killed."""
     was_silent: bool
     """Killed because it hung before the user's first line; no line of the step has run."""
     log: bytes
@@ -135,6 +138,8 @@ class ChildEnd:
     run_metadata: Noted
     started_at: datetime | None
     """When the user's first line ran."""
+    ended: float
+    """When that was, by the monotonic clock: whoever watched may have been kept waiting by the database."""
     options: list[tuple[Any, str]] | None = None
     """What may be chosen, if that was the question."""
 
@@ -154,7 +159,7 @@ class WarmParent:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         orders = Orders(
             code_root=str(key.code_root),
-            module_source=key.module_source,
+            module=key.module,
             scratch=str(upbringing.scratch),
             lease=upbringing.lease.total_seconds(),
             spawns=key.process is StepProcess.SPAWN,
@@ -261,9 +266,12 @@ class AttemptProcess:
         self._has_news = False
         self._pending = b""
         self._printed = bytearray()
+        self._last = bytearray()
+        """The end of what had no room any more."""
         self._is_over = False
         self._was_given_up = False
         self._started_at: datetime | None = None
+        self._ended: float | None = None
         self._exit_code: int | None = None
 
     def stop(self, grace: timedelta) -> None:
@@ -307,6 +315,7 @@ class AttemptProcess:
                     self.was_silent = True
                     self.parent.send({"op": "stop", "attempt": self.attempt, "grace": 0.0})
             self._drain(log_limit)
+        self._printed += self._last[-(log_limit // 4) :]
         self._close()
         return self._end()
 
@@ -346,8 +355,6 @@ class AttemptProcess:
             raise ValueError("The step's process sent an event over the size limit.")
         for line in lines:
             self._take_in(parse_event(line))
-        if self._started_at is None and any(isinstance(event, Started) for event in self._events):
-            self._started_at = datetime.now(UTC)
         return True
 
     def _take_in(self, event: Event | None) -> None:
@@ -356,8 +363,11 @@ class AttemptProcess:
             self._has_news = self._has_news or event.about == "step"
         elif event is not None:
             self._events.append(event)
+            if isinstance(event, Started) and self._started_at is None:
+                self._started_at = datetime.now(UTC) - _since(event.at)
             # Not waiting for the end of a process in which nothing happens any more saves every step milliseconds.
-            self._is_over = self._is_over or (isinstance(event, Completed) and event.is_alone)
+            if isinstance(event, Completed) and event.is_alone:
+                self._is_over, self._ended = True, self._ended or event.at
 
     def _read_log(self, limit: int, selector: selectors.BaseSelector | None) -> bool:
         try:
@@ -368,10 +378,15 @@ class AttemptProcess:
             if selector is not None:
                 selector.unregister(self._log)
             return False
-        room = limit - len(self._printed)
-        self._printed += received[: max(room, 0)]
-        if 0 < room <= len(received):
-            self._printed += f"\n[cut here: a step's log holds at most {limit} bytes]\n".encode()
+        last = limit // 4
+        room = max(limit - last - len(self._printed), 0)
+        self._printed += received[:room]
+        if 0 < room < len(received):
+            notice = f"\n[cut here: a step's log holds at most {limit} bytes; the last {last} follow]\n"
+            self._printed += notice.encode()
+        self._last += received[room:]
+        if len(self._last) > 2 * last:  # not each time: what stays is copied
+            del self._last[:-last]
         return True
 
     def _read_status(self) -> None:
@@ -379,7 +394,7 @@ class AttemptProcess:
         fields = json.loads(packet) if packet else {}
         self._pid = fields.get("pid", self._pid)
         if "exited" in fields:
-            self._exit_code = fields["exited"]
+            self._exit_code, self._ended = fields["exited"], self._ended or fields.get("at")
         self._was_given_up = "given_up" in fields
         if not packet or "exited" in fields or self._was_given_up:
             self._is_over = True
@@ -398,6 +413,10 @@ class AttemptProcess:
     def _end(self) -> ChildEnd:
         failed = next((event.exception for event in self._events if isinstance(event, Failed)), None)
         is_completed = any(isinstance(event, Completed) for event in self._events)
+        was_lost = not is_completed and failed is None and self._is_lost()
+        if was_lost and self._pid is not None:
+            # Nobody else ends it: what it started had the lost one to look after it.
+            processes.end_session(self._pid)
         was_silent = self.was_silent and not self._events
         if not is_completed and failed is None and was_silent:
             limit = int(IMPORT_LIMIT.total_seconds())
@@ -412,14 +431,20 @@ class AttemptProcess:
             was_stopped=self.was_stopped and not self.timed_out,
             timed_out=self.timed_out,
             was_given_up=self._was_given_up and not is_completed,
+            was_lost=was_lost,
             was_silent=self.was_silent and self._started_at is None and not self.was_stopped,
             log=bytes(self._printed),
             metadata=self._noted["step"],
             run_metadata=self._noted["run"],
             was_shown_live=self._tail.has_shown,
             started_at=self._started_at,
+            ended=self._ended or time.monotonic(),
             options=next((event.options for event in self._events if isinstance(event, Answered)), None),
         )
+
+    def _is_lost(self) -> bool:
+        was_ended_here = self._was_given_up or self.was_stopped or self.was_silent
+        return self._exit_code is None and not was_ended_here
 
 
 class Vigil:
@@ -562,7 +587,7 @@ class WarmParents:
             parent = self._borrow_as_asked(key)
             if parent.obstacle is None:
                 return parent
-            reason = f"importing {key.module_source.rpartition('.')[0]} left {parent.obstacle}"
+            reason = f"importing {key.module} left {parent.obstacle}"
             self.avoid_forking(key, reason)
             self.give_back(parent)
         spawning = self._borrow_as_asked(replace(key, process=StepProcess.SPAWN))
@@ -652,6 +677,11 @@ def _how(exit_code: int | None) -> str:
         name = signal.Signals(-exit_code).name if -exit_code in signal.valid_signals() else "unknown"
         return f"died with signal {-exit_code} ({name})"
     return f"exited with code {exit_code} before the step had ended"
+
+
+def _since(moment: float | None) -> timedelta:
+    """How long ago that was, by the monotonic clock; older SDKs do not say when."""
+    return timedelta(seconds=max(0.0, time.monotonic() - moment)) if moment else timedelta()
 
 
 def _process_exception(message: str) -> StepException:

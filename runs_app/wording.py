@@ -50,8 +50,8 @@ def _in_seconds(seconds: float | str) -> str:
     return gettext("%(seconds)s s") % {"seconds": seconds}
 
 
-def clock_words(moment: datetime) -> str:
+def clock_words(moment: datetime, time_format: str = "H:i") -> str:
     """The time of day, with the day where that is not today: 09:12, 23 November 09:12."""
     local = timezone.localtime(moment)
     is_today = local.date() == timezone.localdate()
-    return format_date(local, "H:i" if is_today else "j F H:i")
+    return format_date(local, time_format if is_today else f"j F {time_format}")

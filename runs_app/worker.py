@@ -1,5 +1,6 @@
 """A worker process: it claims ready steps, has them run, records their ends, and shows that it lives."""
 
+import gzip
 import logging
 import os
 import shutil
@@ -36,6 +37,7 @@ from runs_app.warm_parents import (
     ImportFailed,
     Lease,
     ParentKey,
+    ParentLost,
     Upbringing,
     WarmParents,
 )
@@ -187,6 +189,11 @@ class StepWorker:
             most = None if planned else settings.MAX_WORKER_DEATHS
             self._insist(attempt, lambda: recording.give_back(attempt, f"worker {self.name} {why}", most))
             return
+        except ParentLost:
+            reason = f"the process of worker {self.name} that it was forked from was killed"
+            most = settings.MAX_WORKER_DEATHS
+            self._insist(attempt, lambda: recording.give_back(attempt, reason, most))
+            return
         except ImportFailed as error:
             outcome = StepOutcome(exception=error.exception)
         except EnvironmentFailed as error:
@@ -213,6 +220,8 @@ class StepWorker:
             end = self._watch(attempt, key, lease)
         if end.was_given_up:
             raise GivenUp
+        if end.was_lost:
+            raise ParentLost
         return _outcome(attempt, end)
 
     def _watch(self, attempt: StepAttempt, key: ParentKey, lease: Lease) -> ChildEnd:
@@ -242,7 +251,7 @@ class StepWorker:
             self._insist(attempt, lambda: recording.record_end(attempt, outcome))
         except DatabaseError as error:  # it will never be accepted as it is
             logger.exception("The end of attempt %s cannot be recorded as it came.", attempt.pk)
-            refused = StepOutcome(exception=_infrastructure_exception(error))
+            refused = StepOutcome(exception=_infrastructure_exception(error), ended=outcome.ended)
             self._insist(attempt, lambda: recording.record_end(attempt, refused))
 
     def _insist(self, attempt: StepAttempt, write: Callable[[], bool]) -> None:
@@ -277,7 +286,8 @@ class StepWorker:
         python = self.environments.python_for(plan.requirements, attempt.step.run if attempt else None)
         asked = attempt.step.settings.get("process") if attempt else plan.process
         process = StepProcess(asked or settings.STEP_PROCESS)
-        return ParentKey(self.code.folder_of(plan), plan.spec.source, python, process)
+        module = plan.spec.source.rpartition(".")[0]
+        return ParentKey(self.code.folder_of(plan), module, python, process)
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
@@ -396,6 +406,7 @@ def _outcome(attempt: StepAttempt, end: ChildEnd) -> StepOutcome:
         log_uri=_store_log(attempt, end.log),
         was_shown_live=end.was_shown_live,
         started_at=end.started_at,
+        ended=end.ended,
         log_tail=end.log[-recording.LOG_TAIL :]
         .decode("utf-8", "replace")
         .replace("\x00", "\N{REPLACEMENT CHARACTER}"),
@@ -405,9 +416,9 @@ def _outcome(attempt: StepAttempt, end: ChildEnd) -> StepOutcome:
 def _store_log(attempt: StepAttempt, log: bytes) -> str:
     if not log:
         return ""
-    uri = f"{attempt.artifact_uri}/log.txt"
+    uri = f"{attempt.artifact_uri}/log.txt.gz"
     try:
-        store.write_bytes(uri, log)
+        store.write_bytes(uri, gzip.compress(log, compresslevel=6, mtime=0))
     except ArtifactStoreError:  # what the step did is not undone by that, nor is its own reason hidden
         logger.warning("The log of attempt %s could not be stored.", attempt.pk, exc_info=True)
         return ""

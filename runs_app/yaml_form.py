@@ -1,6 +1,6 @@
 """The other view of a template's form: its values as YAML. One turns to it and back without losing what was typed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,24 +12,36 @@ from django.utils.translation import gettext, gettext_lazy, ngettext
 from runs_app.drafts import (
     HIDDEN,
     MOST_CHARACTERS,
+    PARAMETER_PATH,
     changes,
     everything,
     example,
     has_the_forms_shape,
     read_draft,
+    without_secrets_in_text,
 )
 from runs_app.forms import LaunchForm, Starting
 from runs_app.repair import has_value
 from runs_app.run_configuration import validate
 from templates_app.models import RunTemplateVersion
 from templates_app.schema_forms import FileSource
-from templates_app.schema_forms.schemas import Parameter, Step, from_pointer, read_steps, to_pointer
+from templates_app.schema_forms.input_names import quoted
+from templates_app.schema_forms.schemas import (
+    MISSING,
+    Parameter,
+    Schema,
+    Step,
+    from_pointer,
+    humanise,
+    read_steps,
+    to_pointer,
+)
 from templates_app.schema_forms.wording import worded
-from templates_app.schema_places import holds_secret, schemas_at, secrets_in, without_secrets
+from templates_app.schema_places import holds_secret, is_secret, schemas_at, secrets_in, types_of
 from zenweb.config.yaml_text import YamlDocument, YamlRefused, rewrite
 from zenweb.exceptions import FieldError
 
-MOST_OWED = 100
+MOST_LEFT_OUT = 1_000
 YAML, FORM, ALL, CHANGES = "yaml", "form", "all", "changes"
 AGAIN = gettext_lazy("Type it again: secrets are not kept.")
 
@@ -45,11 +57,13 @@ class Problem:
 
 @dataclass
 class Secret:
-    """A parameter that is asked for below the editor, because it has no place in a text that all can read."""
+    """A value that is asked for below the editor, because it has no place in a text that all can read."""
 
     parameter: Parameter
     step_title: str
-    typed: str = ""
+    path: tuple[str, ...]
+    """Where in the configuration it belongs."""
+    typed: Any = ""
     is_expected: bool = False
     """Whether there was a value, which has to be typed again."""
     is_declined: bool = False
@@ -57,12 +71,21 @@ class Secret:
     def take(self, data: Mapping[str, Any]) -> None:
         """What was sent for it; once typed, it is expected from then on."""
         self.typed = str(data.get(self.name, ""))
-        self.is_expected = bool(self.typed or data.get(f"expected.{self.name}"))
+        self.is_expected = self.is_inside or bool(self.typed or data.get(f"expected.{self.name}"))
         self.is_declined = bool(data.get(f"declined.{self.name}"))
 
     @property
     def name(self) -> str:
         return self.parameter.field_name
+
+    @property
+    def pointer(self) -> str:
+        return to_pointer(self.path)
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether it is a part of a parameter's value, in which null stands for it."""
+        return len(self.path) != len(PARAMETER_PATH)
 
     @property
     def is_missing(self) -> bool:
@@ -96,18 +119,15 @@ class YamlForm(Starting):
         self.is_everything = bool(self.data.get("everything"))
         self.configuration = {}
         self.problems: list[Problem] = []
-        self.left_out: list[str] = []
-        """Pointers of secrets that the text had and that have no field of their own."""
-        sent = self.data.getlist("left_out") if isinstance(self.data, QueryDict) else []
-        self.owed = [pointer for pointer in sent[:MOST_OWED] if pointer.startswith("/steps/")]
-        """Those of them that were left out before, and have to be written again."""
         self.document = YamlDocument(None)
         self.secrets = [
-            Secret(parameter, step.title)
+            Secret(parameter, step.title, parameter.path)
             for step in self.steps
             for parameter in step.parameters
             if parameter.is_secret
         ]
+        sent = self.data.getlist("left_out") if isinstance(self.data, QueryDict) else []
+        self._add_secrets(map(from_pointer, sent[:MOST_LEFT_OUT]))
         for secret in self.secrets:
             secret.take(self.data)
 
@@ -122,17 +142,20 @@ class YamlForm(Starting):
         document: YamlDocument | None = None,
         is_as_written: bool = True,
         expected: Sequence[str] = (),
+        left_out: Sequence[str] = (),
     ) -> "YamlForm":
         """The editor with these values, in the words of `text` as far as it says the same.
 
         `document`: what the text says, where that was read. `is_as_written`: also where it spells out a default.
+        `left_out`: pointers of secrets inside of values, for which null stands there.
         """
         form = cls(version)
         form.is_everything = is_everything
+        form._add_secrets(map(from_pointer, left_out))
         for secret in form.secrets:
-            secret.is_expected = secret.name in expected
+            secret.is_expected = secret.is_inside or secret.name in expected
         form._move_secrets(configuration)
-        shown = without_secrets(form.schema, configuration)
+        shown = without_secrets_in_text(form.schema, configuration)
         form.yaml_text = form._written(shown, text, document or _read_if_possible(text), is_as_written)
         return form
 
@@ -147,19 +170,32 @@ class YamlForm(Starting):
         self.configuration = self.document.value or {}
         if self._move_secrets(self.configuration):
             # What is sent back to the browser never has them.
-            shown = without_secrets(self.schema, self.configuration)
+            shown = without_secrets_in_text(self.schema, self.configuration)
             self.yaml_text = rewrite(self.yaml_text, shown, self.document)
             self.document = read_draft(self.yaml_text)
         self._put_secrets()
-        self._ask_for_what_is_owed()
         if not self.is_draft:
-            self.add_field_errors(validate(self.schema, self.configuration))
+            self.add_field_errors(validate(self.schema, self.with_stand_ins))
         return cleaned
+
+    @property
+    def with_stand_ins(self) -> dict[str, Any]:
+        """The configuration with something in the place of each secret that is still to be typed."""
+        configuration = self.configuration
+        for secret in self.secrets:
+            if secret.is_missing and secret.is_inside:
+                configuration = _with(configuration, secret.path, HIDDEN)
+        return configuration
+
+    @property
+    def left_out(self) -> list[str]:
+        """Pointers of the secrets inside of values, for which null stands in the text."""
+        return [secret.pointer for secret in self.secrets if secret.is_inside]
 
     def add_field_errors(self, errors: Iterator[FieldError] | Sequence[FieldError]) -> None:
         """Show each error with its line, or at the secret it is about."""
         for error in sorted(errors, key=lambda error: self.document.line_of(error.pointer)):
-            secret = next((one for one in self.secrets if one.parameter.pointer == error.pointer), None)
+            secret = next((one for one in self.secrets if one.pointer == error.pointer), None)
             if secret is None or not secret.is_expected:
                 self._add_problem(
                     Problem(self.document.line_of(error.pointer), worded(error, self.steps), "yaml")
@@ -218,34 +254,59 @@ class YamlForm(Starting):
     def _move_secrets(self, configuration: dict[str, Any]) -> bool:
         """Take secrets for the fields below the text; whether there are any."""
         paths = secrets_in(self.schema, configuration)
-        by_path = {secret.parameter.path: secret for secret in self.secrets}
-        for path in paths:
-            if secret := by_path.get(path):
+        self._add_secrets(paths)
+        # What is not in the text any more, but for the null that stands for it, is not wanted any more.
+        self.secrets = [
+            secret
+            for secret in self.secrets
+            if not secret.is_inside or _value_at(configuration, secret.path) is not MISSING
+        ]
+        for secret in self.secrets:
+            if secret.path in paths:
                 secret.is_expected = True
-                secret.typed = secret.typed or str(_value_at(configuration, path))
-            else:
-                self.left_out.append(to_pointer(path))
+                secret.typed = secret.typed or _value_at(configuration, secret.path)
         return bool(paths)
+
+    def _add_secrets(self, paths: Iterable[tuple[str, ...]]) -> None:
+        """Fields for secrets inside of values."""
+        known = {secret.path for secret in self.secrets}
+        for path in paths:
+            schemas = schemas_at(self.schema, path)
+            if path not in known and path[:1] == ("steps",) and is_secret(schemas):
+                self.secrets.append(self._inside(path))
+                known.add(path)
+
+    def _inside(self, path: tuple[str, ...]) -> Secret:
+        known = {
+            parameter.path: (step.title, parameter.title)
+            for step in self.steps
+            for parameter in step.parameters
+        }
+        outer, inner = path[: len(PARAMETER_PATH)], path[len(PARAMETER_PATH) :]
+        step_title, title = known.get(outer, ("", ""))
+        required = [schema.get("required") for schema in schemas_at(self.schema, path[:-1])]
+        parameter = Parameter(
+            name=path[-1],
+            path=(*outer, *map(quoted, inner)),
+            schema=Schema({}, self.schema),
+            title=" → ".join(filter(None, [title, *map(_title_of, inner)])),
+            description="",
+            is_required=path[-1].isdecimal()
+            or any(isinstance(names, list) and path[-1] in names for names in required),
+        )
+        return Secret(parameter, step_title, path, is_expected=True)
 
     def _put_secrets(self) -> None:
         for secret in self.secrets:
             if secret.typed and has_the_forms_shape(self.configuration):
-                self.configuration = _with(self.configuration, secret.parameter.path, secret.typed)
+                self.configuration = _with(self.configuration, secret.path, secret.typed)
             elif secret.is_missing and not self.is_draft:
                 self._add_problem(Problem(0, f"{secret.parameter.title}: {AGAIN}", secret.name))
+            elif secret.is_inside and secret.is_declined and not self._may_be_null(secret):
+                self.configuration = _without(self.configuration, secret.path)
 
-    def _ask_for_what_is_owed(self) -> None:
-        """A run that starts without a secret that was there would not be the one that was asked for."""
-        for pointer in self.owed:
-            if pointer in self.left_out or not _lacks(self.configuration, from_pointer(pointer)):
-                continue
-            self.left_out.append(pointer)
-            if not self.is_draft:
-                again = gettext(
-                    "The secret at %(pointer)s was left out of the text. Write it there again, or turn "
-                    "to the form."
-                ) % {"pointer": pointer}
-                self._add_problem(Problem(self.document.line_of(pointer), again, "yaml"))
+    def _may_be_null(self, secret: Secret) -> bool:
+        return "null" in types_of(schemas_at(self.schema, secret.path))
 
     def _add_problem(self, problem: Problem) -> None:
         self.problems.append(problem)
@@ -302,10 +363,7 @@ def _as_form(form: YamlForm) -> RunForm:
     for secret in form.secrets:
         if secret.is_missing:
             # A form that starts from a secret asks for it again, and never shows it.
-            configuration = _with(configuration, secret.parameter.path, HIDDEN)
-    for pointer in form.left_out:
-        if _lacks(configuration, path := from_pointer(pointer)):
-            configuration = _with(configuration, path, HIDDEN)
+            configuration = _with(configuration, secret.path, HIDDEN)
     shown = LaunchForm(form.version, files=form.kept_files, configuration=configuration)
     shown.yaml_text, shown.is_everything = form.yaml_text, form.is_everything
     if wrong := [error for error in validate(form.schema, shown.asked) if _is_seen(error, shown)]:
@@ -334,6 +392,7 @@ def _as_yaml(form: RunForm, is_everything: bool) -> YamlForm:
         is_everything=is_everything,
         is_as_written=isinstance(form, LaunchForm),
         expected=expected,
+        left_out=[] if isinstance(form, LaunchForm) else form.left_out,
     )
 
 
@@ -348,23 +407,35 @@ def _lines(text: str) -> str:
     return text.replace("\r\n", "\n")  # how every browser sends the lines of a textarea
 
 
-def _value_at(configuration: Any, path: Sequence[Any]) -> Any:
+def _title_of(part: str) -> str:
+    return gettext("Entry %(number)s") % {"number": int(part) + 1} if part.isdecimal() else humanise(part)
+
+
+def _value_at(configuration: Any, path: Sequence[str]) -> Any:
+    """What stands there, MISSING where nothing does."""
     for key in path:
-        configuration = configuration[key]
+        members = configuration
+        if isinstance(configuration, list):
+            members = {str(index): entry for index, entry in enumerate(configuration)}
+        if not isinstance(members, dict) or key not in members:
+            return MISSING
+        configuration = members[key]
     return configuration
 
 
-def _lacks(configuration: Any, path: Sequence[str]) -> bool:
-    """Whether the value is missing in an object that is there; entries of lists have no names to miss them by."""
-    *above, name = path
-    for key in above:
-        if not isinstance(configuration, dict) or key not in configuration:
-            return False
-        configuration = configuration[key]
-    return isinstance(configuration, dict) and name not in configuration
-
-
-def _with(configuration: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
+def _with(configuration: Any, path: Sequence[str], value: Any) -> Any:
     key, *rest = path
-    inner = _with(configuration.get(key) or {}, tuple(rest), value) if rest else value
+    if isinstance(configuration, list):
+        return [
+            entry if str(index) != key else _with(entry, rest, value) if rest else value
+            for index, entry in enumerate(configuration)
+        ]
+    inner = _with(configuration.get(key) or {}, rest, value) if rest else value
     return {**configuration, key: inner}
+
+
+def _without(configuration: Any, path: Sequence[str]) -> Any:
+    """Without a member of an object that is there."""
+    *above, name = path
+    kept = {key: member for key, member in _value_at(configuration, above).items() if key != name}
+    return _with(configuration, above, kept)

@@ -4,27 +4,34 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, time, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 from typing import Any
 
 import jsonschema_rs
 from django.utils.functional import Promise
 from django.utils.translation import gettext, gettext_lazy, ngettext
 from jsonschema_rs import ValidationErrorKind as Kind
-from pydantic import TypeAdapter, ValidationError
+from pydantic import UUID1, UUID3, UUID4, UUID5, AnyUrl, TypeAdapter, ValidationError
+from pydantic.networks import IPvAnyAddress, IPvAnyInterface, IPvAnyNetwork
 
+from templates_app.address_rules import AddressRules
 from templates_app.choice_rules import ChoiceRules
 from templates_app.decimal_rules import DecimalRules
 from templates_app.file_rules import FileRules, expected_words
+from templates_app.moment_rules import MomentRules
 from templates_app.schema_circles import find_circle
 from templates_app.suggestions import MOST_NAMED, did_you_mean, some_of, suggestion
 from zenweb.config.json_schema import (
+    ADDRESS_SCHEMES,
     CHOICE_RULES,
     DECIMAL_OR_NOT_FINITE,
     DECIMAL_PATTERN,
     DECIMAL_RULES,
     FILE_RULES,
     FORM_HINTS,
+    MOMENT_RULES,
+    WHOLE_NUMBER_PATTERN,
 )
 from zenweb.exceptions import FieldError, ValidationFailed
 
@@ -34,6 +41,21 @@ Validator = jsonschema_rs.Draft202012Validator
 MOST_SHOWN = 100  # characters
 PARAMETER_DEPTH = 4  # steps, trainer, parameters, learning_rate
 DURATION = TypeAdapter(timedelta)
+# What JSON Schema has no word for, or a narrower one than pydantic: `https://müller.de` is an address to people.
+PYDANTIC_FORMATS: dict[str, TypeAdapter[Any]] = {
+    "uri": TypeAdapter(AnyUrl),
+    "ipvanyaddress": TypeAdapter(IPvAnyAddress),
+    "ipvanyinterface": TypeAdapter(IPvAnyInterface),
+    "ipvanynetwork": TypeAdapter(IPvAnyNetwork),
+    "ipv4interface": TypeAdapter(IPv4Interface),
+    "ipv4network": TypeAdapter(IPv4Network),
+    "ipv6interface": TypeAdapter(IPv6Interface),
+    "ipv6network": TypeAdapter(IPv6Network),
+    "uuid1": TypeAdapter(UUID1),
+    "uuid3": TypeAdapter(UUID3),
+    "uuid4": TypeAdapter(UUID4),
+    "uuid5": TypeAdapter(UUID5),
+}
 # Digits, a function such as rgb(…), or one word, which may be the name of a colour.
 COLOUR = re.compile(
     r"#(?:[0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})|(?:rgb|hsl)a?\([0-9a-z.,%/ ]{1,60}\)|[a-z]{3,30}"
@@ -56,6 +78,20 @@ FORMAT_WORDS: dict[str, str | Promise] = {
     "uri": gettext_lazy("an address that starts with its scheme, such as https://"),
     "uuid": gettext_lazy("a UUID"),
     "color": gettext_lazy("a colour, such as #336699"),
+    "ipv4": gettext_lazy("an IPv4 address, such as 192.168.0.1"),
+    "ipv6": gettext_lazy("an IPv6 address, such as 2001:db8::1"),
+    "ipvanyaddress": gettext_lazy("an IP address, such as 192.168.0.1"),
+    **dict.fromkeys(
+        ("ipvanyinterface", "ipv4interface"),
+        gettext_lazy("an IP address with its network, such as 192.168.0.1/24"),
+    ),
+    "ipv6interface": gettext_lazy("an IPv6 address with its network, such as 2001:db8::1/64"),
+    **dict.fromkeys(("ipvanynetwork", "ipv4network"), gettext_lazy("a network, such as 192.168.0.0/24")),
+    "ipv6network": gettext_lazy("an IPv6 network, such as 2001:db8::/32"),
+    "uuid1": gettext_lazy("a UUID of version 1"),
+    "uuid3": gettext_lazy("a UUID of version 3"),
+    "uuid4": gettext_lazy("a UUID of version 4"),
+    "uuid5": gettext_lazy("a UUID of version 5"),
 }
 
 
@@ -144,8 +180,8 @@ def compile_schema(schema: dict[str, Any]) -> Validator:
     return Validator(
         schema,
         validate_formats=True,
-        formats={"date-time": _is_date_time, "time": _is_time, "duration": _is_duration, "color": _is_colour},
-        keywords={CHOICE_RULES: ChoiceRules, DECIMAL_RULES: DecimalRules, FILE_RULES: FileRules},
+        formats=FORMATS,
+        keywords=KEYWORDS,
         offline=True,  # a `$ref` is never fetched
         pattern_options=jsonschema_rs.RegexOptions(),  # linear time, whatever the pattern
     )
@@ -187,14 +223,35 @@ def _is_time(text: str) -> bool:
 
 def _is_duration(text: str) -> bool:
     # pydantic writes 366 days as P1Y1D, which RFC 3339 does not know.
+    return text.lstrip("+-")[:1] in {"P", "p"} and _is_of(DURATION, text)
+
+
+def _is_of(adapter: TypeAdapter[Any], text: str) -> bool:
     try:
-        return text.lstrip("+-")[:1] in {"P", "p"} and DURATION.validate_python(text) is not None
+        adapter.validate_python(text)
     except ValidationError:
         return False
+    return True
 
 
 def _is_colour(text: str) -> bool:
     return bool(COLOUR.fullmatch(text.strip().lower()))
+
+
+FORMATS: dict[str, Callable[[str], bool]] = {
+    "date-time": _is_date_time,
+    "time": _is_time,
+    "duration": _is_duration,
+    "color": _is_colour,
+    **{name: partial(_is_of, adapter) for name, adapter in PYDANTIC_FORMATS.items()},
+}
+KEYWORDS: dict[str, Any] = {
+    ADDRESS_SCHEMES: AddressRules,
+    CHOICE_RULES: ChoiceRules,
+    DECIMAL_RULES: DecimalRules,
+    FILE_RULES: FileRules,
+    MOMENT_RULES: MomentRules,
+}
 
 
 def _explain(error: jsonschema_rs.ValidationError, schema: dict[str, Any]) -> Iterator[FieldError]:
@@ -211,6 +268,12 @@ def _explain(error: jsonschema_rs.ValidationError, schema: dict[str, Any]) -> It
         yield FieldError(pointer_to([*path, kind.property]), gettext("This value is required."))
     elif isinstance(kind, Kind.AnyOf | Kind.OneOfNotValid):
         yield from _explain_choice(error, kind.context, schema)
+    elif isinstance(kind, Kind.PropertyNames):
+        name = str(kind.error.instance)
+        yield FieldError(
+            pointer_to([*path, name]),
+            gettext("The name “%(name)s”: %(error)s") % {"name": name, "error": _sentence(kind.error)},
+        )
     else:
         yield FieldError(pointer_to(path), _sentence(error))
 
@@ -296,6 +359,7 @@ def _expected(error: jsonschema_rs.ValidationError) -> str:
 _PATTERN_WORDS: dict[str, str | Promise] = {
     DECIMAL_PATTERN: gettext_lazy("a number, such as 12.50"),
     DECIMAL_OR_NOT_FINITE: gettext_lazy("a number, such as 12.50, or NaN or Infinity"),
+    WHOLE_NUMBER_PATTERN: gettext_lazy("a whole number"),
 }
 _SENTENCES: dict[type[Any], Callable[[Any], str]] = {
     Kind.Minimum: lambda kind: gettext("This must be at least %(limit)s.") % {"limit": kind.limit},

@@ -184,7 +184,12 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         ),
     }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
-    from psycopg_pool.base import AttemptWithBackoff
+    try:
+        from psycopg_pool.base import AttemptWithBackoff
+    except ImportError as error:
+        raise ImproperlyConfigured(
+            'DATABASE_URL names PostgreSQL, whose part is not installed: pip install "zenweb[server,postgresql]".'
+        ) from error
 
     # Of its tries to connect again, in seconds; each pause is twice the last. With one of a second, a database that
     # is restarted often would seem to be away for most of the time.

@@ -11,7 +11,6 @@ from runs_app.api.views import find_template_to_run
 from runs_app.choices import ask_for_choices
 from templates_app.api.views import Body, acting_user, read_body
 from templates_app.permissions import can_edit
-from zenweb.api.parsing import AnyTypeJSONParser
 
 WAIT = 2.5  # seconds
 
@@ -30,8 +29,6 @@ class ChoicesBody(Body):
 
 class TemplateChoices(APIView):
     """A page of what may be chosen, or the sentence why that is not known. Asking again goes on waiting."""
-
-    parser_classes = (AnyTypeJSONParser,)
 
     def post(self, request: Request, name_or_id: str) -> Response:
         body, template = read_body(ChoicesBody, request), find_template_to_run(request, name_or_id)

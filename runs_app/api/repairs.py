@@ -13,7 +13,6 @@ from runs_app.services import repair_run
 from templates_app.api.views import Body, read_body
 from zenweb.api.envelope import Json
 from zenweb.api.listing import flag
-from zenweb.api.parsing import AnyTypeJSONParser
 
 
 class RepairBody(Body):
@@ -28,8 +27,6 @@ class RepairBody(Body):
 
 class RunRepair(APIView):
     """Repair a run; with `dry_run=true` only tell what that would do."""
-
-    parser_classes = (AnyTypeJSONParser,)
 
     def post(self, request: Request, name_or_id: str) -> Response:
         body = read_body(RepairBody, request)

@@ -14,7 +14,7 @@ from runs_app.drafts import read_draft, resolved_for_reading
 from runs_app.judging import WAIT, judge
 from runs_app.plans import rules_of
 from templates_app.api.views import acting_user
-from zenweb.api.parsing import AnyTypeJSONParser, read_bounded
+from zenweb.api.parsing import StrictJSONParser, read_bounded
 from zenweb.config.yaml_text import YamlDocument, YamlRefused
 from zenweb.exceptions import FieldError, MalformedRequest
 
@@ -46,7 +46,7 @@ class YamlParser(BaseParser):
 class TemplateValidation(APIView):
     """What running the template with this body would answer; nothing is made. YAML is told its lines."""
 
-    parser_classes = (YamlParser, AnyTypeJSONParser)
+    parser_classes = (YamlParser, StrictJSONParser)
 
     def post(self, request: Request, name_or_id: str) -> Response:
         version = find_template_to_run(request, name_or_id).version

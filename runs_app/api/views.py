@@ -65,7 +65,6 @@ from zenweb.api.listing import (
     parse_time,
     wants_hydration,
 )
-from zenweb.api.parsing import AnyTypeJSONParser
 from zenweb.entity import is_id
 from zenweb.enums import ExecutionStatus, TriggerChannel
 from zenweb.exceptions import FieldError, ValidationFailed
@@ -196,9 +195,7 @@ LAUNCHED_BY_NAME = Prepared(lambda: RunTemplate.objects.for_launch().filter(name
 
 
 class TemplateRuns(APIView):
-    """Run a template: JSON in, whatever the header calls it. With `dry_run=true` only tell what that would do."""
-
-    parser_classes = (AnyTypeJSONParser,)
+    """Run a template. With `dry_run=true` only tell what that would do."""
 
     def post(self, request: Request, name_or_id: str) -> Response:
         template = find_template_to_run(request, name_or_id)
@@ -224,8 +221,6 @@ class TemplateRuns(APIView):
 
 class DeploymentRuns(APIView):
     """Run a deployment as it is: what calling a pipeline does."""
-
-    parser_classes = (AnyTypeJSONParser,)
 
     def post(self, request: Request, deployment_id: str) -> Response:
         launch = launch_run(

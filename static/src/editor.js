@@ -107,11 +107,12 @@ function open(textarea) {
     return errors.map((error) => diagnostic(state.doc, error));
   }
 
-  /** Whether this is a secret, which is typed below the text. */
+  /** Whether this is a secret that is typed below the text, or a value that lacks one: of kinds, none fits without it. */
   function isTyped(pointer) {
     const name = pointer.slice(1).replaceAll("/", ".").replaceAll("~1", "/").replaceAll("~0", "~");
-    const secret = form.elements[name];
-    return Boolean(secret && secret.value);
+    const secrets = [...form.querySelectorAll("input[type=password]")].filter((secret) => secret.value);
+    const isValue = pointer.split("/").length > 4; // /steps/trainer/parameters/source
+    return secrets.some(({ name: own }) => own === name || (isValue && own.startsWith(`${name}.`)));
   }
 
   function tell(count) {

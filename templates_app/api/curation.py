@@ -7,13 +7,10 @@ from rest_framework.views import APIView
 from templates_app.api.entities import describe_run_template
 from templates_app.api.views import acting_user, find_run_template
 from templates_app.services import curate_run_template
-from zenweb.api.parsing import AnyTypeJSONParser
 
 
 class RunTemplateCuration(APIView):
     """What GET gives may be sent to another template: exporting and importing are nothing else."""
-
-    parser_classes = (AnyTypeJSONParser,)
 
     def get(self, request: Request, name_or_id: str) -> Response:
         return Response(find_run_template(request, name_or_id).version.curation or {"version": 1})

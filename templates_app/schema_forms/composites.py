@@ -1,12 +1,12 @@
 """Controls for values that consist of others: each part has a control of its own, to any depth.
 
-The name of a part's input is the name of the whole, a dot, and the part; in it `%`, `.` and `~` are escaped. A name
-with a `~` belongs to the form itself: `~` alone says that the control was on the page at all, for an input that was not
-sent is not a value that was taken away.
+The name of a part's input is the name of the whole, a dot, and the part; in it `%`, `.`, `~` and what changes on its
+way are escaped. A name with a `~` belongs to the form itself: `~` alone says that the control was on the page at all,
+for an input that was not sent is not a value that was taken away.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -20,7 +20,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 from templates_app.schema_forms.controls import Control, KeptField, Occasion, SingleControl
-from templates_app.schema_forms.input_names import quoted
+from templates_app.schema_forms.input_names import is_secret_input, quoted
 from templates_app.schema_forms.schemas import MISSING, Json, Parameter, Schema, read_parameters
 from templates_app.schema_forms.wording import describe_bounds
 from templates_app.schema_validation import accepts
@@ -71,6 +71,11 @@ class Composite(Control):
             fields |= child.fields()
         return fields
 
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """What its parts stand in."""
+        return (*self.parameter.within, self.parameter.title)
+
     def part(self, key: str, schema: Schema, value: Json, **facts: Any) -> Control:
         """The control of a part, ready to be shown."""
         facts.setdefault("default", MISSING)
@@ -80,8 +85,7 @@ class Composite(Control):
         )
 
     def _begin(self, parameter: Parameter, value: Json) -> Control:
-        within = (*self.parameter.within, self.parameter.title)
-        control = self.occasion.control_for(replace(parameter, within=within))
+        control = self.occasion.control_for(replace(parameter, within=self.titles))
         control.begin(value, self.occasion)
         return control
 
@@ -104,7 +108,24 @@ class Composite(Control):
 
     @property
     def is_required(self) -> bool:
-        return self.parameter.is_required
+        return self.parameter.has_to_be_filled_in
+
+    def kept_where(self, is_away: Callable[[str], bool]) -> list[tuple[str, str]]:
+        """Hidden inputs for what was typed where nothing is asked for now: it is still there when that comes back.
+
+        `is_away` is given the rest of a name, below that of this control. Of a secret only that there was one is kept.
+        """
+        schema = self.parameter.schema
+        kept = []
+        for name, text in self.occasion.sent_below(f"{self.name}."):
+            rest = name.removeprefix(f"{self.name}.")
+            if not is_away(rest):
+                continue
+            if not is_secret_input(dict(schema.root), rest.split("."), dict(schema.keywords)):
+                kept.append((name, text))
+            elif text:
+                kept.append((f"expected.{name}", "1"))
+        return list(dict.fromkeys(kept))
 
     def layout(self) -> Any:
         return Nested(self, [child.layout() for child in self.children()])
@@ -141,6 +162,8 @@ class GroupControl(Composite):
         return bool(parameter.schema.properties()) and parameter.schema.is_object
 
     is_conditional = False
+    _sometimes: frozenset[str] = frozenset()
+    """The names of what is asked for under a condition."""
 
     def begin(self, value: Json, occasion: Occasion) -> None:
         self.occasion = occasion
@@ -168,6 +191,12 @@ class GroupControl(Composite):
             **(more if isinstance(more, Mapping) else {}),
             **{name: value for name, value in read.items() if value is not MISSING},
         }
+
+    @property
+    def kept(self) -> list[tuple[str, str]]:
+        """What was typed for what is not asked for as things stand."""
+        away = {quoted(name) for name in self._sometimes - self._by_name.keys()}
+        return self.kept_where(lambda rest: rest.partition(".")[0] in away) if away else []
 
     def child_at(self, key: str) -> Control | None:
         return self._by_name.get(key)
@@ -203,7 +232,9 @@ class GroupControl(Composite):
             return
         values = dict(self._values_now(always, given, defaults))
         for condition, then, otherwise in conditions:
-            chosen = Schema.read(then if accepts(condition, schema.root, values) else otherwise, schema.root)
+            parts = [Schema.read(part, schema.root) for part in (then, otherwise)]
+            self._sometimes = self._sometimes.union(*(part.properties() for part in parts))
+            chosen = parts[0 if accepts(condition, schema.root, values) else 1]
             for parameter in read_parameters(chosen.keywords, self.parameter.path, schema.root):
                 if parameter.name not in known:
                     known.add(parameter.name)

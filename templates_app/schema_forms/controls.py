@@ -168,7 +168,7 @@ class ControlField(KeptField):
         root = dict(parameter.schema.root)
         if is_secret_input(root, (), dict(parameter.schema.keywords)):
             self.widget.attrs["data-secret"] = ""  # the browser does not keep it
-        if placeholder := parameter.hints.get("placeholder"):
+        if placeholder := parameter.hints.get("placeholder") or control.example:
             self.widget.attrs["placeholder"] = str(placeholder)
         if control.is_required:
             self.widget.attrs["aria-required"] = "true"
@@ -182,6 +182,8 @@ class SingleControl(Control):
 
     blank_message: ClassVar[str | Promise] = gettext_lazy("Enter a value.")
     is_wide: ClassVar[bool] = False
+    shows_text: ClassVar[bool] = False
+    """Whether its input is for text of any kind, so that it can show an example while it is empty."""
     template: ClassVar[str] = "templates_app/schema_form/field.html"
     note: str = ""
     """What to know about the input as it stands now."""
@@ -205,9 +207,17 @@ class SingleControl(Control):
         return describe_bounds(self.parameter.schema)
 
     @property
+    def example(self) -> str:
+        """What the code gives as an example, where the input shows text."""
+        examples = self.parameter.schema.keywords.get("examples")
+        return (
+            self.to_text(examples[0]) if self.shows_text and isinstance(examples, list) and examples else ""
+        )
+
+    @property
     def is_required(self) -> bool:
         """Whether it has to be filled in."""
-        return self.parameter.is_required
+        return self.parameter.has_to_be_filled_in
 
     @cached_property
     def facts(self) -> list[str]:
@@ -219,6 +229,8 @@ class SingleControl(Control):
     def blank_hint(self) -> str:
         if self.parameter.is_found_later:
             return f"Leave empty for “{self.parameter.default_source}”"
+        if self.parameter.is_made_in_code:
+            return gettext("Leave empty for a default that the code makes")
         if self.parameter.is_optional:
             return gettext("Leave empty for “not set”")
         return self.empty_hint if not self.parameter.has_default else ""

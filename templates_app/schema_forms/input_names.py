@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import unquote
 
 from templates_app.schema_forms.schemas import Schema
 from templates_app.schema_places import holds_secret, schemas_at, schemas_below
@@ -10,15 +11,19 @@ from templates_app.schema_places import holds_secret, schemas_at, schemas_below
 # Inputs that say how a form looks, and what entries are called: never a value.
 ABOUT_THE_FORM = frozenset({"~", "~kind", "~key"})
 
+# What names of inputs have another use for, and what changes on the way: browsers write quotes and line breaks
+# otherwise, and a server drops blanks at the end and backslashes.
+QUOTED = re.compile(r'[%.~"\\\s\x00-\x1f\x7f]')
+
 
 def quoted(key: str) -> str:
     """A key as it stands in the name of an input."""
-    return re.sub(r"[%.~]", lambda found: f"%{ord(found[0]):02X}", key)
+    return QUOTED.sub(lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), key)
 
 
 def unquoted(part: str) -> str:
     """The key that a part of a name stands for."""
-    return re.sub(r"%([0-9A-F]{2})", lambda found: chr(int(found[1], 16)), part)
+    return unquote(part)
 
 
 def is_secret_input(root: dict[str, Any], parts: Sequence[str], start: dict[str, Any] | None = None) -> bool:

@@ -8,7 +8,7 @@ from django import forms
 from django.utils.translation import gettext
 
 from templates_app.schema_forms.controls import Occasion, SingleControl
-from templates_app.schema_forms.schemas import Json, Parameter, label_of, read_json, to_json
+from templates_app.schema_forms.schemas import Json, Parameter, read_json, to_json
 from templates_app.schema_places import is_same
 from zenweb.config.file_references import reference_in
 
@@ -43,8 +43,11 @@ class LockedControl(SingleControl):
         words = {None: gettext("Not set"), True: gettext("Yes"), False: gettext("No")}
         if self.fixed is None or isinstance(self.fixed, bool):
             return words[self.fixed]
+        schema = self.parameter.schema
         if isinstance(self.fixed, list) and all(isinstance(entry, str | int | float) for entry in self.fixed):
-            return ", ".join(map(label_of, self.fixed)) or gettext("None")
+            return ", ".join(map(schema.items.label_for, self.fixed)) or gettext("None")
+        if isinstance(self.fixed, str | int | float):
+            return schema.label_for(self.fixed) or gettext("Empty")
         return self.file_label or self.to_text(self.fixed) or gettext("Empty")
 
     @property

@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
 
 from templates_app.schema_forms.controls import Occasion, SingleControl
 from templates_app.schema_forms.rows import ListControl
@@ -105,8 +106,13 @@ class MultipleChoiceControl(SingleControl):
         return ", ".join(labels.get(self._options.to_text(one), to_json(one)) for one in values)
 
     @property
+    def is_required(self) -> bool:
+        return super().is_required and not self.parameter.may_be_empty
+
+    @property
     def blank_hint(self) -> str:
-        return ""
+        means_none = self.parameter.is_required and self.parameter.may_be_empty
+        return gettext("Tick nothing for “none”") if means_none else ""
 
     def locate(self, rest: tuple[str, ...]) -> tuple[str, str]:
         return self._rows.locate(rest) if self._rows else (self.parameter.field_name, "")

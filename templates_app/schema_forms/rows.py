@@ -12,6 +12,7 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -49,21 +50,26 @@ class Rows(Composite):
             entries = self.entries(value)
             self.is_text = len(entries) > self.most_rows
             shown = [] if self.is_text else entries
-            self.rows = {number: self.make_row(number, entry) for number, entry in enumerate(shown)}
+            self.rows = {
+                number: self.make_row(number, entry, number + 1) for number, entry in enumerate(shown)
+            }
         else:
             self.is_text = sent == AS_TEXT and self.most_rows == MOST_ROWS
             numbers = list(dict.fromkeys(int(word) for word in sent.split() if word.isdecimal()))[
                 : self.most_rows
             ]
             self._act(numbers)
-            self.rows = {number: self.make_row(number, MISSING) for number in numbers}
+            self.rows = {
+                number: self.make_row(number, MISSING, place) for place, number in enumerate(numbers, 1)
+            }
             self._set(self.marker_name, self.marker)
 
     words: str
     """What one row is called."""
 
     @abstractmethod
-    def make_row(self, number: int, value: Json) -> Control: ...
+    def make_row(self, number: int, value: Json, place: int = 0) -> Control:
+        """`number` stays the same while rows come and go; `place` counts from 1."""
 
     @abstractmethod
     def entries(self, value: Json) -> list[Json]:
@@ -91,6 +97,10 @@ class Rows(Composite):
     @property
     def file_name(self) -> str:
         return f"{self.name}.~file"
+
+    @property
+    def is_required(self) -> bool:
+        return super().is_required and not self.parameter.may_be_empty
 
     @property
     def can_add(self) -> bool:
@@ -225,9 +235,9 @@ class ListControl(Rows):
         schema = parameter.schema
         return schema.type == "array" and not schema.prefix_items() and bool(schema.items.keywords)
 
-    def make_row(self, number: int, value: Json) -> Control:
+    def make_row(self, number: int, value: Json, place: int = 0) -> Control:
         items = self.parameter.schema.items
-        title = spoken(items.text("title")) or gettext("Entry")
+        title = _numbered(spoken(items.text("title")) or gettext("Entry"), place)
         return self.part(str(number), items, value, title=title, is_required=True)
 
     def entries(self, value: Json) -> list[Json]:
@@ -264,12 +274,13 @@ class EntryControl(Composite):
 
     def begin(self, value: Json, occasion: Occasion) -> None:
         self.occasion = occasion
-        entry = MISSING if value is MISSING else value[1]
-        text = Schema({"type": "string"}, self.parameter.schema.root)
+        name, entry = (MISSING, MISSING) if value is MISSING else value
+        text, path = Schema({"type": "string"}, self.parameter.schema.root), (*self.parameter.path, "~key")
+        # It is called by its name, as soon as it has one.
+        if called := occasion.was_sent(".".join(path)) or name:
+            self.parameter = replace(self.parameter, title=called)
         self.key = NameControl(
-            Parameter(
-                "~key", (*self.parameter.path, "~key"), text, gettext("Name"), "", MISSING, is_required=True
-            )
+            Parameter("~key", path, text, gettext("Name"), "", is_required=True, within=self.titles)
         )
         self.value = self.part(
             "~value", self.parameter.schema, entry, title=gettext("Value"), is_required=True
@@ -304,11 +315,10 @@ class DictControl(Rows):
         is_closed = schema.keywords.get("additionalProperties") is False
         return schema.is_object and not schema.properties() and not is_closed
 
-    def make_row(self, number: int, value: Json) -> EntryControl:
+    def make_row(self, number: int, value: Json, place: int = 0) -> EntryControl:
         values = self.parameter.schema.additional() or Schema({}, self.parameter.schema.root)
-        entry = EntryControl(
-            Parameter(str(number), (*self.parameter.path, str(number)), values, gettext("Entry"), "")
-        )
+        path, title = (*self.parameter.path, str(number)), _numbered(gettext("Entry"), place)
+        entry = EntryControl(Parameter(str(number), path, values, title, "", within=self.titles))
         entry.begin(value, self.occasion)
         return entry
 
@@ -542,6 +552,10 @@ class TextOfRowsField(KeptField, forms.CharField):
 
     def clean(self, value: Any) -> Json:
         return MISSING if value is None else self.control.text.read(value.replace("\r\n", "\n"))
+
+
+def _numbered(title: str, place: int) -> str:
+    return gettext("%(title)s %(number)s") % {"title": title, "number": place} if place else title
 
 
 def _text_of(uploaded: Any) -> str:

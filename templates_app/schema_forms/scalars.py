@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.forms.utils import from_current_timezone
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, gettext_lazy, ngettext
 
@@ -19,7 +20,7 @@ from templates_app.schema_forms.controls import Occasion, SingleControl
 from templates_app.schema_forms.schemas import MISSING, Json, Parameter, Schema, label_of, to_json
 from templates_app.schema_forms.wording import describe_bounds, shortened
 from templates_app.schema_places import is_same
-from zenweb.config.json_schema import DECIMAL_RULES
+from zenweb.config.json_schema import DECIMAL_RULES, MOMENT_RULES
 
 WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
 DECIMAL_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -48,6 +49,8 @@ class TextWidget(forms.TextInput):
 class TextControl(SingleControl):
     """Text. Where an empty input means "not set", `""` is the empty text."""
 
+    shows_text = True
+
     @classmethod
     def matches(cls, parameter: Parameter) -> bool:
         return parameter.schema.type == "string"
@@ -55,7 +58,8 @@ class TextControl(SingleControl):
     def widget(self) -> forms.Widget:
         # Not `autocomplete="off"`: browsers would then not bring back what was typed when one goes back.
         schema, asked = self.parameter.schema, self.parameter.hints.get("widget")
-        is_long = schema.format in PARAGRAPHS or (schema.number("maxLength") or 0) > LONG
+        may_be_long = schema.format not in INPUTS and (schema.number("maxLength") or 0) > LONG
+        is_long = schema.format in PARAGRAPHS or may_be_long
         if asked == "paragraph" or (is_long and asked != "line"):
             return forms.Textarea(attrs={"rows": 4})
         if schema.format == "color" and self._is_colour(self.parameter.default):
@@ -184,6 +188,7 @@ class NumberControl(SingleControl):
     """A number with decimals. The input is text, so that whatever was typed comes back beside its error."""
 
     blank_message = gettext_lazy("Enter a number.")
+    shows_text = True
     keyboard = "decimal"
 
     @classmethod
@@ -234,24 +239,26 @@ class DecimalControl(NumberControl):
         return text.strip()
 
     def hint(self) -> str:
-        places = self._rules.get("decimal_places")
-        digits = (
-            ngettext(
+        digits, places = self._rules.get("max_digits"), self._rules.get("decimal_places")
+        phrases = [describe_bounds(self.bounds)]
+        if digits is not None:
+            words = ngettext("at most %(digits)s digit", "at most %(digits)s digits", int(digits))
+            phrases.append(words % {"digits": digits})
+        if places is not None:
+            words = ngettext(
                 "at most %(places)s digit after the point",
                 "at most %(places)s digits after the point",
                 int(places),
             )
-            % {"places": places}
-            if places is not None
-            else ""
-        )
-        phrase = ", ".join(filter(None, [describe_bounds(self.bounds), digits]))
+            phrases.append(words % {"places": places})
+        phrase = ", ".join(filter(None, phrases))
         return phrase[:1].upper() + phrase[1:]
 
     @property
     def bounds(self) -> Schema:
-        branches = self.parameter.schema.branches()
-        return next((branch for branch in branches if branch.type == "number"), self.parameter.schema)
+        schema = self.parameter.schema
+        found = next((branch for branch in schema.branches() if branch.type == "number"), schema)
+        return Schema({"unit": schema.text("unit"), **found.keywords}, schema.root)
 
     @property
     def _rules(self) -> Mapping[str, Json]:
@@ -513,15 +520,11 @@ class DateTimeControl(SingleControl):
         return forms.DateTimeInput(attrs={"type": "datetime-local", "step": "any"})
 
     def hint(self) -> str:
-        return ", ".join(
-            filter(
-                None,
-                [
-                    gettext("Time zone: %(zone)s") % {"zone": timezone.get_current_timezone_name()},
-                    super().hint(),
-                ],
-            )
-        )
+        return ", ".join(filter(None, [str(self.zone_hint), super().hint()]))
+
+    @property
+    def zone_hint(self) -> str | Promise:
+        return gettext("Time zone: %(zone)s") % {"zone": timezone.get_current_timezone_name()}
 
     def parse(self, text: str) -> Json:
         return self._moment(text.strip()).isoformat()
@@ -551,11 +554,37 @@ class DateTimeControl(SingleControl):
         return default if has_offset or default is None else MISSING
 
     def _moment(self, text: str) -> datetime:
-        try:
-            moment = parse_datetime(text)
-        except ValueError:
-            raise ValidationError(gettext("There is no such date and time.")) from None
-        if moment is None:
-            raise ValidationError(self.blank_message)
+        moment = _read_moment(text)
         # Refuses the hours a change of clocks skips or repeats.
         return from_current_timezone(moment) if timezone.is_naive(moment) else moment
+
+
+class LocalDateTimeControl(DateTimeControl):
+    """What clocks on a wall say (`NaiveDatetime`): passed on as it was typed, without an offset."""
+
+    zone_hint = gettext_lazy("Without a time zone")
+
+    @classmethod
+    def matches(cls, parameter: Parameter) -> bool:
+        rules = parameter.schema.keywords.get(MOMENT_RULES)
+        is_local = isinstance(rules, Mapping) and rules.get("zone") == "naive"
+        return is_local and super().matches(parameter)
+
+    def to_text(self, value: Json) -> str:
+        return "" if value is None else label_of(value)
+
+    def unchanged(self) -> Json:
+        return SingleControl.unchanged(self)
+
+    def _moment(self, text: str) -> datetime:
+        return _read_moment(text)
+
+
+def _read_moment(text: str) -> datetime:
+    try:
+        moment = parse_datetime(text)
+    except ValueError:
+        raise ValidationError(gettext("There is no such date and time.")) from None
+    if moment is None:
+        raise ValidationError(DateTimeControl.blank_message)
+    return moment

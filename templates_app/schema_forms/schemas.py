@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 
 from templates_app.schema_places import referred
 from zenweb.config.defaults import Source
-from zenweb.config.json_schema import DYNAMIC_DEFAULT, FORM_HINTS, SECTIONS
+from zenweb.config.json_schema import DYNAMIC_DEFAULT, FORM_HINTS, LABELS, MADE_DEFAULT, SECTIONS
 
 Json: TypeAlias = Any
 """A value that came from JSON: dict, list, str, int, float, bool or None."""
@@ -150,7 +150,9 @@ class Schema:
     @cached_property
     def _choices(self) -> list[tuple[Json, str]]:
         if isinstance(values := self.keywords.get("enum"), list):
-            return [(value, label_of(value)) for value in values]
+            if not (labels := self._labels()):
+                return [(value, label_of(value)) for value in values]
+            return [(value, labels.get(to_json(value)) or label_of(value)) for value in values]
         if "const" in self.keywords:
             return [(self.keywords["const"], label_of(self.keywords["const"]))]
         branches = [branch.keywords for branch in self.branches()]
@@ -160,6 +162,17 @@ class Schema:
                 for branch in branches
             ]
         return []
+
+    def label_for(self, value: Json) -> str:
+        """What one of the values is called that it may list."""
+        return self._labels().get(to_json(value)) or label_of(value)
+
+    def _labels(self) -> dict[str, str]:
+        """What values that it lists are called, by their JSON."""
+        pairs = _list(self.keywords.get(LABELS))
+        return {
+            to_json(pair[0]): _text(pair[1]) for pair in pairs if isinstance(pair, list) and len(pair) == 2
+        }
 
 
 @dataclass(frozen=True)
@@ -240,9 +253,24 @@ class Parameter:
         return self.default_source is not None and not self.has_default and not self.is_required
 
     @property
+    def is_made_in_code(self) -> bool:
+        """Whether the code makes a value where none is given, which nobody can tell before."""
+        return self.schema.keywords.get(MADE_DEFAULT) is True and not self.has_default
+
+    @property
+    def has_to_be_filled_in(self) -> bool:
+        """Whether leaving it untouched says nothing yet: not even "not set"."""
+        return self.is_required and not self.is_optional
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether a list or object without any entry is one that may be meant."""
+        return not (self.schema.number("minItems") or self.schema.number("minProperties"))
+
+    @property
     def unset(self) -> Json:
         """What "not set" is in a configuration: null, or nothing where the schema refuses null."""
-        return None if self.schema.is_nullable else MISSING
+        return None if self.schema.is_nullable and not self.is_made_in_code else MISSING
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.formats import date_format
 
-from templates_app.schema_forms.schemas import Json, Parameter, Schema, read_parameters
+from templates_app.schema_forms.schemas import Json, Parameter, Schema, label_of, read_parameters
 from templates_app.schema_forms.times import duration_words
 from templates_app.schema_places import is_same
 from templates_app.schema_validation import accepts
@@ -39,6 +39,8 @@ def shown(schema: Schema, value: Json, depth: int = 0) -> Any:
     for choice, label in schema.choices():
         if is_same(choice, value):
             return label
+    if isinstance(value, str | int | float) and not isinstance(value, bool) and (unit := schema.text("unit")):
+        return f"{label_of(value)} {unit}"
     branches = schema.branches()
     if fitting := [branch for branch in branches if accepts(branch.keywords, schema.root, value)]:
         return shown(fitting[0], value, depth)

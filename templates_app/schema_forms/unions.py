@@ -9,7 +9,6 @@ from django.utils.translation import gettext, gettext_lazy
 
 from templates_app.schema_forms.composites import Composite
 from templates_app.schema_forms.controls import Control, KeptField, Occasion
-from templates_app.schema_forms.input_names import is_secret_input
 from templates_app.schema_forms.schemas import (
     MISSING,
     Json,
@@ -73,6 +72,11 @@ class UnionControl(Composite):
     @property
     def _plain(self) -> Schema:
         return Schema(self.parameter.schema.keywords, self.parameter.schema.root)
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """What may only be set or not is titled like the whole."""
+        return super().titles if self.is_choice else self.parameter.within
 
     @property
     def marker_name(self) -> str:
@@ -147,23 +151,10 @@ class UnionControl(Composite):
     @property
     def kept(self) -> list[tuple[str, str]]:
         """What was typed for the kinds that are not chosen now, so that it is still there when one comes back."""
-        own = self._child_name(self.marker)
-        kept = [
-            (f"expected.{name}", "1") if self._is_secret(name) else (name, text)
-            for name, text in self.occasion.sent_below(f"{self.name}.~")
-            if name != self.marker_name and not f"{name}.".startswith(f"{own}.")
-            if text or not self._is_secret(name)
-        ]
-        return list(dict.fromkeys(kept))
-
-    def _is_secret(self, name: str) -> bool:
-        """Whether what is typed in an input of one of the kinds may not come back from the server."""
-        number, _, rest = name.removeprefix(f"{self.name}.~").partition(".")
-        if not number.isdecimal() or int(number) >= len(self.kinds):
-            return False
-        kind = self.kinds[int(number)]
-        parts = rest.split(".") if rest else []
-        return is_secret_input(dict(kind.root), parts, dict(kind.keywords))
+        own = f"~{self.marker}."
+        return self.kept_where(
+            lambda rest: rest.startswith("~") and rest != "~kind" and not f"{rest}.".startswith(own)
+        )
 
     @property
     def _is_filled(self) -> bool:

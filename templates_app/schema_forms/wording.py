@@ -1,7 +1,7 @@
 """What a schema's bounds say, in words a person reads beside the input."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from django.utils.functional import Promise
@@ -11,6 +11,7 @@ from templates_app.schema_forms.schemas import Parameter, Schema, Step, from_poi
 from templates_app.schema_places import schemas_below
 from templates_app.schema_validation import place_words
 from zenweb.config.defaults import Source, SourceName, yesterday
+from zenweb.config.json_schema import MOMENT_RULES
 from zenweb.exceptions import FieldError
 
 WRONG_TEXT = 60  # characters of a value that are shown again
@@ -22,6 +23,14 @@ FORMATS: dict[str, str | Promise] = {
     "color": gettext_lazy("A colour such as #336699"),
     "ipv4": gettext_lazy("An IPv4 address"),
     "ipv6": gettext_lazy("An IPv6 address"),
+    "ipvanyaddress": gettext_lazy("An IP address"),
+    "ipvanyinterface": gettext_lazy("An IP address with its network, such as 192.168.0.1/24"),
+    "ipvanynetwork": gettext_lazy("A network such as 192.168.0.0/24"),
+    "ipv4interface": gettext_lazy("An IPv4 address with its network, such as 192.168.0.1/24"),
+    "ipv4network": gettext_lazy("A network such as 192.168.0.0/24"),
+    "ipv6interface": gettext_lazy("An IPv6 address with its network, such as 2001:db8::1/64"),
+    "ipv6network": gettext_lazy("A network such as 2001:db8::/32"),
+    "uuid4": gettext_lazy("A UUID of version 4"),
     "hostname": gettext_lazy("A host name"),
     "time": gettext_lazy("A time such as 14:30:00"),
     "duration": gettext_lazy("An ISO 8601 duration such as PT30M"),
@@ -70,11 +79,14 @@ def describe_bounds(schema: Schema) -> str:
     """One short phrase, such as "More than 0, at most 1", or "" where everything goes."""
     parts = [
         *_number_bounds(schema),
+        *_moment_bounds(schema),
         *_count("minLength", "maxLength", schema, _characters),
         *_items_bounds(schema),
     ]
     if words := FORMATS.get(schema.format):
         parts.insert(0, str(words))
+    if unit := schema.text("unit"):
+        parts.insert(0, gettext("In %(unit)s") % {"unit": unit})
     if pattern := schema.text("pattern"):
         parts.append(gettext("Must match %(pattern)s") % {"pattern": pattern})
     return ", ".join(part if index == 0 else part[:1].lower() + part[1:] for index, part in enumerate(parts))
@@ -125,6 +137,20 @@ def _number_bounds(schema: Schema) -> list[str]:
     if step is not None:
         parts.append(gettext("In steps of %(step)s") % {"step": label_of(step)})
     return parts
+
+
+def _moment_bounds(schema: Schema) -> list[str]:
+    rules = schema.keywords.get(MOMENT_RULES)
+    said = rules if isinstance(rules, Mapping) else {}
+    moment = {"past": gettext("In the past"), "future": gettext("In the future")}.get(said.get("now", ""), "")
+    bounds = [
+        (gettext("After %(limit)s"), said.get("gt")),
+        (gettext("Not before %(limit)s"), said.get("ge")),
+        (gettext("Before %(limit)s"), said.get("lt")),
+        (gettext("Not after %(limit)s"), said.get("le")),
+    ]
+    limits = [words % {"limit": str(bound).replace("T", " ")} for words, bound in bounds if bound]
+    return [moment, *limits] if moment else limits
 
 
 def _items_bounds(schema: Schema) -> list[str]:

@@ -48,6 +48,14 @@ def test_a_run_is_listed_and_described(alices, template):
     assert "Accepted from alice through the command line with the key tests." in history[0]
 
 
+def test_a_failed_run_is_described_with_where_it_failed(alices, template):
+    alices("run-template", "run", "daily-retraining")
+    exception = {"type": "KeyError", "message": "'x'", "traceback": "Traceback …\nKeyError: 'x'\n"}
+    StepRun.objects.filter(name="trainer").update(status="failed", exception=exception)
+    described = alices("run", "describe", PipelineRun.objects.get().name).stdout
+    assert described.endswith("\n\n--- trainer failed\nTraceback …\nKeyError: 'x'\n")
+
+
 def test_logs_of_a_step_that_does_not_exist_name_those_that_do(alices, template):
     alices("run-template", "run", "daily-retraining")
     result = alices("run", "logs", PipelineRun.objects.get().name, "--step", "tester")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -124,14 +124,16 @@ def answers(address: str) -> bool:
 
 
 def child_of(process, part, other_than=None):
-    # Not what a child that was killed left behind: each child leads a group of its own.
-    running = [
-        child
-        for child in psutil.Process(process.pid).children()
-        if child.status() != psutil.STATUS_ZOMBIE and os.getpgid(child.pid) == child.pid
-    ]
-    named = [child for child in running if any(part in word for word in child.cmdline()[:5])]
-    return next((child for child in named if child != other_than), None)
+    children = psutil.Process(process.pid).children()
+    named = [child for child in children if child != other_than and is_led_by(child, part)]
+    return next(iter(named), None)
+
+
+def is_led_by(child, part) -> bool:
+    """Not what a child that was killed left behind, which may be gone at any moment: each leads a group of its own."""
+    with suppress(psutil.Error, ProcessLookupError):
+        return os.getpgid(child.pid) == child.pid and any(part in word for word in child.cmdline()[:5])
+    return False
 
 
 @pytest.mark.usefixtures("nothing_left")

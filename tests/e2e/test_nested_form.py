@@ -60,6 +60,101 @@ nested.create_run_template(name="nested", update=True)
 '''
 
 
+GUARDED = """
+from datetime import date
+
+from pydantic import BaseModel, Field, SecretStr
+
+from zenweb import pipeline, step
+
+
+class Postgres(BaseModel):
+    host: str
+    password: SecretStr
+
+
+class Bucket(BaseModel):
+    url: str
+
+
+class Watch(BaseModel):
+    place: str
+    key: SecretStr
+
+
+class Price(BaseModel):
+    name: str
+    amount: float = 1.0
+    pieces: int = 1
+    day: date | None = None
+    note: str = ""
+    is_final: bool = False
+
+
+@step
+def connect(
+    source: Bucket | Postgres,
+    watches: list[Watch] | None = None,
+    prices: list[Price] = [Price(name="a"), Price(name="b")],
+    days: list[date] = [date(2026, 1, 31), date(2026, 2, 28)],
+) -> str:
+    return source.host
+
+
+@pipeline
+def guarded():
+    connect()
+
+
+guarded.create_run_template(name="guarded", update=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def guarded(site: Site, tmp_path_factory: pytest.TempPathFactory) -> str:
+    run_script(GUARDED, tmp_path_factory.mktemp("guarded"), site)
+    return "guarded"
+
+
+def test_what_stands_beside_a_secret_survives_a_reload(visit: Visit, guarded: str) -> None:
+    page = visit.page
+    page.reload()
+    open_form(page, guarded)
+    page.get_by_label("Source: kind").select_option("Postgres")
+    page.get_by_label("Host").fill("db")
+    page.get_by_label("Password").fill("hush")
+    page.get_by_label("Watches: kind").select_option("Set")
+    page.get_by_role("button", name="Add watch").click()
+    page.get_by_label("Place").fill("here")
+    assert "hush" not in page.evaluate("JSON.stringify(sessionStorage)")
+    page.reload()
+    expect(page.get_by_label("Host")).to_have_value("db")
+    expect(page.get_by_label("Place")).to_have_value("here")
+    expect(page.get_by_label("Password")).to_have_value("")
+    expect(page.get_by_text("Type it again: secrets are not kept.")).to_be_visible()
+
+
+def test_what_a_file_filled_rows_with_may_be_changed_and_one_that_is_no_table_leaves_it(
+    visit: Visit, guarded: str
+) -> None:
+    page = visit.page
+    page.reload()
+    open_form(page, guarded)
+    prices = page.get_by_role("group", name="Prices")
+    table = {"name": "p.csv", "mimeType": "text/csv", "buffer": "name;amount\nMüller;2,5\n".encode("cp1252")}
+    prices.locator("input[type=file]").set_input_files(table)
+    expect(prices.get_by_label("Name")).to_have_count(1)
+    expect(prices.get_by_label("Name")).to_have_value("Müller")
+    expect(prices.get_by_label("Amount")).to_have_value("2.5")
+    prices.get_by_label("Amount").fill("3.5")
+    prices.get_by_role("button", name="Add price").click()
+    expect(prices.get_by_label("Name")).to_have_count(2)
+    expect(prices.get_by_label("Amount").first).to_have_value("3.5")
+    prices.locator("input[type=file]").set_input_files({**table, "buffer": b"colour\nred\n"})
+    expect(prices.get_by_text("There is no column “colour”")).to_be_visible()
+    expect(prices.get_by_label("Amount").first).to_have_value("3.5")
+
+
 @pytest.fixture(scope="module")
 def template(site: Site, tmp_path_factory: pytest.TempPathFactory) -> str:
     run_script(CODE, tmp_path_factory.mktemp("nested"), site)

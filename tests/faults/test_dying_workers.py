@@ -135,7 +135,7 @@ def test_a_step_that_kills_its_worker_every_time_fails_and_its_neighbours_do_not
     wait_until_over([deadly, *neighbours], 40)
     deadly.refresh_from_db()
     assert deadly.status == ExecutionStatus.FAILED
-    assert "Its worker died 3 times" in deadly.status_reason
+    assert "It was lost 3 times" in deadly.status_reason
     assert sum(worker.poll() is None for worker in workers) == 1
     completed = PipelineRun.objects.exclude(pk=deadly.pk).filter(status=ExecutionStatus.COMPLETED)
     assert completed.count() == 3

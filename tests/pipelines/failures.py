@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+from pydantic import BaseModel, model_validator
+
 from zenweb import ParameterError, pipeline, step
 
 ERRORS = {"raise": ValueError("the data is empty"), "blame": ParameterError("how", "not this way")}
@@ -70,6 +72,27 @@ def fails_twice(folder: str = "") -> int:
 @pipeline
 def retried_pipeline() -> None:
     fails_twice()
+
+
+class Window(BaseModel):
+    start: int
+    end: int
+
+    @model_validator(mode="after")
+    def check_order(self) -> "Window":
+        if self.end < self.start:
+            raise ValueError("it ends before it starts")
+        return self
+
+
+@step
+def looks_through(windows: list[Window]) -> int:
+    return len(windows)
+
+
+@pipeline
+def particular_pipeline() -> None:
+    looks_through()
 
 
 def _leave_a_daemon(folder: str) -> None:

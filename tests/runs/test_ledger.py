@@ -95,10 +95,34 @@ def test_the_ledger_tells_the_story_in_order(run: PipelineRun, worker: Worker) -
         "Step trainer: attempt 1 claimed by worker w1",
         "Step trainer: attempt 1 completed in …",
         "Step evaluator: attempt 1 claimed by worker w1",
-        "Step evaluator: attempt 1 failed after …: no data; attempt 2 follows",
+        "Step evaluator: attempt 1 failed after …: ValueError: no data; attempt 2 follows",
         "Step evaluator: attempt 2 claimed by worker w1",
-        "Step evaluator: attempt 2 failed after …: no data",
+        "Step evaluator: attempt 2 failed after …: ValueError: no data",
         "The run ended: failed.",
+    ]
+
+
+def test_a_step_that_waits_for_its_retry_says_until_when(
+    template: RunTemplate, alice: User, worker: Worker, rest: Client
+) -> None:
+    retry = {"max_retries": 2, "delay": 20, "backoff": 3}
+    run = launch(template, alice, {"steps": {"trainer": {"retry": retry}}, "enable_cache": False})
+    recording.record_end(claim(worker), FAILURE)
+    wait_a_minute()
+    StepRun.objects.update(start_time=timezone.now() - timedelta(minutes=2))
+    waiting = rest.get(f"{API}/runs/{run.id}/steps?name=trainer").json()["items"][0]["body"]
+    sentence = r"Step trainer waits until [\d :A-Za-z]*\d\d:\d\d:\d\d for attempt 2 of 3\."
+    assert re.fullmatch(
+        rf"Attempt 1 failed \(ValueError: no data\); 2 of 3 follows\. {sentence}", reason_of_step(rest, run)
+    )
+    assert re.fullmatch(sentence, reason_of_run(rest, run))
+    assert round(waiting["duration"]) == 60
+    StepRun.objects.update(delayed_until=None)
+    recording.record_end(claim(worker), FAILURE)
+    ends = [line.partition(": ")[2] for line in told(run) if "no data" in line]
+    assert ends == [
+        "attempt 1 failed after …: ValueError: no data; attempt 2 follows in 20 s",
+        "attempt 2 failed after …: ValueError: no data; attempt 3 follows in 1 min 0 s",
     ]
 
 
@@ -309,7 +333,7 @@ def test_a_retry_keeps_its_reason_beside_what_it_waits_for(
     wait_a_minute()
     reason = str(reason_of_step(rest, run))
     assert reason.startswith(
-        "Attempt 1 failed (no data); 2 of 2 follows. No worker serves queue default since"
+        "Attempt 1 failed (ValueError: no data); 2 of 2 follows. No worker serves queue default since"
     )
 
 
@@ -350,15 +374,15 @@ def test_lists_take_no_more_queries_for_many_that_wait(
     for _ in range(10):
         launch(template, alice, ON_GPU)
     wait_a_minute()
-    # key, its use, project, count, rows; steps that wait, workers, and who served last
-    with django_assert_max_num_queries(8):
+    # key, its use, project, count, rows; steps that wait, and for a retry, workers, and who served last
+    with django_assert_max_num_queries(9):
         assert len(rest.get(f"{API}/runs").json()["items"]) == 10
     gpu = hire("g1", "gpu")
     claim(gpu, "gpu")
     Worker.objects.update(making={"another": "Environment e1 is being made."})
     wait_a_minute()
     # the same, but what these workers run, and of which deployments the runs are
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         listed = rest.get(f"{API}/runs").json()["items"]
     assert [item["body"]["status_reason"] for item in listed].count(
         "All workers of queue gpu are busy: 1 step runs."

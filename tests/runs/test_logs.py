@@ -1,6 +1,8 @@
 """What steps print: kept whole whatever it is, bounded, and told while they run."""
 
+import gzip
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -62,9 +64,39 @@ def test_a_log_is_cut_at_its_limit_and_says_so(
     worker.run_ready_steps("default")
     run.refresh_from_db()
     assert run.status == "completed"
-    kept, _, notice = log_of(run).partition("\n[cut here")
-    assert len(kept) == 10_000
-    assert notice == ": a step's log holds at most 10000 bytes]\n"
+    head, notice, tail = re.split(r"\n(\[cut here: .*\])\n", log_of(run))
+    assert (len(head), len(tail)) == (7_500, 2_500)
+    assert notice == "[cut here: a step's log holds at most 10000 bytes; the last 2500 follow]"
+    assert tail.endswith("line 39999\nfinished\n")
+
+
+@transactional
+def test_a_log_is_stored_compressed_and_read_back_within_its_limit(
+    printing: RunTemplate, alice: User, worker: StepWorker
+) -> None:
+    run = start_printing(printing, alice, what="a lot")
+    worker.run_ready_steps("default")
+    stored = Path(StepAttempt.objects.get(step__run=run).log_uri)
+    whole = log_of(run)
+    assert whole.startswith("line 0\n")
+    assert whole.endswith("line 39999\nfinished\n")
+    assert stored.name == "log.txt.gz"
+    assert stored.stat().st_size < len(whole) / 4
+    stored.write_bytes(gzip.compress(b"x" * 100_000_000))
+    assert len(log_of(run)) <= 21 * 1024 * 1024
+    stored.write_bytes(b"no gzip")
+    assert log_of(run).endswith("line 39999\nfinished\n")  # its end, from the row
+
+
+@transactional
+def test_a_log_that_was_stored_as_plain_text_is_read_as_before(
+    printing: RunTemplate, alice: User, worker: StepWorker, tmp_path: Path
+) -> None:
+    run = start_printing(printing, alice)
+    worker.run_ready_steps("default")
+    (tmp_path / "log.txt").write_text("of old\n")
+    StepAttempt.objects.filter(step__run=run).update(log_uri=str(tmp_path / "log.txt"))
+    assert log_of(run) == "of old\n"
 
 
 @transactional

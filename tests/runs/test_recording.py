@@ -1,5 +1,8 @@
 """Who holds a step, how its end is recorded once, and how the graph goes on."""
 
+import time
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -82,6 +85,18 @@ def test_artifact_versions_are_counted_per_name(template: RunTemplate, alice: Us
     assert Artifact.objects.get(name="score").version_count == 2
 
 
+def test_the_time_until_an_end_could_be_recorded_is_none_of_the_steps(
+    run: PipelineRun, worker: Worker
+) -> None:
+    attempt = claim(worker)
+    started = timezone.now() - timedelta(seconds=90)
+    ended = time.monotonic() - 86
+    recording.record_end(attempt, replace(completed("score"), started_at=started, ended=ended))
+    for recorded in (StepRun.objects.get(pk=attempt.step_id), StepAttempt.objects.get(pk=attempt.pk)):
+        assert recorded.duration is not None
+        assert 3.9 < recorded.duration.total_seconds() < 5
+
+
 def test_an_end_is_recorded_once(run: PipelineRun, worker: Worker) -> None:
     attempt = claim(worker)
     assert recording.record_end(attempt, completed("score"))
@@ -113,7 +128,10 @@ def test_a_step_whose_workers_die_again_and_again_fails(run: PipelineRun, worker
         claim(mortal)
         recording.bury_worker(mortal, "died", most_deaths=3)
     assert status(run) == ExecutionStatus.FAILED
-    assert "died 3 times" in PipelineRun.objects.get(pk=run.pk).status_reason
+    assert (
+        "lost 3 times while it ran, the last time because worker m2 died"
+        in PipelineRun.objects.get(pk=run.pk).status_reason
+    )
 
 
 def test_a_planned_shutdown_is_no_death(run: PipelineRun, worker: Worker) -> None:

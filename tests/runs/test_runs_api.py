@@ -46,6 +46,17 @@ def test_the_manuals_shortest_call_works(rest: Client, template: RunTemplate) ->
     assert answer.status_code == 200
 
 
+def test_every_body_is_json_whatever_its_header_says(rest: Client, template: RunTemplate) -> None:
+    answer = rest.put(
+        f"{API}/run_templates/{template.name}",
+        json.dumps({"max_concurrent_runs": 1, "concurrency_policy": "skip"}),
+        content_type="application/x-www-form-urlencoded",
+    )
+    assert answer.status_code == 200
+    template.refresh_from_db()
+    assert template.max_concurrent_runs == 1
+
+
 @pytest.mark.parametrize("body", [None, {}, {"steps": {}}, {"steps": None, "settings": {}, "tags": None}])
 def test_nothing_set_runs_with_the_defaults(rest: Client, template: RunTemplate, body: Any) -> None:
     assert trigger(rest, template, body).status_code == 200

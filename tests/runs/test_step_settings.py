@@ -267,6 +267,15 @@ def test_a_run_ends_with_a_step_whose_follower_was_closed_before(
     assert run.status == ExecutionStatus.FAILED
 
 
+def test_a_run_says_how_many_of_its_steps_failed(settled: RunTemplate, alice: User, worker: Worker) -> None:
+    run = launch(settled, alice, {**ONE_QUEUE, "execution_mode": "continue_on_failure"})
+    first, other = claim(worker), claim(worker)
+    recording.record_end(first, FAILURE)
+    recording.record_end(other, FAILURE)
+    run.refresh_from_db()
+    assert run.status_reason.startswith(f"Step {first.step.name} failed, and 1 other: ")
+
+
 def test_nothing_is_tried_again_in_a_run_that_has_given_up(
     settled: RunTemplate, alice: User, worker: Worker
 ) -> None:

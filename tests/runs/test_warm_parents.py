@@ -277,14 +277,14 @@ def test_parents_are_bounded_in_number_and_the_least_recently_used_goes_first(
     bound(worker, number=2)
     for template in (first, second):
         result(template)
-    processes = {parent.key.module_source: parent.process for parent in worker.parents.all()}
+    processes = {parent.key.module: parent.process for parent in worker.parents.all()}
     for template in (first, third):
         result(template)
-    assert {parent.key.module_source for parent in worker.parents.all()} == {
-        "one.one_pipeline",
-        "three.three_pipeline",
+    assert {parent.key.module for parent in worker.parents.all()} == {
+        "one",
+        "three",
     }
-    wait_for(lambda: processes["two.two_pipeline"].poll() is not None)
+    wait_for(lambda: processes["two"].poll() is not None)
 
 
 def test_parents_are_bounded_in_memory_and_the_least_recently_used_idle_one_goes_first(

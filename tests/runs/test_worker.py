@@ -16,6 +16,7 @@ from runs_app.models import ArtifactVersion, PipelineRun, StepAttempt, StepRun
 from runs_app.plans import run_of
 from runs_app.recording import StepOutcome
 from runs_app.services import stop_run
+from runs_app.starting import blamed_parameters
 from runs_app.worker import StepWorker
 from templates_app.models import PipelineDeployment, RunTemplate, Stack
 from tests.factories import freeze, launch, make_template
@@ -75,7 +76,17 @@ def test_a_run_completes_and_passes_values_on(template: RunTemplate, alice: User
 def test_code_is_imported_ahead_of_the_first_run(deployment: PipelineDeployment, worker: StepWorker) -> None:
     worker.warm_up(deployment.id)
     parent = wait_for(lambda: next(iter(worker.parents.all()), None))
-    assert parent.key.module_source == "training.training_pipeline"
+    assert parent.key.module == "training"
+
+
+def test_pipelines_of_one_file_share_their_warm_parent(
+    stacks: dict[str, Stack], alice: User, worker: StepWorker
+) -> None:
+    for name in ("noting_pipeline", "waiting_pipeline"):
+        worker.warm_up(freeze(f"noting.{name}", alice, stacks["celery"]).id)
+    wait_for(worker.parents.all)
+    wait_for(lambda: worker._warming.submit(lambda: True).result())  # it warms one after the other
+    assert [parent.key.module for parent in worker.parents.all()] == ["noting"]
 
 
 def test_a_template_that_was_just_made_is_warmed_up(worker: StepWorker, template: RunTemplate) -> None:
@@ -107,6 +118,23 @@ def test_a_step_that_blames_a_value_names_the_parameter(
     run = run_ending(fragile, alice, worker, how="blame")
     exception = run.steps.get(name="ends").exception
     assert (exception["parameter"], exception["message"]) == ("how", "how: not this way")
+
+
+def test_a_value_that_a_validator_of_the_code_refuses_is_blamed_at_its_place(
+    stacks: dict[str, Stack], alice: User, worker: StepWorker
+) -> None:
+    particular = make_template(
+        freeze("failures.particular_pipeline", alice, stacks["celery"]), alice, "particular"
+    )
+    windows = [{"start": 1, "end": 2}, {"start": 2, "end": 1}]
+    run = launch(particular, alice, {"steps": {"looks_through": {"parameters": {"windows": windows}}}})
+    worker.run_ready_steps("default")
+    assert finished(run).status_reason == (
+        "Step looks_through failed: ParameterError: windows.1: it ends before it starts"
+    )
+    [blamed] = blamed_parameters(run, particular.version.config_schema)
+    assert blamed.pointer == "/steps/looks_through/parameters/windows/1"
+    assert blamed.message == f"Run {run.index} failed with this value: it ends before it starts."
 
 
 @pytest.mark.parametrize(
@@ -203,6 +231,24 @@ def test_a_stubborn_step_is_killed_after_the_grace_with_its_children(
     assert not psutil.pid_exists(int((tmp_path / "daemon").read_text()))
 
 
+def test_a_step_whose_warm_parent_is_killed_gets_another_attempt(
+    fragile: RunTemplate, alice: User, worker: StepWorker, tmp_path: Path
+) -> None:
+    parameters = {"how": "hang", "folder": str(tmp_path)}
+    run = launch(fragile, alice, {"steps": {"ends": {"parameters": parameters}}})
+    working = in_background(lambda: worker.run_ready_steps("default"))
+    wait_for(lambda: list(tmp_path.glob("started-*")))
+    first = [process.pid for process in psutil.Process(worker.parents.all()[0].process.pid).children()]
+    worker.parents.all()[0].process.kill()
+    lost = wait_for(lambda: StepAttempt.objects.filter(step__run=run, status=ExecutionStatus.RETRIED).first())
+    assert lost.reason == f"the process of worker {worker.name} that it was forked from was killed"
+    assert not [pid for pid in first if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]
+    wait_for(lambda: StepRun.objects.get(run=run, name="ends").attempt == 2)
+    stop_run(actor=alice, run=run)
+    working.join(15)
+    assert finished(run).status == ExecutionStatus.STOPPED
+
+
 def test_a_shut_down_worker_gives_its_steps_back(
     fragile: RunTemplate, alice: User, tmp_path: Path, settings: Any
 ) -> None:
@@ -241,6 +287,25 @@ def test_a_worker_paused_between_its_claim_and_its_order_starts_nothing(
     assert not list(tmp_path.glob("started-*"))
     assert StepAttempt.objects.get(number=1).status == ExecutionStatus.RETRIED
     assert not StepRun.objects.filter(status=ExecutionStatus.FAILED).exists()
+
+
+def test_a_step_ended_when_its_process_said_so(
+    template: RunTemplate, alice: User, worker: StepWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record, refused = recording.record_end, list[float]()
+
+    def record_late(attempt: StepAttempt, outcome: StepOutcome) -> bool:
+        refused.append(time.monotonic())
+        if refused[-1] - refused[0] < 2:
+            raise OperationalError("away")
+        return record(attempt, outcome)
+
+    monkeypatch.setattr(recording, "record_end", record_late)
+    run = launch(template, alice)
+    worker.run_ready_steps("default")
+    trainer = run.steps.get(name="trainer")
+    assert trainer.duration is not None
+    assert 0 <= trainer.duration.total_seconds() < 1.5
 
 
 def test_an_end_that_no_database_accepts_is_a_failure(

@@ -389,8 +389,11 @@ def test_resources_name_the_queue_and_say_what_is_not_enforced(caplog):
     assert (settings.queue, settings.resources.gpu_count, settings.resources.memory) == ("gpu", 1, "16GB")
     assert caplog.messages == [
         "Step 'load', settings.docker: accepted, no effect",
-        "Step 'load', settings.resources.memory: kept with the run; "
-        "what a step gets is decided by its queue's workers",
+        *(
+            f"Step 'load', settings.resources.{need}: kept with the run; "
+            "what a step gets is decided by its queue's workers"
+            for need in ("gpu_count", "memory")
+        ),
     ]
 
 

@@ -106,7 +106,7 @@ def test_the_form_tells_a_wrong_number_at_its_field(schema, typed, sentence):
 
 def test_the_form_says_the_bounds_in_words(schema):
     page = render_crispy_form(ConfigurationForm(schema, validate=validate))
-    assert "From 0 to 100, at most 2 digits after the point" in page
+    assert "From 0 to 100, at most 5 digits, at most 2 digits after the point" in page
     assert "data-json" not in page
 
 

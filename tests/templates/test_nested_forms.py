@@ -12,11 +12,12 @@ import pytest
 from crispy_forms.utils import render_crispy_form
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import QueryDict
+from django.test import RequestFactory
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter
 
 from runs_app.run_configuration import validate
 from templates_app.schema_forms import ConfigurationForm
-from templates_app.schema_forms.input_names import is_secret_input
+from templates_app.schema_forms.input_names import is_secret_input, quoted, unquoted
 from templates_app.schema_forms.json_editor import JsonControl
 from templates_app.schema_forms.rows import MOST_UPLOADED
 from templates_app.schema_places import without_secrets
@@ -355,10 +356,34 @@ def test_a_value_that_lacks_something_is_still_of_the_kind_that_it_names() -> No
     assert sent(page)[f"{P}.~kind"] == "1"
 
 
-def test_an_error_is_listed_with_what_it_is_a_part_of() -> None:
-    data = sent(page_of(list[Layer], [{"units": 1}]))
-    data[f"{P}.0.units"] = "0"
-    assert "P → Layer → Units</a>" in render_crispy_form(form_of(list[Layer], data)).replace("  ", "")
+@pytest.mark.parametrize(
+    ("kind", "value", "changes", "title"),
+    [
+        (list[Layer], [{"units": 1}] * 3, {"2.units": "0"}, "P → Layer 3 → Units"),
+        (list[Layer] | None, [{"units": 1}], {"~0.0.units": "0"}, "P → Layer 1 → Units"),
+        (list[date], ["2026-01-31"], {"0": "x"}, "P → Entry 1"),
+        (dict[str, int], {"a": 1, "b": 2}, {"1.~value": "x"}, "P → b → Value"),
+        (dict[str, int], {"a": 1}, {"0.~key": "new", "0.~value": "x"}, "P → new → Value"),
+        (dict[str, int], {"a": 1}, {"0.~key": ""}, "P → Entry 1 → Name"),
+        (dict[str, Layer], {"a": {"units": 1}}, {"0.~value.units": "0"}, "P → a → Value → Units"),
+        (Login | Token, {"kind": "login"}, {"~0.user": ""}, "P → Login → Password"),
+    ],
+)
+def test_an_error_is_listed_with_what_it_is_a_part_of(
+    kind: Any, value: Any, changes: dict[str, str], title: str
+) -> None:
+    data = sent(page_of(kind, value))
+    for name, text in changes.items():
+        data[f"{P}.{name}"] = text
+    assert f">{title}</a>" in render_crispy_form(form_of(kind, data))
+
+
+def test_rows_are_numbered_by_their_place() -> None:
+    data = sent(page_of(list[Layer], [{"units": 1}, {"units": 2}]))
+    data["do"] = f"up 1 {P}"
+    page = str(render_crispy_form(form_of(list[Layer], data)))
+    assert re.findall(r">(Layer \d)<", page) == ["Layer 1", "Layer 2"]
+    assert page.index(f"{P}.1.units") < page.index(f"{P}.0.units")
 
 
 @pytest.mark.parametrize("text", ["no colour at all", "#12345", "rgb(", "#33669"])
@@ -384,12 +409,17 @@ def test_rows_with_secrets_are_never_text() -> None:
     assert "hush" not in render_crispy_form(uploaded)
 
 
-def test_what_depends_on_a_value_is_asked_for_only_then() -> None:
+def test_what_depends_on_a_value_is_asked_for_only_then_and_kept_meanwhile() -> None:
     schema = {
         "type": "object",
         "properties": {"mode": {"enum": ["fast", "exact"], "default": "fast"}},
         "if": {"properties": {"mode": {"const": "exact"}}, "required": ["mode"]},
-        "then": {"properties": {"digits": {"type": "integer", "default": 3}}},
+        "then": {
+            "properties": {
+                "digits": {"type": "integer", "default": 3},
+                "key": {"type": "string", "format": "password"},
+            }
+        },
     }
     whole = schema_of(int)
     whole["properties"]["steps"]["properties"]["trainer"]["properties"]["parameters"]["properties"]["p"] = (
@@ -404,8 +434,15 @@ def test_what_depends_on_a_value_is_asked_for_only_then() -> None:
     data[f"{P}.mode"], data["do"] = "exact", f"show - {P}"
     data = sent(str(render_crispy_form(form(data))))
     assert value_of(form(data)) == {"mode": "exact", "digits": 3}
-    data[f"{P}.mode"] = "fast"
+    data[f"{P}.mode"], data[f"{P}.digits"], data[f"{P}.key"] = "fast", "9", "hush"
     assert value_of(form(data)) == {"mode": "fast"}
+    for mode in ("fast", "exact"):
+        data[f"{P}.mode"], data["do"] = mode, f"show - {P}"
+        data = sent(str(render_crispy_form(form(data))))
+        assert "hush" not in str(data)
+    assert data[f"expected.{P}.key"] == "1"
+    data[f"{P}.key"] = "hush"
+    assert value_of(form(data)) == {"mode": "exact", "digits": 9, "key": "hush"}
 
 
 def test_no_type_in_this_file_falls_back_to_the_json_editor() -> None:
@@ -596,3 +633,34 @@ def test_a_file_of_a_spreadsheet_takes_the_place_of_the_rows(encoding: str, acti
 def test_a_comma_is_no_point_where_commas_part_the_cells() -> None:
     page, _ = upload(list[Price], sent(page_of(list[Price], [])), b'name,amount\na,"2,5"\n')
     assert "Row 1, Amount: Enter a number with a point, such as 2.5." in page
+
+
+AWKWARD = "a\" b\r\nc\\d.~%22\x00é;='<"
+
+
+def as_a_browser_sends(data: QueryDict) -> QueryDict:
+    """Through a request in several parts, whose names have no quotes and line breaks."""
+    parts = [
+        '--x\r\nContent-Disposition: form-data; name="{}"\r\n\r\n{}\r\n'.format(
+            re.sub(r"\r\n|\r|\n", "%0D%0A", name).replace('"', "%22").replace("\x00", "\ufffd"), text
+        )
+        for name, texts in data.lists()
+        for text in texts
+    ]
+    body = "".join([*parts, "--x--\r\n"]).encode()
+    return RequestFactory().post("/", body, content_type="multipart/form-data; boundary=x").POST
+
+
+@pytest.mark.parametrize("character", AWKWARD)
+def test_a_name_survives_its_way_through_a_browser(character: str) -> None:
+    class Named(BaseModel):
+        value: str = Field(default="", alias=f"x{character}")
+
+    data = sent(page_of(Named, {}))
+    [name] = [name for name in data if name.startswith(f"{P}.x")]
+    data[name] = "typed"
+    assert value_of(form_of(Named, as_a_browser_sends(data))) == {f"x{character}": "typed"}
+
+
+def test_every_escape_is_read_back() -> None:
+    assert unquoted(quoted(AWKWARD)) == AWKWARD

@@ -114,6 +114,27 @@ def test_a_table_shows_its_head_and_says_how_much_there_is(
 
 
 @pytest.mark.parametrize(
+    ("rows", "total_rows", "total_columns", "note"),
+    [([], 0, 2, "0 rows"), ([[1, 2]], 1, 3000, "The first 2 of 3000 columns"), ([[1, 2]], 1, 2, None)],
+)
+def test_a_table_without_rows_or_with_more_columns_says_so(
+    pages: Client,
+    run: PipelineRun,
+    attempt: StepAttempt,
+    rows: list[Any],
+    total_rows: int,
+    total_columns: int,
+    note: str | None,
+) -> None:
+    totals = {"total_rows": total_rows, "total_columns": total_columns}
+    complete(
+        attempt, "table", "preview.json", json.dumps({"columns": ["a", "b"], "rows": rows, **totals}).encode()
+    )
+    notes = re.findall(r'<p class="soft result-note">([^<]*)</p>', page_of(pages, run))
+    assert notes == ([note] if note else [])
+
+
+@pytest.mark.parametrize(
     ("kind", "file", "content_type"),
     [
         ("image", "plot.png", "image/png"),

@@ -178,6 +178,7 @@ def test_secrets_in_the_text_are_not_kept_and_are_asked_for_again(
     form = sign_in(browser, page, "bob")
     assert "learning_rate: 0.75  # fast" in text_of(form)
     assert "user: ada" in text_of(form)
+    assert inputs_of(form)["left_out"] == "/steps/trainer/parameters/login/password"
     assert inputs_of(form)[f"expected.{KEY}"] == "1"
     assert not any("hush" in str(session.get_decoded()) for session in Session.objects.all())
 

@@ -12,6 +12,7 @@ from django.test import Client
 from runs_app.models import PipelineRun
 from templates_app.models import RunTemplate
 from tests.factories import launch
+from tests.web.test_links import give
 from tests.web.test_secrets import AGAIN, KEY, RATE, describe
 from zenweb.accounts.models import User
 from zenweb.config.yaml_text import read
@@ -415,28 +416,103 @@ def test_a_secret_in_the_text_runs(pages: Client, asking: RunTemplate) -> None:
     assert PipelineRun.objects.get().parameters["trainer"]["key"] == "hush"
 
 
-def test_a_secret_inside_a_value_is_left_out_and_named(pages: Client, template: RunTemplate) -> None:
-    trainer = template.deployment.config_schema["properties"]["steps"]["properties"]["trainer"]
+ACCOUNT = "steps.trainer.parameters.account"
+ACCOUNTS = """steps:
+  trainer:
+    parameters:
+      account: {user: ann, password: hush}  # mine
+      accounts: [{user: bob}, {user: eve, password: hush}]
+"""
+
+
+@pytest.fixture
+def nested(template: RunTemplate) -> RunTemplate:
+    """A template whose trainer has secrets inside of values."""
     account = {
         "type": "object",
-        "properties": {"user": {}, "password": {"type": "string", "writeOnly": True}},
+        "properties": {"user": {"type": "string"}, "password": {"type": "string", "writeOnly": True}},
+        "required": ["password"],
     }
-    trainer["properties"]["parameters"]["properties"]["account"] = {"anyOf": [account, {"type": "null"}]}
-    template.deployment.save()
-    text = "steps:\n  trainer:\n    parameters:\n      account: {user: ann, password: hush}\n"
-    page = send_yaml(pages, template, text, switch="all")
+    guest = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    give(template, "account", {"anyOf": [guest, account, {"type": "null"}]})
+    rows = {**account, "required": ["user"]}
+    give(template, "accounts", {"type": "array", "items": rows, "default": []})
+    return template
+
+
+def test_a_secret_inside_a_value_moves_to_a_field_below_the_text(pages: Client, nested: RunTemplate) -> None:
+    page = send_yaml(pages, nested, ACCOUNTS, switch="all")
     assert "hush" not in page.text
-    assert "<code>/steps/trainer/parameters/account/password</code>" in page.text
-    assert read(text_of(page)).value["steps"]["trainer"]["parameters"]["account"] == {"user": "ann"}
-    # Nothing starts without it, and the form asks for it as well.
-    owed = {"left_out": "/steps/trainer/parameters/account/password"}
-    refused = send_yaml(pages, template, text_of(page), **owed)
-    assert "Write it there again, or turn to the form." in refused.text
+    parameters = read(text_of(page)).value["steps"]["trainer"]["parameters"]
+    assert parameters["account"] == {"user": "ann", "password": None}
+    assert parameters["accounts"] == [{"user": "bob"}, {"user": "eve", "password": None}]
+    assert "# mine" in text_of(page)
+    for name, title in [
+        (f"{ACCOUNT}.password", "Account → Password"),
+        (f"{ACCOUNT}s.1.password", "Accounts → Entry 2 → Password"),
+    ]:
+        assert f'<input class="form-control" type="password" id="id_{name}" name="{name}"' in page.text
+        assert f'for="id_{name}">{title} ' in page.text
+
+
+def test_a_secret_inside_a_value_is_typed_below_and_runs(pages: Client, nested: RunTemplate) -> None:
+    sent = send_of(send_yaml(pages, nested, ACCOUNTS, switch="file"))
+    refused = pages.post(nested.get_absolute_url(), sent)
+    assert refused.status_code == 422
+    assert refused.text.count(AGAIN) == 4  # in the summary and at each field
+    assert '<h2 class="notice-title">2 things to correct</h2>' in refused.text
     assert not PipelineRun.objects.exists()
-    form = send_yaml(pages, template, text_of(page), switch="form", **owed)
-    assert "Type it again: secrets are not kept." in form.text
-    send_yaml(pages, template, text, **owed)
+    typed = {f"{ACCOUNT}.password": "one", f"{ACCOUNT}s.1.password": "two"}
+    pages.post(nested.get_absolute_url(), send_of(refused) | typed)
+    ran = PipelineRun.objects.get().parameters["trainer"]
+    assert ran["account"] == {"user": "ann", "password": "one"}
+    assert ran["accounts"] == [{"user": "bob"}, {"user": "eve", "password": "two"}]
+
+
+def test_a_secret_inside_a_value_runs_from_the_text_and_may_be_done_without(
+    pages: Client, nested: RunTemplate
+) -> None:
+    send_yaml(pages, nested, ACCOUNTS)
     assert PipelineRun.objects.get().parameters["trainer"]["account"] == {"user": "ann", "password": "hush"}
+    sent = send_of(send_yaml(pages, nested, ACCOUNTS, switch="file"))
+    without = {f"{ACCOUNT}.password": "one", f"declined.{ACCOUNT}s.1.password": "1"}
+    pages.post(nested.get_absolute_url(), sent | without)
+    ran = PipelineRun.objects.order_by("created").last()
+    assert ran.parameters["trainer"]["accounts"] == [{"user": "bob"}, {"user": "eve"}]
+
+
+def test_a_secret_whose_place_is_gone_is_asked_for_no_more(pages: Client, nested: RunTemplate) -> None:
+    sent = send_of(send_yaml(pages, nested, ACCOUNTS, switch="file"))
+    text = "steps: {trainer: {parameters: {account: {name: ann}}}}\n"
+    assert pages.post(nested.get_absolute_url(), sent | {"yaml": text}).status_code == 302
+    assert PipelineRun.objects.get().parameters["trainer"]["account"] == {"name": "ann"}
+
+
+def test_a_secret_inside_a_value_is_asked_for_in_either_view(pages: Client, nested: RunTemplate) -> None:
+    sent = send_of(send_yaml(pages, nested, ACCOUNTS, switch="file"))
+    form = pages.post(nested.get_absolute_url(), sent | {"switch": "form"})
+    assert inputs_of(form)[f"expected.{ACCOUNT}.~1.password"] == "1"
+    assert inputs_of(form)[f"{ACCOUNT}.~1.user"] == "ann"
+    back = pages.post(nested.get_absolute_url(), {**inputs_of(form), "switch": "yaml"})
+    assert set(send_of(back)["left_out"]) == set(sent["left_out"])
+    everything = pages.post(nested.get_absolute_url(), send_of(back) | {"switch": "all"})
+    assert set(send_of(everything)["left_out"]) == set(sent["left_out"])
+
+
+@pytest.mark.parametrize(
+    "pointer", ["/steps/trainer/parameters/account/user", f"/steps/{'9' * 5000}", "", "x", "/steps"]
+)
+def test_nobody_can_have_a_field_made_for_what_is_no_secret(
+    pages: Client, nested: RunTemplate, pointer: str
+) -> None:
+    page = send_yaml(pages, nested, "tags: [a]\n", left_out=pointer, switch="all")
+    assert 'type="password"' not in page.text
+
+
+def send_of(page: Any) -> dict[str, Any]:
+    """What a browser would send, with every secret that is asked for again."""
+    left_out = re.findall(r'name="left_out" value="([^"]*)"', page.text)
+    return inputs_of(page) | {"left_out": left_out}
 
 
 def test_a_stranger_has_no_editor(client: Client, template: RunTemplate) -> None:

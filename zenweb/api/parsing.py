@@ -1,4 +1,4 @@
-"""Bodies: JSON, strictly; and JSON whatever the header says, where the manual's shortest curl call needs it."""
+"""Bodies: JSON, strictly, whatever the header calls it: curl without a header calls it a form."""
 
 import json
 import math
@@ -16,7 +16,7 @@ LONGEST_NUMBER = 4_300  # digits; Python reads no longer ones
 class StrictJSONParser(BaseParser):
     """JSON as RFC 8259 has it: no NaN, no Infinity, no key twice."""
 
-    media_type = "application/json"
+    media_type = "*/*"
 
     def parse(
         self,
@@ -37,12 +37,6 @@ class DeploymentParser(StrictJSONParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
         return parse_json(read_bounded(stream, settings.DEPLOYMENT_LIMIT))
-
-
-class AnyTypeJSONParser(StrictJSONParser):
-    """JSON even where the client (curl without a header) calls it a form."""
-
-    media_type = "*/*"
 
 
 class RawParser(BaseParser):

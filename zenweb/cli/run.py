@@ -55,6 +55,7 @@ def describe(name: str) -> None:
     show_steps(run)
     click.echo()
     show_events(run)
+    _show_tracebacks(run)
 
 
 @command.command("logs")
@@ -211,6 +212,15 @@ def report_end(run: PipelineRunResponse) -> None:
             click.echo(f"{step.name}: {step.exception['type']}: {step.exception['message']}", err=True)
     if run.status is not ExecutionStatus.COMPLETED:
         raise click.exceptions.Exit(1)
+
+
+def _show_tracebacks(run: PipelineRunResponse) -> None:
+    """Where in the code of its steps a run failed."""
+    for step in run.steps.values():
+        if step.status is ExecutionStatus.FAILED and step.exception and step.exception["traceback"]:
+            click.echo()
+            click.secho(f"--- {step.name} failed", bold=True)
+            click.secho(step.exception["traceback"].rstrip("\n"), dim=True)
 
 
 def duration_of(step: StepRunResponse) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from zenweb.config.json_schema import DYNAMIC_DEFAULT, ParameterSchema
+from zenweb.config.json_schema import DYNAMIC_DEFAULT, MADE_DEFAULT, ParameterSchema
 from zenweb.config.parameters import Parameter, parameter_adapters
 from zenweb.config.run_configuration import PipelineRunConfiguration, StepRunConfiguration
 from zenweb.config.signatures import EMPTY
@@ -120,4 +120,7 @@ def _property(parameter: Parameter, schema: Schema) -> Schema:
     described = {**{key: text for key, text in told.items() if text}, **schema}
     if not parameter.is_dynamic:
         described.pop(DYNAMIC_DEFAULT, None)  # the pipeline gives it a value of its own
-    return described if parameter.value is EMPTY else {**described, "default": parameter.value}
+    if parameter.value is EMPTY:
+        return described
+    described.pop(MADE_DEFAULT, None)
+    return {**described, "default": parameter.value}

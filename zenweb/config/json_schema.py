@@ -1,9 +1,17 @@
 """JSON Schema as the server can check it, where pydantic's own says too little or too much."""
 
+import dataclasses
+import enum
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from datetime import timedelta
+from decimal import Decimal
+from math import isfinite
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
-from pydantic_core import core_schema
+from pydantic_core import core_schema, to_jsonable_python
 
 # pydantic's own pattern looks ahead, which takes a machine without a time bound.
 DECIMAL_PATTERN = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
@@ -12,6 +20,18 @@ DECIMAL_OR_NOT_FINITE = DECIMAL_PATTERN.replace("^", "^([+-]?(Infinity|NaN)|").r
 DECIMAL_RULES = "zenweb-decimal"
 BOUNDS = ("gt", "ge", "lt", "le", "multiple_of")
 DIGITS = ("max_digits", "decimal_places")
+# JSON Schema knows no moments: {"zone": "naive" or "aware", "now": "past" or "future", "ge": "2026-01-01"}.
+MOMENT_RULES = "zenweb-moment"
+LIMITS = ("gt", "ge", "lt", "le")
+# How an address may start: ["http", "https"].
+ADDRESS_SCHEMES = "zenweb-schemes"
+# Beside `enum`, what values are called that do not say it themselves: [["#800", "Dark red"]].
+LABELS = "zenweb-labels"
+# A value that is made anew wherever none is given, so that there is none to show.
+MADE_DEFAULT = "zenweb-made-default"
+# The names of a dictionary are texts in JSON, whatever the keys are in Python.
+WHOLE_NUMBER_PATTERN = "^[+-]?[0-9]+$"
+KEY_PATTERNS = {"int": WHOLE_NUMBER_PATTERN, "float": DECIMAL_OR_NOT_FINITE}
 # What a parameter that takes a file takes: {"as": "path", "bytes" or "table", "types": [".csv"], "max_size": bytes}.
 FILE_RULES = "zenweb-file"
 # A default that is found when a run is asked for.
@@ -25,7 +45,7 @@ CHOICE_RULES = "zenweb-choices"
 
 
 class ParameterSchema(GenerateJsonSchema):
-    """pydantic's schemas, with decimal numbers that are numbers in a text too."""
+    """pydantic's schemas, with what else the types say: of texts that are numbers or moments, of names and defaults."""
 
     def decimal_schema(self, schema: core_schema.DecimalSchema) -> dict[str, Any]:
         described = super().decimal_schema(schema)
@@ -45,3 +65,143 @@ class ParameterSchema(GenerateJsonSchema):
                     **{name: schema[name] for name in DIGITS if schema.get(name) is not None},  # type: ignore[literal-required]
                 }
         return described
+
+    def date_schema(self, schema: core_schema.DateSchema) -> dict[str, Any]:
+        return _with_moment_rules(super().date_schema(schema), schema)
+
+    def datetime_schema(self, schema: core_schema.DatetimeSchema) -> dict[str, Any]:
+        return _with_moment_rules(super().datetime_schema(schema), schema)
+
+    def url_schema(self, schema: core_schema.UrlSchema) -> dict[str, Any]:
+        return _with_schemes(super().url_schema(schema), schema)
+
+    def multi_host_url_schema(self, schema: core_schema.MultiHostUrlSchema) -> dict[str, Any]:
+        return _with_schemes(super().multi_host_url_schema(schema), schema)
+
+    def enum_schema(self, schema: core_schema.EnumSchema) -> dict[str, Any]:
+        described = super().enum_schema(schema)
+        labels = _labels(schema["members"])
+        return {**described, LABELS: labels} if labels else described
+
+    def dict_schema(self, schema: core_schema.DictSchema) -> dict[str, Any]:
+        described = super().dict_schema(schema)
+        names = self._names(schema.get("keys_schema", {}), described)
+        return {**described, "propertyNames": names} if names else described
+
+    def dataclass_schema(self, schema: core_schema.DataclassSchema) -> dict[str, Any]:
+        described = super().dataclass_schema(schema)
+        properties = described.get("properties", {})
+        for field in dataclasses.fields(schema["cls"]):
+            # As transformers' arguments are described.
+            words = field.metadata.get("help")
+            if isinstance(words, str) and field.name in properties:
+                properties[field.name].setdefault("description", words)
+        return described
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> dict[str, Any]:
+        if "default_factory" not in schema:
+            return super().default_schema(schema)
+        inner: Any = {key: value for key, value in schema.items() if not key.startswith("default_factory")}
+        made = _told(schema)
+        if made is not None:
+            inner["default"] = made
+        described = super().default_schema(inner)
+        return described if "default" in described else {**described, MADE_DEFAULT: True}
+
+    def _names(self, keys: Any, described: Mapping[str, Any]) -> dict[str, Any]:
+        """What the names in a dictionary have to be, if pydantic's own schema does not say it."""
+        if pattern := KEY_PATTERNS.get(keys.get("type")):
+            return {"pattern": pattern}
+        if patterns := described.get("patternProperties"):
+            return {"pattern": next(iter(patterns))}  # else names that do not match it could have any value
+        names = described.get("propertyNames", {})
+        found = self.get_schema_from_definitions(names["$ref"]) if "$ref" in names else names
+        values = (found or {}).get("enum", [])
+        return (
+            {"enum": [str(value) for value in values]}
+            if any(isinstance(value, int) for value in values)
+            else {}
+        )
+
+
+def _with_moment_rules(described: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    rules = {
+        "zone": schema.get("tz_constraint"),
+        "now": schema.get("now_op"),
+        **{name: limit.isoformat() for name in LIMITS if (limit := schema.get(name)) is not None},
+    }
+    said = {name: rule for name, rule in rules.items() if isinstance(rule, str)}
+    return {**described, MOMENT_RULES: said} if said else described
+
+
+def _with_schemes(described: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    schemes = schema.get("allowed_schemes")
+    return {**described, ADDRESS_SCHEMES: list(schemes)} if schemes else described
+
+
+def _labels(members: list[enum.Enum]) -> list[list[Any]]:
+    """What the members of an enum are called; nothing where all of their values say as much as their names do."""
+    if not any(_says_more(member) for member in members):
+        return []
+    return [[to_jsonable_python(member.value), _label(member)] for member in members]
+
+
+def _label(member: enum.Enum) -> str:
+    own = getattr(member, "label", None)  # as Django's enums have it
+    if isinstance(own, str) and own:
+        return own
+    words = (member.name.lower() if member.name.isupper() else member.name).replace("_", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+def _says_more(member: enum.Enum) -> bool:
+    """Whether its name tells a person more than its value: than 5 or `#800`, not than `random_forest` or two words."""
+    value = member.value
+    if isinstance(getattr(member, "label", None), str) or not isinstance(value, str):
+        return True
+    return not value[:1].isalpha() or (" " not in value and _letters(value) < _letters(member.name))
+
+
+def _letters(text: str) -> int:
+    return sum(map(str.isalpha, text))
+
+
+def _told(schema: Mapping[str, Any]) -> Any:
+    """The default that a factory makes; None where another call may well make another one.
+
+    Lists and the like need a factory to be no one's shared value; a plain value has one because it differs each time.
+    """
+    factory: Callable[[], Any] = schema["default_factory"]
+    if schema.get("default_factory_takes_data"):
+        return None
+    try:
+        made, again = factory(), factory()
+        is_told = not _is_plain(made) and _is_constant(made) and bool(made == again)
+    except Exception:  # noqa: BLE001  # user code: it may need what is there only in a run
+        return None
+    return made if is_told else None
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, float):
+        return isfinite(value)
+    return value is None or isinstance(value, str | int | Decimal | enum.Enum | timedelta)
+
+
+def _is_constant(value: Any) -> bool:
+    """Whether it is made of plain values alone: no moments and UUIDs, which differ each time, no files, no secrets."""
+    is_whole = isinstance(value, Mapping | list | tuple | AbstractSet | BaseModel)
+    is_whole = is_whole or dataclasses.is_dataclass(value)
+    return _is_plain(value) or (is_whole and all(map(_is_constant, _parts(value))))
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    if isinstance(value, Mapping):
+        yield from value.keys()
+        yield from value.values()
+    elif isinstance(value, BaseModel):
+        yield from dict(value).values()
+    elif dataclasses.is_dataclass(value):
+        yield from (getattr(value, field.name) for field in dataclasses.fields(value))
+    else:
+        yield from value

@@ -79,10 +79,11 @@ class Resources:
 
     def notes(self) -> Iterator[str]:
         """What the author of a step should know about these."""
-        for name in ("cpu_count", "memory"):
-            if name in self.needs:
+        note = self.missing_queue()
+        for name in ("cpu_count", "gpu_count", "memory"):
+            if name in self.needs and not (name == "gpu_count" and note):
                 yield f"{name}: kept with the run; what a step gets is decided by its queue's workers"
-        if note := self.missing_queue():
+        if note:
             yield note
 
 

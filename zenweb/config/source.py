@@ -34,7 +34,7 @@ def import_source(source: str, kind: type[T] = object) -> T:  # type: ignore[ass
         raise SourceNotFound(
             f"{source!r} does not say what to import: write run.my_pipeline for my_pipeline in the file run.py."
         )
-    module = _imported(module_name)
+    module = import_named(module_name)
     found = getattr(module, attribute, None)
     if not isinstance(found, kind) or found is None:
         raise SourceNotFound(_not_what_was_asked_for(module, attribute, kind))
@@ -106,7 +106,8 @@ def _file_of(module: ModuleType) -> Path:
     return Path(file).resolve()
 
 
-def _imported(name: str) -> ModuleType:
+def import_named(name: str) -> ModuleType:
+    """The module, imported unless it is. Raises SourceNotFound."""
     main = sys.modules["__main__"]
     if name not in sys.modules and getattr(main, "__file__", None) and importable_name(main) == name:
         return main  # importing the running script a second time would start it again

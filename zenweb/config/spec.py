@@ -25,7 +25,7 @@ class SpecModel(BaseModel):
 
 
 class StepRetry(SpecModel):
-    """How often a failed step is tried again. The wait before try n is `delay * backoff ** (n - 1)` seconds."""
+    """How often a failed step is tried again; before the n-th retry it waits `delay * backoff ** (n - 1)` seconds."""
 
     max_retries: int = Field(default=0, ge=0, le=1000)
     delay: int = Field(default=0, ge=0, le=DAY)

@@ -29,6 +29,8 @@ from zenweb.execution import processes
 READY, FAILED, INTERRUPTED = 0, 1, 3
 LOCK_PAUSE = 0.1  # seconds between two looks at a lock that another process holds
 TAIL = 60  # lines
+# Progress bars come in pieces without an end of line, and would stand where people look for the latest line.
+QUIET_PIP = ("--disable-pip-version-check", "--no-input", "--progress-bar", "off")
 # What every attempt in it starts with. Found missing here, it is the environment's failure and not a step's.
 PROOF = "import zenweb.execution.warm_parent"
 
@@ -119,7 +121,7 @@ class Build:
             install = [self.orders.uv, "pip", "install", "--python", self.python, "--compile-bytecode"]
         else:
             self._run(sys.executable, "-m", "venv", self.folder)
-            install = [self.python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+            install = [self.python, "-m", "pip", "install", *QUIET_PIP]
         wanted.write_text(
             "\n".join([f"zenweb @ {Path(self.orders.sdk_wheel).as_uri()}", *self.orders.requirements])
         )

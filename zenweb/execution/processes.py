@@ -4,6 +4,7 @@ import ctypes
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -78,6 +79,25 @@ def send(pid: int, signal_number: int) -> None:
 def send_to_all_below(pid: int, signal_number: int) -> None:
     for descendant in list(descendants_of(pid)):
         send(descendant, signal_number)
+
+
+def end_session(leader: int, patience: float = 5.0) -> None:
+    """Kill what a process left in the session that it led, itself included, and wait until that is gone."""
+    deadline = time.monotonic() + patience
+    while (members := list(_members_of(leader))) and time.monotonic() < deadline:
+        for member in members:
+            send(member, signal.SIGKILL)
+        time.sleep(0.01)
+
+
+def _members_of(session: int) -> Iterator[int]:
+    """The living; an ended one may wait for its burial."""
+    for pid in map(int, filter(str.isdecimal, os.listdir("/proc") if IS_LINUX else [])):  # noqa: PTH208
+        with suppress(OSError, IndexError):
+            # After the name, which is in parentheses and may hold anything: state, parent, group, session.
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            if fields[0] not in "ZX" and int(fields[3]) == session:
+                yield pid
 
 
 def _prctl(option: int, value: int) -> None:

@@ -128,6 +128,8 @@ class Started(Message):
     """The next thing that happens is the user's first line."""
 
     event: Literal["started"] = "started"
+    at: float | None = None
+    """By the machine's monotonic clock, since whoever listens may be busy just then."""
 
 
 class OutputSaved(Message):
@@ -155,6 +157,8 @@ class Completed(Message):
     event: Literal["completed"] = "completed"
     is_alone: bool = False
     """Neither a thread nor a process of the step lives: nothing happens any more, whenever its process is gone."""
+    at: float | None = None
+    """As of `Started`."""
 
 
 class Failed(Message):

@@ -9,7 +9,7 @@ from functools import cache
 from types import TracebackType
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from zenweb.artifacts import materializers
 from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
@@ -32,6 +32,7 @@ from zenweb.execution.protocol import (
     StepException,
     StoredArtifact,
 )
+from zenweb.execution.refusals import refusal_of
 from zenweb.steps import Step
 
 MESSAGE_LIMIT = 2_000
@@ -109,13 +110,20 @@ def _run(step: Step[..., Any], assignment: Assignment, emit: Emit) -> dict[str, 
 def describe(error: BaseException) -> StepException:
     """An exception as text, its traceback without the frames that are ZenWeb's own."""
     trace = "".join(traceback.format_exception(type(error), error, _own_frames_skipped(error.__traceback__)))
-    message = str(error) or type(error).__name__
     return StepException(
         type=type(error).__qualname__,
-        message=_shortened(message, MESSAGE_LIMIT),
+        message=_shortened(_message(error), MESSAGE_LIMIT),
         traceback=trace[-TRACEBACK_LIMIT:],
         parameter=str(error.parameter)[:PARAMETER_LIMIT] if isinstance(error, ParameterError) else "",
     )
+
+
+def _message(error: BaseException) -> str:
+    try:
+        said = str(error)
+    except Exception:  # noqa: BLE001  # the error's own code, which may raise anything
+        return "<exception str() failed>"  # as Python's tracebacks say it
+    return said or type(error).__name__
 
 
 def _arguments(step: Step[..., Any], assignment: Assignment) -> dict[str, Any]:
@@ -133,6 +141,9 @@ def _value(name: str, adapter: TypeAdapter[Any], value: Any, given: dict[str, An
         return adapter.validate_python(value, context=given)
     except FileNotUsable as error:
         raise FileNotUsable(f"Parameter {name!r}: {error}") from error
+    except ValidationError as error:
+        refused = refusal_of(name, value, error)
+    raise refused
 
 
 def _load(hint: Any, given: InputArtifact) -> Any:

@@ -10,10 +10,10 @@ standard input. The worker's packets:
 The first packet back says whether the import went well, and whether it left behind what stands against forking; then
 the worker ends this process, and starts one that `spawns`: it imports nothing, and each of its children starts an
 interpreter that does. On an attempt's status socket follow its `pid` and, once it
-and everything below it is gone, how it `exited`. The parent ends all it started when the worker's socket closes or
-the moment (of the monotonic clock, which both share) has passed until which the worker surely holds its steps, so that
-nobody else can start a step while an attempt at it still lives. An attempt that was ended so, or that was asked for
-after its worker's moment, is `given_up`.
+and everything below it is gone, how it `exited` and `at` which moment. The parent ends all it started when the worker's
+socket closes or the moment (of the monotonic clock, which both share) has passed until which the worker surely holds
+its steps, so that nobody else can start a step while an attempt at it still lives. An attempt that was ended so, or
+that was asked for after its worker's moment, is `given_up`.
 """
 
 import gc
@@ -39,11 +39,11 @@ from uuid import uuid4
 from pydantic import BaseModel
 
 from zenweb.artifacts import materializers
-from zenweb.config.source import import_source, importing_for_execution
+from zenweb.config.source import import_named, import_source, importing_for_execution
 from zenweb.execution import fork_obstacles, processes
 from zenweb.execution.choosing import answer_question
 from zenweb.execution.homes import AttemptHome, make_home
-from zenweb.execution.protocol import Completed, Event, Failed, Question, parse_order, to_line
+from zenweb.execution.protocol import Completed, Event, Failed, Question, Started, parse_order, to_line
 from zenweb.execution.rehearsal import Script, write_script
 from zenweb.execution.runner import describe, prepare_steps, run_attempt
 from zenweb.steps import Step
@@ -61,7 +61,7 @@ class Orders(BaseModel):
     """What the worker starts this process with."""
 
     code_root: str
-    module_source: str
+    module: str
     scratch: str
     """Where each attempt gets a folder for temporary files, removed with it."""
     lease: float
@@ -112,7 +112,7 @@ def main() -> None:
 
 def import_module(orders: Orders) -> None:
     with importing_for_execution():
-        import_source(orders.module_source)
+        import_named(orders.module)
 
 
 def _import_to_fork(orders: Orders) -> tuple[str | None, Script | None]:
@@ -331,7 +331,8 @@ class WarmParent:
                 self.spare = self.script = None  # what it died of may have been the rehearsal
             elif child := self.children.pop(pid, None):
                 self._end_orphans()
-                _send(child.status, {"exited": os.waitstatus_to_exitcode(status)})
+                exited = {"exited": os.waitstatus_to_exitcode(status), "at": time.monotonic()}
+                _send(child.status, exited)
                 child.status.close()
                 self._leave(child.home)
         return bool(ended)
@@ -440,10 +441,12 @@ def _emitter(work: socket.socket) -> Callable[[Event], None]:
     def emit(event: Event) -> None:
         _flush()  # what was printed before an event is in the log before the event is known
         if isinstance(event, Completed) and _is_alone(owner):
-            event = Completed(is_alone=True)
+            event = event.model_copy(update={"is_alone": True})
             # Nobody waits for this process any more, so it may not linger.
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             signal.setitimer(signal.ITIMER_REAL, EXIT_LIMIT)
+        if isinstance(event, Started | Completed):
+            event = event.model_copy(update={"at": time.monotonic()})
         with lock:
             work.sendall(to_line(event))
 
