@@ -12,6 +12,7 @@ from django.test import Client
 
 from runs_app.logs import Follower, Piece, read_log, read_run_log
 from runs_app.models import LogChunk, PipelineRun, StepAttempt, StepRun
+from runs_app.warm_parents import CutLog
 from runs_app.worker import StepWorker
 from templates_app.models import RunTemplate, Stack
 from tests.factories import freeze, launch, make_template
@@ -68,6 +69,25 @@ def test_a_log_is_cut_at_its_limit_and_says_so(
     assert (len(head), len(tail)) == (7_500, 2_500)
     assert notice == "[cut here: a step's log holds at most 10000 bytes; the last 2500 follow]"
     assert tail.endswith("line 39999\nfinished\n")
+
+
+@pytest.mark.parametrize(
+    ("size", "is_cut"),
+    [(0, False), (75, False), (76, False), (99, False), (100, False), (101, True), (400, True)],
+)
+@pytest.mark.parametrize("piece", [1, 25, 75, 400])  # one ends exactly where the beginning has no more room
+def test_a_log_says_that_it_was_cut_exactly_where_something_is_missing(
+    size: int, is_cut: bool, piece: int
+) -> None:
+    printed = bytes(range(33, 233)) * 2
+    log = CutLog(100)
+    for start in range(0, size, piece):
+        log.add(printed[start : min(start + piece, size)])
+    if is_cut:
+        notice = b"\n[cut here: a step's log holds at most 100 bytes; the last 25 follow]\n"
+        assert log.whole() == printed[:75] + notice + printed[size - 25 : size]
+    else:
+        assert log.whole() == printed[:size]
 
 
 @transactional
