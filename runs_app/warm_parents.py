@@ -269,6 +269,8 @@ class AttemptProcess:
         self._was_given_up = False
         self._started_at: datetime | None = None
         self._ended: float | None = None
+        self._earliest = time.monotonic()
+        """When what comes next may have happened at the earliest."""
         self._exit_code: int | None = None
 
     def stop(self, grace: timedelta) -> None:
@@ -330,6 +332,7 @@ class AttemptProcess:
         selector.register(self._status, selectors.EVENT_READ, self._read_status)
 
     def _begin(self) -> None:
+        self._earliest = time.monotonic()
         self._work.settimeout(None)
         with suppress(OSError):
             self._work.sendall(self._order)
@@ -361,10 +364,19 @@ class AttemptProcess:
         elif event is not None:
             self._events.append(event)
             if isinstance(event, Started) and self._started_at is None:
-                self._started_at = datetime.now(UTC) - _since(event.at)
+                self._earliest = moment = self._moment(event.at)
+                self._started_at = datetime.now(UTC) - timedelta(seconds=time.monotonic() - moment)
             # Not waiting for the end of a process in which nothing happens any more saves every step milliseconds.
             if isinstance(event, Completed) and event.is_alone:
-                self._is_over, self._ended = True, self._ended or event.at
+                self._is_over, self._ended = True, self._ended or self._moment(event.at)
+
+    def _moment(self, told: float | None) -> float:
+        """When that was, by the monotonic clock: as told, if it can be so.
+
+        Older SDKs do not say, and user code may write anything into its socket.
+        """
+        now = time.monotonic()
+        return told if told is not None and self._earliest <= told <= now else now
 
     def _read_log(self, selector: selectors.BaseSelector | None) -> bool:
         try:
@@ -383,7 +395,7 @@ class AttemptProcess:
         fields = json.loads(packet) if packet else {}
         self._pid = fields.get("pid", self._pid)
         if "exited" in fields:
-            self._exit_code, self._ended = fields["exited"], self._ended or fields.get("at")
+            self._exit_code, self._ended = fields["exited"], self._ended or self._moment(fields.get("at"))
         self._was_given_up = "given_up" in fields
         if not packet or "exited" in fields or self._was_given_up:
             self._is_over = True
@@ -696,11 +708,6 @@ def _how(exit_code: int | None) -> str:
         name = signal.Signals(-exit_code).name if -exit_code in signal.valid_signals() else "unknown"
         return f"died with signal {-exit_code} ({name})"
     return f"exited with code {exit_code} before the step had ended"
-
-
-def _since(moment: float | None) -> timedelta:
-    """How long ago that was, by the monotonic clock; older SDKs do not say when."""
-    return timedelta(seconds=max(0.0, time.monotonic() - moment)) if moment else timedelta()
 
 
 def _process_exception(message: str) -> StepException:
