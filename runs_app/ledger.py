@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from django.db.models import Count, OuterRef, Subquery
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext
 
@@ -14,6 +14,15 @@ from runs_app.plans import retry_delay
 from runs_app.waiting import Reason
 from runs_app.wording import STATUSES, duration_words
 from zenweb.enums import ExecutionStatus
+
+if TYPE_CHECKING:
+    from django_stubs_ext import WithAnnotations
+
+
+class History(TypedDict):
+    """What is asked beside an attempt's row."""
+
+    failures_before: int
 
 
 @dataclass(frozen=True)
@@ -49,7 +58,7 @@ def ledger_page(
     return lines[first:last], total
 
 
-def _attempts(run: PipelineRun) -> Any:
+def _attempts(run: PipelineRun) -> "QuerySet[WithAnnotations[StepAttempt, History]]":
     earlier = StepAttempt.objects.filter(step=OuterRef("step"), number__lt=OuterRef("number")).order_by()
     failed = earlier.filter(status=ExecutionStatus.FAILED).values("step").annotate(number=Count("pk"))
     failures = Coalesce(Subquery(failed.values("number")), 0)
@@ -66,13 +75,17 @@ def _unnoted(run: PipelineRun, reasons: Sequence[Reason]) -> list[Reason]:
     return [reason for reason in reasons if reason.sentence not in noted]
 
 
-def _merged(events: Iterable[Line], attempts: Iterable[Any], reasons: Sequence[Reason]) -> list[Line]:
+def _merged(
+    events: Iterable[Line],
+    attempts: "Iterable[WithAnnotations[StepAttempt, History]]",
+    reasons: Sequence[Reason],
+) -> list[Line]:
     told = [line for attempt in attempts for line in _lines_of(attempt)]
     waits = [Line(reason.since, reason.sentence) for reason in reasons]
     return sorted([*events, *told, *waits], key=lambda line: line.at)
 
 
-def _lines_of(attempt: Any) -> Iterator[Line]:
+def _lines_of(attempt: "WithAnnotations[StepAttempt, History]") -> Iterator[Line]:
     step, told = attempt.step, {"step": attempt.step.name, "number": attempt.number}
     started = gettext("Step %(step)s: attempt %(number)s started by its caller") % told
     if attempt.worker:
@@ -103,7 +116,7 @@ def _end_of(attempt: StepAttempt) -> str:
     return words % told
 
 
-def _what_follows(attempt: Any) -> str:
+def _what_follows(attempt: "WithAnnotations[StepAttempt, History]") -> str:
     step, told = attempt.step, dict[str, Any](number=attempt.number + 1)
     if attempt.number >= step.attempt and step.status != ExecutionStatus.RETRYING:
         return ""
