@@ -94,7 +94,7 @@ def test_the_time_until_an_end_could_be_recorded_is_none_of_the_steps(
     recording.record_end(attempt, replace(completed("score"), started_at=started, ended=ended))
     for recorded in (StepRun.objects.get(pk=attempt.step_id), StepAttempt.objects.get(pk=attempt.pk)):
         assert recorded.duration is not None
-        assert 3.9 < recorded.duration.total_seconds() < 5
+        assert 3 < recorded.duration.total_seconds() < 60  # and not 90
 
 
 def test_an_end_is_recorded_once(run: PipelineRun, worker: Worker) -> None:
