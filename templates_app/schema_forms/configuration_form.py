@@ -128,11 +128,26 @@ class ConfigurationForm(forms.Form):
             self.add_error(field_name, told)
 
     def standing(self, paths: Collection[tuple[str, ...]]) -> dict[str, Any]:
-        """The values of these parameters as they stand in the form; what cannot be read is the text that was typed."""
+        """The values of these parameters, and of all that those depend on, as they stand in the form.
+
+        What cannot be read is the text that was typed.
+        """
         found: dict[str, Any] = {}
+        wanted = self.with_what_they_depend_on(paths)
         for control in self.controls:
-            if control.parameter.path in paths and (value := self._standing(control)) is not MISSING:
+            if control.parameter.path in wanted and (value := self._standing(control)) is not MISSING:
                 _put(found, control.parameter.path, value)
+        return found
+
+    def with_what_they_depend_on(self, paths: Collection[tuple[str, ...]]) -> set[tuple[str, ...]]:
+        """These paths and, step by step, all that decides what may be chosen there."""
+        by_path = {control.parameter.path: control for control in self.controls}
+        found, waiting = set[tuple[str, ...]](), list(paths)
+        while waiting:
+            path = waiting.pop()
+            if path not in found:
+                found.add(path)
+                waiting += by_path[path].depends_on if path in by_path else ()
         return found
 
     @property
