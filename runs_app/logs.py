@@ -7,6 +7,7 @@ import uuid
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import IO
 
 from django.conf import settings
 from django.db import close_old_connections
@@ -17,6 +18,7 @@ from zenweb.artifacts import store
 from zenweb.exceptions import ZenWebError
 
 logger = logging.getLogger(__name__)
+MOST_READ = 100 * 1024 * 1024
 NOTICE = 200  # bytes of the line that says where a log was cut
 INTERVAL = 0.25  # seconds between two looks
 HEARTBEAT = 5.0  # seconds of silence after which a follower hears that this still goes on
@@ -65,13 +67,25 @@ def read_attempt_log(attempt: StepAttempt) -> str:
 
 
 def _read(uri: str) -> bytes:
-    """Never more than a log may hold: the step that printed it could have written its file, too."""
-    most = settings.LOG_LIMIT + NOTICE
+    """Bounded only against what no worker wrote: the step that printed it could have written its file, too.
+
+    The limit may have been higher when the log was stored.
+    """
+    most = max(MOST_READ, settings.LOG_LIMIT + NOTICE)
     with store.open(uri) as file:
         if not uri.endswith(".gz"):  # as logs were stored before
-            return file.read(most)
+            return _read_most(file, most)
         with gzip.GzipFile(fileobj=file) as packed:
-            return packed.read(most)
+            return _read_most(packed, most)
+
+
+def _read_most(file: IO[bytes] | gzip.GzipFile, most: int) -> bytes:
+    text = file.read(most)
+    if file.read(1):
+        text += (
+            f"\n[cut here: at most {most} bytes of a stored log are shown; its file has the rest]\n".encode()
+        )
+    return text
 
 
 class Follower:

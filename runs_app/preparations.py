@@ -94,14 +94,21 @@ def take_back_from_the_dead() -> None:
     """What a worker asked when it died is asked again, by another one, a few times."""
     lost = Preparation.objects.filter(status=PreparationStatus.RUNNING).exclude(worker__is_alive=True)
     for found in lost.defer("answer"):
-        found.worker_deaths += 1
-        held = Preparation.objects.filter(
-            pk=found.pk, attempt=found.attempt, status=PreparationStatus.RUNNING
-        )
-        if found.worker_deaths >= settings.MAX_WORKER_DEATHS:
-            record_failure(found, f"The worker died {found.worker_deaths} times while it asked.", "")
-        elif held.update(status=PreparationStatus.WAITING, worker=None, worker_deaths=found.worker_deaths):
-            ring_for_preparations([found.queue])
+        take_back_lost(found, "The worker died")
+
+
+def take_back_lost(claimed: Preparation, what_died: str) -> bool:
+    """What died while it asked is made up for, a few times; then the question fails. False: others had it already."""
+    deaths = claimed.worker_deaths + 1
+    if deaths >= settings.MAX_WORKER_DEATHS:
+        return record_failure(claimed, f"{what_died} {deaths} times while it asked.", "")
+    held = Preparation.objects.filter(
+        pk=claimed.pk, attempt=claimed.attempt, status=PreparationStatus.RUNNING
+    )
+    is_taken = held.update(status=PreparationStatus.WAITING, worker=None, worker_deaths=deaths)
+    if is_taken:
+        ring_for_preparations([claimed.queue])
+    return bool(is_taken)
 
 
 @transaction.atomic

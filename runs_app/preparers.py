@@ -141,6 +141,9 @@ class Preparers:
         except GivenUp as given_up:
             logger.info("Question %s waits again: %s", claimed.pk, given_up)
             self._insist(partial(preparations.give_back, claimed))
+        except ParentLost:
+            logger.warning("The process that question %s was forked from was killed.", claimed.pk)
+            self._insist(partial(preparations.take_back_lost, claimed, "The process of its code was killed"))
         except Exception:  # asked once more, it would only happen once more
             logger.exception("Question %s could not be answered.", claimed.pk)
             failure = _sentence("the worker could not ask, and its log says why")
@@ -152,6 +155,7 @@ class Preparers:
             connections.close_all()
 
     def _find_out(self, claimed: Preparation, lease: Lease) -> Found:
+        """Raises GivenUp, and ParentLost where nobody knows how it would have ended."""
         try:
             self._wait_for_environment(claimed)
             key = self._parent_key(claimed.deployment_id)
@@ -159,7 +163,7 @@ class Preparers:
             if end.was_silent and not end.was_given_up and key.process is StepProcess.FORK:
                 self._parents.avoid_forking(key, "a forked one was silent and was killed")
                 end = self._watch(claimed, key, lease)
-        except (BuildStopped, ParentLost) as error:
+        except BuildStopped as error:
             raise GivenUp(f"{type(error).__name__}: {error}") from error
         except ImportFailed as error:
             return Found(failure=_sentence(str(error)), log=error.exception.traceback)
@@ -173,6 +177,8 @@ class Preparers:
             return Found(failure=_sentence(f"the worker could not ask: {error}"))
         if end.was_given_up:
             raise GivenUp("this worker might no longer hold it")
+        if end.was_lost:
+            raise ParentLost
         return _found(claimed, end)
 
     def _wait_for_environment(self, claimed: Preparation) -> None:

@@ -265,13 +265,12 @@ class AttemptProcess:
         self._noted: dict[str, Noted] = {"step": {}, "run": {}}
         self._has_news = False
         self._pending = b""
-        self._printed = bytearray()
-        self._last = bytearray()
-        """The end of what had no room any more."""
         self._is_over = False
         self._was_given_up = False
         self._started_at: datetime | None = None
         self._ended: float | None = None
+        self._earliest = time.monotonic()
+        """When what comes next may have happened at the earliest."""
         self._exit_code: int | None = None
 
     def stop(self, grace: timedelta) -> None:
@@ -296,6 +295,7 @@ class AttemptProcess:
         """
         vigil = Vigil(IMPORT_LIMIT if self.parent.key.process is StepProcess.SPAWN else silence)
         self._tail = tail = LogTail(on_log)
+        self._printed = printed = CutLog(log_limit)
         shown = time.monotonic()
         with selectors.DefaultSelector() as selector:
             self._begin()
@@ -303,8 +303,8 @@ class AttemptProcess:
             self._register(selector)
             while not self._is_over:
                 for key, _ in selector.select(LOG_INTERVAL):
-                    key.data(log_limit)
-                tail.show(self._printed)
+                    key.data()
+                tail.show(printed.beginning)
                 if self._has_news and time.monotonic() - shown > LOG_INTERVAL:
                     on_metadata(self._noted["step"])
                     self._has_news, shown = False, time.monotonic()
@@ -314,8 +314,7 @@ class AttemptProcess:
                 if not self.was_silent and vigil.is_in_vain(self._events, self._pid):
                     self.was_silent = True
                     self.parent.send({"op": "stop", "attempt": self.attempt, "grace": 0.0})
-            self._drain(log_limit)
-        self._printed += self._last[-(log_limit // 4) :]
+            self._drain()
         self._close()
         return self._end()
 
@@ -328,11 +327,12 @@ class AttemptProcess:
 
     def _register(self, selector: selectors.BaseSelector) -> None:
         os.set_blocking(self._log, False)
-        selector.register(self._work, selectors.EVENT_READ, lambda _: self._read_events(selector))
-        selector.register(self._log, selectors.EVENT_READ, lambda limit: self._read_log(limit, selector))
-        selector.register(self._status, selectors.EVENT_READ, lambda _: self._read_status())
+        selector.register(self._work, selectors.EVENT_READ, lambda: self._read_events(selector))
+        selector.register(self._log, selectors.EVENT_READ, lambda: self._read_log(selector))
+        selector.register(self._status, selectors.EVENT_READ, self._read_status)
 
     def _begin(self) -> None:
+        self._earliest = time.monotonic()
         self._work.settimeout(None)
         with suppress(OSError):
             self._work.sendall(self._order)
@@ -364,12 +364,21 @@ class AttemptProcess:
         elif event is not None:
             self._events.append(event)
             if isinstance(event, Started) and self._started_at is None:
-                self._started_at = datetime.now(UTC) - _since(event.at)
+                self._earliest = moment = self._moment(event.at)
+                self._started_at = datetime.now(UTC) - timedelta(seconds=time.monotonic() - moment)
             # Not waiting for the end of a process in which nothing happens any more saves every step milliseconds.
             if isinstance(event, Completed) and event.is_alone:
-                self._is_over, self._ended = True, self._ended or event.at
+                self._is_over, self._ended = True, self._ended or self._moment(event.at)
 
-    def _read_log(self, limit: int, selector: selectors.BaseSelector | None) -> bool:
+    def _moment(self, told: float | None) -> float:
+        """When that was, by the monotonic clock: as told, if it can be so.
+
+        Older SDKs do not say, and user code may write anything into its socket.
+        """
+        now = time.monotonic()
+        return told if told is not None and self._earliest <= told <= now else now
+
+    def _read_log(self, selector: selectors.BaseSelector | None) -> bool:
         try:
             received = os.read(self._log, READ_SIZE)
         except BlockingIOError:
@@ -378,15 +387,7 @@ class AttemptProcess:
             if selector is not None:
                 selector.unregister(self._log)
             return False
-        last = limit // 4
-        room = max(limit - last - len(self._printed), 0)
-        self._printed += received[:room]
-        if 0 < room < len(received):
-            notice = f"\n[cut here: a step's log holds at most {limit} bytes; the last {last} follow]\n"
-            self._printed += notice.encode()
-        self._last += received[room:]
-        if len(self._last) > 2 * last:  # not each time: what stays is copied
-            del self._last[:-last]
+        self._printed.add(received)
         return True
 
     def _read_status(self) -> None:
@@ -394,15 +395,15 @@ class AttemptProcess:
         fields = json.loads(packet) if packet else {}
         self._pid = fields.get("pid", self._pid)
         if "exited" in fields:
-            self._exit_code, self._ended = fields["exited"], self._ended or fields.get("at")
+            self._exit_code, self._ended = fields["exited"], self._ended or self._moment(fields.get("at"))
         self._was_given_up = "given_up" in fields
         if not packet or "exited" in fields or self._was_given_up:
             self._is_over = True
 
-    def _drain(self, log_limit: int) -> None:
+    def _drain(self) -> None:
         while self._read_events(None):
             pass
-        while self._read_log(log_limit, None):
+        while self._read_log(None):
             pass
 
     def _close(self) -> None:
@@ -433,7 +434,7 @@ class AttemptProcess:
             was_given_up=self._was_given_up and not is_completed,
             was_lost=was_lost,
             was_silent=self.was_silent and self._started_at is None and not self.was_stopped,
-            log=bytes(self._printed),
+            log=self._printed.whole(),
             metadata=self._noted["step"],
             run_metadata=self._noted["run"],
             was_shown_live=self._tail.has_shown,
@@ -466,6 +467,36 @@ class Vigil:
         if events and (worked := processes.seconds_worked(pid)) != self._worked:
             self._worked, self._since = worked, time.monotonic()
         return time.monotonic() - self._since > self._patience
+
+
+class CutLog:
+    """Keeps the beginning and the last quarter of what is printed, with a line between them if anything is missing."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit, self._most_last = limit, limit // 4
+        self.beginning = bytearray()
+        """With that line, once it is certain: it only ever grows, so that it can be shown meanwhile."""
+        self._last = bytearray()
+        self._is_cut = False
+
+    def add(self, printed: bytes) -> None:
+        room = max(self._limit - self._most_last - len(self.beginning), 0)
+        self.beginning += printed[:room]
+        self._last += printed[room:]
+        if not self._is_cut and len(self._last) > self._most_last:
+            self._is_cut = True
+            self.beginning += (
+                f"\n[cut here: a step's log holds at most {self._limit} bytes; the last {self._most_last} follow]\n"
+            ).encode()
+        if len(self._last) > 2 * self._most_last:  # not each time: what stays is copied
+            self._forget_the_middle()
+
+    def whole(self) -> bytes:
+        self._forget_the_middle()
+        return bytes(self.beginning + self._last)
+
+    def _forget_the_middle(self) -> None:
+        del self._last[: max(len(self._last) - self._most_last, 0)]
 
 
 class LogTail:
@@ -677,11 +708,6 @@ def _how(exit_code: int | None) -> str:
         name = signal.Signals(-exit_code).name if -exit_code in signal.valid_signals() else "unknown"
         return f"died with signal {-exit_code} ({name})"
     return f"exited with code {exit_code} before the step had ended"
-
-
-def _since(moment: float | None) -> timedelta:
-    """How long ago that was, by the monotonic clock; older SDKs do not say when."""
-    return timedelta(seconds=max(0.0, time.monotonic() - moment)) if moment else timedelta()
 
 
 def _process_exception(message: str) -> StepException:

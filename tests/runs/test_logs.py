@@ -12,6 +12,7 @@ from django.test import Client
 
 from runs_app.logs import Follower, Piece, read_log, read_run_log
 from runs_app.models import LogChunk, PipelineRun, StepAttempt, StepRun
+from runs_app.warm_parents import CutLog
 from runs_app.worker import StepWorker
 from templates_app.models import RunTemplate, Stack
 from tests.factories import freeze, launch, make_template
@@ -70,9 +71,28 @@ def test_a_log_is_cut_at_its_limit_and_says_so(
     assert tail.endswith("line 39999\nfinished\n")
 
 
+@pytest.mark.parametrize(
+    ("size", "is_cut"),
+    [(0, False), (75, False), (76, False), (99, False), (100, False), (101, True), (400, True)],
+)
+@pytest.mark.parametrize("piece", [1, 25, 75, 400])  # one ends exactly where the beginning has no more room
+def test_a_log_says_that_it_was_cut_exactly_where_something_is_missing(
+    size: int, is_cut: bool, piece: int
+) -> None:
+    printed = bytes(range(33, 233)) * 2
+    log = CutLog(100)
+    for start in range(0, size, piece):
+        log.add(printed[start : min(start + piece, size)])
+    if is_cut:
+        notice = b"\n[cut here: a step's log holds at most 100 bytes; the last 25 follow]\n"
+        assert log.whole() == printed[:75] + notice + printed[size - 25 : size]
+    else:
+        assert log.whole() == printed[:size]
+
+
 @transactional
-def test_a_log_is_stored_compressed_and_read_back_within_its_limit(
-    printing: RunTemplate, alice: User, worker: StepWorker
+def test_a_log_is_stored_compressed_and_read_back_within_a_bound(
+    printing: RunTemplate, alice: User, worker: StepWorker, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = start_printing(printing, alice, what="a lot")
     worker.run_ready_steps("default")
@@ -82,8 +102,14 @@ def test_a_log_is_stored_compressed_and_read_back_within_its_limit(
     assert whole.endswith("line 39999\nfinished\n")
     assert stored.name == "log.txt.gz"
     assert stored.stat().st_size < len(whole) / 4
+    settings.LOG_LIMIT = 1000  # lowered since then
+    assert log_of(run) == whole
+    monkeypatch.setattr("runs_app.logs.MOST_READ", 2_000)
+    stored.write_bytes(gzip.compress(b"x" * 2_000))
+    assert log_of(run) == "x" * 2_000
     stored.write_bytes(gzip.compress(b"x" * 100_000_000))
-    assert len(log_of(run)) <= 21 * 1024 * 1024
+    cut = "\n[cut here: at most 2000 bytes of a stored log are shown; its file has the rest]\n"
+    assert log_of(run) == "x" * 2_000 + cut
     stored.write_bytes(b"no gzip")
     assert log_of(run).endswith("line 39999\nfinished\n")  # its end, from the row
 

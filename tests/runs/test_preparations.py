@@ -166,6 +166,21 @@ def test_a_provider_whose_process_dies_says_so(
     assert "the process that was asked died" in ask(template, warehouse.region).sentence
 
 
+def test_a_question_whose_warm_parent_is_killed_is_asked_again_a_few_times(
+    template: RunTemplate, alice: User, worker: StepWorker, warehouse: Warehouse, settings: Any
+) -> None:
+    settings.MAX_WORKER_DEATHS = 2
+    warehouse.says("orders", hangs=True)
+    run = launch(template, alice, {"steps": {"load": {"parameters": {"region": warehouse.region}}}})
+    for times in (1, 2):
+        wait_for(lambda: warehouse.times_asked == times)  # noqa: B023  # waited for here
+        run.refresh_from_db()
+        assert not run.is_finished
+        worker.parents.all()[0].process.kill()
+    question = wait_for(Preparation.objects.filter(parameter="table", status=PreparationStatus.FAILED).first)
+    assert question.failure == "The process of its code was killed 2 times while it asked."
+
+
 def test_what_nobody_foresaw_fails_its_question_and_the_others_are_answered(
     template: RunTemplate, worker: StepWorker
 ) -> None:

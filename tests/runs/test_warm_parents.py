@@ -9,6 +9,7 @@ from typing import Any
 
 import psutil
 import pytest
+from django.utils import timezone
 
 from runs_app.models import ArtifactVersion, PipelineRun, StepAttempt, StepRun
 from runs_app.services import stop_run
@@ -77,6 +78,13 @@ def takes(value: Value) -> int:
 @pipeline
 def loads_pipeline() -> None:
     takes(makes())
+"""
+LIES = """
+import os, stat
+for opened in filter(os.path.exists, [f"/proc/self/fd/{{number}}" for number in range(3, 100)]):
+    if stat.S_ISSOCK(os.stat(opened).st_mode):
+        os.write(int(os.path.basename(opened)), {line!r})
+return []
 """
 HANGS_WHEN_FORKED = "import os, time; os.register_at_fork(after_in_child=lambda: time.sleep(60))"
 LEFT_BEHIND = {
@@ -152,6 +160,19 @@ def test_no_two_runs_draw_the_same_random_numbers(write: Any, result: Any) -> No
     template = write("draws", body, at_import="import random, numpy")
     drawn = [result(template) for _ in range(3)]
     assert len({numbers[0] for numbers in drawn}) == len({numbers[1] for numbers in drawn}) == 3
+
+
+@pytest.mark.parametrize("moment", ["-1e300", "1e300", "NaN", "0"])
+def test_a_moment_that_cannot_be_is_not_believed(
+    write: Any, alice: User, worker: StepWorker, moment: str
+) -> None:
+    """User code says itself that it is over, in its process's own socket."""
+    completed = f'{{"event": "completed", "is_alone": true, "at": {moment}}}\n'
+    run = launch(write("lying", LIES.format(line=completed.encode())), alice)
+    begun = timezone.now()
+    worker.run_ready_steps("default")
+    step = StepRun.objects.get(run=finished(run))
+    assert begun <= step.start_time <= step.end_time <= timezone.now()
 
 
 def test_openmp_used_at_import_does_not_hang_the_steps(write: Any, result: Any, worker: StepWorker) -> None:
