@@ -2,6 +2,7 @@
 
 import codecs
 import json
+import logging
 import os
 import selectors
 import signal
@@ -40,6 +41,7 @@ from zenweb.execution.protocol import (
 )
 from zenweb.execution.warm_parent import MAX_PACKET, Orders
 
+logger = logging.getLogger(__name__)
 IMPORT_LIMIT = timedelta(minutes=2)
 MEMORY_INTERVAL = 5.0  # seconds between two looks at what the parents take: the kernel counts pages for it
 READ_SIZE = 65_536
@@ -156,6 +158,8 @@ class WarmParent:
         """What its import left behind that stands against forking."""
         self.instead_of_forking = ""
         """Why it spawns although forking was asked for."""
+        self.mark = f"ZENWEB_WARM_PARENT={uuid.uuid4().hex}"
+        """In the environment of all that is started below it; found there if it is killed."""
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         orders = Orders(
             code_root=str(key.code_root),
@@ -170,7 +174,7 @@ class WarmParent:
                 stdin=theirs.fileno(),
                 stdout=log,
                 stderr=log,
-                env=_environment_for(key.python, upbringing.environment),
+                env=_environment_for(key.python, upbringing.environment, self.mark),
                 start_new_session=True,
             )
 
@@ -415,9 +419,9 @@ class AttemptProcess:
         failed = next((event.exception for event in self._events if isinstance(event, Failed)), None)
         is_completed = any(isinstance(event, Completed) for event in self._events)
         was_lost = not is_completed and failed is None and self._is_lost()
-        if was_lost and self._pid is not None:
+        if not self._was_seen_to_end:
             # Nobody else ends it: what it started had the lost one to look after it.
-            processes.end_session(self._pid)
+            self._end_left_over()
         was_silent = self.was_silent and not self._events
         if not is_completed and failed is None and was_silent:
             limit = int(IMPORT_LIMIT.total_seconds())
@@ -442,6 +446,17 @@ class AttemptProcess:
             ended=self._ended or time.monotonic(),
             options=next((event.options for event in self._events if isinstance(event, Answered)), None),
         )
+
+    @property
+    def _was_seen_to_end(self) -> bool:
+        """By its parent, together with all that it started; or it said that nothing was left to see."""
+        return self._exit_code is not None or self._was_given_up or self._ended is not None
+
+    def _end_left_over(self) -> None:
+        if alive := processes.end_left_over(self.parent.mark, self._pid):
+            logger.error(
+                "Attempt %s is over, but processes that it started cannot be ended: %s", self.attempt, alive
+            )
 
     def _is_lost(self) -> bool:
         was_ended_here = self._was_given_up or self.was_stopped or self.was_silent
@@ -714,9 +729,11 @@ def _process_exception(message: str) -> StepException:
     return StepException(type="ProcessDied", message=message, traceback="")
 
 
-def _environment_for(python: Path, given: Mapping[str, str]) -> dict[str, str]:
+def _environment_for(python: Path, given: Mapping[str, str], mark: str) -> dict[str, str]:
     """What user code sees of the environment; the programs of its own virtual environment come first."""
+    name, _, value = mark.partition("=")
+    marked = {**given, name: value}
     if python == Path(sys.executable):
-        return dict(given)
+        return marked
     path = os.pathsep.join(filter(None, [str(python.parent), given.get("PATH", "")]))
-    return {**given, "PATH": path, "VIRTUAL_ENV": str(python.parent.parent)}
+    return {**marked, "PATH": path, "VIRTUAL_ENV": str(python.parent.parent)}

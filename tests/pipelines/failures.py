@@ -28,14 +28,12 @@ def ends(how: str = "well", folder: str = "") -> str:
         os._exit(3)
     if how == "sys.exit":
         sys.exit(4)
-    if how == "hang":
-        time.sleep(60)
+    if how in ("stubborn", "hang with daemon", "leave daemon"):
+        _leave_a_daemon(folder)
     if how == "stubborn":
-        _leave_a_daemon(folder)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if how in ("stubborn", "hang with daemon", "hang"):
         time.sleep(60)
-    if how == "leave daemon":
-        _leave_a_daemon(folder)
     if how == "fork and return" and os.fork():
         time.sleep(0.5)
         Path(folder, "ended").touch()

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -231,22 +232,65 @@ def test_a_stubborn_step_is_killed_after_the_grace_with_its_children(
     assert not psutil.pid_exists(int((tmp_path / "daemon").read_text()))
 
 
-def test_a_step_whose_warm_parent_is_killed_gets_another_attempt(
-    fragile: RunTemplate, alice: User, worker: StepWorker, tmp_path: Path
+def read_pid(file: Path) -> int | None:
+    return int(file.read_text() or 0) or None if file.exists() else None
+
+
+def lives(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+@pytest.fixture
+def at_giving_back(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], list[Any]]:
+    """What is the case whenever a step is given back, which is before anybody can begin its next attempt."""
+
+    def look_for(fact: Callable[[], Any]) -> list[Any]:
+        give_back, seen = recording.give_back, list[Any]()
+
+        def look_and_give_back(attempt: StepAttempt, reason: str, most_deaths: int | None) -> bool:
+            seen.append(fact())
+            return give_back(attempt, reason, most_deaths)
+
+        monkeypatch.setattr(recording, "give_back", look_and_give_back)
+        return seen
+
+    return look_for
+
+
+def test_a_step_whose_warm_parent_is_killed_gets_another_attempt_when_all_it_started_is_gone(
+    fragile: RunTemplate, alice: User, worker: StepWorker, tmp_path: Path, at_giving_back: Any
 ) -> None:
-    parameters = {"how": "hang", "folder": str(tmp_path)}
+    parameters = {"how": "hang with daemon", "folder": str(tmp_path)}
     run = launch(fragile, alice, {"steps": {"ends": {"parameters": parameters}}})
     working = in_background(lambda: worker.run_ready_steps("default"))
-    wait_for(lambda: list(tmp_path.glob("started-*")))
-    first = [process.pid for process in psutil.Process(worker.parents.all()[0].process.pid).children()]
+    daemon = psutil.Process(wait_for(lambda: read_pid(tmp_path / "daemon")))
+    first = [daemon, *psutil.Process(worker.parents.all()[0].process.pid).children(recursive=True)]
+    lived = at_giving_back(lambda: [process for process in first if lives(process)])
     worker.parents.all()[0].process.kill()
     lost = wait_for(lambda: StepAttempt.objects.filter(step__run=run, status=ExecutionStatus.RETRIED).first())
     assert lost.reason == f"the process of worker {worker.name} that it was forked from was killed"
-    assert not [pid for pid in first if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]
+    assert lived == [[]]
     wait_for(lambda: StepRun.objects.get(run=run, name="ends").attempt == 2)
     stop_run(actor=alice, run=run)
     working.join(15)
     assert finished(run).status == ExecutionStatus.STOPPED
+
+
+def test_what_a_stopped_step_started_ends_with_it_though_its_warm_parent_is_killed(
+    fragile: RunTemplate, alice: User, worker: StepWorker, tmp_path: Path
+) -> None:
+    parameters = {"how": "stubborn", "folder": str(tmp_path)}
+    run = launch(fragile, alice, {"steps": {"ends": {"parameters": parameters}}})
+    working = in_background(lambda: worker.run_ready_steps("default"))
+    daemon = psutil.Process(wait_for(lambda: read_pid(tmp_path / "daemon")))
+    stop_run(actor=alice, run=run)
+    wait_for(lambda: any(process.was_stopped for process in worker.running.values()))
+    worker.parents.all()[0].process.kill()
+    working.join(15)
+    assert finished(run).status == ExecutionStatus.STOPPED
+    assert not lives(daemon)
 
 
 def test_a_shut_down_worker_gives_its_steps_back(

@@ -81,23 +81,34 @@ def send_to_all_below(pid: int, signal_number: int) -> None:
         send(descendant, signal_number)
 
 
-def end_session(leader: int, patience: float = 5.0) -> None:
-    """Kill what a process left in the session that it led, itself included, and wait until that is gone."""
+def end_left_over(mark: str, session: int | None = None, patience: float = 5.0) -> list[int]:
+    """Kill what was started with this mark in its environment, or is in the session, and wait until that is gone.
+
+    Returns what lives on all the same. `mark` is `NAME=value`; whatever a marked process starts inherits it, in
+    whichever session, unless it is given an environment without it.
+    """
     deadline = time.monotonic() + patience
-    while (members := list(_members_of(leader))) and time.monotonic() < deadline:
-        for member in members:
-            send(member, signal.SIGKILL)
+    while (left := list(_left_over(mark.encode(), session))) and time.monotonic() < deadline:
+        for pid in left:
+            send(pid, signal.SIGKILL)
         time.sleep(0.01)
+    return left
 
 
-def _members_of(session: int) -> Iterator[int]:
+def _left_over(mark: bytes, session: int | None) -> Iterator[int]:
     """The living; an ended one may wait for its burial."""
     for pid in map(int, filter(str.isdecimal, os.listdir("/proc") if IS_LINUX else [])):  # noqa: PTH208
         with suppress(OSError, IndexError):
             # After the name, which is in parentheses and may hold anything: state, parent, group, session.
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            if fields[0] not in "ZX" and int(fields[3]) == session:
+            if fields[0] not in "ZX" and (int(fields[3]) == session or _is_marked(pid, mark)):
                 yield pid
+
+
+def _is_marked(pid: int, mark: bytes) -> bool:
+    with suppress(OSError):  # somebody else's
+        return mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    return False
 
 
 def _prctl(option: int, value: int) -> None:
