@@ -24,10 +24,10 @@ from runs_app.questions import (
     Question,
     ValueMissing,
     choice_places,
+    fits,
     given_choices,
     question_of,
 )
-from runs_app.repair import path_of
 from runs_app.run_configuration import (
     Configuration,
     ResolvedConfiguration,
@@ -138,13 +138,13 @@ def find_refused(runnable: Runnable, configuration: Any, told: Sequence[FieldErr
     if not (places := choice_places(deployment.pk)):
         return errors
     given, values = _given_in(configuration), _laid_over(defaults_at(runnable), configuration)
-    wrong = {tuple(path_of(error)[:4]) for error in told}
+    rules = rules_of(runnable)
     for place in places.values():
         value = given.get(place.step, {}).get(place.parameter)
-        if value is None or value == [] or place.path in wrong:
+        if value is None or value == [] or not fits(rules, place.step, place.parameter, value):
             continue
         with suppress(ValueMissing):
-            choice = GivenChoice(question_of(deployment, rules_of(runnable), place, values), value)
+            choice = GivenChoice(question_of(deployment, rules, place, values), value)
             if known := preparations.fresh_answer(choice.question):
                 errors += refused(choice, known.answer)
     return errors

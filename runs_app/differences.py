@@ -6,6 +6,8 @@ from typing import Any
 
 from runs_app import drafts
 from runs_app.drafts import HIDDEN
+from runs_app.models import PipelineRun
+from runs_app.plans import plan_of
 from runs_app.run_configuration import Configuration, without_unset
 from templates_app.schema_forms.schemas import Parameter, Schema, read_steps
 from templates_app.schema_forms.shown import shown
@@ -82,6 +84,13 @@ def differences(
 def of_steps(parameters: Mapping[str, Mapping[str, Any]]) -> Configuration:
     """The parameters of a run's steps as a configuration."""
     return {"steps": {name: {"parameters": dict(values)} for name, values in parameters.items()}}
+
+
+def values_to_compare(config_schema: Configuration, run: PipelineRun) -> Configuration:
+    """What a run ran with, to be shown by another schema than its own: what was a secret there is one here."""
+    values = of_steps(run.parameters)
+    there = with_secrets_hidden(plan_of(run.deployment_id).config_schema, values)
+    return values if there == with_secrets_hidden(config_schema, values) else there
 
 
 def with_secrets_hidden(config_schema: Configuration, configuration: Configuration) -> Configuration:

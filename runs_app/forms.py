@@ -179,8 +179,7 @@ class LaunchForm(StartingForm):
         if self.is_draft:
             return []
         asked = over(self.rest, configuration)
-        errors = validate(config_schema, asked)
-        return [*errors, *find_refused(self.version, asked, errors)]
+        return [*validate(config_schema, asked), *find_refused(self.version, asked)]
 
     def _read_rest(self, data: Mapping[str, Any] | None, configuration: Mapping[str, Any]) -> dict[str, Any]:
         if data is None:

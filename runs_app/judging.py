@@ -79,8 +79,7 @@ def resolve_to_run(
     try:
         resolved = _resolve_with_free_name(runnable, configuration, moment)
     except ValidationFailed as error:  # all that is wrong is told at once, so far as it is known
-        refused = find_refused(runnable, configuration, error.errors)
-        raise ValidationFailed([*error.errors, *refused]) from error
+        raise ValidationFailed([*error.errors, *find_refused(runnable, configuration)]) from error
     check_files(actor=actor, runnable=runnable, resolved=resolved)
     return resolved
 

@@ -15,7 +15,7 @@ from django.utils.translation import gettext
 
 from runs_app.choices import FormChoices
 from runs_app.copies import Copies, copies_of
-from runs_app.differences import Difference, of_steps
+from runs_app.differences import Difference, values_to_compare
 from runs_app.forms import LaunchForm, Starting, typed_values
 from runs_app.models import PipelineRun, Schedule
 from runs_app.plans import Runnable
@@ -161,7 +161,7 @@ def differences_to(start: Start, form: RunForm) -> list[Difference]:
     """How what stands in the form differs from the run that it starts from."""
     if start.run is None or not isinstance(form, LaunchForm):
         return []
-    return form.changed_from(of_steps(start.run.parameters))
+    return form.changed_from(values_to_compare(form.version.config_schema, start.run))
 
 
 def _run(request: HttpRequest, template: RunTemplate, form: RunForm) -> Done:

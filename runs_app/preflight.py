@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
 from runs_app import caching, limits, waiting
-from runs_app.differences import Difference, differences, of_steps
+from runs_app.differences import Difference, differences, of_steps, values_to_compare
 from runs_app.judging import judge, warnings_of
 from runs_app.models import Environment, PipelineRun, StepRun
 from runs_app.plans import plan_of
@@ -242,6 +242,7 @@ def _differences(
     """Secrets are not among them: that one is the same as before would tell it to who guesses."""
     if run is None:
         return []
-    schema, now = version.config_schema, {step.spec.name: step.parameters for step in resolved.steps}
-    before, after = (without_secrets(schema, of_steps(values)) for values in (run.parameters, now))
+    schema = version.config_schema
+    now = of_steps({step.spec.name: step.parameters for step in resolved.steps})
+    before, after = (without_secrets(schema, each) for each in (values_to_compare(schema, run), now))
     return differences(schema, before, after)

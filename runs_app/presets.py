@@ -186,8 +186,7 @@ def problems_of(preset: Preset) -> list[FieldError]:
 def _keep(preset: Preset, configuration: Mapping[str, Any]) -> None:
     """Put values into a preset. That some are missing is none of its concern: they are asked for at each run."""
     version = preset.template.version
-    errors = _errors(version, configuration)
-    errors += find_refused(version, configuration, errors)
+    errors = [*_errors(version, configuration), *find_refused(version, configuration)]
     if wrong := [error for error in errors if not _is_missing(error, configuration)]:
         raise ValidationFailed(wrong)
     preset.configuration = keepable(_schema_of(preset.template), configuration)

@@ -122,17 +122,22 @@ def question_of(
     values: Mapping[str, Mapping[str, Json]],
 ) -> Question:
     """The question for all that the steps would run with. Raises ValueMissing."""
-    sections = rules.config_schema["properties"]["steps"]["properties"]
     arguments = []
     for dependency in place.rules.depends_on:
         step, parameter = dependency_of(place.step, dependency)
         if parameter not in values.get(step, {}):
             raise ValueMissing(step, parameter)
         value = values[step][parameter]
-        schema = sections[step]["properties"]["parameters"].get("properties", {}).get(parameter)
-        if not accepts(schema, rules.config_schema, value) or len(json.dumps(value)) > MOST_BYTES:
+        if not fits(rules, step, parameter, value) or len(json.dumps(value)) > MOST_BYTES:
             raise ValueMissing(step, parameter)
         arguments.append((dependency, value))
     steps = {step.name: step for step in rules.plan.spec.steps}
     queue = steps[place.step].settings.queue or deployment.stack.queue
     return Question(deployment.pk, place, queue, tuple(arguments))
+
+
+def fits(rules: Rules, step: str, parameter: str, value: Json) -> bool:
+    """Whether the schema takes a value for a parameter that there is, whatever may be chosen."""
+    section = rules.config_schema["properties"]["steps"]["properties"][step]
+    schema = section["properties"]["parameters"].get("properties", {}).get(parameter)
+    return accepts(schema, rules.config_schema, value)

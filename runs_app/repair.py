@@ -25,7 +25,7 @@ from templates_app.curated_schema import curate
 from templates_app.curation import read_curation
 from templates_app.curation_fit import carry_over
 from templates_app.models import PipelineDeployment, RunTemplateVersion
-from templates_app.schema_places import is_same
+from templates_app.schema_places import holds_secret, is_same, schemas_at
 from templates_app.suggestions import suggestion
 from zenweb.config.spec import StepSpec
 from zenweb.enums import ExecutionStatus
@@ -224,7 +224,7 @@ class Repair:
 
     @cached_property
     def known(self) -> Known:
-        return known_parameters(self.config_schema)
+        return known_parameters(self.config_schema, self.original)
 
     @cached_property
     def start(self) -> Configuration:
@@ -329,9 +329,27 @@ def read_former_steps(run: PipelineRun) -> dict[str, FormerStep]:
     }
 
 
-def known_parameters(config_schema: Configuration) -> Known:
+def known_parameters(config_schema: Configuration, run: PipelineRun | None = None) -> Known:
+    """The parameters by step; of a run's, only those that are shown no more openly here than they were there."""
     steps = config_schema["properties"]["steps"]["properties"]
-    return {name: set(step["properties"]["parameters"].get("properties", {})) for name, step in steps.items()}
+    known = {
+        name: set(step["properties"]["parameters"].get("properties", {})) for name, step in steps.items()
+    }
+    former = plan_of(run.deployment_id).config_schema if run else {}
+    if not holds_secret([former], former):
+        return known
+    return {
+        step: {
+            name
+            for name in names
+            if _is_secret(config_schema, step, name) or not _is_secret(former, step, name)
+        }
+        for step, names in known.items()
+    }
+
+
+def _is_secret(config_schema: Configuration, step: str, name: str) -> bool:
+    return holds_secret(schemas_at(config_schema, ["steps", step, "parameters", name]), config_schema)
 
 
 def starting_values(run: PipelineRun, known: Known) -> Configuration:

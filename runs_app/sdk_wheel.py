@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-import tempfile
+import uuid
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -54,9 +54,12 @@ class SdkWheel:
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             # Threads of one worker make several environments at once.
-            with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", delete=False) as unfinished:
-                unfinished.write(self.content)
-            Path(unfinished.name).replace(target)
+            unfinished = target.with_suffix(f".{uuid.uuid4().hex}")
+            try:
+                unfinished.write_bytes(self.content)
+                unfinished.replace(target)
+            finally:
+                unfinished.unlink(missing_ok=True)
         return target
 
 

@@ -71,7 +71,7 @@ def start_of(actor: User, template: RunTemplate, query: Mapping[str, str]) -> St
 
 def values_to_repeat(run: PipelineRun, config_schema: Configuration) -> Configuration:
     """What a run was asked for and ran with, as far as the newest version knows it: not its name, which is taken."""
-    known = known_parameters(config_schema)
+    known = known_parameters(config_schema, run)
     start = starting_values(run, known)
     steps = {name: section for name, section in start["steps"].items() if name in known}
     for name, section in steps.items():
@@ -116,7 +116,7 @@ def _refused_choices(run: PipelineRun) -> Iterator[FieldError]:
 
 def _known_values(run: PipelineRun, template: RunTemplate) -> Configuration:
     """What a run ran with, as far as the newest version asks for it: the rest would be refused, and may be secret."""
-    known = known_parameters(template.version.config_schema)
+    known = known_parameters(template.version.config_schema, run)
     return of_steps(
         {
             step: {name: value for name, value in values.items() if name in known[step]}
@@ -127,7 +127,7 @@ def _known_values(run: PipelineRun, template: RunTemplate) -> Configuration:
 
 
 def _left_over(run: PipelineRun, template: RunTemplate) -> Iterator[str]:
-    known = known_parameters(template.version.config_schema)
+    known = known_parameters(template.version.config_schema, run)
     gone = [
         f"“{humanise(name)}” ({humanise(step)})"
         for step, values in run.parameters.items()

@@ -98,6 +98,8 @@ class YamlForm(Starting):
     is_yaml = True
     is_being_edited = False
     kept_files: FileSource | None = None
+    notes: Sequence[str] = ()
+    """What of the values that it starts from is left out, in sentences."""
     version: RunTemplateVersion
     most_characters = MOST_CHARACTERS
 
@@ -333,15 +335,17 @@ def form_of(
 ) -> RunForm:
     """The view that was asked for, or sent."""
     is_draft = data is not None and "switch" in data
-    if is_yaml if data is None else data.get("view") == YAML:
-        form = (
-            YamlForm.showing(version, starting)
-            if data is None
-            else YamlForm(version, data, uploads, is_draft=is_draft)
-        )
-        form.kept_files = files
+    if data is not None and data.get("view") == YAML:
+        sent = YamlForm(version, data, uploads, is_draft=is_draft)
+        sent.kept_files = files
+        return sent
+    form = LaunchForm(version, data, uploads, files, starting, is_draft=is_draft)
+    if data is not None or not is_yaml:
         return form
-    return LaunchForm(version, data, uploads, files, starting, is_draft=is_draft)
+    # By way of the form, which leaves out what it cannot start from, and says so.
+    text = _as_yaml(form, is_everything=False)
+    text.kept_files, text.notes = files, form.notes
+    return text
 
 
 def switched(form: RunForm, to: str) -> RunForm:

@@ -316,7 +316,7 @@ INSTALLER_ENVIRONMENT_PATTERNS = env_list(
 INSTALLER_ENVIRONMENT = STEP_ENVIRONMENT | environment_like(INSTALLER_ENVIRONMENT_PATTERNS)
 # Last, so that a uv that was installed beside ZenWeb is found where the system has none.
 INSTALLER_ENVIRONMENT["PATH"] = os.pathsep.join(
-    [*filter(None, [INSTALLER_ENVIRONMENT.get("PATH")]), str(Path(sys.executable).parent)]
+    [INSTALLER_ENVIRONMENT.get("PATH") or os.defpath, str(Path(sys.executable).parent)]
 )
 # The record of a schedule's times that made no run; the others stay as long as their runs.
 KEEP_FIRINGS = env_days("ZENWEB_KEEP_FIRINGS", 90)

@@ -23,6 +23,7 @@ from templates_app.schema_forms.controls import Control, KeptField, Occasion, Si
 from templates_app.schema_forms.input_names import is_secret_input, quoted
 from templates_app.schema_forms.schemas import MISSING, Json, Parameter, Schema, read_parameters
 from templates_app.schema_forms.wording import describe_bounds
+from templates_app.schema_places import is_same
 from templates_app.schema_validation import accepts
 
 
@@ -86,7 +87,11 @@ class Composite(Control):
 
     def _begin(self, parameter: Parameter, value: Json) -> Control:
         control = self.occasion.control_for(replace(parameter, within=self.titles))
-        control.begin(value, self.occasion)
+        is_lost = (
+            value is not MISSING and not is_same(value, parameter.default) and not control.can_show(value)
+        )
+        control.begin(MISSING if is_lost else value, self.occasion)
+        self.is_incomplete |= is_lost or control.is_incomplete
         return control
 
     def problems(self, cleaned: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -25,7 +25,7 @@ from templates_app.schema_forms.schemas import (
     read_steps,
 )
 from templates_app.schema_forms.wording import shortened, worded
-from templates_app.schema_places import is_same
+from templates_app.schema_places import holds_secret, is_same
 from zenweb.exceptions import FieldError
 
 ACTION = "do"  # the name of the buttons that change the form itself
@@ -88,6 +88,11 @@ class ConfigurationForm(forms.Form):
         for control in self.controls:
             value = self._start_of(control)
             control.begin(value, occasion)
+            if control.is_incomplete:
+                words = gettext(
+                    "“%(title)s” (%(step)s) could not be filled in whole: look at what stands there."
+                )
+                self.notes.append(words % self._names_of(control.parameter))
             self.fields.update(control.fields())
             self.initial.update(control.initial(value))
         self.helper = self._make_helper()
@@ -128,11 +133,26 @@ class ConfigurationForm(forms.Form):
             self.add_error(field_name, told)
 
     def standing(self, paths: Collection[tuple[str, ...]]) -> dict[str, Any]:
-        """The values of these parameters as they stand in the form; what cannot be read is the text that was typed."""
+        """The values of these parameters, and of all that those depend on, as they stand in the form.
+
+        What cannot be read is the text that was typed.
+        """
         found: dict[str, Any] = {}
+        wanted = self.with_what_they_depend_on(paths)
         for control in self.controls:
-            if control.parameter.path in paths and (value := self._standing(control)) is not MISSING:
+            if control.parameter.path in wanted and (value := self._standing(control)) is not MISSING:
                 _put(found, control.parameter.path, value)
+        return found
+
+    def with_what_they_depend_on(self, paths: Collection[tuple[str, ...]]) -> set[tuple[str, ...]]:
+        """These paths and, step by step, all that decides what may be chosen there."""
+        by_path = {control.parameter.path: control for control in self.controls}
+        found, waiting = set[tuple[str, ...]](), list(paths)
+        while waiting:
+            path = waiting.pop()
+            if path not in found:
+                found.add(path)
+                waiting += by_path[path].depends_on if path in by_path else ()
         return found
 
     @property
@@ -157,13 +177,17 @@ class ConfigurationForm(forms.Form):
         if value is MISSING or is_same(value, parameter.default) or control.can_show(value):
             return value
         words = gettext("“%(title)s” (%(step)s) cannot be “%(value)s”, so it starts from its default.")
+        if holds_secret([dict(parameter.schema.keywords)], dict(parameter.schema.root)):
+            words = gettext("“%(title)s” (%(step)s) cannot be what it was, so it starts from its default.")
         if parameter.is_locked:
             words = gettext("“%(title)s” (%(step)s) is fixed by now, so it has another value than there.")
-        step = next(step.title for step in self.steps if step.name == parameter.path[1])
-        names = {"title": parameter.title, "step": step, "value": shortened(label_of(value))}
-        self.notes.append(words % names)
+        self.notes.append(words % {**self._names_of(parameter), "value": shortened(label_of(value))})
         self.configuration = _without(self.configuration, parameter.path)
         return parameter.default
+
+    def _names_of(self, parameter: Parameter) -> dict[str, str]:
+        step = next(step.title for step in self.steps if step.name == parameter.path[1])
+        return {"title": parameter.title, "step": step}
 
     def _standing(self, control: Control) -> Json:
         if not self.is_bound:

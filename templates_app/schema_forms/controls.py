@@ -107,6 +107,10 @@ class Control(ABC):
 
     is_silent: ClassVar[bool] = False
     """Whether there is nothing to ask."""
+    is_incomplete = False
+    """Whether a part of what it starts from cannot be shown in it."""
+    depends_on: Sequence[tuple[str, ...]] = ()
+    """The paths of the parameters that decide what may be chosen."""
 
     def __init__(self, parameter: Parameter) -> None:
         self.parameter = parameter

@@ -53,8 +53,7 @@ class OfferedControl(SingleControl):
         return f"{self.parameter.field_name}.~search"
 
     @property
-    def depends_on(self) -> list[tuple[str, ...]]:
-        """The paths of the parameters that decide what may be chosen."""
+    def depends_on(self) -> list[tuple[str, ...]]:  # type: ignore[override]
         step = self.parameter.path[1]
         names = self._entry.keywords[CHOICE_RULES].get("depends_on")
         places = [dependency_of(step, str(name)) for name in names] if isinstance(names, list) else []
@@ -142,7 +141,6 @@ class ListedControl(ChoiceControl):
     """One of so many listed values that nobody would find it in a list to open."""
 
     is_many = False
-    depends_on: Sequence[tuple[str, ...]] = ()
 
     @classmethod
     def matches(cls, parameter: Parameter) -> bool:
@@ -289,7 +287,7 @@ class OfferedLayout(LayoutObject):
         field = form[name]
         value = field.value()
         chosen = value if isinstance(value, list) else [value] if value else []
-        names = [".".join(path) for path in control.depends_on]
+        names = [".".join(path) for path in sorted(form.with_what_they_depend_on(control.depends_on))]
         shown = Shown(control, control.offer(form), [str(text) for text in chosen])
         return render_to_string(
             self.template, {"field": field, "control": control, "shown": shown, "depends_on": "|".join(names)}

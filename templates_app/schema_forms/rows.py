@@ -320,6 +320,7 @@ class DictControl(Rows):
         path, title = (*self.parameter.path, str(number)), _numbered(gettext("Entry"), place)
         entry = EntryControl(Parameter(str(number), path, values, title, "", within=self.titles))
         entry.begin(value, self.occasion)
+        self.is_incomplete |= entry.is_incomplete
         return entry
 
     def entries(self, value: Json) -> list[Json]:

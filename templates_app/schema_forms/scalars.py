@@ -344,6 +344,9 @@ class ConstantControl(SingleControl):
     def matches(cls, parameter: Parameter) -> bool:
         return "const" in parameter.schema.keywords and not parameter.is_optional
 
+    def can_show(self, value: Json) -> bool:
+        return is_same(value, self.parameter.schema.keywords["const"])
+
     def fields(self) -> dict[str, forms.Field]:
         return {}
 

@@ -128,10 +128,10 @@ def _number_bounds(schema: Schema) -> list[str]:
         parts = [gettext("From %(low)s to %(high)s") % {"low": label_of(low), "high": label_of(high)}]
     else:
         bounds = [
-            (gettext("More than %(limit)s"), above),
-            (gettext("At least %(limit)s"), low),
-            (gettext("Less than %(limit)s"), below),
-            (gettext("At most %(limit)s"), high),
+            (gettext_lazy("More than %(limit)s"), above),
+            (gettext_lazy("At least %(limit)s"), low),
+            (gettext_lazy("Less than %(limit)s"), below),
+            (gettext_lazy("At most %(limit)s"), high),
         ]
         parts = [words % {"limit": label_of(bound)} for words, bound in bounds if bound is not None]
     if step is not None:
@@ -140,8 +140,9 @@ def _number_bounds(schema: Schema) -> list[str]:
 
 
 def _moment_bounds(schema: Schema) -> list[str]:
-    rules = schema.keywords.get(MOMENT_RULES)
-    said = rules if isinstance(rules, Mapping) else {}
+    said = schema.keywords.get(MOMENT_RULES)
+    if not isinstance(said, Mapping):
+        return []
     moment = {"past": gettext("In the past"), "future": gettext("In the future")}.get(said.get("now", ""), "")
     bounds = [
         (gettext("After %(limit)s"), said.get("gt")),

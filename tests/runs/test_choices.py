@@ -1,5 +1,6 @@
 """The one rule about chosen values: checked at once where choices are known, else before the first step; everywhere."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -242,6 +243,24 @@ def test_a_value_of_a_wrong_type_hides_no_wrong_choice(
         address = f"/api/v1/run_templates/{template.id}/{route}"
         told = rest.post(address, body, content_type="application/json").json()["errors"]
         assert sorted(error["pointer"] for error in told) == sorted(pointers)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"limit": "\ud800", "table": 5},
+        {"limit": "\ud800", "table": {"a": 1}},
+        {"table": ["\ud800"], "region": "\ud800"},
+        {"limit": json.loads("[" * 200 + "]" * 200), "table": [[]]},
+    ],
+)
+def test_what_no_schema_takes_is_refused_and_no_fault(
+    parameters: dict[str, Any], template: RunTemplate, worker: Worker, rest: Client
+) -> None:
+    known(template, worker)
+    body = json.dumps({"steps": {"load": {"parameters": parameters}}})
+    address = f"/api/v1/run_templates/{template.id}/runs"
+    assert rest.post(address, body, content_type="application/json").status_code in {400, 422}
 
 
 def test_everything_that_is_wrong_is_told_together(

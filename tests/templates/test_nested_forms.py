@@ -171,6 +171,25 @@ def value_of(form: ConfigurationForm) -> Any:
     return form.configuration["steps"]["trainer"]["parameters"]["p"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "value", "is_whole"),
+    [
+        (Literal["v2"], "v2", True),
+        (Literal["v2"], "v1", False),
+        (list[Layer], {"units": 3}, False),
+        (Training, {"layers": [{"units": 3}], "source": {"kind": "csv", "path": "x"}}, True),
+        (Training, {"layers": 5, "source": {"kind": "csv", "path": "x"}}, False),
+        (dict[str, Range], {"lr": {"low": 0.1}, "rate": 5}, False),
+        (dict[str, list[bool]], {"a": [True, "maybe"]}, False),
+        (Tree, {"name": "root", "children": [{"name": "leaf", "children": "none"}]}, False),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_shown_of_a_value_is_told(kind: Any, value: Any, is_whole: bool) -> None:
+    form = ConfigurationForm(schema_of(kind), validate=validate, configuration=configuration(value))
+    assert len(form.notes) == (0 if is_whole else 1)
+
+
 @pytest.mark.parametrize(("kind", "value"), VALUES, ids=lambda part: str(part)[:40])
 def test_a_value_that_is_shown_and_sent_unchanged_is_the_same(kind: Any, value: Any) -> None:
     assert value_of(form_of(kind, sent(page_of(kind, value)))) == value

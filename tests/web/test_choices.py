@@ -144,6 +144,20 @@ def test_choices_may_depend_on_choices_of_other_steps(
     assert asked.arguments == [["load.table", "eu_returns"], ["size", 3]]
 
 
+def test_choices_that_depend_on_choices_are_asked_for_with_what_those_depend_on(
+    pages: Client, columns: RunTemplate, worker: Worker
+) -> None:
+    tables: list[Option] = [("eu_orders", "Orders")]
+    know(pages, columns, worker, table=tables, view=tables)
+    values = {REGION: "us", TABLE: "us_orders", "do": "look"}
+    send(pages, columns, **values)
+    while (claimed := preparations.claim(worker, ["default"])) is not None:
+        preparations.record_answer(claimed, [("us_orders", "Orders of the US")], "")
+    shown = field(send(pages, columns, **values), COLUMNS)
+    assert "give that a valid value first" not in shown
+    assert f'data-depends="{REGION}|{TABLE}|steps.pick.parameters.size"' in shown
+
+
 def test_markup_in_a_label_is_text(pages: Client, template: RunTemplate, worker: Worker) -> None:
     evil = "<script>alert(1)</script>"
     know(pages, template, worker, table=[("eu_orders", evil)], limit=[*((n, evil) for n in range(60))])

@@ -8,8 +8,9 @@ from django.urls import reverse
 
 from runs_app.models import PipelineRun, Worker
 from runs_app.schedules import create_schedule
-from templates_app.models import PipelineDeployment, RunTemplate
-from tests.factories import launch
+from templates_app.models import PipelineDeployment, RunTemplate, Stack
+from templates_app.services import create_run_template
+from tests.factories import freeze, launch
 from tests.web.test_repairing_a_run import finish
 from zenweb.accounts.models import User
 
@@ -144,3 +145,40 @@ def test_what_rest_answers_has_a_stand_in(asking: RunTemplate, alice: User, rest
         assert "hush" not in answered
         assert "••••••" in answered
     assert (key_of(run), schedule.configuration) == ("hush", run.configuration)  # what they run with
+
+
+def test_a_former_secret_is_shown_nowhere_once_it_is_none(
+    pages: Client, asking: RunTemplate, alice: User, stacks: dict[str, Stack]
+) -> None:
+    """The type of the key has changed: what was typed as a secret must not stand in the field for a plain text."""
+    run = run_with_key(asking, alice)
+    good = run_with_key(asking, alice)
+    PipelineRun.objects.filter(pk=run.pk).update(status="failed")
+    PipelineRun.objects.filter(pk=good.pk).update(status="completed")
+    open_now = freeze("training.training_pipeline", alice, stacks["celery"])
+    describe(open_now, {"format": "text", "writeOnly": False})
+    create_run_template(actor=alice, name=asking.name, deployment=open_now, update=True)
+    for address in (
+        f"{asking.get_absolute_url()}?from={run.pk}",
+        f"{asking.get_absolute_url()}?view=yaml&from={run.pk}",
+        f"{asking.get_absolute_url()}?preset=last-good",
+        f"{run.get_absolute_url()}repair?version=newest",
+        f"{run.get_absolute_url()}copy",
+    ):
+        page = pages.get(address, follow=True)
+        assert page.status_code == 200
+        assert "hush" not in page.text
+
+
+def test_what_cannot_be_shown_of_a_secret_is_not_quoted(
+    pages: Client, asking: RunTemplate, alice: User
+) -> None:
+    run = run_with_key(asking, alice)
+    trainer = asking.deployment.config_schema["properties"]["steps"]["properties"]["trainer"]
+    secret = {"type": "string", "format": "password", "writeOnly": True}
+    login = {"type": "object", "properties": {"token": secret}}
+    trainer["properties"]["parameters"]["properties"]["key"] = login
+    asking.deployment.save()
+    page = pages.get(f"{asking.get_absolute_url()}?from={run.pk}").text
+    assert "“Key” (Trainer) cannot be what it was, so it starts from its default." in page
+    assert "hush" not in page

@@ -89,6 +89,17 @@ def test_a_choice_that_is_gone_stands_in_the_form_and_is_refused(
     }
 
 
+@pytest.mark.parametrize("start", ["preset", "last good", "run", "link"])
+def test_what_is_fixed_by_now_is_told_and_left_out_of_the_text_too(
+    start: str, owner: Client, shaped: RunTemplate, former: PipelineRun
+) -> None:
+    page = owner.get(f"{shaped.get_absolute_url()}?view=yaml&{starts(former)[start]}").text
+    assert FIXED in page
+    text = sent(page)["yaml"]
+    assert "kind: knn" in text
+    assert "epochs" not in text
+
+
 def test_what_is_fixed_by_now_differs_from_the_run_that_one_starts_from(
     owner: Client, shaped: RunTemplate, former: PipelineRun
 ) -> None:
