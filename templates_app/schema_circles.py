@@ -75,10 +75,9 @@ def _required(schema: Schema, root: Schema) -> Iterator[Json]:
     yield from _list(schema.get("allOf"))
     if schema.get("type") == "object":
         properties = _dict(schema.get("properties"))
-        yield from (properties.get(name) for name in _list(schema.get("required")))
-    if schema.get("type") == "array" and (schema.get("minItems") or 0) > len(
-        _list(schema.get("prefixItems"))
-    ):
+        yield from (properties.get(name) for name in _list(schema.get("required")) if isinstance(name, str))
+    least, fixed = schema.get("minItems"), len(_list(schema.get("prefixItems")))
+    if schema.get("type") == "array" and isinstance(least, int | float) and least > fixed:
         yield schema.get("items")
 
 

@@ -33,7 +33,8 @@ MOST_SECRET_ROWS = 1_000
 MOST_COLUMNS = 3
 AS_TEXT = "text"
 DELIMITERS = ",;\t"
-WITH_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
+# Not 1,234, which may be meant as a thousand: that is asked about.
+WITH_COMMA = re.compile(r"(?![+-]?\d{1,3},\d{3}$)[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 NO_TEXT = re.compile(r"[\x00-\x08\x0e-\x1f]")
 
 

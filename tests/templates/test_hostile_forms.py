@@ -256,6 +256,13 @@ def test_a_template_is_made_of_what_goes_on_in_its_parts(definition: Any) -> Non
     check_schema(whole(SELF, {"A": definition}))
 
 
+@pytest.mark.parametrize(
+    "unread", [{"type": "array", "minItems": "3", "items": {}}, {"type": "object", "required": [["a"]]}]
+)
+def test_what_stands_under_an_unknown_keyword_is_no_fault(unread: Any) -> None:
+    check_schema({"type": "object", "x": unread})
+
+
 def test_circles_are_looked_for_in_bounded_time() -> None:
     began = time.process_time()
     check_schema(whole(SELF, {**TWICE, **JOINED, **CHOSEN, "A": HOSTILE["many kinds"][0]}))

@@ -654,6 +654,12 @@ def test_a_comma_is_no_point_where_commas_part_the_cells() -> None:
     assert "Row 1, Amount: Enter a number with a point, such as 2.5." in page
 
 
+def test_what_may_be_a_thousand_is_asked_about() -> None:
+    page, _ = upload(list[Price], sent(page_of(list[Price], [])), b"name;amount\na;1,234\nb;1,5\n")
+    assert "Row 1, Amount: Enter a number with a point, such as 1.234." in page
+    assert "Row 2, Amount" not in page
+
+
 AWKWARD = "a\" b\r\nc\\d.~%22\x00é;='<"
 
 

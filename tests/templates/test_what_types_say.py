@@ -27,6 +27,7 @@ from pydantic import (
     StringConstraints,
     TypeAdapter,
     ValidationError,
+    create_model,
 )
 
 from runs_app.run_configuration import validate
@@ -264,6 +265,37 @@ def test_a_default_from_a_factory_is_told_if_it_is_always_the_same(
     made = TypeAdapter(hint).json_schema(schema_generator=ParameterSchema)["properties"][name]
     assert made.get("default", MISSING) == default
     assert made.get("zenweb-made-default", False) is (default is MISSING)
+
+
+def today() -> str:
+    raise AssertionError("nobody calls the author's code to look at it")
+
+
+class Part(BaseModel):
+    size: int = 3
+    names: list[str] = Field(default_factory=lambda: ["a"])
+
+
+class Dated(BaseModel):
+    days: list[str] = Field(default_factory=lambda: [today()])
+
+
+@pytest.mark.parametrize(
+    ("factory", "default"),
+    [
+        (list, []),
+        (lambda: [Part(size=1)], [{"size": 1, "names": ["a"]}]),
+        (lambda: [Colour.DARK_RED], ["#800"]),
+        (lambda: [today()], MISSING),
+        (lambda: [Dated()], MISSING),
+        (lambda: [Part.__name__], MISSING),
+        (today, MISSING),
+    ],
+)
+def test_a_factory_is_called_only_where_it_puts_values_together(factory: Any, default: Any) -> None:
+    hint = Annotated[list[Any], Field(default_factory=factory)]
+    made = TypeAdapter(create_model("Made", a=(hint, ...))).json_schema(schema_generator=ParameterSchema)
+    assert made["properties"]["a"].get("default", MISSING) == default
 
 
 def test_an_untouched_form_leaves_to_the_code_what_it_makes() -> None:

@@ -1,5 +1,6 @@
 """JSON Schema as the server can check it, where pydantic's own says too little or too much."""
 
+import builtins
 import dataclasses
 import enum
 from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +30,7 @@ ADDRESS_SCHEMES = "zenweb-schemes"
 LABELS = "zenweb-labels"
 # A value that is made anew wherever none is given, so that there is none to show.
 MADE_DEFAULT = "zenweb-made-default"
+COLLECTIONS = (list, dict, set, frozenset, tuple)
 # The names of a dictionary are texts in JSON, whatever the keys are in Python.
 WHOLE_NUMBER_PATTERN = "^[+-]?[0-9]+$"
 KEY_PATTERNS = {"int": WHOLE_NUMBER_PATTERN, "float": DECIMAL_OR_NOT_FINITE}
@@ -119,7 +121,7 @@ class ParameterSchema(GenerateJsonSchema):
         values = (found or {}).get("enum", [])
         return (
             {"enum": [str(value) for value in values]}
-            if any(isinstance(value, int) for value in values)
+            if any(isinstance(value, int) and not isinstance(value, bool) for value in values)
             else {}
         )
 
@@ -167,12 +169,12 @@ def _letters(text: str) -> int:
 
 
 def _told(schema: Mapping[str, Any]) -> Any:
-    """The default that a factory makes; None where another call may well make another one.
+    """The default that a factory makes; None where another call may well make another one, and it is not called.
 
     Lists and the like need a factory to be no one's shared value; a plain value has one because it differs each time.
     """
     factory: Callable[[], Any] = schema["default_factory"]
-    if schema.get("default_factory_takes_data"):
+    if schema.get("default_factory_takes_data") or not _makes_the_same(factory):
         return None
     try:
         made, again = factory(), factory()
@@ -180,6 +182,41 @@ def _told(schema: Mapping[str, Any]) -> Any:
     except Exception:  # noqa: BLE001  # user code: it may need what is there only in a run
         return None
     return made if is_told else None
+
+
+def _makes_the_same(factory: Callable[[], Any]) -> bool:
+    """Whether it can be seen that it only puts values together: `list`, `Layer`, `lambda: [Layer(units=8)]`."""
+    if isinstance(factory, type):
+        return _puts_together(factory)
+    code = getattr(factory, "__code__", None)
+    if code is None or code.co_freevars:
+        return False
+    known = {**vars(builtins), **getattr(factory, "__globals__", {})}
+    used = [known[name] for name in code.co_names if name in known]
+    members = {member for kind in used if _is_enum(kind) for member in kind.__members__}
+    return all(map(_puts_together, used)) and {*code.co_names} - known.keys() <= members
+
+
+def _puts_together(kind: Any) -> bool:
+    """Whether this is a class whose instances are what they are made of, and nothing of the moment."""
+    if not isinstance(kind, type):
+        return False
+    if kind in COLLECTIONS or _is_enum(kind):
+        return True
+    if issubclass(kind, BaseModel):
+        factories: list[Any] = [
+            field.default_factory for field in kind.model_fields.values() if field.default_factory
+        ]
+    elif dataclasses.is_dataclass(kind):
+        given = [field.default_factory for field in dataclasses.fields(kind)]
+        factories = [each for each in given if each is not dataclasses.MISSING]
+    else:
+        return False
+    return all(map(_makes_the_same, factories))
+
+
+def _is_enum(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, enum.Enum)
 
 
 def _is_plain(value: Any) -> bool:
