@@ -19,6 +19,8 @@ from templates_app.models import Preset, RunTemplate, RunTemplateVersion
 from templates_app.names import check_name
 from templates_app.permissions import check_can_edit_preset, check_can_run
 from templates_app.schema_forms.schemas import read_steps
+from templates_app.schema_places import secrets_left_out
+from templates_app.schema_validation import pointer_to
 from templates_app.suggestions import suggestion
 from zenweb.accounts.models import User
 from zenweb.enums import ExecutionStatus
@@ -26,6 +28,7 @@ from zenweb.exceptions import DoesNotExist, EntityExists, FieldError, Validation
 
 # The built-in one: the values of the template's last completed run.
 LAST_GOOD = "last-good"
+PARAMETER = 4  # parts of the path of one
 MOST_PRESETS = 200  # of one owner for one template
 
 
@@ -144,9 +147,15 @@ class PresetUse:
 
 
 def use_preset(*, actor: User, template: RunTemplate, name: str, given: Any = None) -> PresetUse:
-    """Start from a preset. Raises DoesNotExist for a name that stands for nothing."""
+    """Start from a preset. Raises DoesNotExist for an unknown name, ValidationFailed where a secret is missing."""
     start = {"steps": {}, **preset_values(actor, template, name)}
-    return PresetUse(name, start, given, known_parameters(_schema_of(template)))
+    schema = _schema_of(template)
+    # A parameter that is secret as a whole is simply not in it; inside of a value, another kind would be meant.
+    inside = (path for path in secrets_left_out(schema, start) if len(path) > PARAMETER)
+    if missing := [path for path in inside if not has_value(given, path)]:
+        sentence = gettext("The preset %(name)r keeps no secret: give this value beside it.") % {"name": name}
+        raise ValidationFailed([FieldError(pointer_to(path), sentence) for path in missing])
+    return PresetUse(name, start, given, known_parameters(schema))
 
 
 def last_good_run(actor: User, template: RunTemplate) -> PipelineRun | None:

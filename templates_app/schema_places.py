@@ -123,6 +123,25 @@ def secrets_in(root: Schema, value: Json) -> list[Path]:
     return found
 
 
+def secrets_left_out(root: Schema, value: Json) -> list[Path]:
+    """The places where null stands for a secret, as `without_secrets` leaves it where that tells the form."""
+    found: list[Path] = []
+
+    def look(here: list[Schema], value: Json, path: Path) -> None:
+        if value is None and is_secret(here):
+            found.append(path)
+        pairs = (
+            value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        )
+        for key, member in pairs:
+            below = schemas_below(root, here, str(key))
+            if holds_secret(below, root):
+                look(below, member, (*path, str(key)))
+
+    look(_expanded([root], root), value, ())
+    return found
+
+
 def _replace(
     here: list[Schema], root: Schema, value: Json, path: Path, replace: Callable[[Path], Json]
 ) -> Json:

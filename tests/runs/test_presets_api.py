@@ -343,3 +343,29 @@ def test_a_secret_comes_from_the_environment_as_the_text_it_is(
     assert trained_with()["key"] == "12345"
     missing = alices(*run, "steps.trainer.parameters.key=TRAINER_KEYS")
     assert (missing.exit_code, "no environment variable TRAINER_KEYS" in missing.stderr) == (1, True)
+
+
+def test_a_secret_that_tells_a_kind_is_asked_for_beside_the_preset(
+    rest: Client, template: RunTemplate
+) -> None:
+    """Without it the value would be one of another kind, which runs as something that nobody asked for."""
+    secret = {"type": "string", "format": "password", "writeOnly": True}
+    url = {"type": "string"}
+    kinds = [
+        {"type": "object", "properties": {"url": url, "token": {"anyOf": [secret, {"type": "null"}]}}},
+        {"type": "object", "properties": {"url": url}},
+    ]
+    with_secret(template, anyOf=kinds)
+    value = {"url": "x", "token": "hush"}
+    body = {"name": "mine", "configuration": {"steps": {"trainer": {"parameters": {"key": value}}}}}
+    kept = rest.post(f"{API}/presets", body, content_type="application/json").json()["metadata"][
+        "configuration"
+    ]
+    assert kept["steps"]["trainer"]["parameters"]["key"] == {"url": "x", "token": None}
+    refused = rest.post(f"{API}/runs", {"preset": "mine"}, content_type="application/json")
+    assert refused.status_code == 422
+    [error] = refused.json()["errors"]
+    assert error["pointer"] == "/steps/trainer/parameters/key/token"
+    given = {"preset": "mine", "steps": {"trainer": {"parameters": {"key": value}}}}
+    assert rest.post(f"{API}/runs", given, content_type="application/json").status_code == 200
+    assert trained_with()["key"] == value
