@@ -211,7 +211,7 @@ def test_nothing_is_said_and_nothing_spawned_where_an_import_leaves_nothing(
 
 
 def test_what_was_computed_at_import_is_new_on_a_new_day(write: Any, result: Any, worker: StepWorker) -> None:
-    template = write("dated")
+    template = write("of_yesterday")
     today = result(template)
     assert result(template) == today
     tomorrow = local_today() + timedelta(days=1)
