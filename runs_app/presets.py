@@ -152,7 +152,7 @@ def use_preset(*, actor: User, template: RunTemplate, name: str, given: Any = No
     schema = _schema_of(template)
     # A parameter that is secret as a whole is simply not in it; inside of a value, another kind would be meant.
     inside = (path for path in secrets_left_out(schema, start) if len(path) > PARAMETER)
-    if missing := [path for path in inside if not has_value(given, path)]:
+    if missing := [path for path in inside if not has_value(given, path[:PARAMETER])]:
         sentence = gettext("The preset %(name)r keeps no secret: give this value beside it.") % {"name": name}
         raise ValidationFailed([FieldError(pointer_to(path), sentence) for path in missing])
     return PresetUse(name, start, given, known_parameters(schema))

@@ -366,6 +366,7 @@ def test_a_secret_that_tells_a_kind_is_asked_for_beside_the_preset(
     assert refused.status_code == 422
     [error] = refused.json()["errors"]
     assert error["pointer"] == "/steps/trainer/parameters/key/token"
-    given = {"preset": "mine", "steps": {"trainer": {"parameters": {"key": value}}}}
-    assert rest.post(f"{API}/runs", given, content_type="application/json").status_code == 200
-    assert trained_with()["key"] == value
+    for value in ({"url": "x", "token": "hush"}, {"url": "y"}):  # the same kind, and another on purpose
+        given = {"preset": "mine", "steps": {"trainer": {"parameters": {"key": value}}}}
+        assert rest.post(f"{API}/runs", given, content_type="application/json").status_code == 200
+        assert trained_with()["key"] == value

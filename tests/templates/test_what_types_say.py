@@ -28,6 +28,7 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
     create_model,
+    model_validator,
 )
 
 from runs_app.run_configuration import validate
@@ -276,6 +277,13 @@ class Part(BaseModel):
     names: list[str] = Field(default_factory=lambda: ["a"])
 
 
+class Checked(Part):
+    @model_validator(mode="after")
+    def look(self) -> "Checked":
+        today()
+        return self
+
+
 class Dated(BaseModel):
     days: list[str] = Field(default_factory=lambda: [today()])
 
@@ -288,6 +296,9 @@ class Dated(BaseModel):
         (lambda: [Colour.DARK_RED], ["#800"]),
         (lambda: [today()], MISSING),
         (lambda: [Dated()], MISSING),
+        (lambda: [Checked()], MISSING),
+        (lambda told=today: [told()], MISSING),
+        (lambda: [today() for _ in (1,)], MISSING),
         (lambda: [Part.__name__], MISSING),
         (today, MISSING),
     ],

@@ -8,6 +8,7 @@ from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from decimal import Decimal
 from math import isfinite
+from types import CodeType
 from typing import Any
 
 from pydantic import BaseModel
@@ -189,7 +190,9 @@ def _makes_the_same(factory: Callable[[], Any]) -> bool:
     if isinstance(factory, type):
         return _puts_together(factory)
     code = getattr(factory, "__code__", None)
-    if code is None or code.co_freevars:
+    if code is None or code.co_freevars or any(isinstance(const, CodeType) for const in code.co_consts):
+        return False
+    if getattr(factory, "__defaults__", None) or getattr(factory, "__kwdefaults__", None):
         return False
     known = {**vars(builtins), **getattr(factory, "__globals__", {})}
     used = [known[name] for name in code.co_names if name in known]
@@ -204,10 +207,15 @@ def _puts_together(kind: Any) -> bool:
     if kind in COLLECTIONS or _is_enum(kind):
         return True
     if issubclass(kind, BaseModel):
+        own = kind.__pydantic_decorators__
+        if own.validators or own.field_validators or own.root_validators or own.model_validators:
+            return False
+        if kind.model_post_init is not BaseModel.model_post_init or kind.__init__ is not BaseModel.__init__:
+            return False
         factories: list[Any] = [
             field.default_factory for field in kind.model_fields.values() if field.default_factory
         ]
-    elif dataclasses.is_dataclass(kind):
+    elif dataclasses.is_dataclass(kind) and not hasattr(kind, "__post_init__"):
         given = [field.default_factory for field in dataclasses.fields(kind)]
         factories = [each for each in given if each is not dataclasses.MISSING]
     else:
