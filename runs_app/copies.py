@@ -15,12 +15,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
 from runs_app.differences import changes, values_in, without_empty_steps
-from runs_app.drafts import HIDDEN
 from runs_app.links import LONGEST, link_query
 from runs_app.run_configuration import Configuration
 from templates_app.models import RunTemplate
 from templates_app.schema_forms.schemas import read_steps
-from templates_app.schema_places import DROP, replace_secrets
+from templates_app.schema_places import DROP, HIDDEN, replace_secrets
 
 # Names that a shell, Python, a CI service or ZenWeb itself has another use for.
 TAKEN_PREFIXES = ("ZENWEB_", "GITHUB_", "ACTIONS_", "RUNNER_", "CI_", "GITLAB_", "LD_", "PYTHON")

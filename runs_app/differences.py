@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from runs_app import drafts
-from runs_app.drafts import HIDDEN
 from runs_app.models import PipelineRun
 from runs_app.plans import plan_of
 from runs_app.run_configuration import Configuration, without_unset
 from templates_app.schema_forms.schemas import Parameter, Schema, read_steps
 from templates_app.schema_forms.shown import shown
-from templates_app.schema_places import is_same, replace_secrets, without_secrets
+from templates_app.schema_places import HIDDEN, is_same, replace_secrets, without_secrets
 
 ABSENT = "–"
 

@@ -7,12 +7,11 @@ from django.utils.translation import gettext
 
 from runs_app.run_configuration import Configuration, ResolvedConfiguration
 from templates_app.schema_forms.schemas import MISSING, Parameter, read_steps
-from templates_app.schema_places import DROP, is_same, replace_secrets, without_secrets
+from templates_app.schema_places import DROP, HIDDEN, is_same, replace_secrets, without_secrets
 from zenweb.config.yaml_text import YamlDocument, YamlRefused, read, write
 
 # It takes a second or two to read so much, and nobody writes it by hand.
 MOST_CHARACTERS = 60_000
-HIDDEN = "••••••"
 PARAMETER_PATH = ("steps", "NAME", "parameters", "NAME")
 EXAMPLE_LINES = 12
 

@@ -16,7 +16,6 @@ from django.utils.translation import gettext, gettext_lazy
 from runs_app.choices import find_refused
 from runs_app.differences import Difference, differences
 from runs_app.drafts import (
-    HIDDEN,
     beside_the_form,
     changes,
     has_the_forms_shape,
@@ -36,7 +35,7 @@ from templates_app.schema_forms.controls import ControlField
 from templates_app.schema_forms.input_names import is_secret_input
 from templates_app.schema_forms.scalars import SecretControl
 from templates_app.schema_forms.schemas import MISSING, to_pointer
-from templates_app.schema_places import holds_secret, secrets_in, without_secrets
+from templates_app.schema_places import HIDDEN, holds_secret, secrets_in, without_secrets
 from zenweb.api.parsing import parse_json
 from zenweb.config.yaml_text import YamlRefused, rewrite
 from zenweb.enums import ExecutionStatus

@@ -10,11 +10,11 @@ from urllib.parse import urlencode
 from django.utils.translation import gettext
 
 from runs_app.differences import keepable, values_in, with_secrets_hidden
-from runs_app.drafts import HIDDEN
 from runs_app.run_configuration import Configuration
 from templates_app.schema_forms.schemas import Parameter, read_steps, to_json
 from templates_app.schema_forms.wording import shortened
 from templates_app.schema_places import (
+    HIDDEN,
     holds_secret,
     is_secret,
     schemas_at,

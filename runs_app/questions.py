@@ -14,7 +14,7 @@ from templates_app import choice_rules
 from templates_app.choice_places import rules_at
 from templates_app.models import PipelineDeployment
 from templates_app.schema_places import schemas_at
-from templates_app.schema_validation import accepts, pointer_to
+from templates_app.schema_validation import accepts, pointer_to, standalone
 from zenweb.config.choices import dependency_of
 from zenweb.config.json_schema import CHOICE_RULES
 
@@ -39,10 +39,7 @@ class ChoicePlace:
         """The schema of one chosen value, whole, as a template has it whose owner may have narrowed it."""
         here = [*self.path, "0"] if self.is_many else self.path
         found = (each for each in schemas_at(config_schema, here) if CHOICE_RULES in each)
-        definitions: dict[str, Any] = {
-            name: config_schema[name] for name in ("$defs", "definitions") if name in config_schema
-        }
-        return {**next(found, {}), **definitions}
+        return standalone(next(found, {}), config_schema)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from runs_app import hooks
 from runs_app.dynamic_defaults import find_defaults, missing_defaults
 from runs_app.plans import Runnable, rules_of
 from templates_app.names import is_one_line, wrong_tags
-from templates_app.schema_validation import MAX_DEPTH, Validator, depth_of, find_errors
+from templates_app.schema_places import stand_ins_in
+from templates_app.schema_validation import MAX_DEPTH, Validator, depth_of, find_errors, pointer_to
 from templates_app.suggestions import did_you_mean
 from zenweb.config.config_schema import step_keys
 from zenweb.config.hooks import FAILURE, SUCCESS
@@ -104,6 +105,8 @@ def validate(
         FieldError(f"/{key}", str(sentence)) for key, sentence in REFUSALS.items() if key in cleaned
     ]
     refused += wrong_tags(cleaned.get("tags"))
+    stands_for_one = gettext("This only stands for a secret that is not shown. Give the secret itself.")
+    refused += [FieldError(pointer_to(path), stands_for_one) for path in stand_ins_in(config_schema, cleaned)]
     cleaned = {key: value for key, value in cleaned.items() if key not in REFUSALS}
     return refused + find_errors(config_schema, _with_every_step(config_schema, cleaned), validator)
 

@@ -10,7 +10,6 @@ from django.http import QueryDict
 from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from runs_app.drafts import (
-    HIDDEN,
     MOST_CHARACTERS,
     PARAMETER_PATH,
     changes,
@@ -37,7 +36,7 @@ from templates_app.schema_forms.schemas import (
     to_pointer,
 )
 from templates_app.schema_forms.wording import worded
-from templates_app.schema_places import holds_secret, is_secret, schemas_at, secrets_in, types_of
+from templates_app.schema_places import HIDDEN, holds_secret, is_secret, schemas_at, secrets_in, types_of
 from zenweb.config.yaml_text import YamlDocument, YamlRefused, rewrite
 from zenweb.exceptions import FieldError
 

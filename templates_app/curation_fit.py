@@ -23,7 +23,14 @@ from templates_app.curated_schema import (
 )
 from templates_app.curation import Curation, ParameterCuration, Path, read_what_is_right
 from templates_app.schema_places import holds_secret
-from templates_app.schema_validation import accepts, check_schema, find_errors, place_words, pointer_to
+from templates_app.schema_validation import (
+    accepts,
+    check_schema,
+    find_errors,
+    place_words,
+    pointer_to,
+    standalone,
+)
 from templates_app.suggestions import suggestion
 from zenweb.exceptions import FieldError, ValidationFailed
 
@@ -283,10 +290,7 @@ class _About:
     def _errors(self, schema: Schema, value: Any) -> list[FieldError]:
         if accepts(schema, self.root, value):
             return []
-        definitions: Schema = {
-            name: self.root[name] for name in ("$defs", "definitions") if name in self.root
-        }
-        return find_errors({**schema, **definitions}, value) or [
+        return find_errors(standalone(schema, self.root), value) or [
             FieldError("", gettext("This cannot be given."))
         ]
 

@@ -11,6 +11,8 @@ Path = tuple[str, ...]
 # Keywords whose schemas may apply to the very same value.
 COMBINING = ("anyOf", "oneOf", "allOf")
 CONDITIONAL = ("then", "else")
+HIDDEN = "••••••"
+"""What is shown in the place of a secret, wherever somebody may look."""
 TYPE_NAMES = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
 
 
@@ -140,6 +142,26 @@ def secrets_left_out(root: Schema, value: Json) -> list[Path]:
 
     look(_expanded([root], root), value, ())
     return found
+
+
+def stand_ins_in(root: Schema, value: Json) -> list[Path]:
+    """The places of secrets at which what is shown for one was sent back."""
+    return (
+        [path for path in secrets_in(root, value) if _at(value, path) == HIDDEN] if _mentions(value) else []
+    )
+
+
+def _mentions(value: Json) -> bool:
+    """Whether it is there anywhere: hardly ever, and looking for secrets takes longer."""
+    if isinstance(value, dict | list):
+        return any(map(_mentions, value.values() if isinstance(value, dict) else value))
+    return bool(value == HIDDEN)
+
+
+def _at(value: Json, path: Path) -> Json:
+    for key in path:
+        value = value[int(key)] if isinstance(value, list) else value[key]
+    return value
 
 
 def _replace(

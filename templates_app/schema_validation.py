@@ -187,6 +187,11 @@ def compile_schema(schema: dict[str, Any]) -> Validator:
     )
 
 
+def standalone(schema: Mapping[str, Any], root: Mapping[str, Any]) -> dict[str, Any]:
+    """A part of a schema as one of its own, with what it refers to."""
+    return {**schema, **{name: root[name] for name in ("$defs", "definitions") if name in root}}
+
+
 def accepts(schema: Any, root: Mapping[str, Any], value: Any) -> bool:
     """Whether a value fits a part of a schema, whose references are those of the whole."""
     if not isinstance(schema, Mapping):
@@ -195,8 +200,7 @@ def accepts(schema: Any, root: Mapping[str, Any], value: Any) -> bool:
     try:
         if '"$ref"' not in text:
             return bool(_compiled(text).is_valid(value))
-        definitions = {name: root[name] for name in ("$defs", "definitions") if name in root}
-        return bool(compile_schema({**schema, **definitions}).is_valid(value))
+        return bool(compile_schema(standalone(schema, root)).is_valid(value))
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError):
         return False
 

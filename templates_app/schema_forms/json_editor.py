@@ -5,7 +5,9 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext, gettext_lazy
 
 from templates_app.schema_forms.controls import SingleControl
-from templates_app.schema_forms.schemas import Json, Parameter, read_json, to_json
+from templates_app.schema_forms.schemas import MISSING, Json, Parameter, read_json, to_json
+from templates_app.schema_places import HIDDEN, replace_secrets
+from templates_app.schema_validation import standalone
 
 SHORT = 60
 KINDS = {"object": gettext_lazy("A JSON object"), "array": gettext_lazy("A JSON list")}
@@ -32,6 +34,12 @@ class JsonControl(SingleControl):
     def hint(self) -> str:
         kind = KINDS.get(self.parameter.schema.type, gettext("A JSON value (a text stands in double quotes)"))
         return ". ".join(filter(None, [str(kind), super().hint()]))
+
+    def initial(self, value: Json) -> dict[str, str]:
+        schema = standalone(self.parameter.schema.keywords, self.parameter.schema.root)
+        return super().initial(
+            value if value is MISSING else replace_secrets(schema, value, lambda _: HIDDEN)
+        )
 
     def parse(self, text: str) -> Json:
         try:

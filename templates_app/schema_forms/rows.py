@@ -49,13 +49,13 @@ class Rows(Composite):
         sent = occasion.was_sent(self.marker_name)
         if sent is None:
             entries = self.entries(value)
-            self.is_text = len(entries) > self.most_rows
+            self.is_text = len(entries) > self.most_rows and not self.has_secrets
             shown = [] if self.is_text else entries
             self.rows = {
                 number: self.make_row(number, entry, number + 1) for number, entry in enumerate(shown)
             }
         else:
-            self.is_text = sent == AS_TEXT and self.most_rows == MOST_ROWS
+            self.is_text = sent == AS_TEXT and not self.has_secrets
             numbers = list(dict.fromkeys(int(word) for word in sent.split() if word.isdecimal()))[
                 : self.most_rows
             ]
@@ -110,12 +110,17 @@ class Rows(Composite):
 
     @cached_property
     def most_rows(self) -> int:
-        """Secrets never come back from the server, so their rows are never text."""
+        """Secrets never come back from the server, so their rows are never text: of more, nothing can be shown."""
         return MOST_SECRET_ROWS if self.has_secrets else MOST_ROWS
 
     @cached_property
     def has_secrets(self) -> bool:
         return is_secret_input(dict(self.parameter.schema.root), (), dict(self.parameter.schema.keywords))
+
+    def can_show(self, value: Json) -> bool:
+        return super().can_show(value) and not (
+            self.has_secrets and len(self.entries(value)) > self.most_rows
+        )
 
     @property
     def is_flat(self) -> bool:

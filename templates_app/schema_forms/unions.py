@@ -19,7 +19,7 @@ from templates_app.schema_forms.schemas import (
     spoken,
 )
 from templates_app.schema_places import contradicts
-from templates_app.schema_validation import accepts, find_errors
+from templates_app.schema_validation import accepts, find_errors, standalone
 from zenweb.exceptions import FieldError
 
 KINDS = {
@@ -145,8 +145,7 @@ class UnionControl(Composite):
     def _errors_of_the_kind(self, value: Json) -> list[FieldError]:
         if (kind := self._kind) is None or value is MISSING:
             return []
-        definitions = {name: kind.root[name] for name in ("$defs", "definitions") if name in kind.root}
-        return find_errors({**kind.keywords, **definitions}, value)
+        return find_errors(standalone(kind.keywords, kind.root), value)
 
     @property
     def kept(self) -> list[tuple[str, str]]:

@@ -20,7 +20,7 @@ from templates_app.schema_forms import ConfigurationForm
 from templates_app.schema_forms.input_names import is_secret_input, quoted, unquoted
 from templates_app.schema_forms.json_editor import JsonControl
 from templates_app.schema_forms.rows import MOST_UPLOADED
-from templates_app.schema_places import without_secrets
+from templates_app.schema_places import HIDDEN, without_secrets
 from tests.templates.sending import sent
 from zenweb.config.json_schema import ParameterSchema
 
@@ -689,3 +689,51 @@ def test_a_name_survives_its_way_through_a_browser(character: str) -> None:
 
 def test_every_escape_is_read_back() -> None:
     assert unquoted(quoted(AWKWARD)) == AWKWARD
+
+
+class Member(BaseModel):
+    user: str = "u"
+    token: SecretStr
+
+
+class Chain(BaseModel):
+    token: SecretStr | None = None
+    next: "Chain | None" = None
+
+
+def chained(length: int) -> dict[str, Any]:
+    return {"next": chained(length - 1)} if length else {"token": "hush"}
+
+
+@pytest.mark.parametrize("length", [1, 1_001])
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (list[Member], lambda length: [{"user": "u", "token": "hush"}] * length),
+        (dict[str, Member], lambda length: {str(n): {"token": "hush"} for n in range(length)}),
+        (list[SecretStr], lambda length: ["hush"] * length),
+        (Chain, lambda length: chained(min(length, 30))),
+    ],
+)
+def test_no_secret_that_a_form_starts_from_is_shown_however_many_or_deep(
+    kind: Any, value: Any, length: int
+) -> None:
+    assert "hush" not in page_of(kind, value(length))
+
+
+def test_more_rows_with_secrets_than_can_be_shown_are_told() -> None:
+    many = configuration([{"token": "hush"}] * 1_001)
+    form = ConfigurationForm(schema_of(list[Member], default=[]), validate=validate, configuration=many)
+    [note] = form.notes
+    assert "cannot be what it was" in note
+
+
+def test_what_only_stands_for_a_secret_is_no_value() -> None:
+    """As where JSON shows it, or somebody sends back what was answered for a run."""
+    [error] = validate(schema_of(Member), configuration({"user": "u", "token": HIDDEN}))
+    assert error.pointer == "/steps/trainer/parameters/p/token"
+    assert "Give the secret itself." in error.message
+    assert not validate(schema_of(Member), configuration({"user": HIDDEN, "token": "hush"}))
+    page = page_of(Chain, chained(30))
+    assert HIDDEN in page
+    assert not form_of(Chain, sent(page)).is_valid()
