@@ -276,6 +276,8 @@ class AttemptProcess:
         self._earliest = time.monotonic()
         """When what comes next may have happened at the earliest."""
         self._exit_code: int | None = None
+        self._nonsense: StepException | None = None
+        """Why nothing that it says counts any more."""
 
     def stop(self, grace: timedelta) -> None:
         """TERM now, KILL after the grace, descendants included."""
@@ -354,12 +356,26 @@ class AttemptProcess:
             if selector is not None:
                 selector.unregister(self._work)
             return False
-        *lines, self._pending = (self._pending + received).split(b"\n")
-        if len(self._pending) > EVENT_LIMIT:
-            raise ValueError("The step's process sent an event over the size limit.")
-        for line in lines:
-            self._take_in(parse_event(line))
+        if self._nonsense is None:
+            self._understand(received)
         return True
+
+    def _understand(self, received: bytes) -> None:
+        """User code may write anything into its socket: then its process is ended, and the attempt has failed."""
+        *lines, self._pending = (self._pending + received).split(b"\n")
+        try:
+            if len(self._pending) > EVENT_LIMIT:
+                raise ValueError("an event over the size limit")
+            for line in lines:
+                self._take_in(parse_event(line))
+        except (ValueError, RecursionError) as error:
+            logger.warning(
+                "Attempt %s is ended: its process sent what cannot be read.", self.attempt, exc_info=error
+            )
+            self._nonsense = _process_exception(
+                "The step's process sent its worker what cannot be read, and was ended."
+            )
+            self.parent.send({"op": "stop", "attempt": self.attempt, "grace": 0.0})
 
     def _take_in(self, event: Event | None) -> None:
         if isinstance(event, MetadataNoted):  # joined at once: a loop may note something in every round
@@ -416,8 +432,9 @@ class AttemptProcess:
         os.close(self._log)
 
     def _end(self) -> ChildEnd:
-        failed = next((event.exception for event in self._events if isinstance(event, Failed)), None)
-        is_completed = any(isinstance(event, Completed) for event in self._events)
+        said = next((event.exception for event in self._events if isinstance(event, Failed)), None)
+        failed = self._nonsense or said
+        is_completed = failed is None and any(isinstance(event, Completed) for event in self._events)
         was_lost = not is_completed and failed is None and self._is_lost()
         if not self._was_seen_to_end:
             # Nobody else ends it: what it started had the lost one to look after it.

@@ -175,6 +175,25 @@ def test_a_moment_that_cannot_be_is_not_believed(
     assert begun <= step.start_time <= step.end_time <= timezone.now()
 
 
+@pytest.mark.parametrize(
+    "line",
+    [b"no json\n", b"[]\n", b'{"event": "completed", "is_alone": 5}\n', b"[" * 100_000 + b"\n", b"\xff\n"],
+)
+def test_what_cannot_be_read_ends_the_process_that_said_it(
+    write: Any, alice: User, worker: StepWorker, line: bytes, tmp_path: Path
+) -> None:
+    told = tmp_path / "pid"
+    body = (
+        LIES.format(line=line).replace("return []", "")
+        + f"open({str(told)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)"
+    )
+    run = launch(write("babbling", body), alice)
+    worker.run_ready_steps("default")
+    assert finished(run).status == ExecutionStatus.FAILED
+    assert "sent its worker what cannot be read, and was ended" in run.status_reason
+    assert not told.exists() or not psutil.pid_exists(int(told.read_text()))
+
+
 def test_openmp_used_at_import_does_not_hang_the_steps(write: Any, result: Any, worker: StepWorker) -> None:
     fit = "import sklearn.cluster, numpy\nsklearn.cluster.KMeans(2, n_init=1).fit(numpy.random.rand(2000, 2))"
     assert result(write("clusters", f"{fit}\nreturn [1]", at_import=fit)) == [1]

@@ -195,9 +195,11 @@ def parse_order(line: bytes) -> Order:
 
 
 def parse_event(line: bytes) -> Event | None:
-    """The event a line tells; None for one of a newer protocol that this version does not know."""
+    """The event a line tells; None for one of a newer protocol that this version does not know. Raises ValueError."""
     fields = json.loads(line)
-    kind = _EVENTS.get(fields.get("event"))
+    if not isinstance(fields, dict):
+        raise ValueError("an event is an object")
+    kind = _EVENTS.get(str(fields.get("event")))
     return kind.model_validate(fields) if kind else None
 
 
