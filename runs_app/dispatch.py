@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterable
 
 from django.conf import settings
@@ -19,7 +20,7 @@ logger = logging.getLogger(__name__)
 RUN_READY_STEPS = "runs_app.tasks.run_ready_steps"
 WARM_UP = "runs_app.tasks.warm_up"
 PREPARE = "runs_app.tasks.prepare"
-# More rings than this at once tell the workers nothing new: each goes on claiming while there is work.
+# More rings than this that nobody has heard yet tell workers nothing new: each claims while there is work.
 MOST_RINGS = 32
 # What kombu, its pool of connections and the transport raise when the broker is away, slow or busy.
 PUBLISH_ERRORS = (KombuError, RedisError, OSError)
@@ -34,13 +35,20 @@ class Doorbell:
         self._lock = threading.Lock()
 
     def ring(self, task: str, argument: str, queues: Iterable[str]) -> bool:
-        """One message on each queue named (as often as it is named); False when the broker could not be told."""
+        """A message on each queue named (as often as it is named); False when the broker could not be told.
+
+        None where enough of them wait already: to write and to read one takes as long as the rest of a request.
+        """
         if time.monotonic() < self._silent_until:
             return False
         try:
             with producers[self._connect()].acquire(block=True, timeout=0.3) as producer:
-                for queue in list(queues)[:MOST_RINGS]:
-                    app.send_task(task, args=[argument or queue], queue=queue, producer=producer, retry=False)
+                for queue, wanted in Counter(queues).items():
+                    missing = min(wanted, MOST_RINGS - producer.channel.client.llen(queue))
+                    for _ in range(missing):
+                        app.send_task(
+                            task, args=[argument or queue], queue=queue, producer=producer, retry=False
+                        )
         except PUBLISH_ERRORS as error:
             self._pause(error)
             return False

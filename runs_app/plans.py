@@ -14,6 +14,7 @@ from runs_app.querysets import HEAVY
 from templates_app.curated_schema import curate, defaults_of, parameters_of
 from templates_app.curation import read_curation
 from templates_app.models import PipelineDeployment, RunTemplateVersion
+from templates_app.schema_places import holds_secret
 from templates_app.schema_validation import Validator, compile_schema
 from zenweb.config.defaults import Source
 from zenweb.config.json_schema import DYNAMIC_DEFAULT
@@ -37,6 +38,11 @@ class Plan:
     code_sha256: str
     code_archive_id: uuid.UUID
     requirements: tuple[str, ...]
+
+    @cached_property
+    def holds_secrets(self) -> bool:
+        """Whether any parameter is one, or has one in it."""
+        return holds_secret([self.config_schema], self.config_schema)
 
     def step(self, index: int) -> StepSpec:
         return self.spec.steps[index]

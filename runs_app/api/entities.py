@@ -128,7 +128,10 @@ def _step_config(step: StepRun) -> Json:
 
 def _shown(deployment_id: UUID, parameters: Json) -> Json:
     """The parameters of steps, with a stand-in for each secret."""
-    steps = with_secrets_hidden(plan_of(deployment_id).config_schema, of_steps(parameters))["steps"]
+    plan = plan_of(deployment_id)
+    if not plan.holds_secrets:  # looked up once: at every answer it would take as long as the rest of it
+        return parameters
+    steps = with_secrets_hidden(plan.config_schema, of_steps(parameters))["steps"]
     return {name: step["parameters"] for name, step in steps.items()}
 
 

@@ -249,7 +249,8 @@ class RunDetail(APIView):
 
 class RunStatus(APIView):
     def get(self, request: Request, name_or_id: str) -> Response:
-        return Response(find_run(request, name_or_id).status)
+        runs = PipelineRun.objects.visible_to(request.user).only("status")  # it is asked for again and again
+        return Response(find(runs, name_or_id, "run").status)
 
 
 class RunStop(APIView):

@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 from django.test import Client
+from redis import Redis
 
 from runs_app import dispatch, housekeeping
 from runs_app.models import PipelineRun
@@ -48,6 +49,15 @@ def trigger(rest: Client, template: RunTemplate) -> float:
 
 def test_a_ring_reaches_a_broker_that_works(broker: psutil.Popen) -> None:
     assert dispatch.wake_workers(["default", "default"])
+
+
+def test_rings_that_nobody_hears_do_not_pile_up(broker: psutil.Popen, settings: Any) -> None:
+    for _ in range(2 * dispatch.MOST_RINGS):
+        assert dispatch.wake_workers(["default"])
+    assert dispatch.wake_workers(["gpu"] * 3)
+    with Redis(unix_socket_path=settings.CELERY_BROKER_URL.removeprefix("redis+socket://")) as redis:
+        assert redis.llen("default") == dispatch.MOST_RINGS
+        assert redis.llen("gpu") == 3
 
 
 def test_a_frozen_broker_costs_one_time_out_and_then_nothing(
