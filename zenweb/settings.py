@@ -198,6 +198,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
     DATABASES["default"]["CONN_MAX_AGE"] = 0
     DATABASES["default"]["OPTIONS"] = {
         "connect_timeout": 5,
+        # What is asked again and again is planned once per connection: planning takes as long as all the rest of it.
+        "server_side_binding": True,
+        "prepare_threshold": 3,
         # Whoever stands still in the middle of a transaction may not hold up others for longer than a worker may.
         "options": f"-c idle_in_transaction_session_timeout={env_int('ZENWEB_WORKER_LEASE', 8)}s",
         "pool": {
