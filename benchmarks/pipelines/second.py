@@ -1,0 +1,10 @@
+"""A pipeline in a file of its own, and so with a warm parent of its own."""
+
+from workloads import nothing
+
+from zenweb import pipeline
+
+
+@pipeline
+def second() -> None:
+    nothing()
