@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import SuspiciousFileOperation
+from django.templatetags.static import static
 from django.utils.translation import gettext
 
 from runs_app.found_files import is_within, root_of
@@ -33,17 +34,16 @@ TEXT_TYPE = "text/plain; charset=utf-8"
 # Longer texts are shown as they are: how long it takes to lay one out grows with the square of its length.
 RENDER_LIMIT = 16 * 1024
 _rendering = threading.Lock()  # whoever asks for the same meanwhile finds it made
-# Shown in a frame of its own: no scripts, no forms, no requests to anywhere.
-CONTENT_POLICY = "; ".join(
-    [
-        "sandbox",
-        "default-src 'none'",
-        "style-src 'unsafe-inline'",
-        "img-src data:",
-        "font-src data:",
-        "frame-ancestors 'self'",
-    ]
-)
+# Shown in a frame of its own: no forms, no requests to anywhere, and no scripts but ours that draws figures.
+FIGURE_SCRIPTS = ("zenweb/plotly.js", "zenweb/figure.js")
+RULES = [
+    "default-src 'none'",
+    "style-src 'unsafe-inline'",
+    "img-src data: blob:",
+    "font-src data:",
+    "frame-ancestors 'self'",
+]
+CONTENT_POLICY = "; ".join(["sandbox", *RULES])
 
 # For pages that say nothing about their looks; one that does is left alone, since its colours belong together.
 PAGE_STYLE = b"""<style>
@@ -71,18 +71,18 @@ class ShownPreview:
 
     @property
     def is_wide(self) -> bool:
-        return self.kind in {"table", "html", "markdown", "text"}
+        return self.kind in {"table", "figure", "html", "markdown", "text"}
 
 
 def show_preview(version: ArtifactVersion) -> ShownPreview:
     """The preview in a form that a template can lay out; never raises for what is missing or damaged."""
-    kind = (version.preview or {}).get("kind")
+    kind = _kind(version)
     in_words = str(version.metadata.get("string_representation", ""))
     if kind is None:
         return ShownPreview("line", text=in_words)
     try:
         uri = preview_uri(version)
-        if kind in {PreviewKind.IMAGE, PreviewKind.HTML}:
+        if kind in {PreviewKind.IMAGE, PreviewKind.FIGURE, PreviewKind.HTML}:
             return ShownPreview(kind)
         return _lay_out(kind, _read_for_page(uri).decode(errors="replace"))
     except (ZenWebError, SuspiciousFileOperation) as error:
@@ -106,19 +106,54 @@ def preview_uri(version: ArtifactVersion) -> str:
 
 
 def read_preview(version: ArtifactVersion) -> bytes:
-    """The preview's bytes, a plain page's with a style. Raises ZenWebError where there is none."""
+    """The preview's bytes, a plain page's with a style, a figure's in a page that draws it.
+
+    Raises ZenWebError where there is none.
+    """
     with store.open(preview_uri(version)) as file:
         data = file.read(SIZE_LIMIT)
-    is_page = (version.preview or {}).get("kind") == PreviewKind.HTML
-    return _with_style(data) if is_page and not HAS_LOOKS.search(data) else data
+    kind = _kind(version)
+    if kind == PreviewKind.FIGURE:
+        return _page_of_figure(data)
+    return _with_style(data) if kind == PreviewKind.HTML and not HAS_LOOKS.search(data) else data
+
+
+def content_policy(version: ArtifactVersion, origin: str) -> str:
+    """What the preview may do in its frame. `origin`: of this server, which its frame does not share."""
+    if _kind(version) != PreviewKind.FIGURE:
+        return CONTENT_POLICY
+    scripts = " ".join(f"{origin}{static(script)}" for script in FIGURE_SCRIPTS)
+    return "; ".join(["sandbox allow-scripts", *RULES, f"script-src {scripts}"])
 
 
 def content_type(version: ArtifactVersion) -> str:
     """A type that browsers do no more with than show: everything but images and (sandboxed) pages is plain text."""
-    preview = version.preview or {}
-    if preview.get("kind") == PreviewKind.IMAGE:
-        return IMAGE_TYPES.get(Path(str(preview.get("file"))).suffix.lower(), TEXT_TYPE)
-    return "text/html; charset=utf-8" if preview.get("kind") == PreviewKind.HTML else TEXT_TYPE
+    kind = _kind(version)
+    if kind == PreviewKind.IMAGE:
+        name = str((version.preview or {}).get("file"))
+        return IMAGE_TYPES.get(Path(name).suffix.lower(), TEXT_TYPE)
+    return "text/html; charset=utf-8" if kind in {PreviewKind.HTML, PreviewKind.FIGURE} else TEXT_TYPE
+
+
+def _kind(version: ArtifactVersion) -> str | None:
+    return (version.preview or {}).get("kind")
+
+
+def _page_of_figure(data: bytes) -> bytes:
+    """A page with the figure as data: whatever it says, it is no markup."""
+    figure = data.replace(b"<", b"\\u003c")
+    scripts = "".join(f'<script src="{static(script)}" defer></script>' for script in FIGURE_SCRIPTS)
+    return b"".join(
+        [
+            b'<!doctype html><html><head><meta charset="utf-8"><title>Figure</title>',
+            PAGE_STYLE,
+            b"<style>html, body, #figure { height: 100%; margin: 0; }</style>",
+            scripts.encode(),
+            b'</head><body><div id="figure"></div><script type="application/json" id="data">',
+            figure,
+            b"</script></body></html>",
+        ]
+    )
 
 
 def _with_style(page: bytes) -> bytes:

@@ -263,6 +263,9 @@ def show_preview(request: HttpRequest, artifact_version_id: UUID) -> HttpRespons
     except (DoesNotExist, SuspiciousFileOperation) as error:
         raise Http404 from error
     response = _inert(HttpResponse(data, content_type=previews.content_type(version)))
+    response["Content-Security-Policy"] = previews.content_policy(
+        version, request.build_absolute_uri("/")[:-1]
+    )
     response["Cache-Control"] = "private, max-age=86400, immutable"
     return response
 

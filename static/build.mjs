@@ -1,5 +1,5 @@
 // Builds static/src into static/dist: one style sheet, the scripts, one sprite of icons.
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
@@ -24,7 +24,7 @@ async function buildStyles() {
 /** One file per entry: the editor is large, and loaded by the page that has one. */
 async function buildScripts() {
   await esbuild.build({
-    entryPoints: ["zenweb.js", "editor.js"].map((name) => path.join(source, name)),
+    entryPoints: ["zenweb.js", "editor.js", "figure.js"].map((name) => path.join(source, name)),
     outdir: target,
     bundle: true,
     minify: true,
@@ -50,9 +50,15 @@ async function readSymbol(name) {
 }
 
 async function copyMark() {
-  await writeFile(path.join(target, "mark.svg"), await readFile(path.join(source, "mark.svg")));
+  await copyFile(path.join(source, "mark.svg"), path.join(target, "mark.svg"));
+}
+
+/** As it comes: it is loaded by nothing but the frame of a figure. */
+async function copyPlotly() {
+  const file = path.join(modules, "plotly.js-strict-dist-min", "plotly-strict.min.js");
+  await copyFile(file, path.join(target, "plotly.js"));
 }
 
 await rm(target, { recursive: true, force: true });
 await mkdir(target, { recursive: true });
-await Promise.all([buildStyles(), buildScripts(), buildIcons(), copyMark()]);
+await Promise.all([buildStyles(), buildScripts(), buildIcons(), copyMark(), copyPlotly()]);

@@ -141,6 +141,8 @@ class PreviewKind(StrEnum):
 
     TABLE = "table"
     IMAGE = "image"
+    FIGURE = "figure"
+    """Of plotly, in its JSON: the page draws it."""
     HTML = "html"
     MARKDOWN = "markdown"
     JSON = "json"

@@ -72,7 +72,7 @@ def _each_has_a_bounded_preview_of_its_kind() -> None:
         "cube": "text",
         "csv": "table",
         "curve": "image",
-        "plotly": "table",
+        "plotly": "figure",
         "image": "image",
         "markdown": "markdown",
         "page": "html",

@@ -177,11 +177,18 @@ def test_a_model_is_shown_by_its_parameters(preview):
     assert ["C", 0.5] in json.loads(preview(LogisticRegression(C=0.5))[2])["rows"]
 
 
-def test_a_plotly_figure_is_shown_by_its_traces(preview):
+@pytest.mark.parametrize(("count", "kind"), [(2, "figure"), (500_000, "table")])
+def test_a_plotly_figure_is_drawn_by_the_page_and_a_huge_one_shown_by_its_traces(count, kind, preview):
     # Optional in the environment of the tests: plotly is large and nothing else needs it.
     graph_objects = pytest.importorskip("plotly.graph_objects")
-    figure = graph_objects.Figure(graph_objects.Scatter(x=[1, 2], y=[3, 4], name="line"))
-    assert json.loads(preview(figure)[2])["rows"] == [["line", "scatter", 2]]
+    figure = graph_objects.Figure(graph_objects.Scatter(y=list(range(count)), name="line"))
+    found, _, data = preview(figure)
+    assert found == kind
+    shown = json.loads(data)
+    if kind == "table":
+        assert shown["rows"] == [["line", "scatter", count]]
+    else:
+        assert shown["data"][0]["y"] == [0, 1]
 
 
 @pytest.mark.parametrize("method", ["preview", "metadata"])

@@ -162,6 +162,25 @@ def test_user_made_html_is_framed_without_rights(
     assert frame in page_of(pages, run)
 
 
+def test_a_figure_is_data_to_a_page_that_runs_no_scripts_but_ours(
+    pages: Client, run: PipelineRun, attempt: StepAttempt
+) -> None:
+    figure = b'{"data": [], "layout": {"title": "</script><script>alert(1)</script>"}}'
+    version = complete(attempt, "figure", "data.json", figure)
+    address = reverse("artifact-preview", args=[version.id])
+    assert f'<iframe src="{address}" sandbox="allow-scripts" title="Score"' in page_of(pages, run)
+    answer = preview_of(pages, version)
+    policy = dict(rule.partition(" ")[::2] for rule in answer["Content-Security-Policy"].split("; "))
+    assert policy["sandbox"] == "allow-scripts"
+    assert policy["default-src"] == "'none'"
+    scripts = policy["script-src"].split()
+    assert [script.startswith("http://testserver/static/zenweb/") for script in scripts] == [True, True]
+    assert answer.text.count("<script") == 3
+    written = re.search('id="data">(.*)</script></body>', answer.text)
+    assert written
+    assert json.loads(written[1]) == json.loads(figure)
+
+
 @pytest.mark.parametrize(
     ("page", "start", "is_styled"),
     [

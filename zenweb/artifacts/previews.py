@@ -25,6 +25,7 @@ MAX_TEXT_BYTES = 100_000
 MAX_DOCUMENT_BYTES = 1_000_000
 """An HTML report cut in the middle shows nothing; one with some pictures in it stays below this."""
 MAX_IMAGE_BYTES = 2_000_000
+MAX_FIGURE_BYTES = 2_000_000
 MAX_TABLE_ROWS = 50
 MAX_TABLE_COLUMNS = 50
 MAX_CELL_CHARACTERS = 500

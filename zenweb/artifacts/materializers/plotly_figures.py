@@ -7,18 +7,19 @@ from plotly.basedatatypes import BaseFigure
 
 from zenweb.artifacts import store
 from zenweb.artifacts.materializers.base import Materializer
-from zenweb.artifacts.previews import MAX_TABLE_ROWS, PreviewDraft, table_preview
+from zenweb.artifacts.previews import MAX_FIGURE_BYTES, MAX_TABLE_ROWS, PreviewDraft, table_preview
+from zenweb.enums import PreviewKind
 
 _FILE = "data.json"
 
 
 class PlotlyFigureMaterializer(Materializer):
-    """Drawing such a figure takes a browser and megabytes of script, so a page shows what is drawn, as a table."""
+    """A browser draws such a figure, from what is saved. Of a very large one a page lists the traces."""
 
     ASSOCIATED_TYPES = (BaseFigure,)
 
     def save(self, value: BaseFigure, uri: str) -> None:
-        store.write_bytes(store.join(uri, _FILE), plotly.io.to_json(value, validate=False).encode())
+        store.write_bytes(store.join(uri, _FILE), _to_json(value))
 
     def load(self, uri: str) -> Any:
         return plotly.io.from_json(store.read_bytes(store.join(uri, _FILE)).decode())
@@ -27,8 +28,14 @@ class PlotlyFigureMaterializer(Materializer):
         return super().metadata(value.layout.title.text or "Figure") | {"traces": len(value.data)}
 
     def preview(self, value: BaseFigure) -> PreviewDraft:
+        if len(_to_json(value)) <= MAX_FIGURE_BYTES:
+            return PreviewDraft(PreviewKind.FIGURE, _FILE)
         rows = [[trace.name or "", trace.type, _point_count(trace)] for trace in value.data[:MAX_TABLE_ROWS]]
         return table_preview(["trace", "type", "points"], rows, total_rows=len(value.data))
+
+
+def _to_json(value: BaseFigure) -> bytes:
+    return str(plotly.io.to_json(value, validate=False)).encode()
 
 
 def _point_count(trace: Any) -> int | None:
