@@ -57,9 +57,16 @@ class ApiKeyForm(forms.Form):
     )
     days = forms.ChoiceField(choices=LIFETIMES, initial="90", required=False, label=gettext_lazy("It ends"))
     access = forms.ChoiceField(
-        choices=ApiKey._meta.get_field("access").choices, initial="run", widget=forms.RadioSelect
+        choices=ApiKey._meta.get_field("access").choices,
+        initial="run",
+        widget=forms.RadioSelect,
+        label=gettext_lazy("What it may do"),
     )
-    templates = forms.MultipleChoiceField(required=False, widget=forms.CheckboxSelectMultiple)
+    templates = forms.MultipleChoiceField(
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label=gettext_lazy("Only for certain run templates"),
+    )
 
     def __init__(self, user: User, data: Any = None) -> None:
         super().__init__(data)

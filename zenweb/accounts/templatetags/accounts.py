@@ -1,9 +1,11 @@
-"""How sessions are worded."""
+"""How keys and sessions are worded."""
 
 import re
 
 from django import template
 from django.utils.translation import gettext
+
+from zenweb.accounts.models import ApiKey
 
 register = template.Library()
 
@@ -22,6 +24,13 @@ SYSTEMS = [
     (re.compile(r"\bMac OS X\b"), "macOS"),
     (re.compile(r"\bLinux\b"), "Linux"),
 ]
+
+
+@register.filter
+def template_names(key: ApiKey) -> str:
+    """Of the run templates that a key is bound to."""
+    names = ", ".join(template.name for template in key.templates.all())
+    return names or gettext("run templates that are deleted")
 
 
 @register.filter
