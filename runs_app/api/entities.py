@@ -1,6 +1,10 @@
 """How what was run looks on the wire."""
 
+from datetime import timedelta
+from operator import attrgetter
 from uuid import UUID
+
+from django.db.models import Case, Count, When
 
 from runs_app.differences import of_steps, with_secrets_hidden
 from runs_app.found_files import found_file
@@ -10,8 +14,11 @@ from runs_app.plans import plan_of
 from templates_app.api.entities import build_reference, pipeline_reference, stack_reference, tag_entity
 from zenweb.api.envelope import Json, entity, owned, user_entity, wire_time
 from zenweb.config.hooks import FAILURE, SUCCESS, hook_path
+from zenweb.enums import ExecutionStatus
 
 NEXT_TIMES = 5
+MOST_STEPS = 1000  # in a summary
+SUMMARY_FIELDS = ("index", "name", "status", "status_reason", "attempt", "start_time", "end_time", "ready_at")
 STEP_CONFIGURATION_KEYS = ("enable_cache", "retry", "settings", "extra")
 
 
@@ -75,6 +82,39 @@ def _run_metadata(run: PipelineRun) -> Json:
         "parameters": _shown(run.deployment_id, run.parameters),
         "warnings": run.warnings,
     }
+
+
+def summarise(run: PipelineRun, url: str) -> Json:
+    """What a script that waits for a run wants to know. `url`: of its page.
+
+    Of very many steps those that failed come first, and no more than `MOST_STEPS` are told.
+    """
+    counted = run.steps.order_by().values_list("status").annotate(count=Count("pk"))
+    failed_first = Case(When(status=ExecutionStatus.FAILED, then=0), default=1)
+    steps = run.steps.only(*SUMMARY_FIELDS).order_by(failed_first, "index")[:MOST_STEPS]
+    return {
+        "status": run.status,
+        "is_finished": run.is_finished,
+        "reason": run.status_reason or None,
+        "seconds": _seconds(run.duration),
+        "url": url,
+        "counts": dict(counted),
+        "steps": [_summarise_step(step) for step in sorted(steps, key=attrgetter("index"))],
+    }
+
+
+def _summarise_step(step: StepRun) -> Json:
+    return {
+        "name": step.name,
+        "status": step.status,
+        "reason": step.status_reason or None,
+        "attempts": step.attempt,
+        "seconds": _seconds(step.duration),
+    }
+
+
+def _seconds(duration: timedelta | None) -> float | None:
+    return None if duration is None else round(duration.total_seconds(), 3)
 
 
 def describe_choice(choice: RunChoice) -> Json:
