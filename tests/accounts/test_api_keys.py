@@ -59,6 +59,15 @@ def test_tokens_end_with_the_secret_they_were_got_with(alice: User) -> None:
     assert works(Client().post(f"{API}/login", {"password": text}).json()["access_token"])
 
 
+def test_a_token_got_with_the_former_secret_ends_with_its_grace(alice: User) -> None:
+    key, former = create_api_key(user=alice, name="k")
+    rotate_api_key(actor=alice, api_key=key, retain_period=timedelta(minutes=5))
+    token = Client().post(f"{API}/login", {"password": former}).json()["access_token"]
+    assert works(token)
+    later(key, former_until=timezone.now() - timedelta(seconds=1))
+    assert not works(token)
+
+
 def test_a_second_rotation_ends_what_the_first_retained(alice: User) -> None:
     key, first = create_api_key(user=alice, name="k")
     _, second = rotate_api_key(actor=alice, api_key=key, retain_period=timedelta(days=1))

@@ -12,6 +12,7 @@ from django.utils import timezone
 from tests.accounts.conftest import API, bearer
 from zenweb.accounts import device_login
 from zenweb.accounts.models import ApiKey, DeviceLogin, User
+from zenweb.exceptions import DoesNotExist
 
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 CLIENT = str(uuid.uuid4())
@@ -111,6 +112,14 @@ def test_a_code_is_decided_once(browser: Client, bob: User) -> None:
     decide(browser, started["user_code"], "refuse")
     assert decide(browser, started["user_code"], "confirm").status_code == 422
     assert poll(started).json()["error"] == "access_denied"
+
+
+def test_of_two_who_decide_at_once_the_first_counts(alice: User, bob: User) -> None:
+    login = device_login.find_device_login(actor=alice, user_code=start()["user_code"])
+    device_login.decide_device_login(actor=alice, login=login, is_confirmed=True)
+    with pytest.raises(DoesNotExist):
+        device_login.decide_device_login(actor=bob, login=login, is_confirmed=True)
+    assert DeviceLogin.objects.get().user == alice
 
 
 def test_another_program_gets_nothing_for_the_code(browser: Client) -> None:

@@ -10,14 +10,15 @@ import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from runs_app.models import ArtifactVersion, PipelineRun, Schedule
+from runs_app.models import Artifact, ArtifactVersion, PipelineRun, Schedule, StepOutput
 from runs_app.presets import create_preset
 from runs_app.schedules import create_schedule
+from runs_app.uploads import store_upload
 from templates_app.models import PipelineDeployment, Preset, RunTemplate, Stack
 from tests.accounts.conftest import API, ask, bearer
 from tests.factories import freeze, launch, make_template
 from zenweb.accounts.models import ApiKey, User
-from zenweb.accounts.services import create_api_key
+from zenweb.accounts.services import create_api_key, default_project
 from zenweb.enums import KeyAccess
 
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
@@ -246,6 +247,43 @@ def test_code_is_read_with_a_bound_key_where_its_templates_run_it(
     own, others = template.deployment.code_archive, elsewhere.code_archive
     assert ask(key, "GET", f"/code_archives/{own.sha256}").status_code == 200
     assert ask(key, "GET", f"/code_archives/{others.sha256}").status_code == 404
+
+
+def test_a_bound_key_sees_what_its_runs_gave_out_and_its_own_files(
+    run: PipelineRun, other: PipelineRun, template: RunTemplate, alice: User, bob: User
+) -> None:
+    """Also what a run of its own took from the cache of another's."""
+    own, cached, others = (
+        give_out(each, name) for each, name in ((run, "own"), (other, "cached"), (other, "x"))
+    )
+    StepOutput.objects.create(step=run.steps.get(index=1), name="cached", artifact_version=cached)
+    mine, bobs = (
+        store_upload(actor=each, project=default_project(), name="a.csv", content=[b"a"])
+        for each in (alice, bob)
+    )
+    key = key_of(alice, template)
+    seen = {item["id"] for item in ask(key, "GET", "/artifact_versions?size=100").json()["items"]}
+    assert seen == {str(version.pk) for version in (own, cached, mine)}
+    for hidden in (others, bobs):
+        assert ask(key, "GET", f"/artifact_versions/{hidden.pk}").status_code == 404
+
+
+def give_out(run: PipelineRun, name: str) -> ArtifactVersion:
+    """As if a step of the run had given that out."""
+    step = run.steps.get(index=0)
+    about = {"type": "DataArtifact", "materializer": "m", "data_type": "builtins.int"}
+    artifact = Artifact.objects.create(project=run.project, user=run.user, name=name)
+    version = ArtifactVersion.objects.create(
+        project=run.project,
+        user=run.user,
+        artifact=artifact,
+        version=1,
+        uri=name,
+        producer_step=step,
+        **about,
+    )
+    StepOutput.objects.create(step=step, name=name, artifact_version=version)
+    return version
 
 
 def test_whose_templates_are_deleted_the_key_sees_none(template: RunTemplate, alice: User) -> None:

@@ -1,11 +1,13 @@
 """The account page: keys are made, replaced and revoked; browsers are signed out."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from templates_app.models import RunTemplate
 from zenweb.accounts.models import ApiKey, BrowserSession, User
@@ -148,6 +150,12 @@ def test_nobody_ends_the_session_of_somebody_else(browser: Client, bob: User) ->
     handle = BrowserSession.objects.get(user=bob).handle
     browser.post(reverse("session-end", args=[handle]))
     assert bobs.get(reverse("account")).status_code == 200
+
+
+def test_whoever_signs_in_clears_away_what_has_expired(browser: Client, alice: User, bob: User) -> None:
+    BrowserSession.objects.update(expire_date=timezone.now() - timedelta(seconds=1))
+    browser_of(bob)
+    assert [session.user for session in BrowserSession.objects.all()] == [bob]
 
 
 def test_signing_out_leaves_no_session(browser: Client, alice: User) -> None:

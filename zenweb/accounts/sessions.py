@@ -13,6 +13,7 @@ from zenweb.accounts.addresses import client_address, program_of
 from zenweb.accounts.models import BrowserSession, User
 
 MOST_SHOWN = 100
+MOST_FORGOTTEN = 500  # at once
 _ORIGIN = "signed_in_from"
 
 
@@ -39,6 +40,9 @@ def note_origin(request: HttpRequest) -> None:
         "address": client_address(request),
         "browser": program_of(request),
     }
+    # Nobody else clears away what has expired.
+    expired = BrowserSession.objects.filter(expire_date__lt=timezone.now()).values_list("pk", flat=True)
+    BrowserSession.objects.filter(pk__in=list(expired[:MOST_FORGOTTEN])).delete()
 
 
 def sessions_of(user: User) -> list[BrowserSession]:
