@@ -1,9 +1,11 @@
 """Guessing passwords is slowed down, and keeps nobody out for good."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -11,6 +13,7 @@ from django.utils import timezone
 from tests.accounts.conftest import API
 from zenweb.accounts.models import FailedTries, User
 from zenweb.accounts.services import ACCOUNT_BRAKE, ADDRESS_BRAKE
+from zenweb.exceptions import TooManyTries
 
 PASSWORD = "alice has a long password"
 HERE, ELSEWHERE = "192.0.2.1", "198.51.100.7"
@@ -127,3 +130,18 @@ def test_the_page_has_the_same_brake(client: Client, alice: User) -> None:
     for _ in range(ACCOUNT_BRAKE.free):
         assert "do not belong together" in client.post(reverse("login"), form).text
     assert "Try again in 2 seconds" in client.post(reverse("login"), form | {"password": PASSWORD}).text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_tries_at_once_no_more_are_looked_at() -> None:
+    def is_looked_at(_: int) -> bool:
+        try:
+            ACCOUNT_BRAKE.take("alice", HERE)
+        except TooManyTries:
+            return False
+        finally:
+            connection.close()
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(is_looked_at, range(40))) == ACCOUNT_BRAKE.free
