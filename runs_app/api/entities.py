@@ -1,5 +1,6 @@
 """How what was run looks on the wire."""
 
+from dataclasses import asdict
 from datetime import timedelta
 from operator import attrgetter
 from uuid import UUID
@@ -11,6 +12,7 @@ from runs_app.found_files import found_file
 from runs_app.ledger import Line
 from runs_app.models import ArtifactVersion, PipelineRun, RunChoice, Schedule, StepOutput, StepRun
 from runs_app.plans import plan_of
+from runs_app.usage import Usage
 from templates_app.api.entities import build_reference, pipeline_reference, stack_reference, tag_entity
 from zenweb.api.envelope import Json, entity, owned, user_entity, wire_time
 from zenweb.config.hooks import FAILURE, SUCCESS, hook_path
@@ -100,6 +102,29 @@ def summarise(run: PipelineRun, url: str) -> Json:
         "url": url,
         "counts": dict(counted),
         "steps": [_summarise_step(step) for step in sorted(steps, key=attrgetter("index"))],
+    }
+
+
+def describe_usage(usage: Usage) -> Json:
+    """Times in seconds; `success_rate` of the runs that completed or failed, from 0 to 1."""
+    last = usage.last_run
+    return {
+        "days": usage.days,
+        "runs": usage.runs,
+        "success_rate": usage.success_rate,
+        "by_status": usage.by_status,
+        "by_channel": usage.by_channel,
+        "by_user": [{"user": name or None, "runs": count} for name, count in usage.by_user.items()],
+        "duration": asdict(usage.duration) if usage.duration else None,
+        "queue_wait": asdict(usage.queue_wait) if usage.queue_wait else None,
+        "last_run": {
+            "id": str(last.id),
+            "name": last.name,
+            "status": last.status,
+            "created": wire_time(last.created),
+        }
+        if last
+        else None,
     }
 
 

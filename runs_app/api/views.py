@@ -20,6 +20,7 @@ from runs_app.api.entities import (
     describe_line,
     describe_run,
     describe_step,
+    describe_usage,
     summarise,
 )
 from runs_app.api.preflight import describe_preflight
@@ -45,6 +46,7 @@ from runs_app.services import (
     start_local_step,
     stop_run,
 )
+from runs_app.usage import DAYS, MOST_DAYS, usage_of
 from runs_app.waiting import explain, explain_runs, explain_steps
 from templates_app.api.views import SORT_TIMES, TIMES, acting_user, find_deployment, in_project
 from templates_app.models import RunTemplate
@@ -60,6 +62,7 @@ from zenweb.api.listing import (
     page_asked_for,
     parse_time,
     wants_hydration,
+    whole_number,
 )
 from zenweb.entity import is_id
 from zenweb.enums import ExecutionStatus, TriggerChannel
@@ -217,6 +220,16 @@ class TemplateRuns(APIView):
             return answer_launch(request, launch)
         wait_for_end(launch.run.pk, seconds)
         return answer_launch(request, launch, summary=True)
+
+
+class TemplateUsage(APIView):
+    """How often, by whom, how well and how fast a template ran within the last days."""
+
+    def get(self, request: Request, name_or_id: str) -> Response:
+        template = find(RunTemplate.objects.visible_to(request.user), name_or_id, "run template")
+        days = whole_number(request.query_params, "days", DAYS, MOST_DAYS)
+        usage = usage_of(template, PipelineRun.objects.visible_to(request.user), days)
+        return Response(describe_usage(usage))
 
 
 class DeploymentRuns(APIView):
