@@ -162,6 +162,13 @@ def test_it_is_told_why(run: PipelineRun, alice: User, alices_key: str, route: s
     assert "may only read" in answer.json()["detail"][1]
 
 
+def test_of_many_runs_at_once_it_starts_none(run: PipelineRun, alice: User) -> None:
+    body, path = {"runs": [{}, {}]}, "/run_templates/daily-retraining/runs/bulk"
+    answer = ask(key_of(alice, access=KeyAccess.READ), "POST", path, body).json()
+    assert [item["status"] for item in answer["items"]] == [403, 403]
+    assert PipelineRun.objects.count() == 1
+
+
 @pytest.mark.parametrize("path", ["runs", "run_templates", "pipelines", "schedules", "artifact_versions"])
 def test_a_key_that_may_only_read_sees_what_its_account_sees(
     run: PipelineRun, alice: User, path: str
