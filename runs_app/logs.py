@@ -44,7 +44,8 @@ def read_run_log(run: PipelineRun) -> str:
     texts, room = list[str](), settings.LOG_LIMIT
     for step in run.steps.order_by("index"):
         text = read_log(step)
-        texts.append(f"--- {step.name}\n{text[:room]}")
+        end = "\n" if text and not text.endswith("\n") else ""
+        texts.append(f"--- {step.name}\n{text[:room]}{end}")
         room -= len(text)
         if room < 0:
             texts.append("\n[cut here: the logs of its steps have the rest]\n")
@@ -56,8 +57,8 @@ def read_attempt_log(attempt: StepAttempt) -> str:
     """The stored log of an attempt that has ended, the pieces so far of one that runs."""
     if attempt.end_time is None:
         return "".join(attempt.log_chunks.values_list("text", flat=True))
-    if not attempt.log_uri:
-        return attempt.log_tail
+    if not attempt.log_uri:  # its worker died: what there is was shown while it ran
+        return "".join(attempt.log_chunks.values_list("text", flat=True)) or attempt.log_tail
     try:
         text = _read(attempt.log_uri).decode("utf-8", "replace")
     except (ZenWebError, OSError, EOFError, zlib.error):

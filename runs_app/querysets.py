@@ -58,9 +58,14 @@ class PipelineRunQuerySet(VisibleQuerySet):
         )
 
     def with_time_limit(self) -> Self:
-        """Runs that have started and may not take as long as they like; few have a limit at all."""
+        """Runs that have started and may not take as long as they like; few have a limit at all.
+
+        What comes from the cache is no start: no step of the run may have found a worker since.
+        """
         limited = self.unfinished().filter(timeout__isnull=False, end_time__isnull=True)
-        return limited.filter(start_time__isnull=False, stop_requested_at__isnull=True)
+        steps = self.model._meta.get_field("steps").related_model
+        begun = steps.objects.filter(run=models.OuterRef("pk"), attempt__gt=0)
+        return limited.filter(models.Exists(begun), start_time__isnull=False, stop_requested_at__isnull=True)
 
     def called_locally(self) -> Self:
         """Unfinished runs of the local stack, each executed by the process that called it."""

@@ -60,7 +60,11 @@ class StepOutcome:
     """What the whole run needs could not be made: it is not tried again, and no other step of the run is started."""
 
     def ended_at(self, now: datetime) -> datetime:
-        return now if self.ended is None else now - timedelta(seconds=time.monotonic() - self.ended)
+        """Not before it began. Both clocks are read here: since `now` its transaction may have waited for others."""
+        if self.ended is None:
+            return now
+        ended = timezone.now() - timedelta(seconds=time.monotonic() - self.ended)
+        return max(ended, self.started_at) if self.started_at else ended
 
     @property
     def status(self) -> ExecutionStatus:
@@ -473,6 +477,15 @@ def _has_given_up(run: PipelineRun) -> bool:
 
 
 def _close_unstarted(steps: Any, reason: str, now: datetime) -> None:
+    """Close what no attempt holds; what was tried before goes on telling how that ended."""
+    for step in steps.filter(status=ExecutionStatus.RETRYING).only("status_reason"):
+        failure = step.status_reason.partition("; attempt ")[0]
+        told = f"{failure}; no further attempt follows: {reason.partition(', because ')[2] or reason}"
+        _close_open(steps.filter(pk=step.pk), told[:2000], now)
+    _close_open(steps, reason, now)
+
+
+def _close_open(steps: Any, reason: str, now: datetime) -> None:
     steps.filter(status__in=OPEN_STATUSES).exclude(status__in=ALIVE).update(
         status=ExecutionStatus.STOPPED,
         status_reason=reason,

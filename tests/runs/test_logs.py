@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from runs_app.logs import Follower, Piece, read_log, read_run_log
 from runs_app.models import LogChunk, PipelineRun, StepAttempt, StepRun
@@ -194,3 +195,14 @@ def test_silence_is_told_as_well(template: RunTemplate, alice: User, monkeypatch
 def test_a_stranger_follows_nothing(client: Client, template: RunTemplate, alice: User) -> None:
     run = launch(template, alice)
     assert client.get(f"{API}/runs/{run.pk}/logs?follow=true").status_code == 401
+
+
+def test_what_an_attempt_printed_outlives_its_worker(template: RunTemplate, alice: User) -> None:
+    run = launch(template, alice)
+    step = run.steps.get(name="trainer")
+    lost = StepAttempt.objects.create(
+        step=step, number=1, start_time=timezone.now(), end_time=timezone.now(), artifact_uri="x"
+    )
+    LogChunk.objects.create(attempt=lost, text="half a line")
+    assert read_log(step) == "half a line"
+    assert read_run_log(run).startswith("--- trainer\nhalf a line\n--- evaluator")

@@ -192,3 +192,11 @@ def test_a_step_costs_two_transactions_and_few_statements(
     # the run, step, artifact name, version, output, what waits for it, its look into the cache, attempt
     with django_assert_num_queries(2 + 8):
         recording.record_end(attempt, completed("score"))
+
+
+def test_an_end_that_waited_for_its_turn_is_not_dated_back() -> None:
+    before = timezone.now() - timedelta(seconds=10)  # when its transaction began, and stood still
+    ended = StepOutcome(ended=time.monotonic()).ended_at(before)
+    assert timezone.now() - ended < timedelta(seconds=5)
+    begun = timezone.now() + timedelta(seconds=1)  # a clock was set meanwhile
+    assert StepOutcome(ended=time.monotonic(), started_at=begun).ended_at(before) == begun

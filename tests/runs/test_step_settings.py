@@ -12,6 +12,7 @@ from runs_app import recording
 from runs_app.housekeeping import Stopwatch
 from runs_app.models import PipelineRun, StepAttempt, StepRun, Worker
 from runs_app.recording import StepOutcome
+from runs_app.services import stop_run
 from templates_app.models import RunTemplate, Stack
 from tests.factories import freeze, launch, make_template
 from zenweb.accounts.models import User
@@ -345,6 +346,31 @@ def test_waiting_for_a_worker_is_not_counted(settled: RunTemplate, alice: User, 
     assert overdue(stopwatch) == []
     clock.now += 61
     assert overdue(stopwatch) == []
+
+
+def test_what_comes_from_the_cache_does_not_start_the_clock(
+    settled: RunTemplate, alice: User, clock: Clock
+) -> None:
+    run = launch(settled, alice, {**ONE_QUEUE, "timeout": 60})
+    PipelineRun.objects.filter(pk=run.pk).update(status="running", start_time=timezone.now())
+    stopwatch = Stopwatch()
+    assert overdue(stopwatch) == []
+    clock.now += 61
+    assert overdue(stopwatch) == []
+
+
+def test_a_stop_between_two_attempts_leaves_the_failure_told(
+    settled: RunTemplate, alice: User, worker: Worker
+) -> None:
+    retry = {"retry": {"max_retries": 1, "delay": 60}}
+    run = launch(settled, alice, {**ONE_QUEUE, **retry})
+    attempt = claim(worker)
+    lost = StepException(type="ValueError", message="no luck", traceback="")
+    recording.record_end(attempt, StepOutcome(exception=lost))
+    stop_run(actor=alice, run=run)
+    told = StepRun.objects.get(pk=attempt.step_id).status_reason
+    assert "ValueError: no luck" in told
+    assert "; no further attempt follows: " in told
 
 
 def test_the_time_that_a_run_takes_is_counted_from_its_first_step(

@@ -194,6 +194,21 @@ def test_what_cannot_be_read_ends_the_process_that_said_it(
     assert not told.exists() or not psutil.pid_exists(int(told.read_text()))
 
 
+@pytest.mark.parametrize("how", ["sys.exit(3)", "raise ValueError('copy')", "return [1]"])
+def test_a_copy_that_a_step_makes_of_its_process_tells_nothing(write: Any, result: Any, how: str) -> None:
+    body = f"import sys\nchild = os.fork()\nif child == 0:\n    {how}\nos.waitpid(child, 0)\nreturn [6]"
+    assert result(write("forking", body)) == [6]
+
+
+@pytest.mark.parametrize("error", ["asyncio.CancelledError", "GeneratorExit", "BaseException"])
+def test_whatever_a_step_raises_is_its_failure(
+    write: Any, alice: User, worker: StepWorker, error: str
+) -> None:
+    run = launch(write("raising", f"import asyncio\nraise {error}('cut short')"), alice)
+    worker.run_ready_steps("default")
+    assert finished(run).status_reason.endswith(f"{error.rpartition('.')[2]}: cut short")
+
+
 def test_openmp_used_at_import_does_not_hang_the_steps(write: Any, result: Any, worker: StepWorker) -> None:
     fit = "import sklearn.cluster, numpy\nsklearn.cluster.KMeans(2, n_init=1).fit(numpy.random.rand(2000, 2))"
     assert result(write("clusters", f"{fit}\nreturn [1]", at_import=fit)) == [1]

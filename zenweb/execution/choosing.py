@@ -41,7 +41,7 @@ def answer_question(step: Step[..., Any], question: Question, emit: Emit) -> Non
         arguments = {given.name: _typed(given) for given in question.arguments}
         emit(Started())
         options = options_of(chosen, arguments)
-    except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001  # whatever it is, it is told
+    except BaseException as error:  # noqa: BLE001  # whatever it is, it is told
         emit(Failed(exception=describe(error)))
         return
     emit(Answered(options=options))

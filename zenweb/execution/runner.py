@@ -1,5 +1,6 @@
 """Runs one attempt of one step: inputs in, user code, outputs out; tells each thing as an event."""
 
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -83,10 +84,13 @@ def run_attempt(
     except Exception as error:  # noqa: BLE001  # its module may raise anything
         emit(Failed(exception=describe(error)))
         return error
+    owner = os.getpid()
     with context.running(assignment, emit) as running:
         try:
             saved = _run(step, assignment, emit)
-        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001  # whatever it is, it is recorded
+            _leave_to(owner)
+        except BaseException as error:  # noqa: BLE001  # whatever it is, it is recorded
+            _leave_to(owner, error)
             failed = Failed(exception=describe(error))
             hooks.after_failure(error)
             emit(failed)
@@ -105,6 +109,21 @@ def _run(step: Step[..., Any], assignment: Assignment, emit: Emit) -> dict[str, 
     emit(Started())
     result = step.entrypoint(**arguments)
     return {name: _save(assignment, step, name, value) for name, value in _outputs(assignment, result)}
+
+
+def _leave_to(owner: int, error: BaseException | None = None) -> None:
+    """End a copy of this process that user code made: only the one that was given the attempt tells how that ended."""
+    if os.getpid() == owner:
+        return
+    code = 1 if error else 0
+    if isinstance(error, SystemExit):
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    elif error is not None:
+        traceback.print_exception(error)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+    os._exit(code & 0xFF)
 
 
 def describe(error: BaseException) -> StepException:

@@ -99,7 +99,7 @@ def main() -> None:
     try:
         make_home(home, orders.code_root)
         obstacle, script = (None, None) if orders.spawns else _import_to_fork(orders)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # told to the worker
+    except BaseException as error:  # noqa: BLE001  # told to the worker
         _send(control, {"failed": describe(error).model_dump()})
     else:
         # From here on it sees for itself when its worker dies, and must then live on to end what its attempts started.
@@ -425,7 +425,7 @@ def _attend(work: socket.socket, prepare: Callable[[], None], obstacle: Exceptio
         prepare()
         with importing_for_execution():
             step = import_source(order.source, Step)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # recorded as the step's failure
+    except BaseException as error:  # noqa: BLE001  # recorded as the step's failure
         emit(Failed(exception=describe(error)))
         return
     if isinstance(order, Question):
