@@ -126,6 +126,13 @@ class StepRunQuerySet(VisibleQuerySet):
         )
 
 
+class ArtifactQuerySet(VisibleQuerySet):
+    def with_latest_version(self) -> Self:
+        versions = self.model._meta.get_field("versions").related_model.objects
+        latest = versions.filter(artifact=models.OuterRef("pk")).order_by("-version")
+        return self.annotate(latest_version_id=models.Subquery(latest.values("pk")[:1]))
+
+
 class ArtifactVersionQuerySet(VisibleQuerySet):
     def with_relations(self) -> Self:
         related = self.select_related("artifact", "project", "user", "producer_step__run__stack")
