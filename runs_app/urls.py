@@ -8,6 +8,7 @@ urlpatterns = [
     path(
         "templates/<uuid:template_id>/", views.run_template, name="run-template"
     ),  # /templates/<id>/?view=yaml&from=<run>&preset=<name>&steps.<step>.parameters.<name>=<value>
+    path("templates/<uuid:template_id>/usage", views.show_usage, name="run-template-usage"),
     path(
         "templates/<uuid:template_id>/presets/<uuid:preset_id>/delete",
         views.delete_a_preset,

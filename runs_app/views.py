@@ -48,6 +48,7 @@ from runs_app.repair import Repair, RepairPlan, preview_repair, without_left_ove
 from runs_app.services import Launch, Trigger, repair_run, stop_run
 from runs_app.starting import start_of, values_to_repeat
 from runs_app.uploads import FormFiles
+from runs_app.usage import usage_of
 from runs_app.waiting import explain
 from templates_app.forms import NewTemplateForm
 from templates_app.models import Preset, RunTemplate
@@ -241,6 +242,16 @@ def new_template(request: HttpRequest, run_id: UUID) -> HttpResponse:
         return redirect(template)
     context = {"run": run, "form": form}
     return render(request, "runs_app/new_template.html", context, status=422 if is_sent else 200)
+
+
+@login_required
+@require_safe
+def show_usage(request: HttpRequest, template_id: UUID) -> HttpResponse:
+    """How a template is used; for its own page only the part that is shown there."""
+    template = get_object_or_404(RunTemplate.objects.visible_to(request.user), pk=template_id)
+    usage = usage_of(template, PipelineRun.objects.visible_to(request.user))
+    page = "_usage.html" if is_refinement(request) else "usage.html"
+    return render(request, f"runs_app/{page}", {"template": template, "usage": usage})
 
 
 @login_required

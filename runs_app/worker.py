@@ -183,15 +183,13 @@ class StepWorker:
             why = "was shut down" if self.is_draining else "made its environment no more"
             self._insist(attempt, lambda: recording.give_back(attempt, f"worker {self.name} {why}", None))
             return
-        except GivenUp:
-            planned = self.is_draining
-            why = "was shut down" if planned else "stood still for longer than its lease"
-            most = None if planned else settings.MAX_WORKER_DEATHS
-            self._insist(attempt, lambda: recording.give_back(attempt, f"worker {self.name} {why}", most))
-            return
-        except ParentLost:
-            reason = f"the process of worker {self.name} that it was forked from was killed"
-            most = settings.MAX_WORKER_DEATHS
+        except (GivenUp, ParentLost) as loss:
+            reason = f"worker {self.name} stood still for longer than its lease"
+            if isinstance(loss, ParentLost):
+                reason = f"the process of worker {self.name} that it was forked from was killed"
+            most: int | None = settings.MAX_WORKER_DEATHS
+            if self.is_draining:  # it ends its processes itself, and that counts against no step
+                reason, most = f"worker {self.name} was shut down", None
             self._insist(attempt, lambda: recording.give_back(attempt, reason, most))
             return
         except ImportFailed as error:

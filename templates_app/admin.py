@@ -4,6 +4,8 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 
 from templates_app.models import (
     CodeArchive,
@@ -94,12 +96,17 @@ class RunTemplateAdmin(admin.ModelAdmin):
     list_filter = ("is_enabled", "is_hidden", "project")
     search_fields = ("name", "description", "id")
     list_select_related = ("project", "user", "latest_version")
-    readonly_fields = ("id", "project", "user", "latest_version", "created", "updated")
+    readonly_fields = ("id", "project", "user", "latest_version", "usage", "created", "updated")
     inlines = (RunTemplateVersionInline,)
     actions = ("enable", "disable")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
+
+    @admin.display(description="usage")
+    def usage(self, template: RunTemplate) -> str:
+        address = reverse("run-template-usage", args=[template.pk])
+        return format_html('<a href="{}">Runs, success, times and users</a>', address)
 
     @admin.action(description="Enable the selected templates", permissions=["change"])
     def enable(self, request: HttpRequest, queryset: QuerySet[RunTemplate]) -> None:

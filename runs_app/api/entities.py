@@ -1,12 +1,18 @@
 """How what was run looks on the wire."""
 
+from dataclasses import asdict
+from datetime import timedelta
+from operator import attrgetter
 from uuid import UUID
+
+from django.db.models import Case, Count, When
 
 from runs_app.differences import of_steps, with_secrets_hidden
 from runs_app.found_files import found_file
 from runs_app.ledger import Line
 from runs_app.models import Artifact, ArtifactVersion, PipelineRun, RunChoice, Schedule, StepOutput, StepRun
 from runs_app.plans import plan_of
+from runs_app.usage import Usage
 from runs_app.visualizations import visualization_kind
 from templates_app.api.entities import (
     build_reference,
@@ -21,6 +27,8 @@ from zenweb.config.hooks import FAILURE, SUCCESS, hook_path
 from zenweb.enums import ExecutionStatus
 
 NEXT_TIMES = 5
+MOST_STEPS = 1000  # in a summary
+SUMMARY_FIELDS = ("index", "name", "status", "status_reason", "attempt", "start_time", "end_time", "ready_at")
 STEP_CONFIGURATION_KEYS = ("enable_cache", "retry", "settings", "extra")
 
 
@@ -96,6 +104,62 @@ def pipeline_configuration_of(run: PipelineRun) -> Json:
         "substitutions": run.configuration.get("substitutions") or {},
         "name": run.pipeline.name,
     }
+
+
+def summarise(run: PipelineRun, url: str) -> Json:
+    """What a script that waits for a run wants to know. `url`: of its page.
+
+    Of very many steps those that failed come first, and no more than `MOST_STEPS` are told.
+    """
+    counted = run.steps.order_by().values_list("status").annotate(count=Count("pk"))
+    failed_first = Case(When(status=ExecutionStatus.FAILED, then=0), default=1)
+    steps = run.steps.only(*SUMMARY_FIELDS).order_by(failed_first, "index")[:MOST_STEPS]
+    return {
+        "status": run.status,
+        "is_finished": run.is_finished,
+        "reason": run.status_reason or None,
+        "seconds": _seconds(run.duration),
+        "url": url,
+        "counts": dict(counted),
+        "steps": [_summarise_step(step) for step in sorted(steps, key=attrgetter("index"))],
+    }
+
+
+def describe_usage(usage: Usage) -> Json:
+    """Times in seconds; `success_rate` of the runs that completed or failed, from 0 to 1."""
+    last = usage.last_run
+    return {
+        "days": usage.days,
+        "runs": usage.runs,
+        "success_rate": usage.success_rate,
+        "by_status": usage.by_status,
+        "by_channel": usage.by_channel,
+        "by_user": [{"user": name or None, "runs": count} for name, count in usage.by_user.items()],
+        "duration": asdict(usage.duration) if usage.duration else None,
+        "queue_wait": asdict(usage.queue_wait) if usage.queue_wait else None,
+        "last_run": {
+            "id": str(last.id),
+            "name": last.name,
+            "status": last.status,
+            "created": wire_time(last.created),
+        }
+        if last
+        else None,
+    }
+
+
+def _summarise_step(step: StepRun) -> Json:
+    return {
+        "name": step.name,
+        "status": step.status,
+        "reason": step.status_reason or None,
+        "attempts": step.attempt,
+        "seconds": _seconds(step.duration),
+    }
+
+
+def _seconds(duration: timedelta | None) -> float | None:
+    return None if duration is None else round(duration.total_seconds(), 3)
 
 
 def describe_choice(choice: RunChoice) -> Json:

@@ -2,11 +2,13 @@
 
 from django.urls import path
 
-from runs_app.api import choices, files, presets, repairs, schedules, snapshots, validation, views
+from runs_app.api import bulk, choices, files, presets, repairs, schedules, snapshots, validation, views
 
 urlpatterns = [
     path("run_templates/<str:name_or_id>/runs", views.TemplateRuns.as_view()),
+    path("run_templates/<str:name_or_id>/runs/bulk", bulk.BulkRuns.as_view()),
     path("run_templates/<str:name_or_id>/validate", validation.TemplateValidation.as_view()),
+    path("run_templates/<str:name_or_id>/usage", views.TemplateUsage.as_view()),
     path("run_templates/<str:name_or_id>/choices", choices.TemplateChoices.as_view()),
     path("run_templates/<str:name_or_id>/presets", presets.PresetList.as_view()),
     path("run_templates/<str:name_or_id>/presets/<str:preset>", presets.PresetDetail.as_view()),

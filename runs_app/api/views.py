@@ -1,6 +1,7 @@
 """REST for launching, following, stopping and reporting runs."""
 
 import json
+import math
 import uuid
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -22,12 +23,15 @@ from runs_app.api.entities import (
     describe_line,
     describe_run,
     describe_step,
+    describe_usage,
     pipeline_configuration_of,
+    summarise,
 )
 from runs_app.api.neighbours import find_neighbours, outputs_with_versions
 from runs_app.api.preflight import describe_preflight
 from runs_app.assignments import assignment_for
 from runs_app.choices import choices_of
+from runs_app.endings import LONGEST, wait_for_end
 from runs_app.history import delete_run, tag_run
 from runs_app.judging import WAIT
 from runs_app.ledger import ledger_page
@@ -48,6 +52,7 @@ from runs_app.services import (
     start_local_step,
     stop_run,
 )
+from runs_app.usage import DAYS, MOST_DAYS, usage_of
 from runs_app.visualizations import visualize
 from runs_app.waiting import explain, explain_runs, explain_steps
 from templates_app.api.views import (
@@ -75,6 +80,7 @@ from zenweb.api.listing import (
     page_asked_for,
     parse_time,
     wants_hydration,
+    whole_number,
 )
 from zenweb.entity import is_id
 from zenweb.enums import OPEN_STATUSES, ExecutionStatus, Orchestrator, TriggerChannel
@@ -274,11 +280,12 @@ LAUNCHED_BY_NAME = Prepared(lambda: RunTemplate.objects.for_launch().filter(name
 
 
 class TemplateRuns(APIView):
-    """Run a template. With `dry_run=true` only tell what that would do."""
+    """Run a template. With `dry_run=true` only tell what that would do; with `wait=60` answer at its end."""
 
     def post(self, request: Request, name_or_id: str) -> Response:
         template = find_template_to_run(request, name_or_id)
         preset, configuration = split_preset(request)
+        seconds = seconds_to_wait(request)  # before anything is started: it may be refused
         if flag(request.query_params, "dry_run"):
             ahead = preflight(
                 actor=acting_user(request),
@@ -295,7 +302,20 @@ class TemplateRuns(APIView):
             preset=preset,
             trigger=trigger_of(request),
         )
-        return answer_launch(request, launch)
+        if seconds is None:
+            return answer_launch(request, launch)
+        wait_for_end(launch.run.pk, seconds)
+        return answer_launch(request, launch, summary=True)
+
+
+class TemplateUsage(APIView):
+    """How often, by whom, how well and how fast a template ran within the last days."""
+
+    def get(self, request: Request, name_or_id: str) -> Response:
+        template = find(RunTemplate.objects.visible_to(request.user), name_or_id, "run template")
+        days = whole_number(request.query_params, "days", DAYS, MOST_DAYS)
+        usage = usage_of(template, PipelineRun.objects.visible_to(request.user), days)
+        return Response(describe_usage(usage))
 
 
 class DeploymentRuns(APIView):
@@ -316,13 +336,21 @@ class RunList(APIView):
 
 
 class RunDetail(APIView):
+    """With `wait=60` at its end, or after so many seconds as it stands."""
+
     def get(self, request: Request, name_or_id: str) -> Response:
         run = find_run(request, name_or_id)
+        seconds = seconds_to_wait(request)
+        if seconds and not run.is_finished:
+            wait_for_end(run.pk, seconds)
+            run = find_run(request, str(run.pk))
         explain_runs([run])
         answer = describe_run(run, wants_hydration(request.query_params, default=True))
         if answer["metadata"]:  # of one run only: a list of runs would ask for each
             answer["metadata"]["repair_run_ids"] = [str(repair) for repair in repairs_of(request, run)]
             answer["metadata"]["choices"] = [describe_choice(choice) for choice in choices_of(run)]
+        if seconds is not None:
+            answer["summary"] = summary_of(request, run)
         return Response(answer)
 
     def put(self, request: Request, name_or_id: str) -> Response:
@@ -543,12 +571,38 @@ def trigger_of(request: Request) -> Trigger:
     )
 
 
-def answer_launch(request: Request, launch: Launch) -> Response:
-    """The run as it was accepted (a worker may have taken it since); asked for again, as it stands."""
+def seconds_to_wait(request: Request) -> float | None:
+    """For how long the caller would wait for the run's end; None when it does not ask for that."""
+    text = request.query_params.get("wait")
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= LONGEST:
+        sentence = f"Seconds to wait are a number from 0 to {LONGEST:g}, not {text!r}."
+        raise ValidationFailed([FieldError("/wait", sentence)])
+    return seconds
+
+
+def answer_launch(request: Request, launch: Launch, *, summary: bool = False) -> Response:
+    """The run as it was accepted (a worker may have taken it since); asked for again, as it stands.
+
+    `summary`: somebody waited for it, so it is told as it stands, with its steps.
+    """
     headers = {"Idempotent-Replayed": "true"} if launch.is_replay else None
-    run = visible_runs(request).get(pk=launch.run.pk) if launch.is_replay else launch.run
+    is_old = launch.is_replay or summary
+    run = visible_runs(request).get(pk=launch.run.pk) if is_old else launch.run
     answer = describe_run(run, True) | {"warnings": run.warnings}
+    if summary:
+        explain_runs([run])
+        answer["summary"] = summary_of(request, run)
     return Response(answer, headers=headers)
+
+
+def summary_of(request: Request, run: PipelineRun) -> Any:
+    return summarise(run, request.build_absolute_uri(run.get_absolute_url()))
 
 
 def find_template_to_run(request: Request, name_or_id: str) -> RunTemplate:

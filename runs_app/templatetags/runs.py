@@ -64,6 +64,26 @@ def duration(value: timedelta | None) -> str:
 
 
 @register.filter
+def seconds(value: float | None) -> str:
+    return "–" if value is None else duration_words(timedelta(seconds=value))
+
+
+@register.filter
+def percent(share: float | None) -> str:
+    return "–" if share is None else gettext("%(number)s %%") % {"number": round(share * 100)}
+
+
+@register.filter
+def status_word(status: str) -> str:
+    return str(STATUSES[ExecutionStatus(status)])
+
+
+@register.filter
+def channel_word(channel: str) -> str:
+    return str(CHANNELS[TriggerChannel(channel)])
+
+
+@register.filter
 def outlook(ahead: Preflight) -> str:
     """How long a run may take, as far as that is known."""
     expected = ahead.expected

@@ -2,9 +2,10 @@
 
 import random
 import signal
+import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import httpx
 import psutil
@@ -45,10 +46,21 @@ class Storm:
         self._replace(signal.SIGTERM)
 
     def freeze_a_worker(self) -> None:
-        """For good, but for the end."""
+        """For good, but for the end; on SQLite not in the middle of a transaction, whose lock it would keep."""
         self.thaw()
         self.frozen = self.workers[self.chance.choice(list(self.workers))]
         self.frozen.send_signal(signal.SIGSTOP)
+        while not settings.ON_POSTGRESQL and self._is_locked():
+            self.frozen.send_signal(signal.SIGCONT)
+            self.frozen.send_signal(signal.SIGSTOP)
+
+    def _is_locked(self) -> bool:
+        with closing(sqlite3.connect(settings.DATABASES["default"]["NAME"], timeout=1)) as other:
+            try:
+                other.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return True
+        return False
 
     def wipe_the_broker(self) -> None:
         with redis.Redis(unix_socket_path=str(self.machine.folder.socket)) as client:

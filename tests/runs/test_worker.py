@@ -281,6 +281,22 @@ def test_a_step_whose_warm_parent_is_killed_gets_another_attempt_when_all_it_sta
     assert finished(run).status == ExecutionStatus.STOPPED
 
 
+def test_a_process_that_is_killed_while_its_worker_shuts_down_counts_against_no_step(
+    fragile: RunTemplate, alice: User, worker: StepWorker, tmp_path: Path
+) -> None:
+    run = launch(
+        fragile, alice, {"steps": {"ends": {"parameters": {"how": "hang", "folder": str(tmp_path)}}}}
+    )
+    working = in_background(lambda: worker.run_ready_steps("default"))
+    wait_for(lambda: worker.running)
+    worker.is_draining = True
+    worker.parents.all()[0].process.kill()
+    working.join(15)
+    step = StepRun.objects.get(run=run, name="ends")
+    assert step.worker_deaths == 0
+    assert step.attempts.get().reason == f"worker {worker.name} was shut down"
+
+
 def test_what_a_stopped_step_started_ends_with_it_though_its_warm_parent_is_killed(
     fragile: RunTemplate, alice: User, worker: StepWorker, tmp_path: Path
 ) -> None:

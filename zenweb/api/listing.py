@@ -153,7 +153,7 @@ class Listing:
 
 def page_asked_for(query: QueryDict) -> tuple[int, int]:
     """The number of the page, from 1 on, and how many rows it has."""
-    return _whole(query, "page", 1, None), _whole(query, "size", 20, MOST_PER_PAGE)
+    return whole_number(query, "page", 1, None), whole_number(query, "size", 20, MOST_PER_PAGE)
 
 
 def find(queryset: QuerySet[Any], name_or_id: str, noun: str, name_field: str | None = "name") -> Any:
@@ -211,7 +211,8 @@ def _compare(column: Column, operation: str, text: str) -> Q:
     return column.compare(operation, text)
 
 
-def _whole(query: QueryDict, name: str, default: int, most: int | None) -> int:
+def whole_number(query: QueryDict, name: str, default: int, most: int | None) -> int:
+    """A number in the address, from 1 on."""
     text = query.get(name, str(default))
     if not text.isdecimal() or len(text) > 12 or int(text) < 1 or (most is not None and int(text) > most):
         limits = f"between 1 and {most}" if most else "of 1 or more"

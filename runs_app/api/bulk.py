@@ -1,0 +1,75 @@
+"""REST for many runs of a template at once: one configuration each, and one answer each."""
+
+from dataclasses import replace
+from typing import Any
+
+from django.db import DatabaseError
+from pydantic import ConfigDict, Field
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from runs_app.api.entities import describe_run
+from runs_app.api.views import find_template_to_run, trigger_of
+from runs_app.services import Trigger, launch_run
+from templates_app.api.views import Body, read_body
+from templates_app.models import RunTemplate
+from zenweb.api.envelope import Json
+from zenweb.api.errors import answer_error
+from zenweb.exceptions import ZenWebError
+
+MOST_RUNS = 100
+
+
+class RunBody(Body):
+    model_config = ConfigDict(extra="forbid")
+
+    configuration: Any = None
+    preset: str = ""
+    idempotency_key: str = Field(default="", max_length=255)
+
+
+class BulkBody(Body):
+    model_config = ConfigDict(extra="forbid")
+
+    runs: list[RunBody] = Field(min_length=1, max_length=MOST_RUNS)
+
+
+class BulkRuns(APIView):
+    """Each run is accepted or refused by itself, in the order given: what one is refused for stops no other."""
+
+    def post(self, request: Request, name_or_id: str) -> Response:
+        body = read_body(BulkBody, request)
+        template = find_template_to_run(request, name_or_id)
+        trigger = trigger_of(request)
+        # The same key for the same run, whether it is asked for alone or among others.
+        trigger = replace(trigger, route=trigger.route.removesuffix("/bulk"))
+        items = [
+            self._launch(template, asked, replace(trigger, idempotency_key=_key(asked, trigger, index)))
+            for index, asked in enumerate(body.runs)
+        ]
+        accepted = sum(item["status"] == 200 for item in items)
+        return Response({"accepted": accepted, "refused": len(items) - accepted, "items": items})
+
+    def _launch(self, template: RunTemplate, asked: RunBody, trigger: Trigger) -> Json:
+        try:
+            launch = launch_run(
+                deployment=template.deployment,
+                version=template.version,
+                configuration=asked.configuration,
+                preset=asked.preset,
+                trigger=trigger,
+            )
+        except (ZenWebError, DatabaseError) as error:
+            refusal = answer_error(error, {"request": self.request})
+            assert refusal is not None  # noqa: S101  # each of these has an answer
+            return {"status": refusal.status_code, "run": None, "is_replay": False, **refusal.data}
+        run = describe_run(launch.run, False) | {"warnings": launch.run.warnings}
+        return {"status": 200, "run": run, "is_replay": launch.is_replay}
+
+
+def _key(asked: RunBody, trigger: Trigger, index: int) -> str:
+    """The run's own, or one made of the whole request's: sent again, that starts none of its runs again."""
+    if asked.idempotency_key or not trigger.idempotency_key:
+        return asked.idempotency_key
+    return f"{trigger.idempotency_key[:240]}#{index}"

@@ -1,0 +1,84 @@
+"""Waiting until runs end: however many requests wait, one thread of the process looks for all of them."""
+
+import logging
+import threading
+import time
+import uuid
+from collections import defaultdict
+
+from django.db import DatabaseError, close_old_connections, connections
+
+from runs_app.models import PipelineRun
+
+logger = logging.getLogger(__name__)
+INTERVAL = 0.1  # seconds
+LONGEST = 600.0  # seconds: proxies and clients give up as well
+MOST_WAITING = 64  # requests of one process: half of those that it answers at once
+
+
+class Lookout:
+    """Looks while somebody waits."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting = defaultdict[uuid.UUID, list[threading.Event]](list)
+        self._count = 0
+        self._is_looked_for = False
+
+    def wait(self, run_id: uuid.UUID, seconds: float) -> None:
+        """Return when the run has ended or the time is over. At once where too many wait already."""
+        ended = threading.Event()
+        with self._lock:
+            if self._count >= MOST_WAITING:
+                return
+            self._waiting[run_id].append(ended)
+            self._count += 1
+            if not self._is_looked_for:
+                self._is_looked_for = True
+                threading.Thread(target=self._look, name="lookout", daemon=True).start()
+        close_old_connections()  # a pooled one is of use to others meanwhile
+        ended.wait(seconds)
+        with self._lock:
+            self._waiting[run_id].remove(ended)
+            if not self._waiting[run_id]:
+                del self._waiting[run_id]
+            self._count -= 1
+
+    def _look(self) -> None:
+        try:
+            while awaited := self._awaited():
+                for run_id in _ended_of(awaited):
+                    self._tell(run_id)
+                time.sleep(INTERVAL)
+        finally:
+            connections.close_all()
+
+    def _awaited(self) -> list[uuid.UUID]:
+        with self._lock:
+            self._is_looked_for = bool(self._waiting)
+            return list(self._waiting)
+
+    def _tell(self, run_id: uuid.UUID) -> None:
+        with self._lock:
+            for ended in self._waiting.get(run_id, ()):
+                ended.set()
+
+
+def _ended_of(run_ids: list[uuid.UUID]) -> list[uuid.UUID]:
+    """Those that were removed have ended too."""
+    try:
+        going_on = set(PipelineRun.objects.unfinished().filter(pk__in=run_ids).values_list("pk", flat=True))
+    except DatabaseError:
+        logger.warning("The database does not answer; who waits for a run waits on.", exc_info=True)
+        connections.close_all()
+        return []
+    close_old_connections()
+    return [run_id for run_id in run_ids if run_id not in going_on]
+
+
+_lookout = Lookout()
+
+
+def wait_for_end(run_id: uuid.UUID, seconds: float) -> None:
+    """Return when the run has ended, or after so many seconds. Not inside of a transaction."""
+    _lookout.wait(run_id, seconds)

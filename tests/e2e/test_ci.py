@@ -1,0 +1,130 @@
+"""CI jobs start a template with one call and are told how its run ended, however many of them wait."""
+
+import os
+import shutil
+import statistics
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import Site
+from tests.e2e.test_sdk import run_script
+
+SCRIPT = Path(__file__).parents[2] / "examples" / "ci" / "run-template"
+WAITING = 50
+PIPELINE = """
+import time
+from pathlib import Path
+
+from zenweb import pipeline, step
+
+
+@step(enable_cache=False)
+def waits_for(file: str = "", fails: bool = False) -> None:
+    while file and not Path(file).exists():
+        time.sleep(0.05)
+    if fails:
+        raise ValueError("no luck")
+
+
+@pipeline
+def patient():
+    waits_for()
+
+
+patient.create_run_template(name="patient")
+"""
+
+
+@pytest.fixture(scope="module")
+def template(site: Site, tmp_path_factory: pytest.TempPathFactory) -> str:
+    run_script(PIPELINE, tmp_path_factory.mktemp("patient"), site)
+    return "patient"
+
+
+@pytest.fixture
+def job(site: Site, template: str):
+    """Run the script as a job does, with more variables; its exit code and what it printed."""
+    if not (shutil.which("jq") and shutil.which("curl")):
+        pytest.skip("examples/ci/run-template needs curl and jq")
+
+    def run(configuration: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "ZENWEB_SERVER_URL": site.url,
+            "ZENWEB_API_KEY": site.api_key,
+            **variables,
+        }
+        command = [SCRIPT, template, configuration]
+        return subprocess.run(
+            command, check=False, env=environment, capture_output=True, text=True, timeout=60
+        )
+
+    return run
+
+
+def with_parameters(parameters: str) -> str:
+    return f'{{"steps": {{"waits_for": {{"parameters": {parameters}}}}}}}'
+
+
+def test_a_job_ends_as_its_run_does(job) -> None:
+    done = job("{}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "completed\twaits_for" in done.stdout
+    failed = job(with_parameters('{"fails": true}'))
+    assert failed.returncode == 1
+    assert "no luck" in failed.stdout
+
+
+def test_a_refused_job_says_why(job) -> None:
+    refused = job(with_parameters('{"fails": 3}'))
+    assert refused.returncode == 2
+    assert "/steps/waits_for/parameters/fails: " in refused.stderr
+
+
+def test_a_job_that_is_started_again_is_told_of_its_run(job) -> None:
+    first, second = (job("{}", ZENWEB_RUN_KEY="job 7").stdout.splitlines()[0] for _ in range(2))
+    assert first == second
+
+
+def test_a_job_whose_time_is_over_leaves_its_run_alone(job, tmp_path: Path) -> None:
+    late = job(with_parameters(f'{{"file": "{tmp_path}/go"}}'), ZENWEB_TIMEOUT="0")
+    (tmp_path / "go").touch()
+    assert late.returncode == 3
+
+
+def test_a_job_without_a_server_says_so(job) -> None:
+    gone = job("{}", ZENWEB_SERVER_URL="http://127.0.0.1:9", ZENWEB_RETRY="1")
+    assert gone.returncode == 4
+
+
+def test_fifty_that_wait_hold_nobody_up(site: Site, template: str, tmp_path: Path) -> None:
+    headers = {"Authorization": f"Bearer {site.api_key}"}
+    body = {"steps": {"waits_for": {"parameters": {"file": f"{tmp_path}/go"}}}}
+    limits = httpx.Limits(max_connections=WAITING + 1)
+    with httpx.Client(base_url=f"{site.url}/api/v1", headers=headers, timeout=90, limits=limits) as api:
+        alone = time_of_list(api)
+        run = api.post(f"/run_templates/{template}/runs", json=body).json()["id"]
+        with ThreadPoolExecutor(WAITING) as crowd:
+            waiting = [crowd.submit(api.get, f"/runs/{run}", params={"wait": 60}) for _ in range(WAITING)]
+            time.sleep(0.5)  # all of them have asked
+            beside = time_of_list(api)
+            assert not any(one.done() for one in waiting)
+            began = time.monotonic()
+            (tmp_path / "go").touch()
+            assert {one.result().json()["summary"]["status"] for one in waiting} == {"completed"}
+            assert time.monotonic() - began < 5
+    assert beside < 3 * alone + 0.02
+
+
+def time_of_list(api: httpx.Client) -> float:
+    def once() -> float:
+        began = time.monotonic()
+        assert api.get("/runs").status_code == 200
+        return time.monotonic() - began
+
+    return statistics.median(once() for _ in range(15))

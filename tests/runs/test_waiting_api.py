@@ -1,0 +1,104 @@
+"""One call for CI: start a run and be answered when it ends."""
+
+import threading
+import time
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from runs_app import endings
+from runs_app.models import PipelineRun
+from runs_app.services import stop_run
+from templates_app.models import RunTemplate
+from zenweb.accounts.models import User
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def start(rest: Client, template: RunTemplate, query: str) -> Any:
+    return rest.post(
+        f"/api/v1/run_templates/{template.name}/runs{query}", "{}", content_type="application/json"
+    )
+
+
+def stop_when_there(alice: User) -> None:
+    while not (run := PipelineRun.objects.first()):
+        time.sleep(0.01)
+    stop_run(actor=alice, run=run)
+
+
+def test_a_run_that_is_waited_for_is_answered_at_its_end(
+    rest: Client, template: RunTemplate, alice: User
+) -> None:
+    stopping = threading.Thread(target=stop_when_there, args=[alice])
+    stopping.start()
+    answer = start(rest, template, "?wait=30").json()
+    stopping.join()
+    assert answer["body"]["status"] == answer["summary"]["status"] == "stopped"
+    assert answer["summary"]["is_finished"] is True
+    assert answer["summary"]["url"] == f"http://testserver/runs/{answer['id']}/"
+    assert sum(answer["summary"]["counts"].values()) == len(answer["summary"]["steps"])
+    assert set(answer["summary"]["steps"][0]) == {"name", "status", "reason", "attempts", "seconds"}
+
+
+def test_after_its_time_it_is_answered_as_it_stands_and_can_be_waited_for_again(
+    rest: Client, template: RunTemplate, alice: User
+) -> None:
+    answer = start(rest, template, "?wait=0.05").json()
+    assert answer["summary"]["is_finished"] is False
+    stopping = threading.Thread(target=stop_when_there, args=[alice])
+    stopping.start()
+    later = rest.get(f"/api/v1/runs/{answer['id']}?wait=30").json()
+    stopping.join()
+    assert later["summary"]["status"] == "stopped"
+    assert "summary" not in rest.get(f"/api/v1/runs/{answer['id']}").json()
+
+
+@pytest.mark.parametrize("wait", ["601", "-1", "nan", "soon", ""])
+def test_what_is_no_time_starts_nothing(rest: Client, template: RunTemplate, wait: str) -> None:
+    answer = start(rest, template, f"?wait={wait}")
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "/wait"
+    assert f"a number from 0 to 600, not '{wait}'." in answer.json()["detail"][1]
+    assert not PipelineRun.objects.exists()
+
+
+def test_one_thread_looks_for_all_who_wait_and_ends_with_them(
+    rest: Client, template: RunTemplate, alice: User
+) -> None:
+    answers = [start(rest, template, "").json() for _ in range(3)]
+    lookout = endings.Lookout()
+    waiting = [
+        threading.Thread(target=lookout.wait, args=[run.pk, 30])
+        for run in PipelineRun.objects.all()
+        for _ in "ab"
+    ]
+    for each in waiting:
+        each.start()
+    wait_for(lambda: lookout._count == len(waiting))
+    assert [thread.name for thread in threading.enumerate()].count("lookout") == 1
+    for run in PipelineRun.objects.all():
+        stop_run(actor=alice, run=run)
+    for each in waiting:
+        each.join(10)
+        assert not each.is_alive()
+    wait_for(lambda: "lookout" not in {thread.name for thread in threading.enumerate()})
+    assert len(answers) == 3
+    assert lookout._waiting == {}
+
+
+def test_who_is_one_too_many_is_answered_at_once(
+    rest: Client, template: RunTemplate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endings, "MOST_WAITING", 0)
+    began = time.monotonic()
+    assert start(rest, template, "?wait=600").json()["summary"]["is_finished"] is False
+    assert time.monotonic() - began < 10
+
+
+def wait_for(condition: Any) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
