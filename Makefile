@@ -12,7 +12,7 @@ CHECK_SETTINGS := DJANGO_SETTINGS_MODULE=tests.settings
 unexport PYTHONDONTWRITEBYTECODE
 
 # What PostgreSQL does otherwise than SQLite shows where runs and accounts are written.
-ON_POSTGRESQL := tests/runs tests/wire tests/templates/test_templates_api.py tests/templates/test_curation_api.py tests/web \
+ON_POSTGRESQL := tests/runs tests/wire tests/accounts tests/templates/test_templates_api.py tests/templates/test_curation_api.py tests/web \
 	tests/cli/test_login.py tests/cli/test_run.py tests/sdk/test_client_with_server.py tests/faults/test_database.py \
 	--ignore=tests/web/test_another_language.py \
 	--ignore=tests/runs/test_environments.py --ignore=tests/runs/test_warm_parents.py \

@@ -37,13 +37,14 @@ from runs_app.run_configuration import (
 from templates_app.models import RunTemplate, RunTemplateVersion
 from templates_app.permissions import can_edit, check_can_run
 from templates_app.schema_forms.schemas import read_steps
-from templates_app.schema_validation import compile_schema, pointer_to
+from templates_app.schema_validation import compile_schema
 from templates_app.suggestions import did_you_mean, options_with
 from zenweb.accounts.models import User
 from zenweb.artifacts.previews import storable
 from zenweb.config.choices import MOST_EXPLAINED, dependency_of
 from zenweb.enums import PreparationStatus
 from zenweb.exceptions import DoesNotExist, FieldError, ValidationFailed, ZenWebError
+from zenweb.pointers import pointer_to
 
 logger = logging.getLogger(__name__)
 Json = Any

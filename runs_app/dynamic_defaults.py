@@ -11,10 +11,11 @@ from runs_app.models import PipelineRun, StepRun
 from runs_app.plans import DynamicDefault, Runnable, rules_of
 from templates_app.curated_schema import with_parameter
 from templates_app.models import RunTemplateVersion
-from templates_app.schema_validation import accepts, pointer_to
+from templates_app.schema_validation import accepts
 from zenweb.config.defaults import Source, SourceName
 from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import FieldError
+from zenweb.pointers import pointer_to
 
 Schema = dict[str, Any]
 Found = dict[str, dict[str, Any]]

@@ -11,12 +11,12 @@ from runs_app.models import ArtifactVersion, PipelineRun
 from runs_app.plans import Runnable, deployment_of, rules_of
 from runs_app.run_configuration import ResolvedConfiguration
 from templates_app.schema_places import schemas_at, schemas_below
-from templates_app.schema_validation import pointer_to
 from zenweb.accounts.models import User
 from zenweb.config.file_references import FileReference, clean_name, reference_in, references_in, suffix_of
 from zenweb.config.json_schema import FILE_RULES
 from zenweb.exceptions import FieldError, ValidationFailed
 from zenweb.execution.protocol import GivenFile
+from zenweb.pointers import pointer_to
 
 Json = Any
 

@@ -8,6 +8,7 @@ from django.utils.translation import gettext
 from runs_app.models import PipelineRun
 from templates_app.names import check_tags
 from zenweb.accounts.models import User
+from zenweb.accounts.permissions import check_may_change
 from zenweb.exceptions import NotAllowed
 
 
@@ -38,7 +39,8 @@ def delete_run(*, actor: User, run: PipelineRun) -> None:
 
 def _check_may_change(actor: User, run: PipelineRun) -> None:
     """Whoever started it, and administrators."""
-    if not (actor.is_active and (actor.is_superuser or run.user_id == actor.pk)):
+    check_may_change(actor)
+    if not (actor.is_superuser or run.user_id == actor.pk):
         raise NotAllowed(
             gettext('Only who started the run "%(name)s" or an administrator may change or delete it.')
             % {"name": run.name}

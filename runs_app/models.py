@@ -304,6 +304,7 @@ class Artifact(Entity):
     version_count = models.PositiveIntegerField(default=0)
     # What `with_latest_version()` adds.
     latest_version_id: uuid.UUID | None
+    latest_version_number: int | None
 
     objects = ArtifactQuerySet.as_manager()
 

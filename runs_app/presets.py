@@ -20,11 +20,12 @@ from templates_app.names import check_name
 from templates_app.permissions import check_can_edit_preset, check_can_run
 from templates_app.schema_forms.schemas import read_steps
 from templates_app.schema_places import secrets_left_out
-from templates_app.schema_validation import pointer_to
 from templates_app.suggestions import suggestion
 from zenweb.accounts.models import User
+from zenweb.accounts.permissions import check_may_change
 from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import DoesNotExist, EntityExists, FieldError, ValidationFailed
+from zenweb.pointers import pointer_to
 
 # The built-in one: the values of the template's last completed run.
 LAST_GOOD = "last-good"
@@ -45,6 +46,7 @@ def create_preset(
 
     Values may be missing, those that are given must fit the template's newest version; raises ValidationFailed.
     """
+    check_may_change(actor)
     check_can_run(actor, template)
     preset = Preset(template=template, user=actor, name=name.strip(), is_shared=is_shared)
     _check_name(preset)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
 from django.db import models
@@ -15,6 +15,11 @@ from templates_app.querysets import VisibleQuerySet
 from zenweb.artifacts.materializers.files import PATH_MATERIALIZER
 from zenweb.enums import OPEN_STATUSES, ExecutionStatus, PreparationStatus
 from zenweb.prepared import insert
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser
+
+    from zenweb.accounts.models import User
 
 # Clocks of machines that work together differ by less. What was decided later than that has not been decided yet: a
 # clock was set back, and a delay counted by it says nothing any more.
@@ -87,6 +92,9 @@ class PipelineRunQuerySet(VisibleQuerySet):
 
 
 class StepRunQuerySet(VisibleQuerySet):
+    def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Self:
+        return self.filter(run__template__in=templates)
+
     def unfinished(self) -> Self:
         return self.filter(status__in=OPEN_STATUSES)
 
@@ -127,13 +135,31 @@ class StepRunQuerySet(VisibleQuerySet):
 
 
 class ArtifactQuerySet(VisibleQuerySet):
-    def with_latest_version(self) -> Self:
-        versions = self.model._meta.get_field("versions").related_model.objects
-        latest = versions.filter(artifact=models.OuterRef("pk")).order_by("-version")
-        return self.annotate(latest_version_id=models.Subquery(latest.values("pk")[:1]))
+    def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Self:
+        """Those with a version among what their runs gave out."""
+        return self.filter(pk__in=self._versions().of_templates(templates, user).values("artifact"))
+
+    def with_latest_version(self, user: "User | AnonymousUser") -> Self:
+        """With the newest that the user may see."""
+        visible = self._versions().visible_to(user).filter(artifact=models.OuterRef("pk"))
+        latest = visible.order_by("-version")
+        return self.annotate(
+            latest_version_id=models.Subquery(latest.values("pk")[:1]),
+            latest_version_number=models.Subquery(latest.values("version")[:1]),
+        )
+
+    def _versions(self) -> Any:
+        return self.model._meta.get_field("versions").related_model.objects
 
 
 class ArtifactVersionQuerySet(VisibleQuerySet):
+    def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Self:
+        """What their runs gave out, and the files that the account itself has uploaded."""
+        outputs = self.model._meta.get_field("outputs").related_model.objects
+        given_out = outputs.filter(artifact_version=models.OuterRef("pk"), step__run__template__in=templates)
+        own_files = models.Q(user=user, artifact__name__startswith=f"{UPLOADS}::")
+        return self.filter(own_files | models.Exists(given_out))
+
     def with_relations(self) -> Self:
         related = self.select_related("artifact", "project", "user", "producer_step__run__stack")
         return related.defer(*heavy_of("producer_step__run"))

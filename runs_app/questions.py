@@ -14,9 +14,10 @@ from templates_app import choice_rules
 from templates_app.choice_places import rules_at
 from templates_app.models import PipelineDeployment
 from templates_app.schema_places import schemas_at
-from templates_app.schema_validation import accepts, pointer_to, standalone
+from templates_app.schema_validation import accepts, standalone
 from zenweb.config.choices import dependency_of
 from zenweb.config.json_schema import CHOICE_RULES
+from zenweb.pointers import pointer_to
 
 Json = Any
 MOST_BYTES = 20_000  # of the values that choices depend on

@@ -12,7 +12,7 @@ from runs_app.dynamic_defaults import find_defaults, missing_defaults
 from runs_app.plans import Runnable, rules_of
 from templates_app.names import is_one_line, wrong_tags
 from templates_app.schema_places import stand_ins_in
-from templates_app.schema_validation import MAX_DEPTH, Validator, depth_of, find_errors, pointer_to
+from templates_app.schema_validation import MAX_DEPTH, Validator, depth_of, find_errors
 from templates_app.suggestions import did_you_mean
 from zenweb.config.config_schema import step_keys
 from zenweb.config.hooks import FAILURE, SUCCESS
@@ -21,6 +21,7 @@ from zenweb.config.spec import PipelineSpec, StepSpec
 from zenweb.entity import is_id
 from zenweb.enums import ExecutionMode
 from zenweb.exceptions import FieldError, ValidationFailed
+from zenweb.pointers import pointer_to
 
 Configuration = dict[str, Any]
 

@@ -26,6 +26,7 @@ from templates_app.permissions import check_can_run
 from templates_app.schema_forms.schemas import read_steps
 from templates_app.schema_forms.wording import worded
 from zenweb.accounts.models import User
+from zenweb.accounts.permissions import check_may_change
 from zenweb.enums import TriggerChannel
 from zenweb.exceptions import EntityExists, FieldError, NotAllowed, ValidationFailed, ZenWebError
 
@@ -55,6 +56,7 @@ def create_schedule(
 
     `preset`: its values as they are now, with the configuration over them, become the schedule's own.
     """
+    check_may_change(actor)
     check_can_run(actor, template)
     if preset:
         use = use_preset(actor=actor, template=template, name=preset, given=configuration)
@@ -116,7 +118,8 @@ def delete_schedule(*, actor: User, schedule: Schedule) -> None:
 
 def check_can_edit(actor: User, schedule: Schedule) -> None:
     """Its owner and administrators may change, pause or delete a schedule."""
-    if not actor.is_active or not (actor.is_superuser or schedule.user_id == actor.pk):
+    check_may_change(actor)
+    if not (actor.is_superuser or schedule.user_id == actor.pk):
         raise NotAllowed(
             f'Only the owner of the schedule "{schedule.name}" or an administrator may change it.'
         )

@@ -27,6 +27,7 @@ from runs_app.statements import ReadyStep
 from templates_app.models import PipelineDeployment, RunTemplateVersion
 from templates_app.permissions import check_can_run
 from zenweb.accounts.models import User
+from zenweb.accounts.permissions import check_may_change, check_may_run
 from zenweb.enums import ConcurrencyPolicy, ExecutionStatus, TriggerChannel
 from zenweb.exceptions import DoesNotExist, FieldError, NotAllowed, ValidationFailed
 from zenweb.execution.metadata import Noted, check_metadata, check_names_about_artifact
@@ -81,6 +82,8 @@ def launch_run(
             check_can_run(trigger.actor, version.template)
             if preset:
                 return _start_from_preset(version, preset, configuration, trigger, body_hash)
+        else:
+            check_may_change(trigger.actor)  # what templates fix or bound does not hold here
         return _start_run(deployment, version, configuration, trigger, body_hash)
 
     # The preset by its name: asked for again, the same run is found though its values have changed meanwhile.
@@ -96,10 +99,10 @@ def repair_run(*, repair: Repair, trigger: Trigger) -> Launch:
 
     def start(body_hash: str) -> PipelineRun:
         repair.check_possible()
-        if not trigger.actor.is_active:
-            raise NotAllowed("This account is switched off.")
         if repair.version is not None:
             check_can_run(trigger.actor, repair.version.template)
+        else:
+            check_may_change(trigger.actor)
         with repair.explaining():
             return _start_run(repair.deployment, repair.version, repair.values, trigger, body_hash, repair)
 
@@ -108,8 +111,7 @@ def repair_run(*, repair: Repair, trigger: Trigger) -> Launch:
 
 def stop_run(*, actor: User, run: PipelineRun) -> None:
     """Ask a run to stop; one that has ended stays as it is."""
-    if not actor.is_active:
-        raise NotAllowed("This account is switched off.")
+    check_may_run(actor)
     recording.request_stop(run, by=actor.get_username())
 
 
@@ -119,8 +121,7 @@ def note_metadata(*, actor: User, things: Sequence[Noteworthy], values: Noted) -
 
     A step that still runs notes for itself, and its end records that.
     """
-    if not actor.is_active:
-        raise NotAllowed("This account is switched off.")
+    check_may_run(actor)
     check_metadata(values)
     if any(isinstance(thing, ArtifactVersion) for thing in things):
         check_names_about_artifact(values)
@@ -200,6 +201,7 @@ def _check_outputs_are_its_own(attempt: StepAttempt, outcome: StepOutcome) -> No
 
 
 def _check_is_callers(actor: User, run: PipelineRun) -> None:
+    check_may_run(actor)
     if run.stack.is_remote:
         raise ValidationFailed(
             "Workers execute this run; only runs of a local stack are reported by their caller."

@@ -17,10 +17,10 @@ from templates_app.models import RunTemplate
 from templates_app.schema_forms.schemas import humanise, read_steps
 from templates_app.schema_forms.wording import shortened
 from templates_app.schema_places import schemas_at
-from templates_app.schema_validation import pointer_to
 from zenweb.accounts.models import User
 from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import DoesNotExist, FieldError
+from zenweb.pointers import pointer_to
 
 
 @dataclass(frozen=True)

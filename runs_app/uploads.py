@@ -22,6 +22,7 @@ from templates_app.file_rules import too_large, wrong_type
 from templates_app.models import RunTemplate
 from templates_app.permissions import check_can_run
 from zenweb.accounts.models import Project, User
+from zenweb.accounts.permissions import check_may_run
 from zenweb.accounts.services import default_project
 from zenweb.artifacts import store
 from zenweb.artifacts.materializers.files import PATH_MATERIALIZER, address_for
@@ -53,8 +54,7 @@ def store_upload(
     content that the actor has uploaded before is given back instead. Raises ValidationFailed for a file that is not
     taken there or is empty, BodyTooLarge for one that is too large; then nothing of it is kept.
     """
-    if not actor.is_active:
-        raise NotAllowed(gettext("This account is switched off."))
+    check_may_run(actor)
     name, rules = clean_name(name), rules or {}
     limit = _limit(rules)
     if sentence := wrong_type(name, rules.get("types", ())):

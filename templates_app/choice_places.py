@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from templates_app.choice_rules import Rules
 from templates_app.curated_schema import Key, Schema, parameters_of
 from templates_app.schema_places import holds_secret, schemas_at
-from templates_app.schema_validation import pointer_to
 from zenweb.config.choices import dependency_of
 from zenweb.config.json_schema import CHOICE_RULES
 from zenweb.config.suggestions import suggestion
 from zenweb.exceptions import FieldError, ValidationFailed
+from zenweb.pointers import pointer_to
 
 
 def rules_at(config_schema: Schema, step: str, parameter: str) -> tuple[Rules, bool] | None:

@@ -10,9 +10,9 @@ from django.utils.translation import gettext
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from templates_app.schema_validation import pointer_to
 from templates_app.suggestions import did_you_mean
 from zenweb.exceptions import FieldError, ValidationFailed
+from zenweb.pointers import pointer_to
 
 Path = tuple[str | int, ...]
 Label = Annotated[str, Field(max_length=200)]

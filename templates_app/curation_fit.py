@@ -28,11 +28,11 @@ from templates_app.schema_validation import (
     check_schema,
     find_errors,
     place_words,
-    pointer_to,
     standalone,
 )
 from templates_app.suggestions import suggestion
 from zenweb.exceptions import FieldError, ValidationFailed
+from zenweb.pointers import pointer_to
 
 # Of the pipeline's own bounds, those that a new one has to stay within; True: it may not be the same number either.
 LOWER = {

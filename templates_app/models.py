@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 from templates_app.curated_schema import curate, defaults_of
 from templates_app.curation import read_curation
 from templates_app.querysets import (
+    CodeArchiveQuerySet,
     PipelineDeploymentQuerySet,
     PipelineQuerySet,
     PresetQuerySet,
@@ -82,6 +83,8 @@ class CodeArchive(Entity):
     sha256 = models.CharField(max_length=64, unique=True)
     size = models.PositiveBigIntegerField(help_text="Bytes, uncompressed.")
     content = models.BinaryField(help_text="The tar, gzip-compressed.")
+
+    objects = CodeArchiveQuerySet.as_manager()
 
     class Meta:
         ordering: ClassVar = ["-created"]

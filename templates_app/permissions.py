@@ -4,13 +4,13 @@ from django.utils.translation import gettext
 
 from templates_app.models import Pipeline, Preset, RunTemplate
 from zenweb.accounts.models import User
+from zenweb.accounts.permissions import check_may_change, check_may_run, may_change
 from zenweb.exceptions import NotAllowed, ValidationFailed
 
 
 def check_can_run(actor: User, template: RunTemplate) -> None:
-    """Everybody who is signed in may run a template that is enabled."""
-    if not actor.is_active:
-        raise NotAllowed(gettext("This account is switched off."))
+    """Everybody who is signed in may run a template that is enabled, unless with a key that may only read."""
+    check_may_run(actor)
     if not template.is_enabled:
         raise ValidationFailed(
             gettext('The template "%(name)s" is switched off. Ask its owner to enable it.')
@@ -19,11 +19,12 @@ def check_can_run(actor: User, template: RunTemplate) -> None:
 
 
 def can_edit(actor: User, template: RunTemplate) -> bool:
-    return actor.is_active and (actor.is_superuser or template.user_id == actor.pk)
+    return may_change(actor) and (actor.is_superuser or template.user_id == actor.pk)
 
 
 def check_can_edit(actor: User, template: RunTemplate) -> None:
     """Its owner and administrators may change or delete a template."""
+    check_may_change(actor)
     if not can_edit(actor, template):
         raise NotAllowed(
             gettext('Only the owner of the template "%(name)s" or an administrator may change it.')
@@ -33,7 +34,8 @@ def check_can_edit(actor: User, template: RunTemplate) -> None:
 
 def check_can_edit_pipeline(actor: User, pipeline: Pipeline) -> None:
     """Whoever made it first and administrators may change or delete a pipeline."""
-    if not (actor.is_active and (actor.is_superuser or pipeline.user_id == actor.pk)):
+    check_may_change(actor)
+    if not (actor.is_superuser or pipeline.user_id == actor.pk):
         raise NotAllowed(
             gettext('Only the owner of the pipeline "%(name)s" or an administrator may change it.')
             % {"name": pipeline.name}
@@ -42,11 +44,12 @@ def check_can_edit_pipeline(actor: User, pipeline: Pipeline) -> None:
 
 def can_edit_preset(actor: User, preset: Preset) -> bool:
     """Its owner and administrators; and a shared one is its template's owner's to tidy up."""
-    is_owner = actor.is_active and (actor.is_superuser or preset.user_id == actor.pk)
+    is_owner = may_change(actor) and (actor.is_superuser or preset.user_id == actor.pk)
     return is_owner or (preset.is_shared and can_edit(actor, preset.template))
 
 
 def check_can_edit_preset(actor: User, preset: Preset) -> None:
+    check_may_change(actor)
     if not can_edit_preset(actor, preset):
         raise NotAllowed(
             gettext(

@@ -14,15 +14,24 @@ class VisibleQuerySet(models.QuerySet[Any]):
     """Rows that a signed-in user may see."""
 
     def visible_to(self, user: "User | AnonymousUser") -> Self:
-        return self if user.is_authenticated and user.is_active else self.none()
+        """All; with a key that is bound to templates, what `of_templates` says."""
+        if not (user.is_authenticated and user.is_active):
+            return self.none()
+        return self.of_templates(user.bound_templates, user) if user.is_bound else self
+
+    def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Self:
+        """What belongs to these templates (a query for their ids), for who uses a key that is bound to them."""
+        return self.filter(template__in=templates)
 
 
 class WithRunsQuerySet(VisibleQuerySet):
     """Rows that runs point at. What was run lives in another app, so it is reached by the relation alone."""
 
-    def with_latest_run(self) -> Self:
+    def with_latest_run(self, user: "User | AnonymousUser") -> Self:
+        """With the newest that the user may see."""
         relation = self.model._meta.get_field("runs")
-        runs = relation.related_model.objects.filter(**{relation.field.name: models.OuterRef("pk")})
+        visible = relation.related_model.objects.visible_to(user)
+        runs = visible.filter(**{relation.field.name: models.OuterRef("pk")})
         latest = runs.order_by("-created")
         return self.annotate(
             latest_run_id=models.Subquery(latest.values("pk")[:1]),
@@ -31,21 +40,44 @@ class WithRunsQuerySet(VisibleQuerySet):
 
 
 class PipelineQuerySet(WithRunsQuerySet):
+    def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Self:
+        versions = self.model._meta.get_field("deployments").related_model.objects.of_templates(
+            templates, user
+        )
+        return self.filter(pk__in=versions.values("pipeline"))
+
     def search(self, text: str) -> Self:
         return self.filter(models.Q(name__icontains=text) | models.Q(description__icontains=text))
 
 
 class StackQuerySet(VisibleQuerySet):
+    def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Self:
+        """All: a client opens its stack before it looks for anything else."""
+        return self
+
     def remote(self) -> Self:
         return self.exclude(orchestrator="local")
 
 
+class CodeArchiveQuerySet(VisibleQuerySet):
+    def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Self:
+        deployments = self.model._meta.get_field("deployments").related_model.objects
+        return self.filter(pk__in=deployments.of_templates(templates, user).values("code_archive"))
+
+
 class PipelineDeploymentQuerySet(VisibleQuerySet):
+    def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Self:
+        versions = self.model._meta.get_field("template_versions").related_model.objects
+        return self.filter(pk__in=versions.filter(template__in=templates).values("deployment"))
+
     def with_relations(self) -> Self:
         return self.select_related("project", "user", "pipeline", "stack")
 
 
 class RunTemplateQuerySet(WithRunsQuerySet):
+    def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Self:
+        return self.filter(pk__in=templates)
+
     def runnable(self) -> Self:
         return self.filter(is_enabled=True)
 

@@ -34,6 +34,7 @@ from zenweb.config.json_schema import (
     WHOLE_NUMBER_PATTERN,
 )
 from zenweb.exceptions import FieldError, ValidationFailed
+from zenweb.pointers import pointer_to
 
 # A document deeper than this is hostile or broken; nobody writes it.
 MAX_DEPTH = 100
@@ -157,11 +158,6 @@ def depth_of(value: Any) -> int:
         if depth > MAX_DEPTH:
             break
     return depth
-
-
-def pointer_to(path: Sequence[str | int]) -> str:
-    """A path as a JSON pointer (RFC 6901)."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
 
 
 def place_words(path: Sequence[str | int]) -> str:

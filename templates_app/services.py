@@ -26,9 +26,10 @@ from templates_app.models import (
 )
 from templates_app.names import check_name, check_tags
 from templates_app.permissions import check_can_edit, check_can_edit_pipeline
-from templates_app.schema_validation import check_schema, pointer_to
+from templates_app.schema_validation import check_schema
 from templates_app.suggestions import suggestion
 from zenweb.accounts.models import Project, User
+from zenweb.accounts.permissions import check_may_change
 from zenweb.config.code_archive import check_archive
 from zenweb.config.requirements import MOST_REQUIREMENTS, checked_requirement
 from zenweb.config.spec import PipelineSpec
@@ -41,6 +42,7 @@ from zenweb.exceptions import (
     NotAllowed,
     ValidationFailed,
 )
+from zenweb.pointers import pointer_to
 
 MISFIT = gettext_lazy("The template's form keeps to it, and the new pipeline does not take it.")
 MOST_NAMED = 5  # of what stands in the way
@@ -102,16 +104,21 @@ class ConcurrencyLimit:
             template.concurrency_policy = self.concurrency_policy
 
 
-def store_code_archive(*, sha256: str, content: bytes) -> CodeArchive:
+def store_code_archive(*, actor: User, sha256: str, content: bytes) -> CodeArchive:
     """Keep an archive under its hash, after checking every entry; storing it again changes nothing."""
-    if existing := CodeArchive.objects.filter(sha256=sha256).defer("content").first():
+    check_may_change(actor)
+    existing: CodeArchive | None = CodeArchive.objects.filter(sha256=sha256).defer("content").first()
+    if existing is not None:
         return existing
     size = check_archive(content, sha256=sha256, limit=settings.CODE_ARCHIVE_LIMIT)
-    return CodeArchive.objects.get_or_create(sha256=sha256, defaults={"content": content, "size": size})[0]
+    archive: CodeArchive
+    archive, _ = CodeArchive.objects.get_or_create(sha256=sha256, defaults={"content": content, "size": size})
+    return archive
 
 
 @transaction.atomic
 def create_pipeline(*, actor: User, project: Project, name: str, description: str = "") -> Pipeline:
+    check_may_change(actor)
     check_name(name)
     if Pipeline.objects.filter(project=project, name=name).exists():
         raise EntityExists(
@@ -156,6 +163,7 @@ def create_deployment(
     *, actor: User, project: Project, stack: Stack, code_archive: CodeArchive, request: DeploymentRequest
 ) -> PipelineDeployment:
     """Freeze a pipeline; the same pipeline with the same code on the same stack is the deployment that exists."""
+    check_may_change(actor)
     spec = _parse_spec(request.spec)
     _check_config_schema(request.config_schema, spec)
     check_name(request.pipeline)
@@ -202,6 +210,7 @@ def create_run_template(
     The form stays as its owner shaped it. What the new deployment does not take of that is told in the version's notes;
     it is refused if runs could be given more without it, unless `drops_misfits`. Raises ValidationFailed.
     """
+    check_may_change(actor)
     check_stack_is_remote(deployment.stack)
     check_name(name)
     check_tags(tags)

@@ -39,7 +39,7 @@ def freeze(source: str, owner: User, stack: Stack, root: Path = PIPELINES) -> Pi
         actor=owner,
         project=default_project(),
         stack=stack,
-        code_archive=store_code_archive(sha256=archive.sha256, content=archive.content),
+        code_archive=store_code_archive(actor=owner, sha256=archive.sha256, content=archive.content),
         request=DeploymentRequest(
             pipeline=spec.name,
             spec=spec.model_dump(mode="json"),

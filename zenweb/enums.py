@@ -124,6 +124,30 @@ _CHANNEL_WORDS = {
 }
 
 
+class KeyAccess(StrEnum):
+    """How much an API key may do of what its account may."""
+
+    FULL = "full"
+    RUN = "run"  # read, and run templates
+    READ = "read"
+
+
+class DeviceLoginStatus(StrEnum):
+    """How far a sign-in of a program is that a person confirms in the browser."""
+
+    WAITING = "waiting"
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"
+
+
+class DeviceLoginError(StrEnum):
+    """Why a program gets no token, in the words of OAuth (RFC 8628)."""
+
+    PENDING = "authorization_pending"
+    DENIED = "access_denied"
+    EXPIRED = "expired_token"
+
+
 class ArtifactType(StrEnum):
     """ZenML's kinds of artifact."""
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from zenweb.enums import DeviceLoginError
+
 
 class ZenWebError(Exception):
     """Something ZenWeb can explain. `http_status` and `wire_class` say how REST answers it."""
@@ -61,6 +63,21 @@ class CredentialsNotValid(ZenWebError):
 
     http_status = 401
     wire_class = "CredentialsNotValid"
+
+
+class TooManyTries(CredentialsNotValid):
+    """Somebody has guessed too often; the message says how long they have to wait."""
+
+
+class DeviceLoginUnfinished(ZenWebError):
+    """A program that waits for a person to confirm its sign-in gets no token, or not yet; `reason` says why."""
+
+    http_status = 400
+    wire_class = "AuthorizationException"
+
+    def __init__(self, reason: DeviceLoginError, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class NotAllowed(ZenWebError):

@@ -94,7 +94,9 @@ CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS
 SECURE_HSTS_SECONDS = env_int("ZENWEB_HSTS_SECONDS", 3600 if IS_HTTPS else 0)
 SECURE_SSL_REDIRECT = env_bool("ZENWEB_SSL_REDIRECT", IS_HTTPS)
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env_bool("ZENWEB_BEHIND_PROXY") else None
+# The proxy is believed what it says of the client: by which scheme, and from which address.
+BEHIND_PROXY = env_bool("ZENWEB_BEHIND_PROXY")
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
 SESSION_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
@@ -229,6 +231,9 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 ACCESS_TOKEN_LIFETIME = timedelta(hours=1)
+# Of the key that a program gets which was signed in through the browser.
+DEVICE_LOGIN_LIFETIME = timedelta(days=env_int("ZENWEB_DEVICE_LOGIN_DAYS", 90))
+SESSION_ENGINE = "zenweb.accounts.sessions"
 
 # REST
 REST_FRAMEWORK = {

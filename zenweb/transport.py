@@ -16,9 +16,11 @@ import httpx
 
 from zenweb import connection
 from zenweb.connection import Connection, is_this_machine
+from zenweb.enums import DeviceLoginError
 from zenweb.exceptions import (
     BodyTooLarge,
     CredentialsNotValid,
+    DeviceLoginUnfinished,
     DoesNotExist,
     EntityExists,
     FieldError,
@@ -200,6 +202,8 @@ def _error_told_by(response: httpx.Response) -> ZenWebError:
             f"{response.request.method} {response.url} answered {phrase}: is it the address of a ZenWeb server?"
         )
     message = str(detail[-1])
+    if told.get("error") in list(DeviceLoginError):
+        return DeviceLoginUnfinished(DeviceLoginError(told["error"]), message)
     if response.status_code == HTTPStatus.UNPROCESSABLE_ENTITY:
         fields = [
             FieldError(str(entry["pointer"]), str(entry["message"])) for entry in told.get("errors") or ()

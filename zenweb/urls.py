@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
-from zenweb.accounts.views import SignIn
+from zenweb.accounts.views import SignIn, device_login, sign_in_to_admin
 from zenweb.api.health import health, ready
 
 handler400 = "zenweb.api.errors.answer_bad_request"
@@ -15,6 +15,9 @@ urlpatterns = [
     path("", include("runs_app.urls")),
     path("login/", SignIn.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
+    path("account/", include("zenweb.accounts.urls")),
+    path("device/", device_login, name="device-login"),
+    path("admin/login/", sign_in_to_admin),
     path("admin/", admin.site.urls),
     path("health", health, name="health"),
     path("ready", ready, name="ready"),

@@ -12,8 +12,8 @@ from rest_framework.views import APIView
 from runs_app.api.entities import describe_run
 from runs_app.api.views import find_template_to_run, trigger_of
 from runs_app.services import Trigger, launch_run
-from templates_app.api.views import Body, read_body
 from templates_app.models import RunTemplate
+from zenweb.api.bodies import Body, read_body
 from zenweb.api.envelope import Json
 from zenweb.api.errors import answer_error
 from zenweb.exceptions import ZenWebError

@@ -9,8 +9,9 @@ from rest_framework.views import APIView
 
 from runs_app.api.views import find_template_to_run
 from runs_app.choices import ask_for_choices
-from templates_app.api.views import Body, acting_user, read_body
+from templates_app.api.views import acting_user
 from templates_app.permissions import can_edit
+from zenweb.api.bodies import Body, read_body
 
 WAIT = 2.5  # seconds
 

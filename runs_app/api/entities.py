@@ -263,13 +263,13 @@ def describe_output(output: StepOutput) -> Json:
 
 
 def describe_artifact(artifact: Artifact, hydrate: bool) -> Json:
-    """Of a queryset that knows `latest_version_id`."""
+    """Of `with_latest_version()`."""
     latest = artifact.latest_version_id
     resources = {
         "user": user_entity(artifact.user),
         "tags": [],
         "latest_version_id": str(latest) if latest else None,
-        "latest_version_name": str(artifact.version_count) if latest else None,
+        "latest_version_name": str(artifact.latest_version_number) if latest else None,
     }
     metadata = {"has_custom_name": "::" not in artifact.name} if hydrate else None
     return _artifact_reference(artifact) | {"metadata": metadata, "resources": resources}

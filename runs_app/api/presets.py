@@ -8,15 +8,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from runs_app.presets import create_preset, delete_preset, problems_of, update_preset
-from templates_app.api.views import (
-    NAMED,
-    SORT_TIMES,
-    Body,
-    acting_user,
-    find_run_template,
-    read_body,
-)
+from templates_app.api.views import NAMED, SORT_TIMES, acting_user, find_run_template
 from templates_app.models import Preset, RunTemplate
+from zenweb.api.bodies import Body, read_body
 from zenweb.api.envelope import Json, entity, user_entity
 from zenweb.api.listing import Column, Listing, find, parse_bool, wants_hydration
 

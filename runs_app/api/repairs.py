@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 from runs_app.api.views import answer_launch, find_run, trigger_of
 from runs_app.repair import Repair, RepairPlan, preview_repair
 from runs_app.services import repair_run
-from templates_app.api.views import Body, read_body
+from zenweb.api.bodies import Body, read_body
 from zenweb.api.envelope import Json
 from zenweb.api.listing import flag
 

@@ -11,16 +11,9 @@ from rest_framework.views import APIView
 from runs_app.api.entities import describe_schedule
 from runs_app.models import Schedule
 from runs_app.schedules import create_schedule, delete_schedule, update_schedule
-from templates_app.api.views import (
-    NAMED,
-    SORT_TIMES,
-    Body,
-    acting_user,
-    find_run_template,
-    in_project,
-    read_body,
-)
+from templates_app.api.views import NAMED, SORT_TIMES, acting_user, find_run_template, in_project
 from zenweb.accounts.services import find_project
+from zenweb.api.bodies import Body, read_body
 from zenweb.api.listing import Column, Listing, Related, find, parse_bool, parse_time, wants_hydration
 from zenweb.exceptions import ValidationFailed
 

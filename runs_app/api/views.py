@@ -55,18 +55,11 @@ from runs_app.services import (
 from runs_app.usage import DAYS, MOST_DAYS, usage_of
 from runs_app.visualizations import visualize
 from runs_app.waiting import explain, explain_runs, explain_steps
-from templates_app.api.views import (
-    SORT_TIMES,
-    TIMES,
-    Body,
-    acting_user,
-    find_deployment,
-    in_project,
-    read_body,
-)
+from templates_app.api.views import SORT_TIMES, TIMES, acting_user, find_deployment, in_project
 from templates_app.models import RunTemplate
 from zenweb.accounts.models import ApiKey
 from zenweb.accounts.services import find_project
+from zenweb.api.bodies import Body, read_body
 from zenweb.api.envelope import page
 from zenweb.api.listing import (
     Absent,
@@ -608,11 +601,10 @@ def summary_of(request: Request, run: PipelineRun) -> Any:
 def find_template_to_run(request: Request, name_or_id: str) -> RunTemplate:
     """The template with what a launch needs of it, in one query."""
     visible = RunTemplate.objects.visible_to(request.user)
-    # Whoever is signed in sees every template, so the common ways to name one need not ask for that.
+    # Without a bound key one sees every template, so the common ways to name one need not ask for that.
     query = LAUNCHED_BY_ID if is_id(name_or_id) else LAUNCHED_BY_NAME
-    template = query.first(key=name_or_id) or cast(
-        RunTemplate, find(visible.for_launch(), name_or_id, "run template")
-    )
+    found = None if acting_user(request).is_bound else query.first(key=name_or_id)
+    template = found or cast(RunTemplate, find(visible.for_launch(), name_or_id, "run template"))
     template.version.template = template
     return template
 
@@ -635,7 +627,7 @@ def visible_steps(request: Request) -> QuerySet[Any]:
 
 
 def visible_artifacts(request: Request) -> QuerySet[Any]:
-    return Artifact.objects.visible_to(request.user).with_latest_version().select_related("user")
+    return Artifact.objects.visible_to(request.user).with_latest_version(request.user).select_related("user")
 
 
 def visible_artifact_versions(request: Request) -> QuerySet[Any]:

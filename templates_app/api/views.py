@@ -1,11 +1,11 @@
 """REST for pipelines, stacks, code, deployments and run templates."""
 
 import uuid
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from django.db.models import QuerySet
 from django.http import HttpResponse
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -18,7 +18,6 @@ from templates_app.api.entities import (
     describe_stack,
 )
 from templates_app.models import CodeArchive, Pipeline, PipelineDeployment, RunTemplate, Stack
-from templates_app.schema_validation import pointer_to
 from templates_app.services import (
     ConcurrencyLimit,
     DeploymentRequest,
@@ -33,6 +32,7 @@ from templates_app.services import (
 )
 from zenweb.accounts.models import User
 from zenweb.accounts.services import find_project
+from zenweb.api.bodies import Body, read_body
 from zenweb.api.listing import (
     Absent,
     Column,
@@ -47,8 +47,6 @@ from zenweb.api.listing import (
 from zenweb.api.parsing import DeploymentParser, RawParser
 from zenweb.entity import is_id
 from zenweb.exceptions import DoesNotExist, FieldError, ValidationFailed
-
-Model = TypeVar("Model", bound=BaseModel)
 
 TIMES = {"created": Column("created", parse_time), "updated": Column("updated", parse_time)}
 NAMED = {"id": Column("pk", uuid.UUID), "name": Column("name"), **TIMES}
@@ -96,12 +94,6 @@ RUN_TEMPLATES = Listing(
     sortable={**SORT_TIMES, "name": "name"},
     describe=describe_run_template,
 )
-
-
-class Body(BaseModel):
-    """A request body; keys that ZenML's clients send and nobody needs are ignored."""
-
-    model_config = ConfigDict(extra="ignore", strict=True)
 
 
 class PipelineBody(Body):
@@ -157,16 +149,6 @@ class RunTemplateUpdateBody(LimitBody):
     hidden: bool | None = None
     add_tags: list[str] | None = None
     remove_tags: list[str] | None = None
-
-
-def read_body(model: type[Model], request: Request) -> Model:
-    """The body as the model; raises ValidationFailed with every error and its pointer."""
-    try:
-        return model.model_validate(request.data if request.data is not None else {})
-    except ValidationError as error:
-        raise ValidationFailed(
-            [FieldError(pointer_to(entry["loc"]), entry["msg"]) for entry in error.errors()]
-        ) from error
 
 
 def acting_user(request: Request) -> User:
@@ -229,14 +211,15 @@ class CodeArchiveDetail(APIView):
     parser_classes = (RawParser,)
 
     def get(self, request: Request, sha256: str) -> HttpResponse:
-        archive = CodeArchive.objects.filter(sha256=sha256).first()
+        archive = CodeArchive.objects.visible_to(request.user).filter(sha256=sha256).first()
         if archive is None:
             raise DoesNotExist(f"There is no code archive {sha256}.")
         return HttpResponse(bytes(archive.content), content_type="application/gzip")
 
     def put(self, request: Request, sha256: str) -> Response:
         content = request.data if isinstance(request.data, bytes) else b""
-        return Response(describe_code_archive(store_code_archive(sha256=sha256, content=content)))
+        archive = store_code_archive(actor=acting_user(request), sha256=sha256, content=content)
+        return Response(describe_code_archive(archive))
 
 
 class DeploymentList(APIView):
@@ -320,7 +303,7 @@ class RunTemplateDetail(APIView):
 
 
 def visible_pipelines(request: Request) -> QuerySet[Any]:
-    return Pipeline.objects.visible_to(request.user).select_related("user").with_latest_run()
+    return Pipeline.objects.visible_to(request.user).select_related("user").with_latest_run(request.user)
 
 
 def visible_stacks(request: Request) -> QuerySet[Any]:
@@ -332,7 +315,7 @@ def visible_deployments(request: Request) -> QuerySet[Any]:
 
 
 def visible_run_templates(request: Request) -> QuerySet[Any]:
-    return RunTemplate.objects.visible_to(request.user).with_relations().with_latest_run()
+    return RunTemplate.objects.visible_to(request.user).with_relations().with_latest_run(request.user)
 
 
 def find_run_template(request: Request, name_or_id: str) -> RunTemplate:

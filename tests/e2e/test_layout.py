@@ -56,7 +56,16 @@ def test_no_word_is_too_long_for_a_page(visit: Visit, long_words: str) -> None:
     run = page.url.removeprefix(visit.site.url)
     for width in (360, 800, 1280):
         page.set_viewport_size({"width": width, "height": 700})
-        for path in (run, f"{run}repair", template, "/runs/", "/templates/", "/pipelines/"):
+        for path in (
+            run,
+            f"{run}repair",
+            template,
+            "/runs/",
+            "/templates/",
+            "/pipelines/",
+            "/account/",
+            "/device/",
+        ):
             visit.go(path)
             page.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path

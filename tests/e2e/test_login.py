@@ -7,21 +7,28 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import Site, Visit
 
 Login = Callable[..., "subprocess.CompletedProcess[str]"]
+COMMAND = [sys.executable, "-m", "zenweb.cli"]
 
 
 @pytest.fixture
-def zenweb(tmp_path: Path) -> Login:
-    """Runs a command of somebody who is not connected yet."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("ZENWEB_")}
-    environment["ZENWEB_CONFIG_DIR"] = str(tmp_path)
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Of somebody who is not connected yet."""
+    told = {name: value for name, value in os.environ.items() if not name.startswith("ZENWEB_")}
+    return told | {"ZENWEB_CONFIG_DIR": str(tmp_path)}
+
+
+@pytest.fixture
+def zenweb(environment: dict[str, str]) -> Login:
+    """Runs a command of theirs."""
 
     def run(*arguments: str, typed: str = "") -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [sys.executable, "-m", "zenweb.cli", *arguments],
+            [*COMMAND, *arguments],
             env=environment,
             input=typed,
             capture_output=True,
@@ -35,7 +42,7 @@ def zenweb(tmp_path: Path) -> Login:
 
 
 def test_the_key_that_is_asked_for_connects(zenweb: Login, site: Site) -> None:
-    process = zenweb("login", site.url, typed=f"{site.api_key}\n")
+    process = zenweb("login", site.url, "--api-key", typed=f"{site.api_key}\n")
     assert process.returncode == 0, process.stderr
     assert process.stdout.endswith(f"Connected to {site.url} as admin.\n")
     assert "celery" in zenweb("stack", "list").stdout
@@ -62,3 +69,24 @@ def test_a_wrong_key_is_one_sentence_and_nothing_is_stored(
     assert (process.returncode, process.stderr.count("\n")) == (1, 1)
     assert process.stderr.startswith(sentence)
     assert not (tmp_path / "connection.json").exists()
+
+
+def test_a_person_confirms_the_code_in_the_browser(
+    visit: Visit, environment: dict[str, str], zenweb: Login
+) -> None:
+    waiting = subprocess.Popen(
+        [*COMMAND, "login", visit.site.url, "--no-browser"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with waiting:
+        assert waiting.stdout is not None
+        code = waiting.stdout.readline().split()[-1].rstrip(":")
+        visit.page.goto(waiting.stdout.readline().strip())
+        expect(visit.page.locator(".device-code")).to_have_text(code)
+        visit.page.get_by_role("button", name="Yes, connect it").click()
+        expect(visit.page.get_by_role("heading", name="The program is connected")).to_be_visible()
+        said, _ = waiting.communicate(timeout=30)
+    assert said.endswith(f"Connected to {visit.site.url} as admin.\n")
+    assert "celery" in zenweb("stack", "list").stdout

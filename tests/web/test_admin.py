@@ -1,5 +1,7 @@
 """The admin shows everything and changes only what may change."""
 
+from typing import Any
+
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Permission
@@ -64,18 +66,49 @@ def test_what_never_changes_cannot_be_changed(boss: Client, template: RunTemplat
     assert boss.get(reverse("admin:templates_app_pipelinedeployment_add")).status_code == 403
 
 
+def key_in(answer: Any) -> str:
+    """The text of the key that the page shows."""
+    told = next(str(message) for message in answer.context["messages"] if "ZENKEY_" in str(message))
+    return told.split()[-1]
+
+
+def who(text: str) -> str | None:
+    bearer = Client(headers={"Authorization": f"Bearer {text}"})
+    return bearer.get("/api/v1/current-user").json().get("name")
+
+
+def make_key(boss: Client, user: User, **fields: Any) -> Any:
+    form = {"user": str(user.pk), "name": "ci", "access": "full", **fields}
+    return boss.post(reverse("admin:accounts_apikey_add"), form, follow=True)
+
+
 def test_a_key_is_shown_once_and_kept_as_a_hash(boss: Client, alice: User) -> None:
-    answer = boss.post(
-        reverse("admin:accounts_apikey_add"), {"user": str(alice.pk), "name": "ci"}, follow=True
-    )
-    text = next(str(message) for message in answer.context["messages"] if "ZENKEY_" in str(message)).split()[
-        -1
-    ]
-    assert (
-        Client(headers={"Authorization": f"Bearer {text}"}).get("/api/v1/current-user").json()["name"]
-        == "alice"
-    )
+    text = key_in(make_key(boss, alice))
+    assert who(text) == "alice"
     assert text not in str(ApiKey.objects.values_list().get(name="ci"))
+
+
+def test_a_key_is_bound_to_templates(boss: Client, alice: User, template: RunTemplate) -> None:
+    refused = make_key(boss, alice, templates=[str(template.pk)])
+    assert "may run them or only see them" in refused.text
+    key_in(make_key(boss, alice, templates=[str(template.pk)], access="read"))
+    key = ApiKey.objects.get(name="ci")
+    assert (key.is_bound, list(key.templates.all())) == (True, [template])
+
+
+def test_what_the_service_refuses_is_told_in_the_form(boss: Client, alice: User) -> None:
+    over = {"expires_at_0": "2001-01-01", "expires_at_1": "00:00:00"}
+    assert "in the past" in make_key(boss, alice, **over).text
+    assert not ApiKey.objects.filter(name="ci").exists()
+
+
+def test_keys_are_replaced_and_revoked(boss: Client, alice: User) -> None:
+    former = key_in(make_key(boss, alice))
+    url, key = reverse("admin:accounts_apikey_changelist"), str(ApiKey.objects.get(name="ci").pk)
+    text = key_in(boss.post(url, {"action": "replace", "_selected_action": [key]}, follow=True))
+    assert (who(former), who(text)) == (None, "alice")
+    boss.post(url, {"action": "revoke", "_selected_action": [key]})
+    assert who(text) is None
 
 
 def test_whoever_may_only_look_cannot_act(client: Client, template: RunTemplate, bob: User) -> None:

@@ -28,6 +28,7 @@ from tests.templates.test_nested_forms import schema_of
 from tests.web.test_following_a_run import complete
 from tests.web.test_running_a_template import RATE
 from tests.web.test_shaping_a_form import DOCUMENT, sent
+from zenweb.accounts.device_login import start_device_login
 from zenweb.accounts.models import User
 from zenweb.execution.protocol import StepException
 
@@ -97,6 +98,30 @@ def test_signing_in(stranger: Client, alice: User) -> None:
     assert is_marked(stranger.get(reverse("login")))
     assert is_marked(stranger.post(reverse("login"), {"username": "alice", "password": "wrong"}))
     assert is_marked(stranger.post(reverse("login"), {}))
+
+
+def test_ones_account(pages: Client, alice: User, template: RunTemplate) -> None:
+    address = reverse("account")
+    assert is_marked(pages.get(address))
+    form = {"name": "ci", "access": "read", "days": "30", "templates": [str(template.pk)]}
+    assert is_marked(pages.post(address, form))
+    assert is_marked(pages.post(address, form))  # the name is taken
+    assert is_marked(pages.post(address, form | {"name": "", "access": ""}))
+    key = alice.api_keys.get()
+    assert is_marked(pages.post(reverse("key-revoke", args=[key.pk]), follow=True))
+    assert is_marked(pages.post(reverse("sessions-end"), follow=True))
+
+
+def test_a_program_that_is_confirmed_and_one_that_nobody_started(pages: Client, alice: User) -> None:
+    started = start_device_login(client_id="x", program="Linux", machine="", address="")
+    sent = {"code": started.login.user_code}
+    assert is_marked(pages.get(reverse("device-login")))
+    assert is_marked(pages.get(reverse("device-login"), {"code": "x"}))
+    assert is_marked(pages.get(reverse("device-login"), sent))
+    assert is_marked(pages.post(reverse("device-login"), sent | {"do": "confirm"}))
+    for _ in range(12):
+        answer = pages.get(reverse("device-login"), {"code": "x"})
+    assert is_marked(answer)
 
 
 @pytest.mark.parametrize("name", ["run-template-list", "run-list", "pipeline-list", "pipeline-run"])

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.sessions.models import Session
 from django.core import signing
 from django.test import Client
 from django.urls import reverse
@@ -18,7 +17,7 @@ from tests.runs.test_presets_api import newer_version
 from tests.web.test_links import KEY, MODEL, RATE, give
 from tests.web.test_yaml import inputs_of, text_of
 from zenweb.accounts import interrupted_forms
-from zenweb.accounts.models import User
+from zenweb.accounts.models import BrowserSession, User
 
 PASSWORD = {"alice": "alice has a long password", "bob": "bob has a long password"}
 SECRET = {"type": "string", "format": "password", "writeOnly": True}
@@ -51,7 +50,7 @@ def fill(browser: Client, template: RunTemplate, **more: str) -> dict[str, str]:
 def send_after_the_session(
     browser: Client, template: RunTemplate, values: dict[str, str], query: str = ""
 ) -> Any:
-    Session.objects.all().delete()
+    BrowserSession.objects.all().delete()
     return browser.post(template.get_absolute_url() + query, values)
 
 
@@ -130,7 +129,7 @@ def test_secrets_are_not_in_it_and_are_asked_for_again(browser: Client, template
     assert "csrf" not in kept
     form = sign_in(browser, page, "bob")
     assert "Type it again: secrets are not kept." in form.text
-    assert not any("hush" in str(session.get_decoded()) for session in Session.objects.all())
+    assert not any("hush" in str(session.get_decoded()) for session in BrowserSession.objects.all())
 
 
 def test_only_the_secret_of_a_kind_is_not_in_it(browser: Client, template: RunTemplate) -> None:
@@ -180,7 +179,7 @@ def test_secrets_in_the_text_are_not_kept_and_are_asked_for_again(
     assert "user: ada" in text_of(form)
     assert inputs_of(form)["left_out"] == "/steps/trainer/parameters/login/password"
     assert inputs_of(form)[f"expected.{KEY}"] == "1"
-    assert not any("hush" in str(session.get_decoded()) for session in Session.objects.all())
+    assert not any("hush" in str(session.get_decoded()) for session in BrowserSession.objects.all())
 
 
 def test_a_secret_that_was_to_be_typed_again_still_is(browser: Client, template: RunTemplate) -> None:
@@ -233,12 +232,12 @@ def test_nothing_is_kept_for_a_form_that_was_shown_to_nobody(
 ) -> None:
     answer = client.post(template.get_absolute_url(), {RATE: "0.75", "filled_by": filled_by})
     assert answer.url.startswith(reverse("login"))
-    assert not Session.objects.exists()
+    assert not BrowserSession.objects.exists()
 
 
 def test_nothing_is_stored_before_somebody_has_signed_in(browser: Client, template: RunTemplate) -> None:
     send_after_the_session(browser, template, fill(browser, template))
-    assert not Session.objects.exists()
+    assert not BrowserSession.objects.exists()
 
 
 def test_a_huge_one_is_not_kept(browser: Client, template: RunTemplate) -> None:
@@ -296,6 +295,6 @@ def test_what_htmx_asks_for_after_the_session_is_led_to_the_sign_in_page(
     browser: Client, template: RunTemplate
 ) -> None:
     values = fill(browser, template) | {"do": "copy"}
-    Session.objects.all().delete()
+    BrowserSession.objects.all().delete()
     answer = browser.post(template.get_absolute_url(), values, headers={"HX-Request": "true"})
     assert answer.url.startswith(reverse("login"))

@@ -4,7 +4,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from zenweb.accounts.models import ApiKey, User
-from zenweb.accounts.services import authenticate_bearer
+from zenweb.accounts.tokens import authenticate_bearer
 from zenweb.exceptions import CredentialsNotValid
 
 

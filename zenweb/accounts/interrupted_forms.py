@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.contrib.auth.forms import AuthenticationForm
 from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
+from zenweb.accounts.forms import SignInForm
 from zenweb.accounts.models import User
 
 DRAFT_LIMIT = 100_000  # characters of all that was typed
@@ -47,7 +47,7 @@ def ask_to_sign_in(request: HttpRequest, values: Mapping[str, list[str]]) -> Htt
         return None
     content = {"author": author, "path": request.get_full_path(), "values": dict(values)}
     draft = signing.dumps(content, salt=_DRAFT, compress=True)
-    context = {"form": AuthenticationForm(request), "next": request.get_full_path(), DRAFT_FIELD: draft}
+    context = {"form": SignInForm(request), "next": request.get_full_path(), DRAFT_FIELD: draft}
     return render(request, "registration/login.html", context)
 
 

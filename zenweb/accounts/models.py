@@ -1,14 +1,33 @@
-"""Who acts (people and service accounts), with which key, and the project where things live."""
+"""Who acts (people and service accounts), with which key or session, and the project where things live."""
 
+import hashlib
 import uuid
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from django.contrib.auth.models import AbstractUser
+from django.conf import settings
+from django.contrib.auth.models import AbstractUser, UserManager
+from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.utils import timezone
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext_lazy
 
 from zenweb.entity import Entity
+from zenweb.enums import DeviceLoginStatus, KeyAccess
+
+NAME_LIMIT = 200
+DESCRIPTION_LIMIT = 1000
+ADDRESS_LIMIT = 45  # characters of an IPv6 address
+PROGRAM_LIMIT = 200  # characters of what a program says of itself
+
+
+class ServiceAccountQuerySet(models.QuerySet["User"]):
+    def visible_to(self, user: "User") -> "ServiceAccountQuerySet":
+        """All for administrators; a service account sees itself."""
+        accounts = self.filter(is_service_account=True)
+        return accounts if user.is_superuser and not user.is_bound else accounts.filter(pk=user.pk)
 
 
 class User(AbstractUser):
@@ -16,12 +35,36 @@ class User(AbstractUser):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     is_service_account = models.BooleanField(default=False)
-    description = models.CharField(max_length=1000, blank=True)
+    description = models.CharField(max_length=DESCRIPTION_LIMIT, blank=True)
     updated = models.DateTimeField(auto_now=True)
+
+    # No columns, but with what this request was made: queries and services keep to it.
+    api_key_in_use: "ApiKey | None" = None
+    token_ends_at: datetime | None = None
+    """The end of a temporary token: what is made with it ends then too."""
+
+    objects: ClassVar[UserManager["User"]] = UserManager()  # type: ignore[assignment]
+    service_accounts = ServiceAccountQuerySet.as_manager()
 
     @property
     def created(self) -> datetime:
         return self.date_joined
+
+    @property
+    def access(self) -> KeyAccess:
+        """How much may be done in this account's name: all that it may, unless by a key that may do less."""
+        return KeyAccess(self.api_key_in_use.access) if self.api_key_in_use else KeyAccess.FULL
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether a key is used that sees and runs certain templates only."""
+        return self.api_key_in_use is not None and self.api_key_in_use.is_bound
+
+    @property
+    def bound_templates(self) -> "models.QuerySet[Any]":
+        """The ids of the templates that the key is bound to, for a query."""
+        links = ApiKey.templates.through.objects.filter(apikey=self.api_key_in_use)
+        return links.values("runtemplate_id")
 
 
 class Project(Entity):
@@ -44,18 +87,47 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
             user__is_active=True,
         )
 
+    def visible_to(self, user: User) -> "ApiKeyQuerySet":
+        """One's own and, for administrators, those of service accounts; a key that is bound sees itself."""
+        if user.is_bound:
+            return self.filter(pk=user.api_key_in_use.pk) if user.api_key_in_use else self.none()
+        own = models.Q(user=user)
+        return self.filter(own | models.Q(user__is_service_account=True) if user.is_superuser else own)
+
 
 class ApiKey(Entity):
     """A random secret that signs its user in. Only its hash is kept; the text is shown once."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_keys")
-    name = models.CharField(max_length=200)
-    description = models.CharField(max_length=1000, blank=True)
+    name = models.CharField(max_length=NAME_LIMIT)
+    description = models.CharField(max_length=DESCRIPTION_LIMIT, blank=True)
     # One SHA-256 is enough here: the secret has 256 random bits, there is nothing to guess.
     secret_hash = models.CharField(max_length=64)
+    # Of the secret before the last rotation, which works until then.
+    former_hash = models.CharField(max_length=64, blank=True)
+    former_until = models.DateTimeField(null=True, blank=True)
+    rotated_at = models.DateTimeField(null=True, blank=True)
+    retain_period_minutes = models.PositiveIntegerField(
+        default=0, help_text="How long the former secret worked after the last rotation."
+    )
+    access = models.CharField(
+        max_length=10,
+        choices=[
+            (KeyAccess.FULL.value, gettext_lazy("Everything its account may do")),
+            (KeyAccess.RUN.value, gettext_lazy("See everything and run templates")),
+            (KeyAccess.READ.value, gettext_lazy("Only see")),
+        ],
+        default=KeyAccess.FULL,
+    )
+    # Not told by the templates themselves: when the last of them is deleted, the key sees none, and not all.
+    is_bound = models.BooleanField(default=False, help_text="It sees and runs the templates below only.")
+    templates = models.ManyToManyField("templates_app.RunTemplate", blank=True, related_name="+")
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
+
+    # No column: the hash of the secret that this request was made with, or that its token was got with.
+    hash_in_use: str = ""
 
     objects = ApiKeyQuerySet.as_manager()
 
@@ -69,4 +141,74 @@ class ApiKey(Entity):
 
     @property
     def is_usable(self) -> bool:
-        return self.revoked_at is None and (self.expires_at is None or self.expires_at > timezone.now())
+        return self.revoked_at is None and not self.has_expired
+
+    @property
+    def has_expired(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= timezone.now()
+
+    def secret_hashes(self, now: datetime) -> list[str]:
+        """Those of the secrets that work now: the newest, and the one before while its grace lasts."""
+        has_grace = bool(self.former_hash) and self.former_until is not None and self.former_until > now
+        return [self.secret_hash, self.former_hash] if has_grace else [self.secret_hash]
+
+
+class DeviceLogin(Entity):
+    """A program that asked to be signed in, and waits until a person confirms its code in the browser."""
+
+    client_id = models.CharField(max_length=100)
+    device_code_hash = models.CharField(max_length=64, unique=True)
+    user_code = models.CharField(max_length=20, unique=True)
+    status = models.CharField(
+        max_length=20,
+        choices=[(status.value, status.value) for status in DeviceLoginStatus],
+        default=DeviceLoginStatus.WAITING,
+    )
+    user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="+")
+    expires_at = models.DateTimeField(db_index=True)
+    # What it says of itself, and where from: told to who confirms, and believed by nobody else.
+    program = models.CharField(max_length=PROGRAM_LIMIT, blank=True)
+    machine = models.CharField(max_length=NAME_LIMIT, blank=True)
+    address = models.CharField(max_length=ADDRESS_LIMIT, blank=True)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["address", "created"], name="device_login_address")]
+
+    def __str__(self) -> str:
+        return self.user_code
+
+
+class FailedTries(models.Model):
+    """How often somebody has guessed wrong lately, by a hash of whom and what that is about."""
+
+    key = models.CharField(max_length=64, unique=True)
+    count = models.PositiveIntegerField(default=0)
+    last_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        verbose_name_plural = "failed tries"
+
+    def __str__(self) -> str:
+        return f"{self.count} of {self.key[:12]}"
+
+
+class BrowserSession(AbstractBaseSession):
+    """A browser that is signed in. Without its row it is not."""
+
+    user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="browser_sessions")
+    started_at = models.DateTimeField(null=True)
+    address = models.CharField(max_length=ADDRESS_LIMIT, blank=True)
+    browser = models.CharField(max_length=PROGRAM_LIMIT, blank=True)
+
+    def __str__(self) -> str:
+        return self.handle
+
+    @classmethod
+    def get_session_store_class(cls) -> type[SessionBase]:
+        store: type[SessionBase] = import_string(f"{settings.SESSION_ENGINE}.SessionStore")
+        return store
+
+    @property
+    def handle(self) -> str:
+        """What a page calls it by: its key would sign in whoever reads it there."""
+        return hashlib.sha256(self.session_key.encode()).hexdigest()[:16]

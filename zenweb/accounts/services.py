@@ -1,45 +1,38 @@
-"""What is done with accounts: keys are made and recognised, tokens are given out."""
+"""What is done with accounts: people sign in, service accounts and keys are made, changed and taken away."""
 
-import base64
-import binascii
-import hashlib
-import hmac
-import json
-import secrets
 import uuid
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
-import jwt
-from django.conf import settings
 from django.contrib.auth import authenticate
+from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import DateTimeField, UUIDField
 from django.utils import timezone
+from django.utils.translation import gettext
 
-from zenweb.accounts.models import ApiKey, Project, User
-from zenweb.exceptions import CredentialsNotValid, DoesNotExist, EntityExists
-from zenweb.prepared import Given, Prepared
-
-KEY_PREFIX = "ZENKEY_"
-SIGNATURE = "HS256"
-# Last use is shown to the minute, so that a busy key does not write a row at every request.
-LAST_USE_PRECISION = timedelta(minutes=1)
-USABLE_KEY = Prepared(
-    lambda: (
-        ApiKey.objects.usable(now=Given("now", DateTimeField()))
-        .select_related("user")
-        .filter(id=Given("id", UUIDField()))
-    )
+from zenweb.accounts.addresses import network_of
+from zenweb.accounts.brakes import Brake
+from zenweb.accounts.models import DESCRIPTION_LIMIT, NAME_LIMIT, ApiKey, Project, User
+from zenweb.accounts.permissions import check_is_administrator, check_may_change
+from zenweb.accounts.tokens import Credentials, authenticate_key, earliest, end_of, key_text, new_secret
+from zenweb.entity import is_id
+from zenweb.enums import KeyAccess
+from zenweb.exceptions import (
+    CredentialsNotValid,
+    DoesNotExist,
+    EntityExists,
+    FieldError,
+    NotAllowed,
+    ValidationFailed,
 )
 
-
-@dataclass(frozen=True)
-class Credentials:
-    """Who is asking and, when a key or its token was used, with which key."""
-
-    user: User
-    api_key: ApiKey | None = None
+MOST_KEYS = 200  # of one account
+LONGEST_RETAIN_PERIOD = timedelta(days=30)
+# One who mistypes never notices these. Whoever guesses at one account is slowed down there, whoever tries one password
+# at many accounts by the brake of the address, behind which there may be a whole office.
+ACCOUNT_BRAKE = Brake("sign-in", 5, timedelta(seconds=2), timedelta(minutes=15))
+ADDRESS_BRAKE = Brake("sign-in-address", 100, timedelta(seconds=2), timedelta(minutes=15))
 
 
 def default_project() -> Project:
@@ -61,90 +54,258 @@ def find_project(name_or_id: str | None) -> Project:
     return found
 
 
-@transaction.atomic
-def create_api_key(
-    *, user: User, name: str, description: str = "", expires_at: datetime | None = None
-) -> tuple[ApiKey, str]:
-    """A new key and its text, `ZENKEY_` + base64 of `{"id", "key"}` as ZenML writes it. The text is not kept."""
-    if ApiKey.objects.filter(user=user, name=name).exists():
-        raise EntityExists(f"{user.username} already has an API key called {name!r}. Choose another name.")
-    secret = secrets.token_hex(32)
-    api_key = ApiKey.objects.create(
-        user=user, name=name, description=description, expires_at=expires_at, secret_hash=_hash(secret)
-    )
-    return api_key, _key_text(api_key.id, secret)
+def sign_in(*, username: str, password: str, address: str) -> Credentials:
+    """Check what was given at the login; without a user name the password is an API key.
 
-
-def authenticate_bearer(text: str) -> Credentials:
-    """Whom a Bearer token stands for: an API key itself, or an access token got for one."""
-    return _authenticate_key(text) if text.startswith(KEY_PREFIX) else _authenticate_token(text)
-
-
-def sign_in(*, username: str, password: str) -> Credentials:
-    """Check what was given at the REST login; without a user name the password is an API key."""
+    Raises CredentialsNotValid; TooManyTries where there were too many wrong ones for this account from that address.
+    """
     if not username:
-        return _authenticate_key(password)
+        return authenticate_key(password)
+    network = network_of(address)
+    ADDRESS_BRAKE.take(network)
+    ACCOUNT_BRAKE.take(username.casefold(), network)
     user = authenticate(username=username, password=password)
     if not isinstance(user, User) or user.is_service_account:
-        raise CredentialsNotValid("This user name and password do not belong together.")
-    return Credentials(user)
-
-
-def issue_token(credentials: Credentials, lifetime: timedelta) -> str:
-    """A signed access token; it ends with its lifetime, its key or its user, whichever comes first."""
-    claims = {
-        "sub": str(credentials.user.id),
-        "key": str(credentials.api_key.id) if credentials.api_key else None,
-        "exp": timezone.now() + lifetime,
-    }
-    return jwt.encode(claims, settings.SECRET_KEY, algorithm=SIGNATURE)
-
-
-def _authenticate_key(text: str) -> Credentials:
-    refusal = CredentialsNotValid("This API key is not known, has expired or was revoked.")
-    try:
-        fields = json.loads(base64.b64decode(text.removeprefix(KEY_PREFIX), validate=True))
-        key_id, secret = uuid.UUID(fields["id"]), str(fields["key"])
-    except (binascii.Error, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise refusal from error
-    api_key = USABLE_KEY.first(id=key_id, now=timezone.now())
-    if api_key is None or not hmac.compare_digest(api_key.secret_hash, _hash(secret)):
-        raise refusal
-    _note_use(api_key)
-    return Credentials(api_key.user, api_key)
-
-
-def _authenticate_token(text: str) -> Credentials:
-    try:
-        claims = jwt.decode(
-            text, settings.SECRET_KEY, algorithms=[SIGNATURE], options={"require": ["exp", "sub"]}
-        )
-    except jwt.PyJWTError as error:
         raise CredentialsNotValid(
-            "This is no API key or access token of this server, or it has expired."
-        ) from error
-    refusal = CredentialsNotValid("The account or key behind this access token is no longer active.")
-    if claims.get("key"):
-        api_key = USABLE_KEY.first(id=uuid.UUID(claims["key"]), now=timezone.now())
-        if api_key is None or str(api_key.user_id) != claims["sub"]:
-            raise refusal
-        return Credentials(api_key.user, api_key)
-    user = User.objects.filter(id=claims["sub"], is_active=True).first()
-    if user is None:
-        raise refusal
+            gettext(
+                "That name and password do not belong together, or the account is switched off. "
+                "Both are case-sensitive."
+            )
+        )
+    ACCOUNT_BRAKE.release(username.casefold(), network)
+    # Not released: with an account of one's own one could guess at those of others for ever.
+    ADDRESS_BRAKE.give_back(network)
     return Credentials(user)
 
 
-def _note_use(api_key: ApiKey) -> None:
+# -- service accounts -------------------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def create_service_account(*, actor: User, name: str, description: str = "", is_active: bool = True) -> User:
+    """An account for a machine. It has no password, only keys. Raises ValidationFailed, EntityExists."""
+    check_is_administrator(actor)
+    _check_account_name(name)
+    _check_description(description)
+    account = User(username=name, description=description, is_active=is_active, is_service_account=True)
+    account.set_unusable_password()
+    account.save(force_insert=True)
+    return account
+
+
+@transaction.atomic
+def update_service_account(
+    *,
+    actor: User,
+    account: User,
+    name: str | None = None,
+    description: str | None = None,
+    is_active: bool | None = None,
+) -> User:
+    """Change what is given; None leaves a thing as it is. Switched off, none of its keys works."""
+    check_is_administrator(actor)
+    if name is not None and name != account.username:
+        _check_account_name(name)
+        account.username = name
+    if description is not None:
+        _check_description(description)
+        account.description = description
+    account.is_active = account.is_active if is_active is None else is_active
+    account.save(update_fields=["username", "description", "is_active", "updated"])
+    return account
+
+
+@transaction.atomic
+def delete_service_account(*, actor: User, account: User) -> None:
+    """Remove an account with its keys; what it made and ran stays."""
+    check_is_administrator(actor)
+    account.delete()
+
+
+# -- API keys ---------------------------------------------------------------------------------------------------------
+
+
+def bindable_templates(user: User) -> Any:
+    """The run templates that a key may be bound to, by whom. They live in an app that accounts know nothing of."""
+    model: Any = ApiKey.templates.field.related_model
+    return model.objects.visible_to(user)
+
+
+@transaction.atomic
+def create_api_key(
+    *,
+    user: User,
+    name: str,
+    description: str = "",
+    expires_at: datetime | None = None,
+    access: KeyAccess | None = None,
+    templates: Iterable[Any] | None = None,
+    actor: User | None = None,
+) -> tuple[ApiKey, str]:
+    """A new key of an account and its text, which is not kept. Raises ValidationFailed, EntityExists, NotAllowed.
+
+    `templates`: it sees and runs these only. `access`: everything if nothing is said, running where it is bound.
+    `actor`: who makes it, with something that it will not outlive; None: the server itself.
+    """
+    if actor is not None:
+        expires_at = earliest(expires_at, end_of(actor))
+    bound = None if templates is None else list(templates)
+    access = access or (KeyAccess.FULL if bound is None else KeyAccess.RUN)
+    check_new_api_key(actor, user, name, description, access, bound, expires_at)
+    secret, secret_hash = new_secret()
+    api_key = ApiKey.objects.create(
+        user=user,
+        name=name,
+        description=description,
+        expires_at=expires_at,
+        access=access,
+        is_bound=bound is not None,
+        secret_hash=secret_hash,
+    )
+    api_key.templates.set(bound or [])
+    return api_key, key_text(api_key.id, secret)
+
+
+def check_new_api_key(
+    actor: User | None,
+    user: User,
+    name: str,
+    description: str,
+    access: KeyAccess,
+    templates: list[Any] | None,
+    expires_at: datetime | None,
+) -> None:
+    """Raises what `create_api_key` would; for forms that say so before it is called."""
+    if actor is not None:
+        _check_manages(actor, user)
+    _check_key_name(user, name)
+    if ApiKey.objects.filter(user=user).count() >= MOST_KEYS:
+        sentence = gettext("An account has at most %(most)s API keys. Delete one of them first.")
+        raise ValidationFailed(sentence % {"most": MOST_KEYS})
+    _check_description(description)
+    _check_scope(access, templates, expires_at)
+
+
+@transaction.atomic
+def update_api_key(
+    *,
+    actor: User,
+    api_key: ApiKey,
+    name: str | None = None,
+    description: str | None = None,
+    is_active: bool | None = None,
+) -> ApiKey:
+    """Change what is given; None leaves a thing as it is. `is_active=False` revokes it, True takes that back."""
+    _check_manages(actor, api_key.user)
+    api_key = ApiKey.objects.select_for_update(of=("self",)).select_related("user").get(pk=api_key.pk)
+    if name is not None and name != api_key.name:
+        _check_key_name(api_key.user, name)
+        api_key.name = name
+    if description is not None:
+        _check_description(description)
+        api_key.description = description
+    if is_active is False and api_key.revoked_at is None:
+        api_key.revoked_at = timezone.now()
+    if is_active is True:
+        _check_does_not_outlive(actor, api_key)
+        api_key.revoked_at = None
+    api_key.save(update_fields=["name", "description", "revoked_at", "updated"])
+    return api_key
+
+
+@transaction.atomic
+def rotate_api_key(
+    *, actor: User, api_key: ApiKey, retain_period: timedelta = timedelta()
+) -> tuple[ApiKey, str]:
+    """Give a key another secret; the former one works for as long as it is to be retained. Returns the new text.
+
+    What was retained of an earlier rotation ends now.
+    """
+    _check_manages(actor, api_key.user)
+    if not timedelta() <= retain_period <= LONGEST_RETAIN_PERIOD:
+        sentence = gettext("The former secret may go on working for up to %(most)s minutes.")
+        most = int(LONGEST_RETAIN_PERIOD / timedelta(minutes=1))
+        raise ValidationFailed([FieldError("/retain_period_minutes", sentence % {"most": most})])
+    api_key = ApiKey.objects.select_for_update(of=("self",)).select_related("user").get(pk=api_key.pk)
+    if not api_key.is_usable:
+        raise ValidationFailed(gettext("This key was revoked or has expired. Make a new one instead."))
+    _check_does_not_outlive(actor, api_key)
     now = timezone.now()
-    if api_key.last_used_at is None or now - api_key.last_used_at > LAST_USE_PRECISION:
-        ApiKey.objects.filter(id=api_key.id).update(last_used_at=now)
+    secret, secret_hash = new_secret()
+    api_key.former_hash, api_key.former_until = api_key.secret_hash, now + retain_period
+    api_key.secret_hash, api_key.rotated_at = secret_hash, now
+    api_key.retain_period_minutes = int(retain_period / timedelta(minutes=1))
+    api_key.save()
+    return api_key, key_text(api_key.id, secret)
 
 
-def _key_text(key_id: uuid.UUID, secret: str) -> str:
-    fields = json.dumps({"id": str(key_id), "key": secret})
-    return KEY_PREFIX + base64.b64encode(fields.encode()).decode()
+@transaction.atomic
+def delete_api_key(*, actor: User, api_key: ApiKey) -> None:
+    """Forget a key; it signs nobody in any more. Runs keep the name of the key that started them."""
+    _check_manages(actor, api_key.user)
+    api_key.delete()
 
 
-def _hash(secret: str) -> str:
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+def _check_manages(actor: User, account: User) -> None:
+    """Everybody has keys of their own; those of other accounts are the administrators' affair."""
+    check_may_change(actor)
+    if not actor.is_superuser and actor.pk != account.pk:
+        raise NotAllowed(gettext("Only an administrator may manage the keys of another account."))
+
+
+def _check_does_not_outlive(actor: User, api_key: ApiKey) -> None:
+    """Whoever has a key or token for a while must not get a secret that works for longer."""
+    end = end_of(actor)
+    if end is not None and (api_key.expires_at is None or api_key.expires_at > end):
+        raise NotAllowed(
+            gettext(
+                "You ask with a key or token that ends before this key does. Do it on the account page, "
+                "or with a key that lasts longer."
+            )
+        )
+
+
+def _check_scope(access: KeyAccess, bound: list[Any] | None, expires_at: datetime | None) -> None:
+    errors = []
+    if bound is not None and access == KeyAccess.FULL:
+        sentence = gettext("A key that is bound to run templates may run them or only see them.")
+        errors.append(FieldError("/access", sentence))
+    if bound is not None and not bound:
+        errors.append(FieldError("/templates", gettext("Name at least one run template, or none at all.")))
+    if expires_at is not None and expires_at <= timezone.now():
+        errors.append(FieldError("/expires_at", gettext("That is in the past: the key would never work.")))
+    if errors:
+        raise ValidationFailed(errors)
+
+
+def _check_key_name(user: User, name: str) -> None:
+    _check_can_be_named(name, NAME_LIMIT)
+    if ApiKey.objects.filter(user=user, name=name).exists():
+        sentence = gettext("%(account)s already has an API key called %(name)r. Choose another name.")
+        raise EntityExists(sentence % {"account": user.get_username(), "name": name})
+
+
+def _check_account_name(name: str) -> None:
+    _check_can_be_named(name, 150)
+    try:
+        User.username_validator(name)
+    except ValidationError as error:
+        raise ValidationFailed([FieldError("/name", " ".join(error.messages))]) from error
+    if User.objects.filter(username=name).exists():
+        sentence = gettext("An account called %(name)r already exists. Choose another name.")
+        raise EntityExists(sentence % {"name": name})
+
+
+def _check_can_be_named(name: str, limit: int) -> None:
+    if not name.strip() or len(name) > limit or "/" in name or not name.isprintable():
+        sentence = gettext("A name has between 1 and %(limit)s characters on one line, and no slash.")
+        raise ValidationFailed([FieldError("/name", sentence % {"limit": limit})])
+    if is_id(name):
+        sentence = gettext("A name must not look like an id: where either may be given, an id is meant.")
+        raise ValidationFailed([FieldError("/name", sentence)])
+
+
+def _check_description(description: str) -> None:
+    if len(description) > DESCRIPTION_LIMIT or "\0" in description:
+        sentence = gettext("A description has at most %(limit)s characters.") % {"limit": DESCRIPTION_LIMIT}
+        raise ValidationFailed([FieldError("/description", sentence)])

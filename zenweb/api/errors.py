@@ -12,7 +12,7 @@ from django.views.defaults import bad_request, server_error
 from rest_framework import exceptions as rest
 from rest_framework.response import Response
 
-from zenweb.exceptions import CredentialsNotValid, ValidationFailed, ZenWebError
+from zenweb.exceptions import CredentialsNotValid, DeviceLoginUnfinished, ValidationFailed, ZenWebError
 
 logger = logging.getLogger(__name__)
 UNEXPECTED = {"detail": ["RuntimeError", "Something went wrong on the server. Its log says more."]}
@@ -66,6 +66,8 @@ def _answer_ours(error: ZenWebError) -> Response:
     answer: dict[str, Any] = {"detail": [error.wire_class, str(error)]}
     if isinstance(error, ValidationFailed):
         answer["errors"] = [{"pointer": entry.pointer, "message": entry.message} for entry in error.errors]
+    if isinstance(error, DeviceLoginUnfinished):  # as OAuth's clients read it
+        answer |= {"error": error.reason.value, "error_description": str(error)}
     headers = BEARER if isinstance(error, CredentialsNotValid) else None
     return Response(answer, error.http_status, headers=headers)
 

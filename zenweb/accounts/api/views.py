@@ -1,5 +1,6 @@
 """Signing in over REST, and who and where one is."""
 
+import re
 import uuid
 from collections.abc import Mapping
 from datetime import timedelta
@@ -8,19 +9,33 @@ from typing import cast
 from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from rest_framework.decorators import api_view, authentication_classes, parser_classes, permission_classes
 from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from zenweb.accounts.addresses import client_address, program_of
+from zenweb.accounts.device_login import (
+    INTERVAL,
+    LIFETIME,
+    finish_device_login,
+    shown_code,
+    start_device_login,
+)
 from zenweb.accounts.models import ApiKey, Project, User
-from zenweb.accounts.services import Credentials, issue_token, sign_in
+from zenweb.accounts.services import sign_in
+from zenweb.accounts.tokens import Credentials, issue_token
 from zenweb.api.envelope import Json, entity, user_entity
 from zenweb.api.listing import Column, Listing, find
 from zenweb.api.parsing import StrictJSONParser
-from zenweb.exceptions import ValidationFailed
+from zenweb.exceptions import FieldError, ValidationFailed
 
+KEY_GRANT, DEVICE_GRANT = "zenml-api-key", "urn:ietf:params:oauth:grant-type:device_code"
+TOKEN_DEFAULTS = {"token_type": "generic", "expires_in": "3600"}
+# ZenML's clients and ours say in their User-Agent on which machine they are.
+HOST = re.compile(r"\bHost/(\S+)")
 SERVER_ID = uuid.uuid5(uuid.NAMESPACE_URL, settings.PUBLIC_URL)
 
 
@@ -65,15 +80,43 @@ def version(request: HttpRequest) -> HttpResponse:
 @permission_classes([AllowAny])
 @parser_classes([FormParser, MultiPartParser, StrictJSONParser])
 def login(request: Request) -> Response:
-    """An access token for an API key (`password` alone) or for a user name and password."""
-    fields = request.data if isinstance(request.data, Mapping) else {}
-    password = fields.get("password", "")
-    if not isinstance(password, str) or not password:
+    """An access token for an API key (`password` alone), a user name and password, or a code that was confirmed."""
+    grant = text_field(request, "grant_type")
+    if grant == DEVICE_GRANT:
+        return Response(_answer_device(request))
+    password = text_field(request, "password")
+    if not password:
         raise ValidationFailed("Send `password`: an API key, or the password that belongs to `username`.")
-    grant = fields.get("grant_type", "")
-    username = "" if grant == "zenml-api-key" else fields.get("username", "")
-    token = issue_token(sign_in(username=username, password=password), settings.ACCESS_TOKEN_LIFETIME)
+    username = "" if grant == KEY_GRANT else text_field(request, "username")
+    credentials = sign_in(username=username, password=password, address=client_address(request._request))
+    token = issue_token(credentials, settings.ACCESS_TOKEN_LIFETIME)
     return Response(_token_answer(token, settings.ACCESS_TOKEN_LIFETIME))
+
+
+@api_view(["POST"])
+@authentication_classes([])
+@permission_classes([AllowAny])
+@parser_classes([FormParser, MultiPartParser, StrictJSONParser])
+def device_authorization(request: Request) -> Response:
+    """A code for a program that wants to be signed in; a person confirms it in the browser."""
+    program = program_of(request._request)
+    started = start_device_login(
+        client_id=text_field(request, "client_id"),
+        program=program,
+        machine=machine[1] if (machine := HOST.search(program)) else "",
+        address=client_address(request._request),
+    )
+    page, code = settings.PUBLIC_URL + reverse("device-login"), shown_code(started.login.user_code)
+    return Response(
+        {
+            "device_code": started.device_code,
+            "user_code": code,
+            "verification_uri": page,
+            "verification_uri_complete": f"{page}?code={code}",
+            "expires_in": int(LIFETIME.total_seconds()),
+            "interval": int(INTERVAL.total_seconds()),
+        }
+    )
 
 
 @api_view(["GET"])
@@ -86,12 +129,14 @@ def current_user(request: Request) -> Response:
 
 @api_view(["GET"])
 def api_token(request: Request) -> Response:
-    """A temporary token for whoever asks; at most as long-lived as a day."""
-    seconds = request.query_params.get("expires_in", "3600")
+    """A temporary token for whoever asks, for a day at most; it ends with the key or token that asks for it."""
+    kind, seconds = (request.query_params.get(name, default) for name, default in TOKEN_DEFAULTS.items())
+    if kind != "generic":
+        raise ValidationFailed([FieldError("/token_type", f"There are generic tokens only, not {kind!r}.")])
     if not seconds.isdecimal() or len(seconds) > 6 or not 1 <= int(seconds) <= 86_400:
         raise ValidationFailed("expires_in is a number of seconds between 1 and 86400.")
     credentials = Credentials(cast(User, request.user), cast(ApiKey | None, request.auth))
-    return Response(issue_token(credentials, timedelta(seconds=int(seconds))))
+    return Response(issue_token(credentials, timedelta(seconds=int(seconds)), is_temporary=True))
 
 
 def describe_project(project: Project, hydrate: bool) -> Json:
@@ -114,6 +159,22 @@ def projects(request: Request) -> Response:
 @api_view(["GET"])
 def project(request: Request, name_or_id: str) -> Response:
     return Response(describe_project(find(Project.objects.all(), name_or_id, "project"), True))
+
+
+def text_field(request: Request, name: str) -> str:
+    """A field of a form or of JSON; "" where it is missing, or no text."""
+    fields = request.data if isinstance(request.data, Mapping) else {}
+    value = fields.get(name, "")
+    return value if isinstance(value, str) else ""
+
+
+def _answer_device(request: Request) -> Json:
+    """An API key is a token too; as one it can be seen and taken away on the account page."""
+    api_key, text = finish_device_login(
+        client_id=text_field(request, "client_id"), device_code=text_field(request, "device_code")
+    )
+    answer = _token_answer(text, settings.DEVICE_LOGIN_LIFETIME)
+    return answer | {"device_id": str(api_key.pk), "device_metadata": {}}
 
 
 def _token_answer(token: str, lifetime: timedelta) -> Json:

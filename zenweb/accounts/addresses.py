@@ -1,0 +1,34 @@
+"""From where somebody asks, and with what."""
+
+from ipaddress import IPv6Address, ip_address
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from zenweb.accounts.models import ADDRESS_LIMIT, PROGRAM_LIMIT
+
+
+def client_address(request: HttpRequest) -> str:
+    """The address that a request came from; behind a proxy the one that the proxy tells."""
+    told = request.META.get("REMOTE_ADDR", "")
+    if settings.BEHIND_PROXY:
+        # Only the last entry was written by the proxy; those before are what the client likes to be taken for.
+        told = request.headers.get("X-Forwarded-For", told).rpartition(",")[2]
+    return str(told).strip()[:ADDRESS_LIMIT]
+
+
+def network_of(address: str) -> str:
+    """Whom an address counts for: one household or office has all addresses of an IPv6 network of 64 bits."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is None:
+        return f"{IPv6Address(int(parsed) >> 64 << 64)}/64"
+    return str(parsed)
+
+
+def program_of(request: HttpRequest) -> str:
+    """What the asking program calls itself, on one line."""
+    text = request.headers.get("User-Agent", "")
+    return "".join(letter for letter in text if letter.isprintable())[:PROGRAM_LIMIT]

@@ -1,0 +1,27 @@
+"""Request bodies: JSON becomes a typed value at the door, or an error that names every place."""
+
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from rest_framework.request import Request
+
+from zenweb.exceptions import FieldError, ValidationFailed
+from zenweb.pointers import pointer_to
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Body(BaseModel):
+    """A request body; keys that ZenML's clients send and nobody needs are ignored."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+
+def read_body(model: type[Model], request: Request) -> Model:
+    """The body as the model; raises ValidationFailed with every error and its pointer."""
+    try:
+        return model.model_validate(request.data if request.data is not None else {})
+    except ValidationError as error:
+        raise ValidationFailed(
+            [FieldError(pointer_to(entry["loc"]), entry["msg"]) for entry in error.errors()]
+        ) from error
