@@ -12,7 +12,7 @@ CHECK_SETTINGS := DJANGO_SETTINGS_MODULE=tests.settings
 unexport PYTHONDONTWRITEBYTECODE
 
 # What PostgreSQL does otherwise than SQLite shows where runs and accounts are written.
-ON_POSTGRESQL := tests/runs tests/accounts tests/templates/test_templates_api.py tests/templates/test_curation_api.py tests/web \
+ON_POSTGRESQL := tests/runs tests/wire tests/accounts tests/templates/test_templates_api.py tests/templates/test_curation_api.py tests/web \
 	tests/cli/test_login.py tests/cli/test_run.py tests/sdk/test_client_with_server.py tests/faults/test_database.py \
 	--ignore=tests/web/test_another_language.py \
 	--ignore=tests/runs/test_environments.py --ignore=tests/runs/test_warm_parents.py \
@@ -21,7 +21,7 @@ ON_POSTGRESQL := tests/runs tests/accounts tests/templates/test_templates_api.py
 # tests/conftest.py says which tests stay together.
 PYTEST = $(BIN)/python -m pytest --numprocesses $(or $(JOBS),3) --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo test test-all check pytest pytest-postgresql faults bench lock static wheel chromium faketime clean
+.PHONY: help demo test test-all check pytest pytest-postgresql faults zenml-clients bench lock static wheel chromium faketime clean
 .DELETE_ON_ERROR:
 
 help:
@@ -30,6 +30,7 @@ help:
 	@echo "make test-all the same, with every test on SQLite and on PostgreSQL, and the long form of 'make faults'"
 	@echo "make check    the same without the tests"
 	@echo "make faults   the long form of the tests that kill and freeze processes, on both (SEED=2: other moments)"
+	@echo "make zenml-clients  ZenML's own clients, old and new, against a server of this version"
 	@echo "make bench    measure ZenWeb beside bare Celery (ROUNDS=9)"
 	@echo "make static   build the pages' styles and scripts"
 	@echo "make wheel    build the package, with what 'make static' built"
@@ -65,6 +66,16 @@ faults: export ZENWEB_FAULTS_SEED = $(or $(SEED),1)
 faults: $(VENV)/.dev faketime
 	@$(BIN)/python -m pytest tests/faults --basetemp=build/pytest $(PYTEST_OPTIONS)
 	@$(MAKE) --silent --no-print-directory pytest-postgresql ON_POSTGRESQL=tests/faults JOBS=1
+
+# An old line and the newest. They are fetched once; no other test needs them.
+ZENML_CLIENTS := 0.84.3 0.98.0
+
+zenml-clients: $(VENV)/.dev $(BUILT) $(ZENML_CLIENTS:%=build/zenml-%/.installed)
+	@$(BIN)/python -m tests.zenml_clients $(ZENML_CLIENTS:%=build/zenml-%/bin/python)
+
+build/zenml-%/.installed: | $(BIN)/python
+	@echo "Installing ZenML's client $*"
+	@$(BIN)/python -m venv build/zenml-$* && .ci/install build/zenml-$*/bin "zenml==$*" && touch $@
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks --rounds $(or $(ROUNDS),5)

@@ -15,6 +15,7 @@ from django.utils import timezone
 from runs_app import cron
 from runs_app.querysets import (
     BESIDE_FILES,
+    ArtifactQuerySet,
     ArtifactVersionQuerySet,
     PipelineRunQuerySet,
     PreparationQuerySet,
@@ -181,6 +182,9 @@ class StepRun(Execution):
     exception = JSONField(null=True, blank=True, help_text="{type, message, traceback}")
     # What decided its outputs, hashed when it became ready. Empty: it was not looked for in the cache.
     cache_key = models.CharField(max_length=64, blank=True)
+    # What `find_neighbours` adds: by parameter, the outputs that it was given; and the steps that it waits for.
+    input_versions: "dict[str, ArtifactVersion]"
+    parent_ids: list[uuid.UUID]
 
     objects = StepRunQuerySet.as_manager()
 
@@ -298,6 +302,11 @@ class Artifact(Entity):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     name = models.CharField(max_length=512)
     version_count = models.PositiveIntegerField(default=0)
+    # What `with_latest_version()` adds.
+    latest_version_id: uuid.UUID | None
+    latest_version_number: int | None
+
+    objects = ArtifactQuerySet.as_manager()
 
     class Meta:
         ordering: ClassVar = ["name"]

@@ -110,12 +110,17 @@ def read_preview(version: ArtifactVersion) -> bytes:
 
     Raises ZenWebError where there is none.
     """
-    with store.open(preview_uri(version)) as file:
-        data = file.read(SIZE_LIMIT)
-    kind = _kind(version)
+    data, kind = read_preview_file(version), _kind(version)
     if kind == PreviewKind.FIGURE:
         return _page_of_figure(data)
     return _with_style(data) if kind == PreviewKind.HTML and not HAS_LOOKS.search(data) else data
+
+
+def read_preview_file(version: ArtifactVersion) -> bytes:
+    """As the step left it. Raises ZenWebError where there is none."""
+    with store.open(preview_uri(version)) as file:
+        data: bytes = file.read(SIZE_LIMIT)
+    return data
 
 
 def content_policy(version: ArtifactVersion, origin: str) -> str:

@@ -17,6 +17,8 @@ from zenweb.enums import OPEN_STATUSES, ExecutionStatus, PreparationStatus
 from zenweb.prepared import insert
 
 if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser
+
     from zenweb.accounts.models import User
 
 # Clocks of machines that work together differ by less. What was decided later than that has not been decided yet: a
@@ -135,6 +137,24 @@ class StepRunQuerySet(VisibleQuerySet):
         return self.select_related("worker").prefetch_related(
             "attempts__worker", models.Prefetch("outputs", queryset=outputs)
         )
+
+
+class ArtifactQuerySet(VisibleQuerySet):
+    def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Self:
+        """Those with a version among what their runs gave out."""
+        return self.filter(pk__in=self._versions().of_templates(templates, user).values("artifact"))
+
+    def with_latest_version(self, user: "User | AnonymousUser") -> Self:
+        """With the newest that the user may see."""
+        visible = self._versions().visible_to(user).filter(artifact=models.OuterRef("pk"))
+        latest = visible.order_by("-version")
+        return self.annotate(
+            latest_version_id=models.Subquery(latest.values("pk")[:1]),
+            latest_version_number=models.Subquery(latest.values("version")[:1]),
+        )
+
+    def _versions(self) -> Any:
+        return self.model._meta.get_field("versions").related_model.objects
 
 
 class ArtifactVersionQuerySet(VisibleQuerySet):

@@ -44,6 +44,17 @@ EFFECTIVE_RUN_KEYS = frozenset(
     }
 )
 EFFECTIVE_STEP_KEYS = frozenset({"parameters", "extra", "settings", *STEP_SETTINGS})
+# Keys of ZenML's newest clients, which send them all, set or not. No schema that was frozen knows them.
+NEWER_KEYS = frozenset(
+    {
+        "pause_hook_source",
+        "resume_hook_source",
+        "skip_successful_steps",
+        "steps_to_skip",
+        "step_input_overrides",
+        "step_default_input_overrides",
+    }
+)
 REFUSALS = {
     "build": gettext_lazy(
         "A template always runs the code it was made from: `build` cannot be changed when it is run."
@@ -100,8 +111,9 @@ def validate(
         return [
             FieldError("", gettext("This is nested more than %(depth)s levels deep.") % {"depth": MAX_DEPTH})
         ]
-    empty = list(_unknown_though_empty(config_schema, configuration or {}))
-    cleaned = without_unset(configuration or {})
+    known = {key: value for key, value in (configuration or {}).items() if key not in NEWER_KEYS}
+    empty = list(_unknown_though_empty(config_schema, known))
+    cleaned = without_unset(known)
     refused = empty + [
         FieldError(f"/{key}", str(sentence)) for key, sentence in REFUSALS.items() if key in cleaned
     ]

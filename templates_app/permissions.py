@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext
 
-from templates_app.models import Preset, RunTemplate
+from templates_app.models import Pipeline, Preset, RunTemplate
 from zenweb.accounts.models import User
 from zenweb.accounts.permissions import check_may_change, check_may_run, may_change
 from zenweb.exceptions import NotAllowed, ValidationFailed
@@ -29,6 +29,16 @@ def check_can_edit(actor: User, template: RunTemplate) -> None:
         raise NotAllowed(
             gettext('Only the owner of the template "%(name)s" or an administrator may change it.')
             % {"name": template.name}
+        )
+
+
+def check_can_edit_pipeline(actor: User, pipeline: Pipeline) -> None:
+    """Whoever made it first and administrators may change or delete a pipeline."""
+    check_may_change(actor)
+    if not (actor.is_superuser or pipeline.user_id == actor.pk):
+        raise NotAllowed(
+            gettext('Only the owner of the pipeline "%(name)s" or an administrator may change it.')
+            % {"name": pipeline.name}
         )
 
 

@@ -25,7 +25,7 @@ from templates_app.models import (
     Stack,
 )
 from templates_app.names import check_name, check_tags
-from templates_app.permissions import check_can_edit
+from templates_app.permissions import check_can_edit, check_can_edit_pipeline
 from templates_app.schema_validation import check_schema
 from templates_app.suggestions import suggestion
 from zenweb.accounts.models import Project, User
@@ -34,10 +34,18 @@ from zenweb.config.code_archive import check_archive
 from zenweb.config.requirements import MOST_REQUIREMENTS, checked_requirement
 from zenweb.config.spec import PipelineSpec
 from zenweb.enums import ConcurrencyPolicy
-from zenweb.exceptions import AuthoringError, EntityExists, FieldError, LocalStackRefused, ValidationFailed
+from zenweb.exceptions import (
+    AuthoringError,
+    EntityExists,
+    FieldError,
+    LocalStackRefused,
+    NotAllowed,
+    ValidationFailed,
+)
 from zenweb.pointers import pointer_to
 
 MISFIT = gettext_lazy("The template's form keeps to it, and the new pipeline does not take it.")
+MOST_NAMED = 5  # of what stands in the way
 LIMIT_FIELDS = ("max_concurrent_runs", "concurrency_policy")
 # Steps and outputs name folders of the artifact store.
 NAME_IN_PATHS = re.compile(r"[\w .-]{1,200}")
@@ -118,6 +126,36 @@ def create_pipeline(*, actor: User, project: Project, name: str, description: st
             % {"name": name, "project": project.name}
         )
     return Pipeline.objects.create(project=project, user=actor, name=name, description=description)
+
+
+@transaction.atomic
+def update_pipeline(*, actor: User, pipeline: Pipeline, description: str | None = None) -> Pipeline:
+    """Change what is given; None leaves a thing as it is."""
+    check_can_edit_pipeline(actor, pipeline)
+    if description is not None:
+        pipeline.description = description
+        pipeline.save(update_fields=["description", "updated"])
+    return pipeline
+
+
+@transaction.atomic
+def delete_pipeline(*, actor: User, pipeline: Pipeline) -> None:
+    """Remove a pipeline that nothing is left of but its deployments; what would be lost with it is not taken along."""
+    check_can_edit_pipeline(actor, pipeline)
+    Pipeline.objects.select_for_update().get(pk=pipeline.pk)
+    templates = RunTemplate.objects.filter(versions__deployment__pipeline=pipeline).order_by("name")
+    names = list(templates.values_list("name", flat=True).distinct()[:MOST_NAMED])
+    if names:
+        raise NotAllowed(
+            gettext('Delete the run templates of the pipeline "%(name)s" first: %(templates)s.')
+            % {"name": pipeline.name, "templates": ", ".join(names)}
+        )
+    if Pipeline.objects.filter(pk=pipeline.pk, runs__isnull=False).exists():
+        raise NotAllowed(
+            gettext('Delete the runs of the pipeline "%(name)s" first: they would be lost with it.')
+            % {"name": pipeline.name}
+        )
+    pipeline.delete()
 
 
 @transaction.atomic

@@ -10,11 +10,19 @@ from django.db.models import Case, Count, When
 from runs_app.differences import of_steps, with_secrets_hidden
 from runs_app.found_files import found_file
 from runs_app.ledger import Line
-from runs_app.models import ArtifactVersion, PipelineRun, RunChoice, Schedule, StepOutput, StepRun
+from runs_app.models import Artifact, ArtifactVersion, PipelineRun, RunChoice, Schedule, StepOutput, StepRun
 from runs_app.plans import plan_of
 from runs_app.usage import Usage
-from templates_app.api.entities import build_reference, pipeline_reference, stack_reference, tag_entity
-from zenweb.api.envelope import Json, entity, owned, user_entity, wire_time
+from runs_app.visualizations import visualization_kind
+from templates_app.api.entities import (
+    build_reference,
+    pipeline_reference,
+    snapshot_reference,
+    stack_reference,
+    tag_entity,
+)
+from templates_app.api.pipeline_spec import zenml_step_spec
+from zenweb.api.envelope import Json, entity, owned, source, user_entity, wire_time
 from zenweb.config.hooks import FAILURE, SUCCESS, hook_path
 from zenweb.enums import ExecutionStatus
 
@@ -25,15 +33,20 @@ STEP_CONFIGURATION_KEYS = ("enable_cache", "retry", "settings", "extra")
 
 
 def describe_run(run: PipelineRun, hydrate: bool) -> Json:
-    body = {
-        **owned(run),
-        "status": run.status,
-        "status_reason": run.status_reason or None,
+    # Older clients look for these in the body, newer ones among the resources.
+    ran = {
         "stack": stack_reference(run.stack),
         "pipeline": pipeline_reference(run.pipeline),
         "build": build_reference(run.deployment),
         "schedule": None,
         "code_reference": None,
+    }
+    body = {
+        **owned(run),
+        **ran,
+        "status": run.status,
+        "status_reason": run.status_reason or None,
+        "pipeline_id": str(run.pipeline_id),
         "deployment_id": str(run.deployment_id),
         "trigger_execution": None,
         "model_version_id": None,
@@ -42,7 +55,9 @@ def describe_run(run: PipelineRun, hydrate: bool) -> Json:
         "url": run.get_absolute_url(),
     }
     resources = {
+        **ran,
         "user": user_entity(run.user),
+        "snapshot": snapshot_reference(run.deployment),
         "model_version": None,
         "tags": [tag_entity(run, tag) for tag in run.tags],
         "logs": None,
@@ -55,22 +70,7 @@ def describe_run(run: PipelineRun, hydrate: bool) -> Json:
 def _run_metadata(run: PipelineRun) -> Json:
     return {
         "run_metadata": run.metadata,
-        "config": {
-            "enable_cache": run.configuration.get("enable_cache"),
-            "enable_artifact_metadata": None,
-            "enable_artifact_visualization": None,
-            "enable_step_logs": None,
-            "enable_pipeline_logs": None,
-            "settings": run.configuration.get("settings") or {},
-            "tags": run.tags,
-            "extra": run.configuration.get("extra") or {},
-            **hook_sources(run.configuration),
-            "model": None,
-            "parameters": plan_of(run.deployment_id).spec.parameters or None,
-            "retry": run.configuration.get("retry"),
-            "substitutions": run.configuration.get("substitutions") or {},
-            "name": run.pipeline.name,
-        },
+        "config": pipeline_configuration_of(run),
         "start_time": wire_time(run.start_time or run.created),
         "end_time": wire_time(run.end_time),
         "client_environment": {},
@@ -83,6 +83,26 @@ def _run_metadata(run: PipelineRun) -> Json:
         "enable_heartbeat": False,
         "parameters": _shown(run.deployment_id, run.parameters),
         "warnings": run.warnings,
+    }
+
+
+def pipeline_configuration_of(run: PipelineRun) -> Json:
+    """What was asked for of the run as a whole, as ZenML has it."""
+    return {
+        "enable_cache": run.configuration.get("enable_cache"),
+        "enable_artifact_metadata": None,
+        "enable_artifact_visualization": None,
+        "enable_step_logs": None,
+        "enable_pipeline_logs": None,
+        "settings": run.configuration.get("settings") or {},
+        "tags": run.tags,
+        "extra": run.configuration.get("extra") or {},
+        **hook_sources(run.configuration),
+        "model": None,
+        "parameters": plan_of(run.deployment_id).spec.parameters or None,
+        "retry": run.configuration.get("retry"),
+        "substitutions": run.configuration.get("substitutions") or {},
+        "name": run.pipeline.name,
     }
 
 
@@ -175,16 +195,41 @@ def describe_step(step: StepRun, hydrate: bool) -> Json:
         "substitutions": {},
     }
     metadata = _step_metadata(step) if hydrate else None
-    resources = {"outputs": {output.name: [describe_output(output)] for output in step.outputs.all()}}
+    resources = {
+        "user": user_entity(step.run.user),
+        "model_version": None,
+        "inputs": {name: [_describe_input(version)] for name, version in step.input_versions.items()},
+        "outputs": {output.name: [describe_output(output)] for output in step.outputs.all()},
+    }
     return entity(step, name=step.name, body=body, metadata=metadata, resources=resources)
 
 
 def _step_metadata(step: StepRun) -> Json:
-    return {"config": _step_config(step), "exception_info": step.exception, "run_metadata": step.metadata}
+    outputs = [output.artifact_version for output in step.outputs.all()]
+    is_cached = step.status == ExecutionStatus.CACHED and outputs
+    original = outputs[0].producer_step_id if is_cached else None
+    spec = plan_of(step.run.deployment_id).step(step.index)
+    return {
+        "config": _step_config(step),
+        "spec": zenml_step_spec(spec.model_dump(mode="json")),
+        "cache_key": step.cache_key or None,
+        "code_hash": spec.code_hash,
+        "docstring": spec.description or None,
+        "source_code": None,
+        "exception_info": step.exception,
+        "logs": None,
+        "deployment_id": str(step.run.deployment_id),
+        "snapshot_id": str(step.run.deployment_id),  # what newer clients call it
+        "pipeline_run_id": str(step.run_id),
+        "original_step_run_id": str(original) if original else None,
+        "parent_step_ids": [str(parent) for parent in step.parent_ids],
+        "run_metadata": step.metadata,
+    }
 
 
 def _step_config(step: StepRun) -> Json:
     settings = {key: step.settings.get(key) for key in STEP_CONFIGURATION_KEYS}
+    settings |= {key: settings[key] or {} for key in ("settings", "extra")}  # clients refuse null
     if resources := step.settings.get("resources"):
         settings["settings"] = {"resources": resources}
     parameters = _shown(step.run.deployment_id, {step.name: step.parameters})[step.name]
@@ -217,22 +262,44 @@ def describe_output(output: StepOutput) -> Json:
     return describe_artifact_version(output.artifact_version, False)
 
 
+def describe_artifact(artifact: Artifact, hydrate: bool) -> Json:
+    """Of `with_latest_version()`."""
+    latest = artifact.latest_version_id
+    resources = {
+        "user": user_entity(artifact.user),
+        "tags": [],
+        "latest_version_id": str(latest) if latest else None,
+        "latest_version_name": str(artifact.latest_version_number) if latest else None,
+    }
+    metadata = {"has_custom_name": "::" not in artifact.name} if hydrate else None
+    return _artifact_reference(artifact) | {"metadata": metadata, "resources": resources}
+
+
+def _artifact_reference(artifact: Artifact) -> Json:
+    return entity(artifact, name=artifact.name, body=owned(artifact))
+
+
+def _describe_input(version: ArtifactVersion) -> Json:
+    return describe_artifact_version(version, False) | {"input_type": "step_output"}
+
+
 def describe_artifact_version(version: ArtifactVersion, hydrate: bool) -> Json:
-    artifact = version.artifact
     body = {
         **owned(version),
-        "artifact": entity(artifact, name=artifact.name, body=owned(artifact)),
+        "artifact": _artifact_reference(version.artifact),
         "version": str(version.version),
         "uri": version.uri,
         "type": version.type,
         "materializer": source(version.materializer),
         "data_type": source(version.data_type),
-        "save_type": "step_output",
+        "save_type": "step_output" if version.producer_step_id else "manual",
         "artifact_store_id": None,
         "preview": version.preview,
         "file": describe_file(version),
     }
-    metadata = {"visualizations": [], "run_metadata": version.metadata} if hydrate else None
+    if not hydrate:
+        return entity(version, name=None, body=body)
+    metadata = {"visualizations": _visualizations(version), "run_metadata": version.metadata}
     step = version.producer_step
     resources = {
         "user": user_entity(version.user),
@@ -240,7 +307,16 @@ def describe_artifact_version(version: ArtifactVersion, hydrate: bool) -> Json:
         "producer_step_run_id": str(step.id) if step else None,
         "producer_pipeline_run_id": str(step.run_id) if step else None,
     }
-    return entity(version, name=None, body=body, metadata=metadata, resources=resources if hydrate else None)
+    return entity(version, name=None, body=body, metadata=metadata, resources=resources)
+
+
+def _visualizations(version: ArtifactVersion) -> list[Json]:
+    """The preview, if there is one, as ZenML lists what `/visualize` shows."""
+    kind = visualization_kind(version)
+    if kind is None:
+        return []
+    uri = f"{version.uri}/{(version.preview or {}).get('file')}"
+    return [entity(version, name=None, body={"type": kind, "uri": uri})]
 
 
 def describe_file(version: ArtifactVersion) -> Json | None:
@@ -293,9 +369,3 @@ def _shown_configuration(schedule: Schedule) -> Json:
         return {}
     schema = plan_of(schedule.template.version.deployment_id).config_schema
     return with_secrets_hidden(schema, schedule.configuration)
-
-
-def source(path: str) -> Json:
-    module, _, attribute = path.rpartition(".")
-    kind = "builtin" if module == "builtins" else "internal" if module.startswith("zenweb.") else "unknown"
-    return {"module": module, "attribute": attribute, "type": kind}

@@ -14,7 +14,7 @@ from runs_app.schedules import create_schedule, delete_schedule, update_schedule
 from templates_app.api.views import NAMED, SORT_TIMES, acting_user, find_run_template, in_project
 from zenweb.accounts.services import find_project
 from zenweb.api.bodies import Body, read_body
-from zenweb.api.listing import Column, Listing, by_name_or_id, find, parse_bool, parse_time, wants_hydration
+from zenweb.api.listing import Column, Listing, Related, find, parse_bool, parse_time, wants_hydration
 from zenweb.exceptions import ValidationFailed
 
 SCHEDULES = Listing(
@@ -23,9 +23,9 @@ SCHEDULES = Listing(
         "active": Column("is_paused", lambda text: not parse_bool(text)),
         "next_time": Column("next_time", parse_time),
         "template_id": Column("template_id", uuid.UUID),
-        "template": Column("template", by_name_or_id("template")),
+        "template": Related("template"),
         "pipeline_id": Column("template__latest_version__deployment__pipeline_id", uuid.UUID),
-        "user": Column("user", by_name_or_id("user")),
+        "user": Related("user", name="username"),
     },
     sortable={**SORT_TIMES, "name": "name", "next_time": "next_time"},
     describe=describe_schedule,

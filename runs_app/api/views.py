@@ -3,6 +3,7 @@
 import json
 import math
 import uuid
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, cast
 
@@ -14,23 +15,28 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from runs_app.api.dag import describe_dag
 from runs_app.api.entities import (
+    describe_artifact,
     describe_artifact_version,
     describe_choice,
     describe_line,
     describe_run,
     describe_step,
     describe_usage,
+    pipeline_configuration_of,
     summarise,
 )
+from runs_app.api.neighbours import find_neighbours, outputs_with_versions
 from runs_app.api.preflight import describe_preflight
 from runs_app.assignments import assignment_for
 from runs_app.choices import choices_of
 from runs_app.endings import LONGEST, wait_for_end
+from runs_app.history import delete_run, tag_run
 from runs_app.judging import WAIT
 from runs_app.ledger import ledger_page
 from runs_app.logs import Follower, read_log, read_run_log
-from runs_app.models import ArtifactVersion, PipelineRun, StepOutput, StepRun
+from runs_app.models import Artifact, ArtifactVersion, PipelineRun, StepRun
 from runs_app.preflight import preflight
 from runs_app.querysets import BESIDE_FILES, heavy_of
 from runs_app.recording import StepOutcome
@@ -47,16 +53,21 @@ from runs_app.services import (
     stop_run,
 )
 from runs_app.usage import DAYS, MOST_DAYS, usage_of
+from runs_app.visualizations import visualize
 from runs_app.waiting import explain, explain_runs, explain_steps
 from templates_app.api.views import SORT_TIMES, TIMES, acting_user, find_deployment, in_project
 from templates_app.models import RunTemplate
 from zenweb.accounts.models import ApiKey
+from zenweb.accounts.services import find_project
 from zenweb.api.bodies import Body, read_body
 from zenweb.api.envelope import page
 from zenweb.api.listing import (
+    Absent,
     Column,
     Listing,
-    by_name_or_id,
+    Related,
+    Tags,
+    Whether,
     find,
     flag,
     page_asked_for,
@@ -65,14 +76,23 @@ from zenweb.api.listing import (
     whole_number,
 )
 from zenweb.entity import is_id
-from zenweb.enums import ExecutionStatus, TriggerChannel
-from zenweb.exceptions import FieldError, ValidationFailed
+from zenweb.enums import OPEN_STATUSES, ExecutionStatus, Orchestrator, TriggerChannel
+from zenweb.exceptions import DoesNotExist, FieldError, ValidationFailed
 from zenweb.execution.metadata import check_metadata
 from zenweb.execution.protocol import StepException, StoredArtifact
 from zenweb.prepared import Given, Prepared
 
 MOST_TYPES = 100
 CHANNELS = {"sdk": TriggerChannel.SDK, "cli": TriggerChannel.CLI}
+
+REMOTE_ORCHESTRATORS = frozenset(each for each in Orchestrator if each.is_remote)
+
+
+def tell_of_steps(steps: Sequence[StepRun]) -> None:
+    """Have steps know what an answer says of them."""
+    explain_steps(steps)
+    find_neighbours(steps)
+
 
 RUNS = Listing(
     columns={
@@ -81,20 +101,31 @@ RUNS = Listing(
         **TIMES,
         "status": Column("status"),
         "pipeline_id": Column("pipeline_id", uuid.UUID),
-        "pipeline": Column("pipeline", by_name_or_id("pipeline")),
+        "pipeline": Related("pipeline"),
         "template_id": Column("template_id", uuid.UUID),
         "deployment_id": Column("deployment_id", uuid.UUID),
         "schedule_id": Column("firing__schedule_id", uuid.UUID),
         "stack_id": Column("stack_id", uuid.UUID),
-        "stack": Column("stack", by_name_or_id("stack")),
-        "user": Column("user", by_name_or_id("user")),
-        "original": Column("original", by_name_or_id("original")),
+        "stack": Related("stack"),
+        "user": Related("user", name="username"),
+        "original": Related("original"),
         "start_time": Column("start_time", parse_time),
         "end_time": Column("end_time", parse_time),
+        "index": Column("index", int),
+        "in_progress": Whether("status", values=OPEN_STATUSES),
+        "templatable": Whether("stack__orchestrator", values=REMOTE_ORCHESTRATORS),
+        "tag": Tags("tags"),
+        "tags": Tags("tags"),
+        # Other words for the same.
+        "pipeline_name": Column("pipeline__name"),
+        "snapshot_id": Column("deployment_id", uuid.UUID),
+        "build_id": Column("deployment_id", uuid.UUID),
+        "source_snapshot_id": Column("template_id", uuid.UUID),
     },
     sortable={
         **SORT_TIMES,
         "name": "name",
+        "index": "index",
         "status": "status",
         "start_time": "start_time",
         "end_time": "end_time",
@@ -107,20 +138,55 @@ STEPS = Listing(
         "id": Column("pk", uuid.UUID),
         "name": Column("name"),
         "status": Column("status"),
+        **TIMES,
         "pipeline_run_id": Column("run_id", uuid.UUID),
+        "deployment_id": Column("run__deployment_id", uuid.UUID),
+        "snapshot_id": Column("run__deployment_id", uuid.UUID),
+        "user": Related("run__user", name="username"),
+        "cache_key": Column("cache_key"),
+        "start_time": Column("start_time", parse_time),
+        "end_time": Column("end_time", parse_time),
     },
-    sortable={**SORT_TIMES, "name": "name", "index": "index"},
+    sortable={
+        **SORT_TIMES,
+        "name": "name",
+        "index": "index",
+        "start_time": "start_time",
+        "end_time": "end_time",
+    },
     describe=describe_step,
     default_sort="index",
-    prepare=explain_steps,
+    prepare=tell_of_steps,
+)
+ARTIFACTS = Listing(
+    columns={
+        "id": Column("pk", uuid.UUID),
+        "name": Column("name"),
+        **TIMES,
+        "user": Related("user", name="username"),
+        "tag": Absent(),
+        "tags": Absent(),
+    },
+    sortable={**SORT_TIMES, "name": "name"},
+    describe=describe_artifact,
 )
 ARTIFACT_VERSIONS = Listing(
     columns={
         "id": Column("pk", uuid.UUID),
         **TIMES,
         "name": Column("artifact__name"),
-        "artifact": Column("artifact", by_name_or_id("artifact")),
+        "artifact": Related("artifact"),
+        "artifact_id": Column("artifact_id", uuid.UUID),
         "version": Column("version", int),
+        "version_number": Column("version", int),
+        "uri": Column("uri"),
+        "type": Column("type"),
+        "data_type": Column("data_type"),
+        "materializer": Column("materializer"),
+        "user": Related("user", name="username"),
+        "pipeline_run": Related("producer_step__run"),
+        "tag": Absent(),
+        "tags": Absent(),
     },
     sortable={**SORT_TIMES, "version": "version"},
     describe=describe_artifact_version,
@@ -177,6 +243,19 @@ class StepEndBody(Body):
             return None
         given = self.exception or ExceptionBody(type="Error", message="The step failed.")
         return StepException(**given.model_dump())
+
+
+class RunUpdateBody(Body):
+    """ZenML's clients send a run's state as well when they execute it themselves."""
+
+    add_tags: list[str] | None = None
+    remove_tags: list[str] | None = None
+    status: str | None = None
+    status_reason: str | None = None
+    end_time: str | None = None
+
+    def told_by_whoever_executes(self) -> bool:
+        return any(told is not None for told in (self.status, self.status_reason, self.end_time))
 
 
 class ResourceBody(Body):
@@ -267,6 +346,41 @@ class RunDetail(APIView):
             answer["summary"] = summary_of(request, run)
         return Response(answer)
 
+    def put(self, request: Request, name_or_id: str) -> Response:
+        body = read_body(RunUpdateBody, request)
+        if body.told_by_whoever_executes():
+            sentence = "What becomes of a run is recorded by whoever executes it. To end it: POST …/stop."
+            raise ValidationFailed([FieldError("/status", sentence)])
+        run = find_run(request, name_or_id)
+        add, remove = body.add_tags or [], body.remove_tags or []
+        tag_run(actor=acting_user(request), run=run, add_tags=add, remove_tags=remove)
+        explain_runs([run])
+        return Response(describe_run(run, True))
+
+    def delete(self, request: Request, name_or_id: str) -> Response:
+        delete_run(actor=acting_user(request), run=find_run(request, name_or_id))
+        return Response(None)
+
+
+class RunRefresh(APIView):
+    """The run as it stands, which is always known here: nobody has to be asked again."""
+
+    def post(self, request: Request, name_or_id: str) -> Response:
+        run = find_run(request, name_or_id)
+        explain_runs([run])
+        return Response(describe_run(run, True))
+
+
+class RunPipelineConfiguration(APIView):
+    def get(self, request: Request, name_or_id: str) -> Response:
+        return Response(pipeline_configuration_of(find_run(request, name_or_id)))
+
+
+class RunDag(APIView):
+    def get(self, request: Request, name_or_id: str) -> Response:
+        run = find_run(request, name_or_id)
+        return Response(describe_dag(run, list(visible_steps(request).filter(run=run))))
+
 
 class RunStatus(APIView):
     def get(self, request: Request, name_or_id: str) -> Response:
@@ -299,14 +413,20 @@ class RunEvents(APIView):
 
 class StepList(APIView):
     def get(self, request: Request) -> Response:
-        return STEPS.answer(visible_steps(request), request.query_params)
+        project = find_project(request.query_params.get("project"))
+        return STEPS.answer(visible_steps(request).filter(run__project=project), request.query_params)
 
 
 class StepDetail(APIView):
     def get(self, request: Request, step_id: str) -> Response:
         step = find_step(request, step_id)
-        explain_steps([step])
+        tell_of_steps([step])
         return Response(describe_step(step, wants_hydration(request.query_params, default=True)))
+
+
+class StepStatus(APIView):
+    def get(self, request: Request, step_id: str) -> Response:
+        return Response(find_step(request, step_id).status)
 
 
 class StepLogs(APIView):
@@ -361,6 +481,17 @@ class LocalLease(APIView):
         return Response({"goes_on": goes_on})
 
 
+class ArtifactList(APIView):
+    def get(self, request: Request) -> Response:
+        return ARTIFACTS.answer(in_project(visible_artifacts(request), request), request.query_params)
+
+
+class ArtifactDetail(APIView):
+    def get(self, request: Request, name_or_id: str) -> Response:
+        artifact = find(visible_artifacts(request), name_or_id, "artifact")
+        return Response(describe_artifact(artifact, wants_hydration(request.query_params, default=True)))
+
+
 class ArtifactVersionList(APIView):
     def get(self, request: Request) -> Response:
         versions, query = in_project(visible_artifact_versions(request), request), request.query_params
@@ -373,7 +504,18 @@ class ArtifactVersionList(APIView):
 class ArtifactVersionDetail(APIView):
     def get(self, request: Request, version_id: str) -> Response:
         version = find(visible_artifact_versions(request), version_id, "artifact version", None)
-        return Response(describe_artifact_version(version, True))
+        hydrate = wants_hydration(request.query_params, default=True)
+        return Response(describe_artifact_version(version, hydrate))
+
+
+class ArtifactVersionVisualization(APIView):
+    """What was kept to look at, if anything was."""
+
+    def get(self, request: Request, version_id: str) -> Response:
+        version = find(visible_artifact_versions(request), version_id, "artifact version", None)
+        if request.query_params.get("index", "0") != "0":
+            raise DoesNotExist("An artifact version has one visualization at most: index is 0.")
+        return Response(asdict(visualize(version)))
 
 
 class RunMetadata(APIView):
@@ -476,15 +618,16 @@ def visible_runs(request: Request) -> QuerySet[Any]:
 
 
 def visible_steps(request: Request) -> QuerySet[Any]:
-    outputs = StepOutput.objects.select_related(
-        "artifact_version__artifact", "artifact_version__producer_step"
-    )
     return (
         StepRun.objects.filter(run__in=PipelineRun.objects.visible_to(request.user))
-        .select_related("run")
+        .select_related("run__user")
         .defer(*heavy_of("run"))
-        .prefetch_related(Prefetch("outputs", queryset=outputs))
+        .prefetch_related(Prefetch("outputs", queryset=outputs_with_versions()))
     )
+
+
+def visible_artifacts(request: Request) -> QuerySet[Any]:
+    return Artifact.objects.visible_to(request.user).with_latest_version(request.user).select_related("user")
 
 
 def visible_artifact_versions(request: Request) -> QuerySet[Any]:

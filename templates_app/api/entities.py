@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 
+from templates_app.api.pipeline_spec import zenml_pipeline_spec
 from templates_app.models import CodeArchive, Pipeline, PipelineDeployment, RunTemplate, Stack
 from zenweb.api.envelope import Json, entity, owned, user_entity, wire_time
 
@@ -61,17 +62,18 @@ def describe_code_archive(archive: CodeArchive) -> Json:
 def describe_deployment(deployment: PipelineDeployment, hydrate: bool) -> Json:
     if not hydrate:
         return deployment_reference(deployment)
-    metadata = {
-        "run_name_template": deployment.config_template.get("run_name", ""),
-        "pipeline_configuration": {"name": deployment.pipeline.name},
-        "pipeline_spec": deployment.spec,
+    metadata = _frozen(deployment) | {
         "config_schema": deployment.config_schema,
         "config_template": deployment.config_template,
         "requirements": deployment.requirements,
         "python_version": deployment.python_version,
-        "client_version": deployment.client_version,
-        "server_version": settings.ZENML_API_VERSION,
-        "code_path": None,
+        # Older clients look for these here, newer ones among the resources.
+        "pipeline": pipeline_reference(deployment.pipeline),
+        "stack": stack_reference(deployment.stack),
+        "build": build_reference(deployment),
+        "schedule": None,
+        "code_reference": None,
+        "template_id": None,
     }
     resources = {
         "user": user_entity(deployment.user),
@@ -86,9 +88,109 @@ def deployment_reference(deployment: PipelineDeployment) -> Json:
     return entity(deployment, name=None, body=owned(deployment))
 
 
+def _frozen(deployment: PipelineDeployment) -> Json:
+    """What ZenML says of a deployment, and of the snapshot that it calls it now."""
+    return {
+        "run_name_template": deployment.config_template.get("run_name", ""),
+        "pipeline_configuration": {"name": deployment.pipeline.name},
+        "pipeline_spec": zenml_pipeline_spec(deployment.spec),
+        "client_version": deployment.client_version,
+        "server_version": settings.ZENML_API_VERSION,
+        "code_path": None,
+    }
+
+
 def build_reference(deployment: PipelineDeployment) -> Json | None:
     """ZenML's clients take a template without a build for one that cannot run; the deployment is ours."""
     return deployment_reference(deployment) if deployment.stack.is_remote else None
+
+
+def describe_build(deployment: PipelineDeployment, hydrate: bool) -> Json:
+    """No image was built: the code travels with the deployment, whose id the build has."""
+    metadata = {
+        "pipeline": pipeline_reference(deployment.pipeline),
+        "stack": stack_reference(deployment.stack),
+        "images": {},
+        "zenml_version": settings.ZENML_API_VERSION,
+        "python_version": deployment.python_version,
+        "checksum": deployment.fingerprint,
+        "stack_checksum": None,
+        "is_local": False,
+        "contains_code": True,
+        "duration": None,
+    }
+    return deployment_reference(deployment) | {
+        "metadata": metadata if hydrate else None,
+        "resources": {"user": user_entity(deployment.user)},
+    }
+
+
+def describe_template_snapshot(template: RunTemplate, hydrate: bool) -> Json:
+    """A run template as the named snapshot that ZenML's newer clients look for."""
+    deployment = template.deployment
+    body = {
+        **owned(template),
+        "runnable": template.is_enabled,
+        "deployable": False,
+        "is_dynamic": False,
+        "pipeline_id": str(deployment.pipeline_id),
+    }
+    metadata = None
+    if hydrate:
+        metadata = _frozen(deployment) | {
+            "description": template.description or None,
+            "config_template": template.version.config_template,
+            "config_schema": template.version.config_schema,
+            "template_id": str(template.pk),
+            "source_snapshot_id": str(deployment.pk),
+        }
+    resources = _snapshot_resources(deployment) | {
+        "user": user_entity(template.user),
+        "tags": [tag_entity(template, tag) for tag in template.tags],
+        **latest_run(template),
+    }
+    return entity(template, name=template.name, body=body, metadata=metadata, resources=resources)
+
+
+def describe_deployment_snapshot(deployment: PipelineDeployment, hydrate: bool) -> Json:
+    """A deployment as a snapshot without a name, such as each run has."""
+    metadata = None
+    if hydrate:
+        metadata = _frozen(deployment) | {
+            "description": None,
+            "config_template": deployment.config_template,
+            "config_schema": deployment.config_schema,
+            "template_id": None,
+            "source_snapshot_id": None,
+        }
+    resources = _snapshot_resources(deployment) | {"user": user_entity(deployment.user), "tags": []}
+    return snapshot_reference(deployment) | {"metadata": metadata, "resources": resources}
+
+
+def snapshot_reference(deployment: PipelineDeployment) -> Json:
+    body = {
+        **owned(deployment),
+        "runnable": deployment.stack.is_remote,
+        "deployable": False,
+        "is_dynamic": False,
+        "pipeline_id": str(deployment.pipeline_id),
+    }
+    return entity(deployment, name=None, body=body)
+
+
+def _snapshot_resources(deployment: PipelineDeployment) -> Json:
+    return {
+        "pipeline": pipeline_reference(deployment.pipeline),
+        "stack": stack_reference(deployment.stack),
+        "build": build_reference(deployment),
+        "schedule": None,
+        "code_reference": None,
+        "deployment": None,
+        "latest_run_id": None,
+        "latest_run_status": None,
+        "latest_run_user": None,
+        "visualizations": [],
+    }
 
 
 def describe_run_template(template: RunTemplate, hydrate: bool) -> Json:
@@ -97,7 +199,7 @@ def describe_run_template(template: RunTemplate, hydrate: bool) -> Json:
     if hydrate:
         metadata = {
             "description": template.description or None,
-            "pipeline_spec": deployment.spec,
+            "pipeline_spec": zenml_pipeline_spec(deployment.spec),
             "config_template": template.version.config_template,
             "config_schema": template.version.config_schema,
         }

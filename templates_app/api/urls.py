@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from templates_app.api import curation, views
+from templates_app.api import curation, snapshots, views
 
 urlpatterns = [
     path("pipelines", views.PipelineList.as_view()),
@@ -12,6 +12,9 @@ urlpatterns = [
     path("code_archives/<str:sha256>", views.CodeArchiveDetail.as_view()),
     path("pipeline_deployments", views.DeploymentList.as_view()),
     path("pipeline_deployments/<str:deployment_id>", views.DeploymentDetail.as_view()),
+    path("pipeline_snapshots", snapshots.SnapshotList.as_view()),
+    path("pipeline_snapshots/<str:name_or_id>", snapshots.SnapshotDetail.as_view()),
+    path("pipeline_builds/<str:deployment_id>", snapshots.BuildDetail.as_view()),
     path("run_templates", views.RunTemplateList.as_view()),
     path("run_templates/<str:name_or_id>", views.RunTemplateDetail.as_view()),
     path("run_templates/<str:name_or_id>/curation", curation.RunTemplateCuration.as_view()),

@@ -24,15 +24,28 @@ from templates_app.services import (
     create_deployment,
     create_pipeline,
     create_run_template,
+    delete_pipeline,
     delete_run_template,
     store_code_archive,
+    update_pipeline,
     update_run_template,
 )
 from zenweb.accounts.models import User
 from zenweb.accounts.services import find_project
 from zenweb.api.bodies import Body, read_body
-from zenweb.api.listing import Column, Listing, by_name_or_id, find, parse_bool, parse_time, wants_hydration
+from zenweb.api.listing import (
+    Absent,
+    Column,
+    Listing,
+    Related,
+    Tags,
+    find,
+    parse_bool,
+    parse_time,
+    wants_hydration,
+)
 from zenweb.api.parsing import DeploymentParser, RawParser
+from zenweb.entity import is_id
 from zenweb.exceptions import DoesNotExist, FieldError, ValidationFailed
 
 TIMES = {"created": Column("created", parse_time), "updated": Column("updated", parse_time)}
@@ -40,7 +53,13 @@ NAMED = {"id": Column("pk", uuid.UUID), "name": Column("name"), **TIMES}
 SORT_TIMES = {"created": "created", "updated": "updated", "id": "pk"}
 
 PIPELINES = Listing(
-    columns={**NAMED, "user": Column("user", by_name_or_id("user"))},
+    columns={
+        **NAMED,
+        "user": Related("user", name="username"),
+        "latest_run_status": Column("latest_run_status"),
+        "tag": Absent(),
+        "tags": Absent(),
+    },
     sortable={**SORT_TIMES, "name": "name"},
     describe=describe_pipeline,
 )
@@ -50,8 +69,11 @@ DEPLOYMENTS = Listing(
         "id": Column("pk", uuid.UUID),
         **TIMES,
         "pipeline_id": Column("pipeline_id", uuid.UUID),
-        "pipeline": Column("pipeline", by_name_or_id("pipeline")),
+        "pipeline": Related("pipeline"),
         "stack_id": Column("stack_id", uuid.UUID),
+        "stack": Related("stack"),
+        "build_id": Column("pk", uuid.UUID),
+        "user": Related("user", name="username"),
     },
     sortable=SORT_TIMES,
     describe=describe_deployment,
@@ -61,11 +83,13 @@ RUN_TEMPLATES = Listing(
         **NAMED,
         "hidden": Column("is_hidden", parse_bool),
         "pipeline_id": Column("latest_version__deployment__pipeline_id", uuid.UUID),
-        "pipeline": Column("pipeline", by_name_or_id("latest_version__deployment__pipeline")),
+        "pipeline": Related("latest_version__deployment__pipeline"),
         "stack_id": Column("latest_version__deployment__stack_id", uuid.UUID),
-        "stack": Column("stack", by_name_or_id("latest_version__deployment__stack")),
+        "stack": Related("latest_version__deployment__stack"),
         "build_id": Column("latest_version__deployment_id", uuid.UUID),
-        "user": Column("user", by_name_or_id("user")),
+        "user": Related("user", name="username"),
+        "tag": Tags("tags"),
+        "tags": Tags("tags"),
     },
     sortable={**SORT_TIMES, "name": "name"},
     describe=describe_run_template,
@@ -76,6 +100,12 @@ class PipelineBody(Body):
     name: str
     description: str | None = None
     project: str | None = None
+
+
+class PipelineUpdateBody(Body):
+    description: str | None = None
+    add_tags: list[str] | None = None
+    remove_tags: list[str] | None = None
 
 
 class DeploymentBody(Body):
@@ -148,6 +178,20 @@ class PipelineDetail(APIView):
     def get(self, request: Request, name_or_id: str) -> Response:
         pipeline = find(visible_pipelines(request), name_or_id, "pipeline")
         return Response(describe_pipeline(pipeline, wants_hydration(request.query_params, default=True)))
+
+    def put(self, request: Request, name_or_id: str) -> Response:
+        body = read_body(PipelineUpdateBody, request)
+        pipeline = find(visible_pipelines(request), name_or_id, "pipeline")
+        if body.add_tags or body.remove_tags:
+            sentence = "A pipeline has no tags here: tag its run templates or its runs."
+            raise ValidationFailed([FieldError("/add_tags", sentence)])
+        update_pipeline(actor=acting_user(request), pipeline=pipeline, description=body.description)
+        return Response(describe_pipeline(pipeline, True))
+
+    def delete(self, request: Request, name_or_id: str) -> Response:
+        pipeline = find(visible_pipelines(request), name_or_id, "pipeline")
+        delete_pipeline(actor=acting_user(request), pipeline=pipeline)
+        return Response(None)
 
 
 class StackList(APIView):
@@ -223,7 +267,7 @@ class RunTemplateList(APIView):
         template = create_run_template(
             actor=acting_user(request),
             name=body.name,
-            deployment=find_deployment(request, source),
+            deployment=find_source(request, source),
             description=body.description or "",
             is_hidden=bool(body.hidden),
             tags=body.tags or [],
@@ -276,6 +320,15 @@ def visible_run_templates(request: Request) -> QuerySet[Any]:
 
 def find_run_template(request: Request, name_or_id: str) -> RunTemplate:
     return cast(RunTemplate, find(visible_run_templates(request), name_or_id, "run template"))
+
+
+def find_source(request: Request, source: str) -> PipelineDeployment:
+    """What a template is made of: a deployment, or what another template runs, by that one's id."""
+    if is_id(source):
+        template = visible_run_templates(request).filter(pk=source).first()
+        if template is not None:
+            return cast(PipelineDeployment, template.deployment)
+    return find_deployment(request, source)
 
 
 def find_deployment(request: Request, deployment_id: str) -> PipelineDeployment:

@@ -43,6 +43,13 @@ def wire_time(moment: datetime | None) -> str | None:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") if moment else None
 
 
+def source(path: str) -> Json:
+    """A dotted path to code, as ZenML writes one."""
+    module, _, attribute = path.rpartition(".")
+    kind = "builtin" if module == "builtins" else "internal" if module.startswith("zenweb.") else "unknown"
+    return {"module": module, "attribute": attribute, "type": kind}
+
+
 def user_entity(user: User | None, metadata: Json | None = None) -> Json | None:
     if user is None:
         return None

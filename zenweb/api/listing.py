@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from functools import reduce
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, TextField, Value
+from django.db.models.functions import Cast, StrIndex
+from django.db.models.lookups import GreaterThan
 from django.http import QueryDict
 from rest_framework.response import Response
 
@@ -32,14 +34,7 @@ LOOKUPS = {
 }
 OPERATORS = frozenset({*LOOKUPS, "notequals", "oneof", "in"})
 ORDERED = frozenset({"gte", "gt", "lte", "lt"})
-
-
-@dataclass(frozen=True)
-class Column:
-    """A filterable field: where it is in the database, and how its text becomes a value."""
-
-    path: str
-    parse: Callable[[str], Any] = str
+NOTHING = Q(pk__in=[])
 
 
 def parse_time(text: str) -> datetime:
@@ -52,6 +47,70 @@ def parse_bool(text: str) -> bool:
     if text.lower() not in {"true", "false", "1", "0"}:
         raise ValueError("expected True or False")
     return text.lower() in {"true", "1"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A filterable field: where it is in the database, and how its text becomes a value."""
+
+    path: str
+    parse: Callable[[str], Any] = str
+
+    def compare(self, operation: str, text: str) -> Q:
+        """Raises ValueError for what cannot be compared so."""
+        if self.parse is uuid.UUID and operation in {"contains", "startswith"}:
+            return id_prefix(text, self.path) or NOTHING
+        value = self.parse(text)
+        if operation not in ORDERED | {"equals"} and self.parse is not str:
+            raise ValueError(f"{operation} works on text only")
+        return Q(**{f"{self.path}__{LOOKUPS[operation]}": value})
+
+
+@dataclass(frozen=True)
+class Related(Column):
+    """What a row points at, by its id or its name, as for `pipeline=`; most operators look at its name."""
+
+    name: str = "name"
+
+    def compare(self, operation: str, text: str) -> Q:
+        if operation == "equals" and is_id(text):
+            return Q(**{f"{self.path}__pk": text})
+        return Column(f"{self.path}__{self.name}").compare(operation, text)
+
+
+@dataclass(frozen=True)
+class Tags(Column):
+    """A list of texts that is stored as JSON: whether it has this one."""
+
+    def compare(self, operation: str, text: str) -> Q:
+        if operation != "equals":
+            raise ValueError(f"a tag is compared as a whole, not with {operation}")
+        # Its quotes are part of what is looked for, and one inside of a tag never stands without a backslash.
+        place = StrIndex(Cast(self.path, TextField()), Value(json.dumps(text)))
+        return Q(GreaterThan(place, 0))
+
+
+@dataclass(frozen=True)
+class Whether(Column):
+    """A yes or no: whether the field has one of these values."""
+
+    values: frozenset[str] = frozenset()
+
+    def compare(self, operation: str, text: str) -> Q:
+        if operation != "equals":
+            raise ValueError("it is either True or False")
+        found = Q(**{f"{self.path}__in": self.values})
+        return found if parse_bool(text) else ~found
+
+
+@dataclass(frozen=True)
+class Absent(Column):
+    """What ZenML's clients look for and no row here has: the answer is an empty list and not all there is."""
+
+    path: str = ""
+
+    def compare(self, operation: str, text: str) -> Q:
+        return NOTHING
 
 
 @dataclass(frozen=True)
@@ -133,11 +192,6 @@ def wants_hydration(query: QueryDict, *, default: bool) -> bool:
     return flag(query, "hydrate", default=default)
 
 
-def by_name_or_id(path: str) -> Callable[[str], Q]:
-    """A filter value that may be either, as for `pipeline=`."""
-    return lambda text: Q(**{f"{path}__pk" if is_id(text) else f"{path}__name": text})
-
-
 def _condition(name: str, column: Column, text: str) -> Q:
     word, colon, rest = text.partition(":")
     operation, value = (word, rest) if colon and word in OPERATORS else ("equals", text)
@@ -148,22 +202,13 @@ def _condition(name: str, column: Column, text: str) -> Q:
         raise ValidationFailed([FieldError(f"/{name}", sentence)]) from error
 
 
-def _compare(column: Column, operation: str, value: str) -> Q:
+def _compare(column: Column, operation: str, text: str) -> Q:
     if operation in {"oneof", "in"}:
-        options = json.loads(value) if value.startswith("[") else value.split(",")
-        return reduce(
-            operator.or_, (_compare(column, "equals", str(option)) for option in options), Q(pk__in=[])
-        )
-    if column.parse is uuid.UUID and operation in {"contains", "startswith"}:
-        return id_prefix(value, column.path) or Q(pk__in=[])
-    parsed = column.parse(value)
-    if isinstance(parsed, Q):
-        return ~parsed if operation == "notequals" else parsed
+        options = json.loads(text) if text.startswith("[") else text.split(",")
+        return reduce(operator.or_, (column.compare("equals", str(option)) for option in options), NOTHING)
     if operation == "notequals":
-        return ~Q(**{column.path: parsed})
-    if operation not in ORDERED | {"equals"} and column.parse is not str:
-        raise ValueError(f"{operation} works on text only")
-    return Q(**{f"{column.path}__{LOOKUPS[operation]}": parsed})
+        return ~column.compare("equals", text)
+    return column.compare(operation, text)
 
 
 def whole_number(query: QueryDict, name: str, default: int, most: int | None) -> int:

@@ -1,0 +1,32 @@
+"""What a step has to do with the others of its run: where its inputs come from, and what it waits for."""
+
+from collections.abc import Sequence
+
+from django.db.models import QuerySet
+
+from runs_app.models import StepOutput, StepRun
+from runs_app.plans import plan_of
+
+
+def find_neighbours(steps: Sequence[StepRun]) -> None:
+    """Fill in `input_versions` and `parent_ids`, in two queries however many steps there are."""
+    specs = {step: plan_of(step.run.deployment_id).step(step.index) for step in steps}
+    upstream = {name for spec in specs.values() for name in spec.upstream}
+    found = StepRun.objects.filter(run__in={step.run_id for step in steps}, name__in=upstream)
+    ids = {(run_id, name): pk for pk, run_id, name in found.values_list("pk", "run_id", "name")}
+    versions = {
+        (output.step_id, output.name): output.artifact_version
+        for output in outputs_with_versions().filter(step__in=ids.values())
+    }
+    for step, spec in specs.items():
+        step.parent_ids = [ids[step.run_id, name] for name in spec.upstream if (step.run_id, name) in ids]
+        given = {
+            name: versions.get((ids.get((step.run_id, source.step)), source.output))
+            for name, source in spec.inputs.items()
+        }
+        step.input_versions = {name: version for name, version in given.items() if version is not None}
+
+
+def outputs_with_versions() -> QuerySet[StepOutput]:
+    """Outputs with what an answer says of their versions."""
+    return StepOutput.objects.select_related("artifact_version__artifact", "artifact_version__producer_step")

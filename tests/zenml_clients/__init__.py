@@ -1,0 +1,1 @@
+"""ZenML's own clients, unmodified, against a server of this version: `make zenml-clients`."""
