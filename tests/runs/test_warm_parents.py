@@ -196,7 +196,7 @@ def test_what_cannot_be_read_ends_the_process_that_said_it(
 
 @pytest.mark.parametrize("how", ["sys.exit(3)", "raise ValueError('copy')", "return [1]"])
 def test_a_copy_that_a_step_makes_of_its_process_tells_nothing(write: Any, result: Any, how: str) -> None:
-    body = f"import sys\nchild = os.fork()\nif child == 0:\n    {how}\nos.waitpid(child, 0)\nreturn [6]"
+    body = f"import os, sys\nchild = os.fork()\nif child == 0:\n    {how}\nos.waitpid(child, 0)\nreturn [6]"
     assert result(write("forking", body)) == [6]
 
 
