@@ -43,6 +43,7 @@ from zenweb.execution.warm_parent import MAX_PACKET, Orders
 
 logger = logging.getLogger(__name__)
 IMPORT_LIMIT = timedelta(minutes=2)
+PATIENCE = 0.2  # seconds until who waits for an import looks whether it is still wanted
 MEMORY_INTERVAL = 5.0  # seconds between two looks at what the parents take: the kernel counts pages for it
 READ_SIZE = 65_536
 LOG_INTERVAL = 0.4  # seconds between two looks at what a running step printed
@@ -111,6 +112,10 @@ class Lease:
     @property
     def is_held(self) -> bool:
         return time.monotonic() < self.until
+
+
+class NotWanted(Exception):
+    """Whoever waited for an import does so no longer."""
 
 
 class ParentLost(Exception):
@@ -189,17 +194,17 @@ class WarmParent:
         children = [] if self.attempts else sorted(processes.children_of(self.process.pid))
         return sum(map(processes.memory_of, [self.process.pid, *children[-1:]]))
 
-    def wait_until_ready(self) -> None:
-        """Raises ImportFailed with what the module's import raised."""
-        self.control.settimeout(IMPORT_LIMIT.total_seconds())
-        try:
-            packet = self.control.recv(MAX_PACKET * 4)
-        except TimeoutError as error:
-            self.end()
-            limit = int(IMPORT_LIMIT.total_seconds())
-            raise ImportFailed(
-                _process_exception(f"Importing the pipeline's code took more than {limit} s.")
-            ) from error
+    def wait_until_ready(self, is_wanted: Callable[[], bool]) -> None:
+        """Raises ImportFailed with what the module's import raised, and NotWanted."""
+        limit = IMPORT_LIMIT.total_seconds()
+        deadline = time.monotonic() + limit
+        self.control.settimeout(PATIENCE)
+        while (packet := self._said_within_patience()) is None:
+            if not is_wanted():
+                raise NotWanted
+            if time.monotonic() > deadline:
+                sentence = f"Importing the pipeline's code took more than {limit:g} s."
+                raise ImportFailed(_process_exception(sentence))
         self.control.settimeout(None)
         if not packet:
             code = self.process.wait()
@@ -210,6 +215,12 @@ class WarmParent:
         if failed := told.get("failed"):
             raise ImportFailed(StepException.model_validate(failed))
         self.obstacle = told.get("obstacle")
+
+    def _said_within_patience(self) -> bytes | None:
+        try:
+            return self.control.recv(MAX_PACKET * 4)
+        except TimeoutError:
+            return None
 
     def fork(self, attempt: uuid.UUID, order: Order, lease: Lease) -> "AttemptProcess":
         work, their_work = socket.socketpair()
@@ -569,15 +580,25 @@ class WarmParents:
         # A parent dies with the thread that started it (that is how the kernel counts), so one thread starts them all.
         self._nursery = ThreadPoolExecutor(max_workers=1, thread_name_prefix="nursery")
 
-    def fork(self, key: ParentKey, attempt: uuid.UUID, order: Order, lease: Lease) -> AttemptProcess:
-        """A new child for the attempt; a parent that turns out to be gone is replaced once."""
-        parent = self._borrow(key)
+    def fork(
+        self,
+        key: ParentKey,
+        attempt: uuid.UUID,
+        order: Order,
+        lease: Lease,
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> AttemptProcess:
+        """A new child for the attempt; a parent that turns out to be gone is replaced once.
+
+        Raises NotWanted when that is what `is_wanted` says while the code is imported, which may take minutes.
+        """
+        parent = self._borrow(key, is_wanted)
         try:
             return parent.fork(attempt, order, lease)
         except ParentLost:
             with self._lock:
                 self._forget(parent)
-            return self._borrow(key).fork(attempt, order, lease)
+            return self._borrow(key, is_wanted).fork(attempt, order, lease)
 
     def avoid_forking(self, key: ParentKey, reason: str) -> None:
         """Spawn where forking is asked for, until a new import may have other manners."""
@@ -590,7 +611,7 @@ class WarmParents:
 
     def warm_up(self, key: ParentKey) -> None:
         """Start the parent unless there is one. Raises ImportFailed."""
-        self.give_back(self._borrow(key))
+        self.give_back(self._borrow(key, lambda: True))
 
     def give_back(self, parent: WarmParent) -> None:
         with self._lock:
@@ -644,16 +665,16 @@ class WarmParents:
             except subprocess.TimeoutExpired:
                 parent.kill()
 
-    def _borrow(self, key: ParentKey) -> WarmParent:
+    def _borrow(self, key: ParentKey, is_wanted: Callable[[], bool]) -> WarmParent:
         """The parent for this key, or one that spawns where it turns out that its children could not go on."""
         if (reason := self._reason_to_spawn(key)) is None:
-            parent = self._borrow_as_asked(key)
+            parent = self._borrow_as_asked(key, is_wanted)
             if parent.obstacle is None:
                 return parent
             reason = f"importing {key.module} left {parent.obstacle}"
             self.avoid_forking(key, reason)
             self.give_back(parent)
-        spawning = self._borrow_as_asked(replace(key, process=StepProcess.SPAWN))
+        spawning = self._borrow_as_asked(replace(key, process=StepProcess.SPAWN), is_wanted)
         spawning.instead_of_forking = reason
         return spawning
 
@@ -665,10 +686,13 @@ class WarmParents:
             self._must_spawn.pop(key, None)
             return None
 
-    def _borrow_as_asked(self, key: ParentKey) -> WarmParent:
+    def _borrow_as_asked(self, key: ParentKey, is_wanted: Callable[[], bool]) -> WarmParent:
         with self._lock:
             key_lock = self._key_locks.setdefault(key, threading.Lock())
-        with key_lock:
+        while not key_lock.acquire(timeout=PATIENCE):  # another one imports the same
+            if not is_wanted():
+                raise NotWanted
+        try:
             with self._lock:
                 parent = self._parents.pop(key, None)
                 if parent is not None and not parent.is_fresh(self.upbringing):
@@ -676,22 +700,25 @@ class WarmParents:
                     self._end_idle_retired()
                     parent = None
             if parent is None:
-                parent = self._bring_up(key)
+                parent = self._bring_up(key, is_wanted)
             with self._lock:
                 parent.attempts += 1
                 # At the end: dicts keep order, so the first is the least recently used.
                 self._parents[key] = parent
                 self._retire_surplus()
             return parent
+        finally:
+            key_lock.release()
 
-    def _bring_up(self, key: ParentKey) -> WarmParent:
+    def _bring_up(self, key: ParentKey, is_wanted: Callable[[], bool]) -> WarmParent:
         self.upbringing.prove_code(key.code_root)
         parent = self._nursery.submit(WarmParent, key, self.upbringing).result()
         with self._lock:
             self._coming.append(parent)
         try:
-            parent.wait_until_ready()
-        except ImportFailed:
+            parent.wait_until_ready(is_wanted)
+        except (ImportFailed, NotWanted):
+            parent.kill()  # an import that hangs hears no order
             with self._lock:
                 self._let_go(parent)
             raise

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -36,6 +37,7 @@ from runs_app.warm_parents import (
     ChildEnd,
     ImportFailed,
     Lease,
+    NotWanted,
     ParentKey,
     ParentLost,
     Upbringing,
@@ -67,6 +69,7 @@ class StepWorker:
         self.name, self.queues, self.slots = name, sorted(queues), slots
         self.row, self.lease = self._register()
         self.in_hand: set[uuid.UUID] = set()
+        self._unwanted = set[uuid.UUID]()
         self.running: dict[uuid.UUID, AttemptProcess] = {}
         self._strays: set[uuid.UUID] = set()
         self._look_for_strays_at = 0.0
@@ -174,6 +177,10 @@ class StepWorker:
             self._run_to_its_end(attempt, lease)
         finally:
             self.in_hand.discard(attempt.pk)
+            self._unwanted.discard(attempt.pk)
+
+    def _is_wanted(self, attempt: StepAttempt) -> bool:
+        return attempt.pk not in self._unwanted
 
     def _run_to_its_end(self, attempt: StepAttempt, lease: Lease) -> None:
         try:
@@ -192,6 +199,8 @@ class StepWorker:
                 reason, most = f"worker {self.name} was shut down", None
             self._insist(attempt, lambda: recording.give_back(attempt, reason, most))
             return
+        except NotWanted:
+            outcome = StepOutcome(was_stopped=True)
         except ImportFailed as error:
             outcome = StepOutcome(exception=error.exception)
         except EnvironmentFailed as error:
@@ -223,7 +232,8 @@ class StepWorker:
         return _outcome(attempt, end)
 
     def _watch(self, attempt: StepAttempt, key: ParentKey, lease: Lease) -> ChildEnd:
-        process = self.parents.fork(key, attempt.id, assignment_for(attempt), lease)
+        is_wanted = partial(self._is_wanted, attempt)
+        process = self.parents.fork(key, attempt.id, assignment_for(attempt), lease, is_wanted)
         self.running[attempt.id] = process
         try:
             if reason := process.parent.instead_of_forking:
@@ -304,7 +314,7 @@ class StepWorker:
         pause = settings.HEARTBEAT_INTERVAL.total_seconds() / 2
         next_beat = time.monotonic() + pause
         # Whoever stops a run waits for it: while something runs, the worker looks for that more often than it beats.
-        while not self._over.wait(min(STOP_PAUSE, pause) if self.running else pause):
+        while not self._over.wait(min(STOP_PAUSE, pause) if self.in_hand else pause):
             try:
                 if time.monotonic() < next_beat:
                     self._stop_what_shall_end()
@@ -342,7 +352,9 @@ class StepWorker:
     def _stop_what_shall_end(self) -> None:
         for attempt_id in recording.attempts_to_stop(self.row):
             process = self.running.get(attempt_id)
-            if process is not None and not process.was_stopped:
+            if process is None and attempt_id in self.in_hand:  # its code is being imported
+                self._unwanted.add(attempt_id)
+            elif process is not None and not process.was_stopped:
                 process.stop(settings.STOP_GRACE)
 
     def _give_back_strays(self) -> None:

@@ -194,6 +194,18 @@ def test_what_cannot_be_read_ends_the_process_that_said_it(
     assert not told.exists() or not psutil.pid_exists(int(told.read_text()))
 
 
+def test_a_run_is_stopped_while_its_code_is_imported(write: Any, alice: User, worker: StepWorker) -> None:
+    hangs = "import sys, time\nif 'pytest' not in sys.modules:\n    time.sleep(100)"
+    for name in ("slow", "slower"):
+        run = launch(write(name, at_import=hangs), alice)
+        working = in_background(lambda: worker.run_ready_steps("default"))
+        wait_for(lambda: worker.parents._coming)
+        stop_run(actor=alice, run=run)
+        working.join(5)
+        assert not working.is_alive()
+        assert finished(run).status == ExecutionStatus.STOPPED
+
+
 @pytest.mark.parametrize("how", ["sys.exit(3)", "raise ValueError('copy')", "return [1]"])
 def test_a_copy_that_a_step_makes_of_its_process_tells_nothing(write: Any, result: Any, how: str) -> None:
     body = f"import os, sys\nchild = os.fork()\nif child == 0:\n    {how}\nos.waitpid(child, 0)\nreturn [6]"
