@@ -6,6 +6,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 from django.conf import settings
 from kombu import Connection
@@ -20,8 +21,10 @@ logger = logging.getLogger(__name__)
 RUN_READY_STEPS = "runs_app.tasks.run_ready_steps"
 WARM_UP = "runs_app.tasks.warm_up"
 PREPARE = "runs_app.tasks.prepare"
-# More rings than this that nobody has heard yet tell workers nothing new: each claims while there is work.
+# More rings than these that nobody has heard yet tell workers nothing new: each claims while there is work.
 MOST_RINGS = 32
+# Of the rings that wait on a queue these may not keep others out.
+LIMITS = {RUN_READY_STEPS: MOST_RINGS, PREPARE: MOST_RINGS + 8, WARM_UP: 8}
 # What kombu, its pool of connections and the transport raise when the broker is away, slow or busy.
 PUBLISH_ERRORS = (KombuError, RedisError, OSError)
 
@@ -44,7 +47,7 @@ class Doorbell:
         try:
             with producers[self._connect()].acquire(block=True, timeout=0.3) as producer:
                 for queue, wanted in Counter(queues).items():
-                    missing = min(wanted, MOST_RINGS - producer.channel.client.llen(queue))
+                    missing = min(wanted, LIMITS[task] - _waiting(producer, queue))
                     for _ in range(missing):
                         app.send_task(
                             task, args=[argument or queue], queue=queue, producer=producer, retry=False
@@ -67,6 +70,12 @@ class Doorbell:
     def _pause(self, error: Exception) -> None:
         self._silent_until = time.monotonic() + settings.PUBLISH_PAUSE.total_seconds()
         logger.warning("The broker does not answer (%s); workers will find ready steps by themselves.", error)
+
+
+def _waiting(producer: Any, queue: str) -> int:
+    """How many rings nobody has heard yet; 0 where the broker is no Redis, and does not say so cheaply."""
+    client = getattr(producer.channel, "client", None)
+    return int(client.llen(queue)) if client is not None else 0
 
 
 _doorbell = Doorbell()

@@ -6,7 +6,7 @@ import time
 import uuid
 from collections import defaultdict
 
-from django.db import DatabaseError, close_old_connections, connections
+from django.db import Error, close_old_connections, connections
 
 from runs_app.models import PipelineRun
 
@@ -37,7 +37,12 @@ class Lookout:
                 self._is_looked_for = True
                 threading.Thread(target=self._look, name="lookout", daemon=True).start()
         close_old_connections()  # a pooled one is of use to others meanwhile
-        ended.wait(seconds)
+        try:
+            ended.wait(seconds)
+        finally:
+            self._leave(run_id, ended)
+
+    def _leave(self, run_id: uuid.UUID, ended: threading.Event) -> None:
         with self._lock:
             self._waiting[run_id].remove(ended)
             if not self._waiting[run_id]:
@@ -45,13 +50,14 @@ class Lookout:
             self._count -= 1
 
     def _look(self) -> None:
-        try:
-            while awaited := self._awaited():
+        while awaited := self._awaited():
+            try:
                 for run_id in _ended_of(awaited):
                     self._tell(run_id)
-                time.sleep(INTERVAL)
-        finally:
-            connections.close_all()
+            except Exception:  # nobody would look any more
+                logger.exception("Looking for the ends of runs failed.")
+            time.sleep(INTERVAL)
+        connections.close_all()
 
     def _awaited(self) -> list[uuid.UUID]:
         with self._lock:
@@ -68,7 +74,7 @@ def _ended_of(run_ids: list[uuid.UUID]) -> list[uuid.UUID]:
     """Those that were removed have ended too."""
     try:
         going_on = set(PipelineRun.objects.unfinished().filter(pk__in=run_ids).values_list("pk", flat=True))
-    except DatabaseError:
+    except Error:
         logger.warning("The database does not answer; who waits for a run waits on.", exc_info=True)
         connections.close_all()
         return []

@@ -1,9 +1,9 @@
 """REST for many runs of a template at once: one configuration each, and one answer each."""
 
+import hashlib
 from dataclasses import replace
 from typing import Any
 
-from django.db import DatabaseError
 from pydantic import ConfigDict, Field
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,7 +16,6 @@ from templates_app.models import RunTemplate
 from zenweb.api.bodies import Body, read_body
 from zenweb.api.envelope import Json
 from zenweb.api.errors import answer_error
-from zenweb.exceptions import ZenWebError
 
 MOST_RUNS = 100
 
@@ -60,7 +59,7 @@ class BulkRuns(APIView):
                 preset=asked.preset,
                 trigger=trigger,
             )
-        except (ZenWebError, DatabaseError) as error:
+        except Exception as error:  # noqa: BLE001  # of those before it the caller has to be told
             refusal = answer_error(error, {"request": self.request})
             assert refusal is not None  # noqa: S101  # each of these has an answer
             return {"status": refusal.status_code, "run": None, "is_replay": False, **refusal.data}
@@ -72,4 +71,4 @@ def _key(asked: RunBody, trigger: Trigger, index: int) -> str:
     """The run's own, or one made of the whole request's: sent again, that starts none of its runs again."""
     if asked.idempotency_key or not trigger.idempotency_key:
         return asked.idempotency_key
-    return f"{trigger.idempotency_key[:240]}#{index}"
+    return "bulk:" + hashlib.sha256(f"{trigger.idempotency_key}\0{index}".encode()).hexdigest()

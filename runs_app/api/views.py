@@ -586,7 +586,7 @@ def answer_launch(request: Request, launch: Launch, *, summary: bool = False) ->
     """
     headers = {"Idempotent-Replayed": "true"} if launch.is_replay else None
     is_old = launch.is_replay or summary
-    run = visible_runs(request).get(pk=launch.run.pk) if is_old else launch.run
+    run = find_run(request, str(launch.run.pk)) if is_old else launch.run
     answer = describe_run(run, True) | {"warnings": run.warnings}
     if summary:
         explain_runs([run])

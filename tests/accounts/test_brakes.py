@@ -1,6 +1,7 @@
 """Guessing passwords is slowed down, and keeps nobody out for good."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from tests.accounts.conftest import API
+from zenweb.accounts.addresses import client_address, network_of
 from zenweb.accounts.models import FailedTries, User
 from zenweb.accounts.services import ACCOUNT_BRAKE, ADDRESS_BRAKE
 from zenweb.exceptions import TooManyTries
@@ -86,6 +88,37 @@ def test_many_accounts_are_not_guessed_at_from_one_address(
     assert FailedTries.objects.count() == 1
 
 
+def test_tries_at_many_accounts_add_up(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zenweb.accounts.services.ADDRESS_BRAKE", replace(ADDRESS_BRAKE, free=10))
+    said = [sign_in("wrong", username=f"user{number}").json()["detail"][1] for number in range(12)]
+    assert ["Too many" in sentence for sentence in said] == [False] * 10 + [True] * 2
+
+
+def test_what_nobody_looked_at_is_not_paid_for_by_the_neighbours(alice: User) -> None:
+    exhaust()
+    FailedTries.objects.filter(key=ACCOUNT_BRAKE._key(("alice", HERE))).update(count=20)
+    before = FailedTries.objects.get(key=ADDRESS_BRAKE._key((HERE,))).count
+    for _ in range(20):
+        assert "Too many" in sign_in("wrong").json()["detail"][1]
+    assert FailedTries.objects.get(key=ADDRESS_BRAKE._key((HERE,))).count == before
+
+
+def test_an_office_that_mistypes_now_and_then_is_never_kept_out(alice: User) -> None:
+    for day in range(40):
+        for _ in range(5):
+            username = f"{day} mistyped"
+            sign_in("wrong", username=username)
+            wait(60 * 60)
+            assert sign_in(PASSWORD).status_code == 200, f"on day {day}"
+
+
+def test_half_of_a_character_is_no_name(alice: User) -> None:
+    form = b'{"username": "\\ud800", "password": "x"}'
+    refused = Client(REMOTE_ADDR=HERE).post(f"{API}/login", form, content_type="application/json")
+    assert refused.status_code == 401
+    assert "do not belong together" in refused.json()["detail"][1]
+
+
 def test_an_account_of_ones_own_does_not_help_with_guessing(alice: User, bob: User) -> None:
     exhaust()
     before = FailedTries.objects.get(key=ADDRESS_BRAKE._key((HERE,))).count
@@ -98,6 +131,23 @@ def test_neighbours_in_an_ipv6_network_are_one(alice: User) -> None:
     exhaust("2001:db8::1")
     assert "Too many" in sign_in(PASSWORD, "2001:db8::2:3").json()["detail"][1]
     assert sign_in(PASSWORD, "2001:db8:0:1::1").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("192.0.2.1:40000", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("[2001:db8::1]:40000", "2001:db8::/64"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("who knows", "unknown"),
+    ],
+)
+def test_whom_an_address_counts_for(rf: Any, settings: Any, address: str, network: str) -> None:
+    settings.BEHIND_PROXY = True
+    request = rf.get("/", headers={"X-Forwarded-For": f"198.51.100.7, {address}"})
+    assert network_of(client_address(request)) == network
 
 
 def test_after_a_day_nothing_is_left(alice: User) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psutil
 import pytest
@@ -55,9 +56,19 @@ def test_rings_that_nobody_hears_do_not_pile_up(broker: psutil.Popen, settings: 
     for _ in range(2 * dispatch.MOST_RINGS):
         assert dispatch.wake_workers(["default"])
     assert dispatch.wake_workers(["gpu"] * 3)
+    for _ in range(2 * dispatch.MOST_RINGS):
+        assert dispatch.warm_up(uuid4(), "cpu")
+    assert dispatch.wake_workers(["cpu"])
     with Redis(unix_socket_path=settings.CELERY_BROKER_URL.removeprefix("redis+socket://")) as redis:
         assert redis.llen("default") == dispatch.MOST_RINGS
         assert redis.llen("gpu") == 3
+        assert redis.llen("cpu") == dispatch.LIMITS[dispatch.WARM_UP] + 1
+
+
+def test_a_broker_that_is_no_redis_is_rung_as_well(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.CELERY_BROKER_URL = "memory://"
+    monkeypatch.setattr(dispatch, "_doorbell", dispatch.Doorbell())
+    assert dispatch.wake_workers(["default"])
 
 
 def test_a_frozen_broker_costs_one_time_out_and_then_nothing(

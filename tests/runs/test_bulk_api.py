@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from django.db import InterfaceError
 from django.test import Client
 
 from runs_app.models import PipelineRun
+from runs_app.services import launch_run
 from templates_app.models import RunTemplate
 
 pytestmark = pytest.mark.django_db
@@ -52,6 +54,35 @@ def test_a_request_that_is_sent_again_starts_nothing_again(rest: Client, templat
         item["run"] and item["run"]["id"] for item in second["items"]
     ]
     assert PipelineRun.objects.count() == 2
+
+
+def test_keys_that_begin_alike_are_not_taken_for_each_other(rest: Client, template: RunTemplate) -> None:
+    for end in "ab":
+        told = bulk(rest, template, [GOOD], **{"Idempotency-Key": "k" * 250 + end}).json()
+        assert told["items"][0]["is_replay"] is False
+    alone = rest.post(
+        f"/api/v1/run_templates/{template.name}/runs",
+        GOOD["configuration"],
+        content_type="application/json",
+        headers={"Idempotency-Key": "k#0"},
+    )
+    assert "Idempotent-Replayed" not in alone.headers
+    assert PipelineRun.objects.count() == 3
+
+
+def test_what_nobody_foresaw_is_told_of_its_run_alone(
+    rest: Client, template: RunTemplate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = iter([InterfaceError("gone")])
+
+    def launch(**given: Any) -> Any:
+        for error in results:
+            raise error
+        return launch_run(**given)
+
+    monkeypatch.setattr("runs_app.api.bulk.launch_run", launch)
+    told = bulk(rest, template, [GOOD, GOOD]).json()
+    assert [item["status"] for item in told["items"]] == [500, 200]
 
 
 @pytest.mark.parametrize("runs", [[], [{}] * 101, "all", [{"config": {}}], None])

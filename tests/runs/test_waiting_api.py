@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 import pytest
+from django.db import InterfaceError
 from django.test import Client
 
 from runs_app import endings
@@ -23,9 +24,8 @@ def start(rest: Client, template: RunTemplate, query: str) -> Any:
 
 
 def stop_when_there(alice: User) -> None:
-    while not (run := PipelineRun.objects.first()):
-        time.sleep(0.01)
-    stop_run(actor=alice, run=run)
+    wait_for(PipelineRun.objects.exists)
+    stop_run(actor=alice, run=PipelineRun.objects.get())
 
 
 def test_a_run_that_is_waited_for_is_answered_at_its_end(
@@ -86,6 +86,26 @@ def test_one_thread_looks_for_all_who_wait_and_ends_with_them(
     wait_for(lambda: "lookout" not in {thread.name for thread in threading.enumerate()})
     assert len(answers) == 3
     assert lookout._waiting == {}
+
+
+def test_who_waits_outlives_a_lost_database(
+    rest: Client, template: RunTemplate, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(rest, template, "")
+    run, lookout, looks = PipelineRun.objects.get(), endings.Lookout(), [InterfaceError, ValueError]
+    look = endings._ended_of
+
+    def lose_it(run_ids: Any) -> Any:
+        if looks:
+            raise looks.pop()
+        return look(run_ids)
+
+    monkeypatch.setattr(endings, "_ended_of", lose_it)
+    stop_run(actor=alice, run=run)
+    began = time.monotonic()
+    lookout.wait(run.pk, 30)
+    assert time.monotonic() - began < 10
+    assert looks == []
 
 
 def test_who_is_one_too_many_is_answered_at_once(

@@ -14,7 +14,14 @@ def client_address(request: HttpRequest) -> str:
     if settings.BEHIND_PROXY:
         # Only the last entry was written by the proxy; those before are what the client likes to be taken for.
         told = request.headers.get("X-Forwarded-For", told).rpartition(",")[2]
-    return str(told).strip()[:ADDRESS_LIMIT]
+    return _without_port(str(told).strip())[:ADDRESS_LIMIT]
+
+
+def _without_port(text: str) -> str:
+    """Some proxies tell the port too: `203.0.113.5:40000`, `[2001:db8::1]:40000`."""
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0] if text.count(":") == 1 else text
 
 
 def network_of(address: str) -> str:
@@ -22,10 +29,10 @@ def network_of(address: str) -> str:
     try:
         parsed = ip_address(address)
     except ValueError:
-        return address
+        return "unknown"  # one for all: whatever a proxy may write there, nobody counts as somebody new each time
     if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is None:
         return f"{IPv6Address(int(parsed) >> 64 << 64)}/64"
-    return str(parsed)
+    return str(getattr(parsed, "ipv4_mapped", None) or parsed)
 
 
 def program_of(request: HttpRequest) -> str:

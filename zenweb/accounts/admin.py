@@ -101,7 +101,7 @@ class ApiKeyAdmin(admin.ModelAdmin):
         return super().get_form(request, obj, change=change, **{"form": base, **options})
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
-        made = ("user", "name", "access", "templates")
+        made = ("user", "name", "access", "templates", "expires_at")
         return (*self.readonly_fields, *made) if obj else self.readonly_fields
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: ModelForm, change: bool) -> None:

@@ -29,10 +29,11 @@ class Brake:
     first_wait: timedelta
     longest_wait: timedelta
 
-    def take(self, *whom: str) -> None:
+    def take(self, *whom: str) -> datetime:
         """Count a try before it is looked at, or as many as come at once would all be looked at.
 
-        Raises TooManyTries while one has to wait.
+        One that lies back by the longest wait is forgiven. Returns when the one before was; raises TooManyTries while
+        one has to wait.
         """
         now = timezone.now()
         with transaction.atomic():
@@ -41,17 +42,21 @@ class Brake:
             )
             if is_new:
                 _forget_old_ones(now)
-            if abs(now - tries.last_at) > FORGOTTEN_AFTER:
-                tries.count = 0
+            former = tries.last_at
+            passed = now - former
+            forgiven = max(0, int(passed / self.longest_wait))
+            tries.count = 0 if abs(passed) > FORGOTTEN_AFTER else max(0, tries.count - forgiven)
             if wait := self._wait(tries, now):
                 raise TooManyTries(_too_many(wait))
             tries.count += 1
             tries.last_at = now
             tries.save()
+        return former
 
-    def give_back(self, *whom: str) -> None:
-        """That try was right, and counts for nothing."""
-        FailedTries.objects.filter(key=self._key(whom), count__gt=0).update(count=F("count") - 1)
+    def give_back(self, former: datetime, *whom: str) -> None:
+        """That try was right, or not looked at, and counts for nothing. `former`: what `take` returned."""
+        tries = FailedTries.objects.filter(key=self._key(whom), count__gt=0)
+        tries.update(count=F("count") - 1, last_at=former)
 
     def release(self, *whom: str) -> None:
         """Who it is is known now: what went wrong before counts for nothing."""

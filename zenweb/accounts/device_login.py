@@ -15,7 +15,7 @@ from zenweb.accounts.permissions import check_may_change
 from zenweb.accounts.services import create_api_key
 from zenweb.accounts.tokens import hash_of
 from zenweb.enums import DeviceLoginError, DeviceLoginStatus
-from zenweb.exceptions import DeviceLoginUnfinished, DoesNotExist, FieldError, ValidationFailed
+from zenweb.exceptions import DeviceLoginUnfinished, DoesNotExist, FieldError, TooManyTries, ValidationFailed
 
 LIFETIME = timedelta(minutes=10)
 INTERVAL = timedelta(seconds=3)  # between two questions of the program
@@ -36,13 +36,18 @@ class Started:
 
 
 def start_device_login(*, client_id: str, program: str, machine: str, address: str) -> Started:
-    """Note that a program wants to be signed in. Of too many that wait, the oldest are forgotten."""
+    """Note that a program wants to be signed in. Of too many from one address, the oldest that wait are forgotten.
+
+    Raises TooManyTries where too many wait altogether.
+    """
     if not 1 <= len(client_id) <= 100 or not client_id.isprintable():
         raise ValidationFailed([FieldError("/client_id", "Send a client_id, such as a UUID of your own.")])
     now = timezone.now()
     DeviceLogin.objects.filter(expires_at__lt=now).delete()
-    _forget_oldest(DeviceLogin.objects.filter(address=address), MOST_WAITING_PER_ADDRESS)
-    _forget_oldest(DeviceLogin.objects.all(), MOST_WAITING)
+    waiting = DeviceLogin.objects.filter(status=DeviceLoginStatus.WAITING)
+    _forget_oldest(waiting.filter(address=address), MOST_WAITING_PER_ADDRESS)
+    if waiting.count() >= MOST_WAITING:
+        raise TooManyTries("Too many programs wait to be signed in. Try again in ten minutes.")
     device_code = secrets.token_urlsafe(32)
     login = DeviceLogin(
         client_id=client_id,
@@ -69,7 +74,7 @@ def shown_code(user_code: str) -> str:
 
 def find_device_login(*, actor: User, user_code: str) -> DeviceLogin:
     """The sign-in that waits under a code, however it was typed. Raises DoesNotExist; TooManyTries for guessing."""
-    CODE_BRAKE.take(str(actor.pk))
+    former = CODE_BRAKE.take(str(actor.pk))
     code = "".join(letter for letter in user_code.upper() if letter.isalnum())[: CODE_LENGTH + 1]
     waiting = DeviceLogin.objects.filter(status=DeviceLoginStatus.WAITING, expires_at__gt=timezone.now())
     login = waiting.filter(user_code=code).first()
@@ -80,7 +85,7 @@ def find_device_login(*, actor: User, user_code: str) -> DeviceLogin:
                 "it has to be started again."
             )
         )
-    CODE_BRAKE.give_back(str(actor.pk))
+    CODE_BRAKE.give_back(former, str(actor.pk))
     return login
 
 

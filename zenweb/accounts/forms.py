@@ -17,7 +17,7 @@ from zenweb.enums import KeyAccess
 from zenweb.exceptions import CredentialsNotValid, ValidationFailed, ZenWebError
 
 MOST_OFFERED = 100  # run templates; REST takes those that are not among them
-NEVER = ""
+NEVER = "never"
 LIFETIMES = [
     ("30", gettext_lazy("in 30 days")),
     ("90", gettext_lazy("in 90 days")),
@@ -55,7 +55,7 @@ class ApiKeyForm(forms.Form):
         max_length=NAME_LIMIT,
         help_text=gettext_lazy("What it is for, such as “nightly job”. Runs that it starts say this name."),
     )
-    days = forms.ChoiceField(choices=LIFETIMES, initial="90", required=False, label=gettext_lazy("It ends"))
+    days = forms.ChoiceField(choices=LIFETIMES, initial="90", label=gettext_lazy("It ends"))
     access = forms.ChoiceField(
         choices=ApiKey._meta.get_field("access").choices,
         initial="run",
@@ -83,7 +83,7 @@ class ApiKeyForm(forms.Form):
             "name": cleaned["name"],
             "access": KeyAccess(cleaned["access"]),
             "templates": chosen or None,
-            "expires_at": timezone.now() + timedelta(days=int(days)) if days else None,
+            "expires_at": timezone.now() + timedelta(days=int(days)) if days != NEVER else None,
         }
 
     def refuse(self, error: ZenWebError) -> None:

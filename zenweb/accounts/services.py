@@ -24,6 +24,7 @@ from zenweb.exceptions import (
     EntityExists,
     FieldError,
     NotAllowed,
+    TooManyTries,
     ValidationFailed,
 )
 
@@ -61,10 +62,14 @@ def sign_in(*, username: str, password: str, address: str) -> Credentials:
     """
     if not username:
         return authenticate_key(password)
-    network = network_of(address)
-    ADDRESS_BRAKE.take(network)
-    ACCOUNT_BRAKE.take(username.casefold(), network)
-    user = authenticate(username=username, password=password)
+    network, account = network_of(address), username.casefold()
+    former = ADDRESS_BRAKE.take(network)
+    try:
+        ACCOUNT_BRAKE.take(account, network)
+    except TooManyTries:  # nobody looks at this try, so the neighbours need not pay for it
+        ADDRESS_BRAKE.give_back(former, network)
+        raise
+    user = authenticate(username=username, password=password) if _is_text(username + password) else None
     if not isinstance(user, User) or user.is_service_account:
         raise CredentialsNotValid(
             gettext(
@@ -72,10 +77,15 @@ def sign_in(*, username: str, password: str, address: str) -> Credentials:
                 "Both are case-sensitive."
             )
         )
-    ACCOUNT_BRAKE.release(username.casefold(), network)
+    ACCOUNT_BRAKE.release(account, network)
     # Not released: with an account of one's own one could guess at those of others for ever.
-    ADDRESS_BRAKE.give_back(network)
+    ADDRESS_BRAKE.give_back(former, network)
     return Credentials(user)
+
+
+def _is_text(text: str) -> bool:
+    """Half of a character, which JSON can name, is no part of any name or password."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 # -- service accounts -------------------------------------------------------------------------------------------------
@@ -179,7 +189,7 @@ def check_new_api_key(
     if actor is not None:
         _check_manages(actor, user)
     _check_key_name(user, name)
-    if ApiKey.objects.filter(user=user).count() >= MOST_KEYS:
+    if ApiKey.objects.usable(now=timezone.now()).filter(user=user).count() >= MOST_KEYS:
         sentence = gettext("An account has at most %(most)s API keys. Delete one of them first.")
         raise ValidationFailed(sentence % {"most": MOST_KEYS})
     _check_description(description)

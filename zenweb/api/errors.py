@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db import DataError, OperationalError
+from django.db import DataError, IntegrityError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
@@ -17,6 +17,7 @@ from zenweb.exceptions import CredentialsNotValid, DeviceLoginUnfinished, Valida
 logger = logging.getLogger(__name__)
 UNEXPECTED = {"detail": ["RuntimeError", "Something went wrong on the server. Its log says more."]}
 UNSTORABLE = "A text here is too long, or has a character (NUL) that the database does not take."
+AT_ONCE = "Somebody asked for the same at the same moment. Look whether it is there; if not, ask again."
 NO_DATABASE = "The database does not answer, or is too busy. Please try again."
 BEARER = {"WWW-Authenticate": "Bearer"}
 
@@ -34,6 +35,9 @@ def answer_error(error: Exception, context: dict[str, Any]) -> Response | None:
         return Response({"detail": ["IllegalOperationError", str(error) or "You may not do this."]}, 403)
     if isinstance(error, rest.APIException):
         return Response({"detail": ["ValueError", _flat(error.detail)]}, error.status_code)
+    if isinstance(error, IntegrityError):
+        logger.warning("Two requests wanted the same in %s.", context["request"].path, exc_info=error)
+        return Response({"detail": ["EntityExistsError", AT_ONCE]}, 409)
     if isinstance(error, DataError):
         return Response({"detail": ["ValueError", UNSTORABLE]}, 422)
     logger.error("Unexpected error in %s.", context["request"].path, exc_info=error)
