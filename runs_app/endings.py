@@ -6,7 +6,7 @@ import time
 import uuid
 from collections import defaultdict
 
-from django.db import Error, close_old_connections, connections
+from django.db import close_old_connections, connections
 
 from runs_app.models import PipelineRun
 
@@ -54,8 +54,9 @@ class Lookout:
             try:
                 for run_id in _ended_of(awaited):
                     self._tell(run_id)
-            except Exception:  # nobody would look any more
+            except Exception:  # nobody would look any more; who waits for a run waits on
                 logger.exception("Looking for the ends of runs failed.")
+                connections.close_all()
             time.sleep(INTERVAL)
         connections.close_all()
 
@@ -72,12 +73,7 @@ class Lookout:
 
 def _ended_of(run_ids: list[uuid.UUID]) -> list[uuid.UUID]:
     """Those that were removed have ended too."""
-    try:
-        going_on = set(PipelineRun.objects.unfinished().filter(pk__in=run_ids).values_list("pk", flat=True))
-    except Error:
-        logger.warning("The database does not answer; who waits for a run waits on.", exc_info=True)
-        connections.close_all()
-        return []
+    going_on = set(PipelineRun.objects.unfinished().filter(pk__in=run_ids).values_list("pk", flat=True))
     close_old_connections()
     return [run_id for run_id in run_ids if run_id not in going_on]
 

@@ -479,9 +479,8 @@ def _has_given_up(run: PipelineRun) -> bool:
 def _close_unstarted(steps: Any, reason: str, now: datetime) -> None:
     """Close what no attempt holds; what was tried before goes on telling how that ended."""
     for step in steps.filter(status=ExecutionStatus.RETRYING).only("status_reason"):
-        failure = step.status_reason.partition("; attempt ")[0]
-        told = f"{failure}; no further attempt follows: {reason.partition(', because ')[2] or reason}"
-        _close_open(steps.filter(pk=step.pk), told[:2000], now)
+        failure = step.status_reason.partition("; attempt ")[0][:1900]
+        _close_open(steps.filter(pk=step.pk), f"{failure}; no further attempt follows", now)
     _close_open(steps, reason, now)
 
 

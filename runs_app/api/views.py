@@ -587,9 +587,10 @@ def answer_launch(request: Request, launch: Launch, *, summary: bool = False) ->
     headers = {"Idempotent-Replayed": "true"} if launch.is_replay else None
     is_old = launch.is_replay or summary
     run = find_run(request, str(launch.run.pk)) if is_old else launch.run
-    answer = describe_run(run, True) | {"warnings": run.warnings}
     if summary:
         explain_runs([run])
+    answer = describe_run(run, True) | {"warnings": run.warnings}
+    if summary:
         answer["summary"] = summary_of(request, run)
     return Response(answer, headers=headers)
 

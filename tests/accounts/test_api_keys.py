@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from tests.accounts.conftest import API, ask, bearer
 from zenweb.accounts.models import ApiKey, User
-from zenweb.accounts.services import create_api_key, rotate_api_key
+from zenweb.accounts.services import create_api_key, rotate_api_key, update_api_key
 
 MINE = "/current-user/api_keys"
 
@@ -154,3 +154,13 @@ def test_a_key_made_with_a_key_ends_with_it(alice: User) -> None:
 def test_an_account_has_a_bounded_number_of_keys(rest: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zenweb.accounts.services.MOST_KEYS", 1)
     assert "at most 1" in ask(rest, "POST", MINE, {"name": "one more"}).json()["detail"][1]
+
+
+def test_keys_that_have_ended_make_room(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zenweb.accounts.services.MOST_KEYS", 3)
+    for number in range(6):
+        key, _ = create_api_key(user=alice, name=f"key {number}")
+        if number:
+            update_api_key(actor=alice, api_key=key, is_active=False)
+    names = ApiKey.objects.filter(user=alice).order_by("created").values_list("name", flat=True)
+    assert list(names) == ["key 0", "key 4", "key 5"]

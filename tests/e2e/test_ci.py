@@ -13,6 +13,7 @@ import pytest
 
 from tests.e2e.conftest import Site
 from tests.e2e.test_sdk import run_script
+from tests.runs.test_worker import wait_for
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "ci" / "run-template"
 WAITING = 50
@@ -111,7 +112,7 @@ def test_fifty_that_wait_hold_nobody_up(site: Site, template: str, tmp_path: Pat
         run = api.post(f"/run_templates/{template}/runs", json=body).json()["id"]
         with ThreadPoolExecutor(WAITING) as crowd:
             waiting = [crowd.submit(api.get, f"/runs/{run}", params={"wait": 60}) for _ in range(WAITING)]
-            time.sleep(0.5)  # all of them have asked
+            wait_for(lambda: all(one.running() for one in waiting))
             beside = time_of_list(api)
             assert not any(one.done() for one in waiting)
             began = time.monotonic()

@@ -35,7 +35,9 @@ def make(browser: Client, **fields: Any) -> Any:
 
 
 def key_in(page: Any) -> str:
-    return re.search(r"ZENKEY_[\w=+/]+", page.text)[0]  # type: ignore[index]
+    found = re.search(r"ZENKEY_[\w=+/]+", page.text)
+    assert found
+    return found[0]
 
 
 def works(text: str) -> bool:
@@ -99,9 +101,13 @@ def test_a_key_is_revoked(browser: Client, alice: User) -> None:
     key, text = create_api_key(user=alice, name="ci")
     page = browser.post(reverse("key-revoke", args=[key.pk]), follow=True)
     assert ("works no longer" in page.text, "Revoked" in page.text, works(text)) == (True, True, False)
+    remove = reverse("key-remove", args=[key.pk])
+    assert f'action="{remove}"' in page.text
+    assert "Revoked" not in browser.post(remove, follow=True).text
+    assert not ApiKey.objects.exists()
 
 
-@pytest.mark.parametrize("name", ["key-rotate", "key-revoke"])
+@pytest.mark.parametrize("name", ["key-rotate", "key-revoke", "key-remove"])
 def test_the_keys_of_others_are_not_there(browser: Client, bob: User, name: str) -> None:
     key, text = create_api_key(user=bob, name="bobs")
     assert browser.post(reverse(name, args=[key.pk]), {"minutes": "0"}).status_code == 404

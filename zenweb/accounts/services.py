@@ -162,6 +162,7 @@ def create_api_key(
     bound = None if templates is None else list(templates)
     access = access or (KeyAccess.FULL if bound is None else KeyAccess.RUN)
     check_new_api_key(actor, user, name, description, access, bound, expires_at)
+    _make_room(user)
     secret, secret_hash = new_secret()
     api_key = ApiKey.objects.create(
         user=user,
@@ -194,6 +195,14 @@ def check_new_api_key(
         raise ValidationFailed(sentence % {"most": MOST_KEYS})
     _check_description(description)
     _check_scope(access, templates, expires_at)
+
+
+def _make_room(user: User) -> None:
+    """Of an account's keys that have ended, the oldest give way: there are never more than can be shown."""
+    keys, usable = ApiKey.objects.filter(user=user), ApiKey.objects.usable()
+    ended = keys.exclude(pk__in=usable.values("pk")).order_by("-created").values_list("pk", flat=True)
+    kept = max(0, MOST_KEYS - 1 - usable.filter(user=user).count())
+    ApiKey.objects.filter(pk__in=list(ended[kept : kept + MOST_KEYS])).delete()
 
 
 @transaction.atomic

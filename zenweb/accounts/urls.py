@@ -8,6 +8,7 @@ urlpatterns = [
     path("", views.account, name="account"),  # /account/
     path("keys/<uuid:key_id>/rotate/", views.rotate_key, name="key-rotate"),  # /account/keys/ID/rotate/
     path("keys/<uuid:key_id>/revoke/", views.revoke_key, name="key-revoke"),
+    path("keys/<uuid:key_id>/remove/", views.remove_key, name="key-remove"),
     path("sessions/end/", views.sign_out_others, name="sessions-end"),  # /account/sessions/end/
     path("sessions/<slug:handle>/end/", views.sign_out_session, name="session-end"),
 ]

@@ -19,7 +19,7 @@ from zenweb.accounts import interrupted_forms
 from zenweb.accounts.device_login import decide_device_login, find_device_login, shown_code
 from zenweb.accounts.forms import RETAIN_PERIODS, ApiKeyForm, CodeForm, RotationForm, SignInForm
 from zenweb.accounts.models import ApiKey, User
-from zenweb.accounts.services import create_api_key, rotate_api_key, update_api_key
+from zenweb.accounts.services import create_api_key, delete_api_key, rotate_api_key, update_api_key
 from zenweb.accounts.sessions import end_other_sessions, end_session, note_origin, sessions_of
 from zenweb.exceptions import DoesNotExist, TooManyTries, ZenWebError
 
@@ -104,6 +104,14 @@ def revoke_key(request: HttpRequest, key_id: UUID) -> HttpResponse:
     key = get_object_or_404(ApiKey.objects.filter(user=user), pk=key_id)
     update_api_key(actor=user, api_key=key, is_active=False)
     messages.info(request, gettext("The key %(name)s works no longer.") % {"name": key.name})
+    return redirect("account")
+
+
+@login_required
+@require_POST
+def remove_key(request: HttpRequest, key_id: UUID) -> HttpResponse:
+    user = cast(User, request.user)
+    delete_api_key(actor=user, api_key=get_object_or_404(ApiKey.objects.filter(user=user), pk=key_id))
     return redirect("account")
 
 

@@ -22,8 +22,8 @@ NO_DATABASE = "The database does not answer, or is too busy. Please try again."
 BEARER = {"WWW-Authenticate": "Bearer"}
 
 
-def answer_error(error: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF's exception handler; None lets what nobody foresaw become a 500 in the log."""
+def answer_error(error: Exception, context: dict[str, Any]) -> Response:
+    """DRF's exception handler. What nobody foresaw is a 500, and in the log."""
     if isinstance(error, ZenWebError):
         return _answer_ours(error)
     if isinstance(error, Http404):
