@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from runs_app.api.entities import describe_run
-from runs_app.api.views import find_template_to_run, trigger_of
+from runs_app.api.launches import find_template_to_run, trigger_of
 from runs_app.services import Trigger, launch_run
 from templates_app.models import RunTemplate
 from zenweb.api.bodies import Body, read_body

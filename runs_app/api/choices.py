@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from runs_app.api.views import find_template_to_run
+from runs_app.api.launches import find_template_to_run
 from runs_app.choices import ask_for_choices
 from templates_app.api.views import acting_user
 from templates_app.permissions import can_edit

@@ -10,8 +10,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from runs_app.api.artifacts import visible_artifact_versions
 from runs_app.api.entities import describe_artifact_version
-from runs_app.api.views import visible_artifact_versions
 from runs_app.downloads import attachment
 from runs_app.models import ArtifactVersion
 from runs_app.uploads import store_upload

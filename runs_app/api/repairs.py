@@ -7,7 +7,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from runs_app.api.views import answer_launch, find_run, trigger_of
+from runs_app.api.launches import answer_launch, trigger_of
+from runs_app.api.runs import find_run
 from runs_app.repair import Repair, RepairPlan, preview_repair
 from runs_app.services import repair_run
 from zenweb.api.bodies import Body, read_body

@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from runs_app.api.views import DeploymentRuns, TemplateRuns
+from runs_app.api.launches import run_deployment, run_template
 from templates_app.api.snapshots import unnamed_snapshot
 from zenweb.api.parsing import StrictJSONParser
 from zenweb.exceptions import FieldError, ValidationFailed
@@ -39,6 +39,7 @@ class SnapshotRuns(APIView):
     parser_classes = (SnapshotRunParser,)
 
     def post(self, request: Request, name_or_id: str) -> Response:
-        if unnamed_snapshot(request, name_or_id) is not None:
-            return DeploymentRuns().post(request, name_or_id)
-        return TemplateRuns().post(request, name_or_id)
+        deployment = unnamed_snapshot(request, name_or_id)
+        if deployment is not None:
+            return run_deployment(request, deployment)
+        return run_template(request, name_or_id)

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from runs_app.api.views import find_template_to_run, split_preset
+from runs_app.api.launches import find_template_to_run, split_preset
 from runs_app.drafts import read_draft, resolved_for_reading
 from runs_app.judging import WAIT, judge
 from runs_app.plans import rules_of

@@ -1,0 +1,123 @@
+"""REST for running templates and deployments, and what every answer about a new run says."""
+
+from typing import Any, cast
+
+from django.db.models import CharField, UUIDField
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from runs_app.api.entities import describe_run
+from runs_app.api.preflight import describe_preflight
+from runs_app.api.runs import find_run, seconds_to_wait, summary_of
+from runs_app.endings import wait_for_end
+from runs_app.judging import WAIT
+from runs_app.preflight import preflight
+from runs_app.services import Launch, Trigger, launch_run
+from runs_app.waiting import explain_runs
+from templates_app.api.views import acting_user, find_deployment
+from templates_app.models import PipelineDeployment, RunTemplate
+from zenweb.accounts.models import ApiKey
+from zenweb.api.listing import find, flag
+from zenweb.entity import is_id
+from zenweb.enums import TriggerChannel
+from zenweb.exceptions import FieldError, ValidationFailed
+from zenweb.prepared import Given, Prepared
+
+CHANNELS = {"sdk": TriggerChannel.SDK, "cli": TriggerChannel.CLI}
+LAUNCHED_BY_ID = Prepared(lambda: RunTemplate.objects.for_launch().filter(pk=Given("key", UUIDField())))
+LAUNCHED_BY_NAME = Prepared(lambda: RunTemplate.objects.for_launch().filter(name=Given("key", CharField())))
+
+
+class TemplateRuns(APIView):
+    """Run a template. With `dry_run=true` only tell what that would do; with `wait=60` answer at its end."""
+
+    def post(self, request: Request, name_or_id: str) -> Response:
+        return run_template(request, name_or_id)
+
+
+class DeploymentRuns(APIView):
+    """Run a deployment as it is: what calling a pipeline does."""
+
+    def post(self, request: Request, deployment_id: str) -> Response:
+        return run_deployment(request, find_deployment(request, deployment_id))
+
+
+def run_template(request: Request, name_or_id: str) -> Response:
+    template = find_template_to_run(request, name_or_id)
+    preset, configuration = split_preset(request)
+    seconds = seconds_to_wait(request)  # before anything is started: it may be refused
+    if flag(request.query_params, "dry_run"):
+        ahead = preflight(
+            actor=acting_user(request),
+            version=template.version,
+            configuration=configuration,
+            preset=preset,
+            wait=WAIT,
+        )
+        return Response(describe_preflight(ahead, template.version))
+    launch = launch_run(
+        deployment=template.deployment,
+        version=template.version,
+        configuration=configuration,
+        preset=preset,
+        trigger=trigger_of(request),
+    )
+    if seconds is None:
+        return answer_launch(request, launch)
+    wait_for_end(launch.run.pk, seconds)
+    return answer_launch(request, launch, summary=True)
+
+
+def run_deployment(request: Request, deployment: PipelineDeployment) -> Response:
+    launch = launch_run(deployment=deployment, configuration=request.data, trigger=trigger_of(request))
+    return answer_launch(request, launch)
+
+
+def split_preset(request: Request) -> tuple[str, Any]:
+    """The name of the preset to start from (in the body, else in the address; "": none), and the values over it."""
+    body, asked = request.data, request.query_params.get("preset", "")
+    if not isinstance(body, dict) or "preset" not in body:
+        return asked, body
+    named = body["preset"]
+    if not isinstance(named, str | None):
+        raise ValidationFailed([FieldError("/preset", "A preset is named by a text.")])
+    return named or asked, {key: value for key, value in body.items() if key != "preset"}
+
+
+def trigger_of(request: Request) -> Trigger:
+    """Who asks and how; a client that names its channel is believed, for it only tells a story."""
+    return Trigger(
+        actor=acting_user(request),
+        channel=CHANNELS.get(request.headers.get("X-ZenWeb-Channel", ""), TriggerChannel.REST),
+        route=f"POST {request.path}"[:300],
+        idempotency_key=request.headers.get("Idempotency-Key", "")[:255],
+        api_key_name=request.auth.name if isinstance(request.auth, ApiKey) else "",
+    )
+
+
+def answer_launch(request: Request, launch: Launch, *, summary: bool = False) -> Response:
+    """The run as it was accepted (a worker may have taken it since); asked for again, as it stands.
+
+    `summary`: somebody waited for it, so it is told as it stands, with its steps.
+    """
+    headers = {"Idempotent-Replayed": "true"} if launch.is_replay else None
+    is_old = launch.is_replay or summary
+    run = find_run(request, str(launch.run.pk)) if is_old else launch.run
+    if summary:
+        explain_runs([run])
+    answer = describe_run(run, True) | {"warnings": run.warnings}
+    if summary:
+        answer["summary"] = summary_of(request, run)
+    return Response(answer, headers=headers)
+
+
+def find_template_to_run(request: Request, name_or_id: str) -> RunTemplate:
+    """The template with what a launch needs of it, in one query."""
+    visible = RunTemplate.objects.visible_to(request.user)
+    # Without a bound key one sees every template, so the common ways to name one need not ask for that.
+    query = LAUNCHED_BY_ID if is_id(name_or_id) else LAUNCHED_BY_NAME
+    found = None if acting_user(request).is_bound else query.first(key=name_or_id)
+    template = found or cast(RunTemplate, find(visible.for_launch(), name_or_id, "run template"))
+    template.version.template = template
+    return template

@@ -1,0 +1,46 @@
+"""REST for what steps print."""
+
+import json
+from dataclasses import asdict
+
+from django.http import StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from runs_app.api.runs import find_run
+from runs_app.api.steps import find_step
+from runs_app.logs import Follower, read_log, read_run_log
+from zenweb.api.listing import flag
+
+
+class StepLogs(APIView):
+    """The log of a step; with `follow=true` as it comes, until the step has ended."""
+
+    def get(self, request: Request, step_id: str) -> HttpResponseBase:
+        step = find_step(request, step_id)
+        if wants_to_follow(request):
+            return stream_log(Follower(step.run_id, step.pk))
+        return Response(read_log(step))
+
+
+class RunLogs(APIView):
+    """The logs of a run's steps; with `follow=true` as they come, until the run has ended."""
+
+    def get(self, request: Request, name_or_id: str) -> HttpResponseBase:
+        run = find_run(request, name_or_id)
+        if wants_to_follow(request):
+            return stream_log(Follower(run.pk))
+        return Response(read_run_log(run))
+
+
+def wants_to_follow(request: Request) -> bool:
+    return flag(request.query_params, "follow")
+
+
+def stream_log(follower: Follower) -> HttpResponseBase:
+    """A JSON object per line and piece. Empty lines show that the connection lives, and find out whether it does."""
+    lines = ("\n" if piece is None else f"{json.dumps(asdict(piece))}\n" for piece in follower.follow())
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingHttpResponse(lines, content_type="application/x-ndjson", headers=headers)

@@ -1,0 +1,221 @@
+"""REST for following, stopping, tagging and deleting runs."""
+
+import math
+import uuid
+from typing import Any, cast
+
+from django.db.models import QuerySet
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from runs_app.api.dag import describe_dag
+from runs_app.api.entities import (
+    describe_choice,
+    describe_line,
+    describe_run,
+    pipeline_configuration_of,
+    summarise,
+)
+from runs_app.api.steps import STEPS, visible_steps
+from runs_app.choices import choices_of
+from runs_app.endings import LONGEST, wait_for_end
+from runs_app.history import delete_run, tag_run
+from runs_app.ledger import ledger_page
+from runs_app.models import PipelineRun
+from runs_app.services import stop_run
+from runs_app.waiting import explain, explain_runs
+from templates_app.api.views import SORT_TIMES, TIMES, acting_user, in_project
+from zenweb.api.bodies import Body, read_body
+from zenweb.api.envelope import page
+from zenweb.api.listing import (
+    Column,
+    Listing,
+    Related,
+    Tags,
+    Whether,
+    find,
+    page_asked_for,
+    parse_time,
+    wants_hydration,
+)
+from zenweb.enums import OPEN_STATUSES, Orchestrator
+from zenweb.exceptions import FieldError, ValidationFailed
+
+REMOTE_ORCHESTRATORS = frozenset(each for each in Orchestrator if each.is_remote)
+
+RUNS = Listing(
+    columns={
+        "id": Column("pk", uuid.UUID),
+        "name": Column("name"),
+        **TIMES,
+        "status": Column("status"),
+        "pipeline_id": Column("pipeline_id", uuid.UUID),
+        "pipeline": Related("pipeline"),
+        "template_id": Column("template_id", uuid.UUID),
+        "deployment_id": Column("deployment_id", uuid.UUID),
+        "schedule_id": Column("firing__schedule_id", uuid.UUID),
+        "stack_id": Column("stack_id", uuid.UUID),
+        "stack": Related("stack"),
+        "user": Related("user", name="username"),
+        "original": Related("original"),
+        "start_time": Column("start_time", parse_time),
+        "end_time": Column("end_time", parse_time),
+        "index": Column("index", int),
+        "in_progress": Whether("status", values=OPEN_STATUSES),
+        "templatable": Whether("stack__orchestrator", values=REMOTE_ORCHESTRATORS),
+        "tag": Tags("tags"),
+        "tags": Tags("tags"),
+        # Other words for the same.
+        "pipeline_name": Column("pipeline__name"),
+        "snapshot_id": Column("deployment_id", uuid.UUID),
+        "build_id": Column("deployment_id", uuid.UUID),
+        "source_snapshot_id": Column("template_id", uuid.UUID),
+    },
+    sortable={
+        **SORT_TIMES,
+        "name": "name",
+        "index": "index",
+        "status": "status",
+        "start_time": "start_time",
+        "end_time": "end_time",
+    },
+    describe=describe_run,
+    prepare=explain_runs,
+)
+
+
+class RunUpdateBody(Body):
+    """ZenML's clients send a run's state as well when they execute it themselves."""
+
+    add_tags: list[str] | None = None
+    remove_tags: list[str] | None = None
+    status: str | None = None
+    status_reason: str | None = None
+    end_time: str | None = None
+
+    def told_by_whoever_executes(self) -> bool:
+        return any(told is not None for told in (self.status, self.status_reason, self.end_time))
+
+
+class RunList(APIView):
+    def get(self, request: Request) -> Response:
+        return RUNS.answer(in_project(visible_runs(request), request), request.query_params)
+
+
+class RunDetail(APIView):
+    """With `wait=60` at its end, or after so many seconds as it stands."""
+
+    def get(self, request: Request, name_or_id: str) -> Response:
+        run = find_run(request, name_or_id)
+        seconds = seconds_to_wait(request)
+        if seconds and not run.is_finished:
+            wait_for_end(run.pk, seconds)
+            run = find_run(request, str(run.pk))
+        explain_runs([run])
+        answer = describe_run(run, wants_hydration(request.query_params, default=True))
+        if answer["metadata"]:  # of one run only: a list of runs would ask for each
+            answer["metadata"]["repair_run_ids"] = [str(repair) for repair in repairs_of(request, run)]
+            answer["metadata"]["choices"] = [describe_choice(choice) for choice in choices_of(run)]
+        if seconds is not None:
+            answer["summary"] = summary_of(request, run)
+        return Response(answer)
+
+    def put(self, request: Request, name_or_id: str) -> Response:
+        body = read_body(RunUpdateBody, request)
+        if body.told_by_whoever_executes():
+            sentence = "What becomes of a run is recorded by whoever executes it. To end it: POST …/stop."
+            raise ValidationFailed([FieldError("/status", sentence)])
+        run = find_run(request, name_or_id)
+        add, remove = body.add_tags or [], body.remove_tags or []
+        tag_run(actor=acting_user(request), run=run, add_tags=add, remove_tags=remove)
+        explain_runs([run])
+        return Response(describe_run(run, True))
+
+    def delete(self, request: Request, name_or_id: str) -> Response:
+        delete_run(actor=acting_user(request), run=find_run(request, name_or_id))
+        return Response(None)
+
+
+class RunRefresh(APIView):
+    """The run as it stands, which is always known here: nobody has to be asked again."""
+
+    def post(self, request: Request, name_or_id: str) -> Response:
+        run = find_run(request, name_or_id)
+        explain_runs([run])
+        return Response(describe_run(run, True))
+
+
+class RunPipelineConfiguration(APIView):
+    def get(self, request: Request, name_or_id: str) -> Response:
+        return Response(pipeline_configuration_of(find_run(request, name_or_id)))
+
+
+class RunDag(APIView):
+    def get(self, request: Request, name_or_id: str) -> Response:
+        run = find_run(request, name_or_id)
+        return Response(describe_dag(run, list(visible_steps(request).filter(run=run))))
+
+
+class RunStatus(APIView):
+    def get(self, request: Request, name_or_id: str) -> Response:
+        runs = PipelineRun.objects.visible_to(request.user).only("status")  # it is asked for again and again
+        return Response(find(runs, name_or_id, "run").status)
+
+
+class RunStop(APIView):
+    def post(self, request: Request, name_or_id: str) -> Response:
+        stop_run(actor=acting_user(request), run=find_run(request, name_or_id))
+        return Response(None)
+
+
+class RunSteps(APIView):
+    def get(self, request: Request, name_or_id: str) -> Response:
+        run = find_run(request, name_or_id)
+        return STEPS.answer(visible_steps(request).filter(run=run), request.query_params)
+
+
+class RunEvents(APIView):
+    """The run's ledger, the oldest line first."""
+
+    def get(self, request: Request, name_or_id: str) -> Response:
+        run = find_run(request, name_or_id)
+        index, size = page_asked_for(request.query_params)
+        reasons = explain(run, list(run.steps.filter(ready_at__isnull=False)))
+        lines, total = ledger_page(run, (index - 1) * size, size, reasons)
+        return Response(page([describe_line(line) for line in lines], index=index, size=size, total=total))
+
+
+def seconds_to_wait(request: Request) -> float | None:
+    """For how long the caller would wait for the run's end; None when it does not ask for that."""
+    text = request.query_params.get("wait")
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= LONGEST:
+        sentence = f"Seconds to wait are a number from 0 to {LONGEST:g}, not {text!r}."
+        raise ValidationFailed([FieldError("/wait", sentence)])
+    return seconds
+
+
+def summary_of(request: Request, run: PipelineRun) -> Any:
+    return summarise(run, request.build_absolute_uri(run.get_absolute_url()))
+
+
+def visible_runs(request: Request) -> QuerySet[Any]:
+    runs = PipelineRun.objects.visible_to(request.user)
+    documents = ("deployment__spec", "deployment__config_schema", "deployment__config_template")
+    return runs.select_related("project", "user", "pipeline", "stack", "deployment__stack", "template").defer(
+        *documents
+    )
+
+
+def find_run(request: Request, name_or_id: str) -> PipelineRun:
+    return cast(PipelineRun, find(visible_runs(request), name_or_id, "run"))
+
+
+def repairs_of(request: Request, run: PipelineRun) -> QuerySet[Any]:
+    return PipelineRun.objects.visible_to(request.user).filter(original=run).values_list("pk", flat=True)
