@@ -131,6 +131,10 @@ class RunTemplate(Entity):
     description = models.TextField(blank=True)
     is_hidden = models.BooleanField(default=False, help_text="Left out of lists.")
     is_enabled = models.BooleanField(default=True, help_text="May be run.")
+    is_restricted = models.BooleanField(
+        default=False,
+        help_text="Only for those who were given a role on it, and for owners of its project.",
+    )
     tags = JSONField(default=list, blank=True)
     max_concurrent_runs = models.PositiveIntegerField(
         null=True,
