@@ -6,9 +6,9 @@ from django.db import transaction
 from django.utils.translation import gettext
 
 from runs_app.models import PipelineRun
+from runs_app.permissions import check_may_manage
 from templates_app.names import check_tags
 from zenweb.accounts.models import User
-from zenweb.accounts.permissions import check_may_change
 from zenweb.exceptions import NotAllowed
 
 
@@ -17,7 +17,7 @@ def tag_run(
     *, actor: User, run: PipelineRun, add_tags: Sequence[str] = (), remove_tags: Sequence[str] = ()
 ) -> PipelineRun:
     """Add tags and take some away; nothing else of a run is anybody's to change."""
-    _check_may_change(actor, run)
+    check_may_manage(actor, run)
     check_tags(add_tags, "/add_tags")
     locked = PipelineRun.objects.select_for_update(of=("self",), no_key=True).only("tags").get(pk=run.pk)
     run.tags = [tag for tag in dict.fromkeys([*locked.tags, *add_tags]) if tag not in remove_tags]
@@ -28,20 +28,10 @@ def tag_run(
 @transaction.atomic
 def delete_run(*, actor: User, run: PipelineRun) -> None:
     """Remove a run that has ended, with its steps and its ledger; the artifacts that it made stay."""
-    _check_may_change(actor, run)
+    check_may_manage(actor, run)
     locked = PipelineRun.objects.select_for_update(of=("self",)).only("status").get(pk=run.pk)
     if not locked.is_finished:
         raise NotAllowed(
             gettext('The run "%(name)s" has not ended: stop it first, then delete it.') % {"name": run.name}
         )
     run.delete()
-
-
-def _check_may_change(actor: User, run: PipelineRun) -> None:
-    """Whoever started it, and administrators."""
-    check_may_change(actor)
-    if not (actor.is_superuser or run.user_id == actor.pk):
-        raise NotAllowed(
-            gettext('Only who started the run "%(name)s" or an administrator may change or delete it.')
-            % {"name": run.name}
-        )

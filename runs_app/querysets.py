@@ -213,7 +213,7 @@ class ArtifactQuerySet(VisibleQuerySet):
 
 class ArtifactVersionQuerySet(VisibleQuerySet):
     def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Q:
-        """What their runs gave out, the files of their shared presets, and those that the account itself has uploaded."""
+        """What their runs gave out, the files of their shared presets, and what the account itself has uploaded."""
         own_files = Q(user=user, artifact__name__startswith=f"{UPLOADS}::")
         presets = self.model._meta.get_field("presets").related_model.objects
         in_presets = self.model.presets.through.objects.filter(
@@ -287,9 +287,7 @@ class ScheduleQuerySet(VisibleQuerySet):
 
     def with_relations(self) -> Self:
         """All that is shown of it, with how it fired last."""
-        firings = self.model._meta.get_field("firings").related_model.objects.filter(
-            schedule=OuterRef("pk")
-        )
+        firings = self.model._meta.get_field("firings").related_model.objects.filter(schedule=OuterRef("pk"))
         latest = firings.order_by("-nominal_time")
         made, refused = latest.filter(run__isnull=False), latest.exclude(refusal="")
         return self.select_related("project", "user", "template__latest_version").annotate(

@@ -85,9 +85,7 @@ def check_can_run(actor: User, template: RunTemplate) -> Role:
     To who may not even see it, there is none: DoesNotExist.
     """
     check_may_run(actor)
-    role = role_on(actor, template)
-    if not Action.SEE.is_for(role):
-        raise DoesNotExist(gettext("There is no run template %(name)r.") % {"name": template.name})
+    role = check_may_see(actor, template)
     if not Action.RUN.is_for(role):
         raise lacking(Action.RUN, role, template.name)
     if not template.is_enabled:
@@ -95,6 +93,14 @@ def check_can_run(actor: User, template: RunTemplate) -> Role:
             gettext('The template "%(name)s" is switched off. Ask its owner to enable it.')
             % {"name": template.name}
         )
+    return role
+
+
+def check_may_see(actor: User, template: RunTemplate) -> Role:
+    """Raises DoesNotExist: to who may not see a template, there is none."""
+    role = role_on(actor, template)
+    if not Action.SEE.is_for(role):
+        raise DoesNotExist(gettext("There is no run template %(name)r.") % {"name": template.name})
     return role
 
 
@@ -111,7 +117,9 @@ def check_may_upload(actor: User, project: Project) -> None:
         return
     if not may_in_project(actor, Action.RUN, project.pk):
         raise NotAllowed(
-            gettext('There is nothing in the project "%(name)s" that you may run, so no file is wanted there.')
+            gettext(
+                'There is nothing in the project "%(name)s" that you may run, so no file is wanted there.'
+            )
             % {"name": project.name}
         )
 
@@ -134,17 +142,13 @@ def check_may(actor: User, action: Action, template: RunTemplate) -> None:
 
 def check_can_edit_pipeline(actor: User, pipeline: Pipeline) -> None:
     """Whoever made it first, if they still may make one, and owners of its project."""
-    check_may_in_project(
-        actor, Action.EDIT_PIPELINE, pipeline.project, is_own=pipeline.user_id == actor.pk
-    )
+    check_may_in_project(actor, Action.EDIT_PIPELINE, pipeline.project, is_own=pipeline.user_id == actor.pk)
 
 
 def can_edit_preset(actor: User, preset: Preset, role: Role) -> bool:
     """Whether somebody of this role on its template may: with their own, and with shared ones of others."""
     is_own = preset.user_id == actor.pk
-    return actor.may_change and (
-        is_own or (preset.is_shared and Action.MANAGE_KEPT.is_for(role))
-    )
+    return actor.may_change and (is_own or (preset.is_shared and Action.MANAGE_KEPT.is_for(role)))
 
 
 def check_can_edit_preset(actor: User, preset: Preset) -> None:

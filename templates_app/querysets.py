@@ -23,7 +23,7 @@ def run_templates() -> "RunTemplateQuerySet":
 
 
 class VisibleQuerySet(models.QuerySet[Any]):
-    """Rows that a signed-in user may see: what belongs to templates that they may see, and what is beside all templates.
+    """Rows that a signed-in user may see: what belongs to templates that they may see, and what is beside them.
 
     Administrators see all. With a key that is bound to templates one sees what belongs to those, and nothing beside.
     """
@@ -70,7 +70,9 @@ class WithRunsQuerySet(VisibleQuerySet):
 
 class PipelineQuerySet(WithRunsQuerySet):
     def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Q:
-        return Q(pk__in=self._deployments().filter(template_versions__template__in=templates).values("pipeline"))
+        return Q(
+            pk__in=self._deployments().filter(template_versions__template__in=templates).values("pipeline")
+        )
 
     def beside_templates(self, user: "User") -> Q:
         """One's own, those with a deployment that one may see, and where one is somebody, those with none at all."""
@@ -100,7 +102,11 @@ class StackQuerySet(VisibleQuerySet):
 
 class CodeArchiveQuerySet(VisibleQuerySet):
     def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Q:
-        return Q(pk__in=self._deployments().filter(template_versions__template__in=templates).values("code_archive"))
+        return Q(
+            pk__in=self._deployments()
+            .filter(template_versions__template__in=templates)
+            .values("code_archive")
+        )
 
     def beside_templates(self, user: "User") -> Q:
         deployments = self._deployments()

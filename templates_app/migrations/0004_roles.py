@@ -4,15 +4,17 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('templates_app', '0003_curation'),
+        ("templates_app", "0003_curation"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='runtemplate',
-            name='is_restricted',
-            field=models.BooleanField(default=False, help_text='Only for those who were given a role on it, and for owners of its project.'),
+            model_name="runtemplate",
+            name="is_restricted",
+            field=models.BooleanField(
+                default=False,
+                help_text="Only for those who were given a role on it, and for owners of its project.",
+            ),
         ),
     ]

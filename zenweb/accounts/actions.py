@@ -37,7 +37,9 @@ class Action(Enum):
     RUN = Power(
         Scope.TEMPLATE,
         Role.RUNNER,
-        gettext_lazy("run a run template, try values, upload files for it, and keep presets and schedules of it"),
+        gettext_lazy(
+            "run a run template, try values, upload files for it, and keep presets and schedules of it"
+        ),
     )
     SEE_VALUES = Power(
         Scope.TEMPLATE,

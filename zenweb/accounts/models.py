@@ -115,7 +115,9 @@ class RoleGrant(Entity):
         on_delete=models.CASCADE,
         related_name="role_grants",
     )
-    user = models.ForeignKey(User, null=True, blank=True, on_delete=models.CASCADE, related_name="role_grants")
+    user = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.CASCADE, related_name="role_grants"
+    )
     group = models.ForeignKey(
         Group, null=True, blank=True, on_delete=models.CASCADE, related_name="role_grants"
     )

@@ -62,6 +62,17 @@ def check_may_in_project(actor: User, action: Action, project: Project, *, is_ow
         raise lacking(action, role, project.name)
 
 
+def check_may_author_somewhere(actor: User) -> None:
+    """Whether there is a project in which somebody may register pipelines. Raises NotAllowed."""
+    check_may_change(actor)
+    if not Project.objects.with_role(actor, Action.AUTHOR.least).exists():
+        raise NotAllowed(
+            gettext(
+                "To register pipelines one has to be editor of a project. Ask an owner of one or an administrator."
+            )
+        )
+
+
 def lacking(action: Action, role: Role, name: str) -> NotAllowed:
     """What somebody is told who may not do this with the thing of this name."""
     return NotAllowed(

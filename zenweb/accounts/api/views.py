@@ -4,10 +4,11 @@ import re
 import uuid
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import cast
+from typing import Any, cast
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from rest_framework.decorators import api_view, authentication_classes, parser_classes, permission_classes
@@ -153,12 +154,16 @@ PROJECTS = Listing(
 
 @api_view(["GET"])
 def projects(request: Request) -> Response:
-    return PROJECTS.answer(Project.objects.all(), request.query_params)
+    return PROJECTS.answer(visible_projects(request), request.query_params)
 
 
 @api_view(["GET"])
 def project(request: Request, name_or_id: str) -> Response:
-    return Response(describe_project(find(Project.objects.all(), name_or_id, "project"), True))
+    return Response(describe_project(find(visible_projects(request), name_or_id, "project"), True))
+
+
+def visible_projects(request: Request) -> QuerySet[Any]:
+    return Project.objects.visible_to(cast(User, request.user))
 
 
 def text_field(request: Request, name: str) -> str:
