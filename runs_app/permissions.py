@@ -1,12 +1,14 @@
 """Who may do what with what was run. Every verb asks here."""
 
+from dataclasses import dataclass
+
 from django.utils.translation import gettext
 
 from runs_app.models import PipelineRun, Schedule
 from templates_app.permissions import role_on
 from zenweb.accounts.actions import Action
 from zenweb.accounts.models import User
-from zenweb.accounts.permissions import check_may_change, check_may_run, project_role
+from zenweb.accounts.permissions import check_may_change, check_may_run, may_in_project, project_role
 from zenweb.enums import Role
 from zenweb.exceptions import NotAllowed
 
@@ -15,7 +17,7 @@ def role_over(actor: User, run: PipelineRun) -> Role:
     """What somebody is to a run: what they are to its template or, where it has none, to its project."""
     if run.template is not None:
         return role_on(actor, run.template)
-    role = project_role(actor, run.project_id)
+    role = project_role(actor, run.project)
     return Role.NOBODY if run.is_restricted and role < Role.OWNER else role
 
 
@@ -31,19 +33,32 @@ def may_see_values(actor: User, run: PipelineRun) -> bool:
     return may_do(Action.SEE_VALUES, actor, run)
 
 
+@dataclass(frozen=True)
+class RunPowers:
+    """What somebody may do with a run, for its page."""
+
+    sees_values: bool
+    can_stop: bool
+    can_author: bool
+
+    @classmethod
+    def over(cls, actor: User, run: PipelineRun) -> "RunPowers":
+        role, is_own = role_over(actor, run), run.user_id == actor.pk
+        return cls(
+            sees_values=is_own or Action.SEE_VALUES.is_for(role),
+            can_stop=actor.may_run and (is_own or Action.MANAGE_RUNS.is_for(role)),
+            can_author=actor.may_change and may_in_project(actor, Action.AUTHOR, run.project),
+        )
+
+
 def check_may_see_values(actor: User, run: PipelineRun) -> None:
     if not may_see_values(actor, run):
         raise NotAllowed(
             gettext(
-                'Only who started the run "%(name)s" and editors of its template may see its values and take them over.'
+                'Only who started the run "%(name)s" and who may run its template see and may take over its values.'
             )
             % {"name": run.name}
         )
-
-
-def may_manage(actor: User, run: PipelineRun) -> bool:
-    """Whether it may be stopped; with a key that may run only, its tags stay."""
-    return actor.may_run and may_do(Action.MANAGE_RUNS, actor, run)
 
 
 def check_may_stop(actor: User, run: PipelineRun) -> None:
@@ -79,7 +94,7 @@ def can_edit_schedule(actor: User, schedule: Schedule) -> bool:
     if schedule.user_id == actor.pk:
         return True
     if schedule.template is None:
-        return project_role(actor, schedule.project_id) >= Role.OWNER
+        return project_role(actor, schedule.project) >= Role.OWNER
     return Action.MANAGE_KEPT.is_for(role_on(actor, schedule.template))
 
 

@@ -62,7 +62,7 @@ def runs_beside_templates(user: "User", path: str = "") -> Q:
 
 
 def _shows_values(user: "User", path: str = "") -> models.Expression:
-    """Values are shown to who gave them, and from the role of an editor on."""
+    """Values are shown to who gave them, and to whom their role shows those of others."""
     if user.is_superuser:
         return models.Value(True)
     editors = run_templates().with_role(user, Action.SEE_VALUES.least)
@@ -128,7 +128,8 @@ class PipelineRunQuerySet(VisibleQuerySet):
     def for_page(self) -> Self:
         """One run with its configuration and all that its page says about it."""
         return self.select_related(
-            "user", "pipeline", "stack", "template", "template_version", "deployment", "original"
+            *("user", "project", "pipeline", "stack", "template__project", "template_version"),
+            *("deployment", "original"),
         ).defer(
             "deployment__spec",
             "deployment__config_schema",

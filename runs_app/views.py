@@ -42,7 +42,7 @@ from runs_app.launching import (
 from runs_app.ledger import ledger_of
 from runs_app.logs import read_log
 from runs_app.models import ArtifactVersion, PipelineRun, StepRun
-from runs_app.permissions import check_may_see_values, may_manage, may_see_values
+from runs_app.permissions import RunPowers, check_may_see_values, may_see_values
 from runs_app.plans import rules_of_run
 from runs_app.presets import delete_preset
 from runs_app.repair import Repair, RepairPlan, preview_repair, without_left_over
@@ -60,7 +60,7 @@ from templates_app.services import check_stack_is_remote, create_run_template
 from templates_app.views import is_refinement
 from zenweb.accounts import interrupted_forms
 from zenweb.accounts.actions import Action
-from zenweb.accounts.permissions import check_may_in_project, may_in_project
+from zenweb.accounts.permissions import check_may_in_project
 from zenweb.config.file_references import FoundFile
 from zenweb.exceptions import (
     DoesNotExist,
@@ -162,17 +162,15 @@ def list_runs(request: HttpRequest) -> HttpResponse:
 def show_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
     run = _find_run(request, run_id)
     steps = list(run.steps.for_page())
-    sees_values = may_see_values(request.user, run)
+    powers = RunPowers.over(request.user, run)
     ledger = ledger_of(run, LEDGER, explain(run, steps))[::-1]
     context = {
         "run": run,
         "steps": steps,
         # What came last is what the run was for.
         "outputs": [output for step in reversed(steps) for output in step.outputs.all()],
-        "sees_values": sees_values,
-        "can_manage": may_manage(request.user, run),
-        "can_author": request.user.may_change and may_in_project(request.user, Action.AUTHOR, run.project_id),
-        "values": list(_values(run, files_in(request.user, run.parameters))) if sees_values else [],
+        "powers": powers,
+        "values": list(_values(run, files_in(request.user, run.parameters))) if powers.sees_values else [],
         "ledger": ledger[:LEDGER_OPEN],
         "earlier": ledger[LEDGER_OPEN:],
         "repairs": _repairs(request, run),

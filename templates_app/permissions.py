@@ -20,7 +20,6 @@ from zenweb.exceptions import DoesNotExist, NotAllowed, ValidationFailed
 from zenweb.prepared import Given, Prepared
 
 # Asked for at each run.
-PROJECT = Prepared(lambda: Project.objects.filter(pk=Given("project", UUIDField())))
 GRANTS = Prepared(
     lambda: RoleGrant.objects.held_by(Given("user", UUIDField())).filter(
         Q(template=Given("template", UUIDField())) | Q(project=Given("project", UUIDField()))
@@ -37,8 +36,8 @@ def role_on(actor: User, template: RunTemplate) -> Role:
     if actor.is_superuser or template.user_id == actor.pk:
         return Role.OWNER
     grants = GRANTS.ask(user=actor.pk, template=template.pk, project=template.project_id)
-    default = PROJECT.ask(project=template.project_id)[0].default_role
-    in_project = Role(max([default, *(grant.role for grant in grants if grant.project_id)]))
+    everybodys = template.project.default_role
+    in_project = Role(max([everybodys, *(grant.role for grant in grants if grant.project_id)]))
     if template.is_restricted and in_project < Role.OWNER:
         in_project = Role.NOBODY
     return Role(max([in_project, *(grant.role for grant in grants if grant.template_id)]))
@@ -115,7 +114,7 @@ def check_may_upload(actor: User, project: Project) -> None:
     least = Action.RUN.least
     if RunTemplate.objects.with_role(actor, least).filter(project=project).exists():
         return
-    if not may_in_project(actor, Action.RUN, project.pk):
+    if not may_in_project(actor, Action.RUN, project):
         raise NotAllowed(
             gettext(
                 'There is nothing in the project "%(name)s" that you may run, so no file is wanted there.'

@@ -6,6 +6,7 @@ from django.apps import apps
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
+from zenweb.accounts.actions import Action
 from zenweb.accounts.querysets import role_grants
 from zenweb.enums import Role
 
@@ -94,7 +95,7 @@ class PipelineQuerySet(WithRunsQuerySet):
 class StackQuerySet(VisibleQuerySet):
     def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Q:
         """All: a client opens its stack before it looks for anything else."""
-        return Q()
+        return Q(pk__isnull=False)
 
     def remote(self) -> Self:
         return self.exclude(orchestrator="local")
@@ -109,8 +110,11 @@ class CodeArchiveQuerySet(VisibleQuerySet):
         )
 
     def beside_templates(self, user: "User") -> Q:
+        """What is in deployments that one may see; and to who registers pipelines, what is in none (yet)."""
         deployments = self._deployments()
-        return Q(pk__in=deployments.filter(deployments.beside_templates(user)).values("code_archive"))
+        seen = Q(pk__in=deployments.filter(deployments.beside_templates(user)).values("code_archive"))
+        is_unused = Q(~Exists(deployments.filter(code_archive=OuterRef("pk"))))
+        return seen | (is_unused & Q(Exists(projects_of(user, Action.AUTHOR.least))))
 
     def _deployments(self) -> "PipelineDeploymentQuerySet":
         found: PipelineDeploymentQuerySet = self.model._meta.get_field(
@@ -181,7 +185,7 @@ class RunTemplateQuerySet(WithRunsQuerySet):
     def for_launch(self) -> Self:
         """With what a run refers to and nothing else: each column costs the caller time."""
         return self.select_related(
-            "latest_version__deployment__pipeline", "latest_version__deployment__stack"
+            "project", "latest_version__deployment__pipeline", "latest_version__deployment__stack"
         ).without_schemas()
 
     def without_schemas(self) -> Self:
@@ -197,7 +201,7 @@ class RunTemplateQuerySet(WithRunsQuerySet):
     def for_page(self) -> Self:
         """One template with the schema that its form is made of."""
         return self.select_related(
-            "user", "latest_version__deployment__pipeline", "latest_version__deployment__stack"
+            "project", "user", "latest_version__deployment__pipeline", "latest_version__deployment__stack"
         ).defer("latest_version__deployment__config_template")
 
 

@@ -209,9 +209,9 @@ def summary_of(request: Request, run: PipelineRun) -> Any:
 def visible_runs(request: Request) -> QuerySet[Any]:
     runs = PipelineRun.objects.visible_to(request.user).with_values_shown_to(acting_user(request))
     documents = ("deployment__spec", "deployment__config_schema", "deployment__config_template")
-    return runs.select_related("project", "user", "pipeline", "stack", "deployment__stack", "template").defer(
-        *documents
-    )
+    return runs.select_related(
+        "project", "user", "pipeline", "stack", "deployment__stack", "template__project"
+    ).defer(*documents)
 
 
 def find_run(request: Request, name_or_id: str) -> PipelineRun:

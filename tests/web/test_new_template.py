@@ -9,14 +9,14 @@ from django.urls import reverse
 from runs_app.models import PipelineRun
 from runs_app.services import Trigger, launch_run
 from templates_app.models import PipelineDeployment, RunTemplate, Stack
-from tests.factories import freeze, launch
+from tests.factories import freeze, launch, make_editor
 from zenweb.accounts.models import User
 from zenweb.enums import ExecutionStatus, TriggerChannel
 
 
 @pytest.fixture
 def pages(client: Client, bob: User) -> Client:
-    client.force_login(bob)
+    client.force_login(make_editor(bob))
     return client
 
 

@@ -43,8 +43,8 @@ class Action(Enum):
     )
     SEE_VALUES = Power(
         Scope.TEMPLATE,
-        Role.EDITOR,
-        gettext_lazy("see the values of a run or schedule, run or repair it again with them"),
+        Role.RUNNER,
+        gettext_lazy("see the values of a run or schedule, and run or repair it again with them"),
         for_own=Role.VIEWER,
     )
     MANAGE_RUNS = Power(

@@ -1,7 +1,5 @@
 """What may be done with the key that a request is made with, and by whom in a project. Every verb asks here."""
 
-import uuid
-
 from django.utils.translation import gettext
 
 from zenweb.accounts.actions import Action
@@ -41,23 +39,22 @@ def check_is_administrator(actor: User) -> None:
         raise NotAllowed(gettext("Only an administrator may do this."))
 
 
-def project_role(actor: User, project_id: uuid.UUID) -> Role:
+def project_role(actor: User, project: Project) -> Role:
     """What somebody is to a project: the most of what is everybody's there and what was given to them."""
     if actor.is_superuser:
         return Role.OWNER
-    default = Project.objects.filter(pk=project_id).values_list("default_role", flat=True).first()
-    granted = RoleGrant.objects.held_by(actor).filter(project=project_id)
-    return Role(max([default or Role.NOBODY, *granted.values_list("role", flat=True)]))
+    granted = RoleGrant.objects.held_by(actor).filter(project=project).values_list("role", flat=True)
+    return Role(max([project.default_role, *granted]))
 
 
-def may_in_project(actor: User, action: Action, project_id: uuid.UUID, *, is_own: bool = False) -> bool:
-    return action.is_for(project_role(actor, project_id), is_own=is_own)
+def may_in_project(actor: User, action: Action, project: Project) -> bool:
+    return action.is_for(project_role(actor, project))
 
 
 def check_may_in_project(actor: User, action: Action, project: Project, *, is_own: bool = False) -> None:
     """Raises NotAllowed where the role or the key does not do."""
     check_may_change(actor)
-    role = project_role(actor, project.pk)
+    role = project_role(actor, project)
     if not action.is_for(role, is_own=is_own):
         raise lacking(action, role, project.name)
 
