@@ -37,7 +37,6 @@ NOT_DEEDS = {
     "runs_app.services.start_local_step",
     "runs_app.services.end_local_step",
     "runs_app.services.renew_lease",
-    "runs_app.starting.start_of",
     "zenweb.accounts.audit.record_audit",
     "zenweb.accounts.device_login.find_device_login",
 }
@@ -96,6 +95,22 @@ def store_code(world: World) -> object:
     )
 
 
+def restore(world: World) -> object:
+    document = {"parameters": {"trainer.learning_rate": {"label": "Rate"}}}
+    former = world.template.version
+    changed = template_services.curate_run_template(
+        actor=world.actor, template=world.template, curation=document
+    )
+    return template_services.restore_run_template(actor=world.actor, template=changed, version=former)
+
+
+def deploy(world: World) -> object:
+    newer = freeze(
+        "training.training_pipeline", world.actor, Stack.objects.create(name="s", orchestrator="celery")
+    )
+    return template_services.deploy_run_template(actor=world.actor, template=world.template, deployment=newer)
+
+
 def freeze_another(world: World) -> PipelineDeployment:
     return freeze("cached.diamond", world.actor, Stack.objects.get(name="celery"))
 
@@ -147,6 +162,8 @@ DEEDS: dict[str, Callable[[World], object]] = {
         template=w.template,
         curation={"parameters": {"trainer.learning_rate": {"label": "Rate"}}},
     ),
+    "templates_app.services.deploy_run_template": deploy,
+    "templates_app.services.restore_run_template": restore,
     "templates_app.services.update_run_template": lambda w: template_services.update_run_template(
         actor=w.actor, template=w.template, name="other"
     ),
@@ -204,8 +221,9 @@ def verbs() -> set[str]:
 
 
 def test_every_verb_is_here() -> None:
-    assert verbs() - NOT_DEEDS == set(DEEDS)
-    assert not NOT_DEEDS - verbs()
+    """A new one calls `record_audit` and is done in DEEDS; what changes nothing is named in NOT_DEEDS."""
+    assert sorted(verbs() - NOT_DEEDS) == sorted(DEEDS)
+    assert sorted(NOT_DEEDS - verbs()) == []
 
 
 @pytest.mark.parametrize("verb", DEEDS)
