@@ -17,6 +17,7 @@ from runs_app.run_configuration import ResolvedConfiguration, resolve
 from templates_app.models import RunTemplateVersion
 from templates_app.permissions import check_can_run
 from zenweb.accounts.models import User
+from zenweb.accounts.permissions import check_may_change
 from zenweb.exceptions import DoesNotExist, EntityExists, FieldError, ValidationFailed
 
 WAIT = 3.0  # seconds, for what workers are asked where somebody waits for the answer
@@ -48,19 +49,25 @@ def warnings_of(resolved: ResolvedConfiguration, unchecked: Iterable[FieldError]
 def judge(
     *,
     actor: User,
-    version: RunTemplateVersion,
+    runnable: Runnable,
     configuration: Any,
     preset: str = "",
     wait: float | None = None,
 ) -> Judgement:
-    """What running this would answer; nothing is made. `wait`: seconds that workers have for what they are asked."""
+    """What running this would answer; nothing is made. `wait`: seconds that workers have for what they are asked.
+
+    `preset`: the name of one of a template's; a deployment has none.
+    """
     try:
-        check_can_run(actor, version.template)
+        if not isinstance(runnable, RunTemplateVersion):
+            check_may_change(actor)  # as running it asks
+            return _resolve_and_ask(actor, runnable, configuration, wait)
+        check_can_run(actor, runnable.template)
         if not preset:
-            return _resolve_and_ask(actor, version, configuration, wait)
-        use = use_preset(actor=actor, template=version.template, name=preset, given=configuration)
+            return _resolve_and_ask(actor, runnable, configuration, wait)
+        use = use_preset(actor=actor, template=runnable.template, name=preset, given=configuration)
         with use.explaining():
-            return _resolve_and_ask(actor, version, use.values, wait)
+            return _resolve_and_ask(actor, runnable, use.values, wait)
     except ValidationFailed as error:
         return Judgement(error.errors)
     except EntityExists as error:

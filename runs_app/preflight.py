@@ -112,7 +112,7 @@ def preflight(
     wait: float | None = None,
 ) -> Preflight:
     """Look ahead. Raises ValidationFailed as running it would. `wait`: seconds for what workers are asked."""
-    judgement = judge(actor=actor, version=version, configuration=configuration, preset=preset, wait=wait)
+    judgement = judge(actor=actor, runnable=version, configuration=configuration, preset=preset, wait=wait)
     if judgement.resolved is None:
         raise ValidationFailed(judgement.errors)
     resolved, template = judgement.resolved, version.template

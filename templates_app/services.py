@@ -247,6 +247,43 @@ def create_run_template(
     return _add_version(template, RunTemplateVersion(deployment=deployment, user=actor))
 
 
+@transaction.atomic
+def deploy_run_template(
+    *, actor: User, template: RunTemplate, deployment: PipelineDeployment, drops_misfits: bool = False
+) -> RunTemplate:
+    """A new version of the template that runs this deployment, with its form as it is; none where it runs it already.
+
+    Raises ValidationFailed as `create_run_template` does with `update`.
+    """
+    check_can_edit(actor, template)
+    check_stack_is_remote(deployment.stack)
+    template = _locked(template)
+    _check_same_pipeline(template, deployment)
+    return _deploy(template, deployment, actor, drops_misfits=drops_misfits)
+
+
+@transaction.atomic
+def restore_run_template(*, actor: User, template: RunTemplate, version: RunTemplateVersion) -> RunTemplate:
+    """A new version of the template that is what one of its former ones was; none where the newest is just that."""
+    check_can_edit(actor, template)
+    template = _locked(template)
+    latest, deployment = template.version, version.deployment
+    if (version.deployment_id, version.curation) == (latest.deployment_id, latest.curation):
+        return template
+    check_stack_is_remote(deployment.stack)  # it may have been changed since
+    return _add_version(
+        template, RunTemplateVersion(deployment=deployment, user=actor, curation=version.curation)
+    )
+
+
+def _locked(template: RunTemplate) -> RunTemplate:
+    """As it is now, until the transaction ends."""
+    locked: RunTemplate = (
+        RunTemplate.objects.select_for_update(of=("self",)).with_relations().get(pk=template.pk)
+    )
+    return locked
+
+
 def _deploy(
     template: RunTemplate, deployment: PipelineDeployment, actor: User, *, drops_misfits: bool
 ) -> RunTemplate:
@@ -290,7 +327,7 @@ def curate_run_template(
     Raises ValidationFailed with everything that does not fit, and its place in the document.
     """
     check_can_edit(actor, template)
-    template = RunTemplate.objects.select_for_update(of=("self",)).with_relations().get(pk=template.pk)
+    template = _locked(template)
     latest = template.version
     if seen_version is not None and seen_version != latest.number:
         sentence = gettext(
@@ -327,7 +364,7 @@ def update_run_template(
     check_tags(add_tags, "/add_tags")
     limit = limit or ConcurrencyLimit()
     limit.check()
-    template = RunTemplate.objects.select_for_update(of=("self",)).with_relations().get(pk=template.pk)
+    template = _locked(template)
     if name is not None and name != template.name:
         check_new_name(template, name)
         template.name = name

@@ -10,10 +10,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from runs_app.api.launches import find_template_to_run, split_preset
+from runs_app.api.snapshots import SnapshotRunParser
 from runs_app.drafts import read_draft, resolved_for_reading
 from runs_app.judging import WAIT, judge
-from runs_app.plans import rules_of
-from templates_app.api.views import acting_user
+from runs_app.plans import Runnable, rules_of
+from templates_app.api.snapshots import unnamed_snapshot
+from templates_app.api.views import acting_user, find_deployment
 from zenweb.api.parsing import StrictJSONParser, read_bounded
 from zenweb.config.yaml_text import YamlDocument, YamlRefused
 from zenweb.exceptions import FieldError, MalformedRequest
@@ -49,32 +51,61 @@ class TemplateValidation(APIView):
     parser_classes = (YamlParser, StrictJSONParser)
 
     def post(self, request: Request, name_or_id: str) -> Response:
-        version = find_template_to_run(request, name_or_id).version
-        document = None
-        preset, configuration = split_preset(request)
-        if isinstance(configuration, YamlText):
-            try:
-                document = read_draft(configuration)
-            except YamlRefused as error:
-                refused = {"pointer": "", "message": str(error), "line": error.line or None}
-                return Response({"valid": False, "errors": [refused], "warnings": [], "configuration": None})
-            configuration = document.value
-        judgement = judge(
-            actor=acting_user(request),
-            version=version,
-            configuration=configuration,
-            preset=preset,
-            wait=EDITOR_WAIT if document else WAIT,
-        )
-        resolved, config_schema = judgement.resolved, rules_of(version).config_schema
-        return Response(
-            {
-                "valid": not judgement.errors,
-                "errors": [describe_error(error, document) for error in judgement.errors],
-                "warnings": judgement.warnings,
-                "configuration": resolved_for_reading(config_schema, resolved) if resolved else None,
-            }
-        )
+        return validate_template(request, name_or_id)
+
+
+class DeploymentValidation(APIView):
+    """What running the deployment as it is would answer."""
+
+    parser_classes = (YamlParser, StrictJSONParser)
+
+    def post(self, request: Request, deployment_id: str) -> Response:
+        return answer_judgement(request, find_deployment(request, deployment_id), request.data)
+
+
+class SnapshotValidation(APIView):
+    """What running the snapshot with this body would answer: a template, or a deployment as it is."""
+
+    parser_classes = (SnapshotRunParser,)
+
+    def post(self, request: Request, name_or_id: str) -> Response:
+        deployment = unnamed_snapshot(request, name_or_id)
+        if deployment is not None:
+            return answer_judgement(request, deployment, request.data)
+        return validate_template(request, name_or_id)
+
+
+def validate_template(request: Request, name_or_id: str) -> Response:
+    version = find_template_to_run(request, name_or_id).version
+    preset, configuration = split_preset(request)
+    return answer_judgement(request, version, configuration, preset)
+
+
+def answer_judgement(request: Request, runnable: Runnable, configuration: Any, preset: str = "") -> Response:
+    document = None
+    if isinstance(configuration, YamlText):
+        try:
+            document = read_draft(configuration)
+        except YamlRefused as error:
+            refused = {"pointer": "", "message": str(error), "line": error.line or None}
+            return Response({"valid": False, "errors": [refused], "warnings": [], "configuration": None})
+        configuration = document.value
+    judgement = judge(
+        actor=acting_user(request),
+        runnable=runnable,
+        configuration=configuration,
+        preset=preset,
+        wait=EDITOR_WAIT if document else WAIT,
+    )
+    resolved, config_schema = judgement.resolved, rules_of(runnable).config_schema
+    return Response(
+        {
+            "valid": not judgement.errors,
+            "errors": [describe_error(error, document) for error in judgement.errors],
+            "warnings": judgement.warnings,
+            "configuration": resolved_for_reading(config_schema, resolved) if resolved else None,
+        }
+    )
 
 
 def describe_error(error: FieldError, document: YamlDocument | None) -> dict[str, Any]:

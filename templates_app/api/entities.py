@@ -6,7 +6,14 @@ from typing import Any
 from django.conf import settings
 
 from templates_app.api.pipeline_spec import zenml_pipeline_spec
-from templates_app.models import CodeArchive, Pipeline, PipelineDeployment, RunTemplate, Stack
+from templates_app.models import (
+    CodeArchive,
+    Pipeline,
+    PipelineDeployment,
+    RunTemplate,
+    RunTemplateVersion,
+    Stack,
+)
 from zenweb.api.envelope import Json, entity, owned, user_entity, wire_time
 
 TAG_COLOR = "grey"
@@ -221,6 +228,33 @@ def describe_run_template(template: RunTemplate, hydrate: bool) -> Json:
         "concurrency_policy": template.concurrency_policy,
     }
     return entity(template, name=template.name, body=body, metadata=metadata, resources=resources)
+
+
+def describe_template_version(version: RunTemplateVersion, hydrate: bool) -> Json:
+    """One state of a template; its name is its number."""
+    template = version.template
+    body = {
+        **owned(template),
+        "user_id": str(version.user_id) if version.user_id else None,
+        "number": version.number,
+        "is_newest": version.pk == template.latest_version_id,
+        "template_id": str(template.pk),
+        "deployment_id": str(version.deployment_id),
+    }
+    metadata = None
+    if hydrate:
+        metadata = {
+            "config_template": version.config_template,
+            "config_schema": version.config_schema,
+            "curation": version.curation or {"version": 1},
+        }
+    resources = {
+        "user": user_entity(version.user),
+        "source_deployment": deployment_reference(version.deployment),
+        "stack": stack_reference(version.deployment.stack),
+    }
+    described = entity(version, name=str(version.number), body=body, metadata=metadata, resources=resources)
+    return described | {"warnings": version.curation_notes}
 
 
 def latest_run(row: Any) -> Json:

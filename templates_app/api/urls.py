@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from templates_app.api import curation, snapshots, views
+from templates_app.api import curation, snapshots, versions, views
 
 urlpatterns = [
     path("pipelines", views.PipelineList.as_view()),
@@ -18,4 +18,7 @@ urlpatterns = [
     path("run_templates", views.RunTemplateList.as_view()),
     path("run_templates/<str:name_or_id>", views.RunTemplateDetail.as_view()),
     path("run_templates/<str:name_or_id>/curation", curation.RunTemplateCuration.as_view()),
+    path("run_templates/<str:name_or_id>/versions", versions.VersionList.as_view()),
+    path("run_templates/<str:name_or_id>/versions/<str:version>", versions.VersionDetail.as_view()),
+    path("run_templates/<str:name_or_id>/versions/<str:version>/restore", versions.VersionRestore.as_view()),
 ]

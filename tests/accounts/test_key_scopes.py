@@ -28,6 +28,7 @@ WITHOUT_KEYS = {"login", "device_authorization"}
 BODIES: dict[str, Any] = {
     "POST pipelines": {"name": "new"},
     "POST run_templates": {"name": "new", "source_deployment_id": "DEPLOYMENT"},
+    "POST run_templates/{}/versions": {"source_deployment_id": "DEPLOYMENT"},
     "POST schedules": {"name": "new", "template": "daily-retraining", "cron_expression": "0 0 * * *"},
     "POST run_templates/{}/presets": {"name": "new"},
     "POST run_templates/{}/choices": {"step": "trainer", "parameter": "rate"},
@@ -42,6 +43,7 @@ NAMES = {
     "projects": "default",
     "current-user": "tests",
     "presets": "mine",
+    "versions": "1",
     "schedules": "nightly",
 }
 
@@ -236,6 +238,8 @@ def test_a_bound_key_reaches_nothing_of_other_templates(
         f"/run_templates/{other.template_id}",
         f"/run_templates/{other.template_id}/presets",
         f"/run_templates/{other.template_id}/curation",
+        f"/run_templates/{other.template_id}/versions",
+        f"/run_templates/{other.template_id}/versions/1",
         f"/pipelines/{other.pipeline_id}",
         f"/pipeline_deployments/{other.deployment_id}",
         "/schedules/others",

@@ -251,7 +251,7 @@ def test_what_is_checked_is_asked_for_together(
 ) -> None:
     warehouse.says(hangs=True)
     chosen = {"steps": {"load": {"parameters": {"region": warehouse.region, "table": "a", "limit": 10}}}}
-    found = judge(actor=alice, version=template.version, configuration=chosen, wait=3)
+    found = judge(actor=alice, runnable=template.version, configuration=chosen, wait=3)
     assert [warning.split(":")[0] for warning in found.warnings] == ["/steps/load/parameters/table"]
 
 

@@ -12,6 +12,8 @@ from templates_app.models import RunTemplate
 from tests.factories import launch
 from tests.web.test_secrets import describe
 from zenweb.accounts.models import User
+from zenweb.accounts.services import create_api_key
+from zenweb.enums import KeyAccess
 
 QUERIES = 3  # the key, the template, whether the name of the run is free
 
@@ -132,3 +134,35 @@ def test_it_asks_the_database_the_same_few_things_whatever_is_asked(
 
 def test_a_stranger_learns_nothing(client: Client, template: RunTemplate) -> None:
     assert ask(client, template, {}).status_code == 401
+
+
+def test_a_deployment_is_judged_as_it_is(rest: Client, template: RunTemplate) -> None:
+    put = {"version": 1, "parameters": {"trainer.learning_rate": {"maximum": 0.1}}}
+    rest.put(f"/api/v1/run_templates/{template.name}/curation", put, content_type="application/json")
+    address = f"/api/v1/pipeline_deployments/{template.deployment.pk}/validate"
+    judged = rest.post(address, with_rate(0.5), content_type="application/json").json()
+    assert judged["valid"]
+    assert judged["configuration"]["steps"]["trainer"]["parameters"]["learning_rate"] == 0.5
+    judged = rest.post(address, "steps:\n  trainr: {}", content_type="application/yaml").json()
+    assert [(error["pointer"], error["line"]) for error in judged["errors"]] == [("/steps/trainr", 2)]
+    assert not ask(rest, template, with_rate(0.5)).json()["valid"]
+    assert not PipelineRun.objects.exists()
+
+
+def test_a_snapshot_is_judged_with_the_body_that_runs_it(rest: Client, template: RunTemplate) -> None:
+    for snapshot in (template.pk, template.name, template.deployment.pk):
+        address = f"/api/v1/pipeline_snapshots/{snapshot}"
+        for rate, is_valid in ((0.5, True), (2, False)):
+            body = {"run_configuration": with_rate(rate)}
+            judged = rest.post(f"{address}/validate", body, content_type="application/json").json()
+            assert judged["valid"] is is_valid
+    refused = rest.post(f"{address}/runs", body, content_type="application/json")
+    assert refused.json()["errors"] == judged["errors"]
+
+
+def test_a_deployment_is_not_judged_with_a_key_that_may_not_run_it(template: RunTemplate, bob: User) -> None:
+    key = create_api_key(user=bob, name="b", access=KeyAccess.RUN)[1]
+    bobs = Client(headers={"Authorization": f"Bearer {key}"})
+    assert ask(bobs, template, {}).status_code == 200
+    address = f"/api/v1/pipeline_deployments/{template.deployment.pk}/validate"
+    assert bobs.post(address, "{}", content_type="application/json").status_code == 403
