@@ -145,6 +145,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "zenweb.page_cache.vary_on_htmx",
+    "zenweb.accounts.origins.remember_origin",
 ]
 ROOT_URLCONF = "zenweb.urls"
 WSGI_APPLICATION = "zenweb.wsgi.application"
@@ -235,6 +236,8 @@ ACCESS_TOKEN_LIFETIME = timedelta(hours=1)
 # Of the key that a program gets which was signed in through the browser.
 DEVICE_LOGIN_LIFETIME = timedelta(days=env_int("ZENWEB_DEVICE_LOGIN_DAYS", 90))
 SESSION_ENGINE = "zenweb.accounts.sessions"
+# What was done, by whom and from where, is removed when it is older than this.
+KEEP_AUDIT = env_days("ZENWEB_KEEP_AUDIT", 0)
 
 # REST
 REST_FRAMEWORK = {
