@@ -9,10 +9,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from zenweb.accounts.api import shapes
 from zenweb.accounts.audit_export import export
 from zenweb.accounts.models import AuditEvent, AuditEventQuerySet, Project, User
 from zenweb.api.envelope import Json, entity
 from zenweb.api.listing import Column, Listing, find, parse_time, wants_hydration
+from zenweb.api.operations import HYDRATE, NOT_JSON, TEXT, listed, operation
+from zenweb.api.shapes import Page
 from zenweb.entity import is_id
 
 
@@ -77,11 +80,13 @@ AUDIT_EVENTS = Listing(
 
 
 class AuditEventList(APIView):
+    @operation("List what was done.", parameters=listed(AUDIT_EVENTS), answer=Page[shapes.AuditEvent])
     def get(self, request: Request) -> Response:
         return AUDIT_EVENTS.answer(visible_events(request), request.query_params)
 
 
 class AuditEventDetail(APIView):
+    @operation("Get what was done once.", parameters=(HYDRATE,), answer=shapes.AuditEvent)
     def get(self, request: Request, event: str) -> Response:
         found = find(visible_events(request), event, "audit event", None)
         return Response(describe_event(found, wants_hydration(request.query_params, default=True)))
@@ -94,6 +99,13 @@ class AuditEventExport(APIView):
         """Whatever is asked for: CSV is no renderer's."""
         return super().perform_content_negotiation(request, force=True)
 
+    @operation(
+        "Take along what was done, as a table.",
+        parameters=listed(AUDIT_EVENTS),
+        answer=NOT_JSON,
+        also={"text/csv": TEXT},
+        errors=(503,),
+    )
     def get(self, request: Request) -> HttpResponseBase:
         return export(AUDIT_EVENTS.filtered(visible_events(request), request.query_params))
 
