@@ -1,12 +1,15 @@
 """What steps printed, while they run and afterwards."""
 
+import codecs
 import gzip
 import logging
 import time
 import uuid
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from typing import IO
 
 from django.conf import settings
@@ -20,7 +23,10 @@ from zenweb.exceptions import ZenWebError
 logger = logging.getLogger(__name__)
 MOST_READ = 100 * 1024 * 1024
 NOTICE = 200  # bytes of the line that says where a log was cut
-INTERVAL = 0.25  # seconds between two looks
+PIECE = 64 * 1024  # bytes that are read of a stored log at once
+AT_ONCE = 20  # pieces of a running attempt
+INTERVAL, LONGEST_INTERVAL = 0.25, 0.75  # seconds between two looks, the longer the longer nothing comes
+LONGEST = 3600.0  # seconds, then whoever follows has to ask again, and to show that they still may
 HEARTBEAT = 5.0  # seconds of silence after which a follower hears that this still goes on
 
 
@@ -55,38 +61,57 @@ def read_run_log(run: PipelineRun) -> str:
 
 def read_attempt_log(attempt: StepAttempt) -> str:
     """The stored log of an attempt that has ended, the pieces so far of one that runs."""
+    return "".join(log_in_pieces(attempt))
+
+
+def log_in_pieces(attempt: StepAttempt) -> Iterator[str]:
+    """The same, and never more of it in memory than a piece."""
     if attempt.end_time is None:
-        return "".join(attempt.log_chunks.values_list("text", flat=True))
-    if not attempt.log_uri:  # its worker died: what there is was shown while it ran
-        return "".join(attempt.log_chunks.values_list("text", flat=True)) or attempt.log_tail
+        yield from (chunk.text for chunk in _chunks_after(attempt, 0))
+    elif attempt.log_uri:
+        yield from _stored(attempt)
+    else:  # its worker died: what there is was shown while it ran
+        texts = (chunk.text for chunk in _chunks_after(attempt, 0))
+        yield from chain([next(texts, attempt.log_tail)], texts)
+
+
+def _stored(attempt: StepAttempt) -> Iterator[str]:
+    decoder, has_begun = codecs.getincrementaldecoder("utf-8")("replace"), False
     try:
-        text = _read(attempt.log_uri).decode("utf-8", "replace")
+        for piece in chain(_read(attempt.log_uri), [b""]):
+            text = decoder.decode(piece, final=not piece).replace("\x00", "\N{REPLACEMENT CHARACTER}")
+            has_begun = has_begun or bool(text)
+            yield text
     except (ZenWebError, OSError, EOFError, zlib.error):
         logger.warning("The log %s cannot be read; its end is shown.", attempt.log_uri, exc_info=True)
-        return attempt.log_tail
-    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+        yield (
+            "\n[cut here: the rest of this log cannot be read; its end is]\n" * has_begun + attempt.log_tail
+        )
 
 
-def _read(uri: str) -> bytes:
+def _read(uri: str) -> Iterator[bytes]:
     """Bounded only against what no worker wrote: the step that printed it could have written its file, too.
 
     The limit may have been higher when the log was stored.
     """
     most = max(MOST_READ, settings.LOG_LIMIT + NOTICE)
-    with store.open(uri) as file:
-        if not uri.endswith(".gz"):  # as logs were stored before
-            return _read_most(file, most)
-        with gzip.GzipFile(fileobj=file) as packed:
-            return _read_most(packed, most)
+    with ExitStack() as closing:
+        file: IO[bytes] | gzip.GzipFile = closing.enter_context(store.open(uri))
+        if uri.endswith(".gz"):  # before, logs were stored as they are
+            file = closing.enter_context(gzip.GzipFile(fileobj=file))
+        left = most
+        while piece := file.read(min(PIECE, left)):
+            left -= len(piece)
+            yield piece
+        if not left and file.read(1):
+            yield f"\n[cut here: at most {most} bytes of a stored log are shown; its file has the rest]\n".encode()
 
 
-def _read_most(file: IO[bytes] | gzip.GzipFile, most: int) -> bytes:
-    text = file.read(most)
-    if file.read(1):
-        text += (
-            f"\n[cut here: at most {most} bytes of a stored log are shown; its file has the rest]\n".encode()
-        )
-    return text
+def _chunks_after(attempt: StepAttempt, last: int) -> Iterator[LogChunk]:
+    """A few at a time: they are read as fast as somebody listens, and meanwhile no query is open."""
+    while chunks := list(LogChunk.objects.filter(attempt=attempt, pk__gt=last).order_by("pk")[:AT_ONCE]):
+        yield from chunks
+        last = chunks[-1].pk
 
 
 class Follower:
@@ -97,25 +122,30 @@ class Follower:
         self._last_chunk: dict[uuid.UUID, int] = {}
         self._sent: dict[uuid.UUID, int] = {}
         self._done: set[uuid.UUID] = set()
+        self.is_over = False
+        """Whether there is no more to come. Else its time was over before, and somebody may follow from anew."""
 
     def follow(self) -> Iterator[Piece | None]:
         """Pieces until the run (or the step) has ended; None when there was nothing for a while.
 
         No database connection is held between two looks.
         """
-        silent_since = time.monotonic()
+        began = silent_since = time.monotonic()
+        pause = INTERVAL
         while True:
-            is_over = self._is_over()  # asked first, so that the last look misses nothing
+            is_over = self._has_ended()  # asked first, so that the last look misses nothing
             for piece in self.read_on():
-                silent_since = time.monotonic()
+                silent_since, pause = time.monotonic(), INTERVAL
                 yield piece
-            if is_over:
+            self.is_over = is_over
+            if is_over or time.monotonic() - began >= LONGEST:
                 return
             if time.monotonic() - silent_since > HEARTBEAT:
                 silent_since = time.monotonic()
                 yield None
             close_old_connections()
-            time.sleep(INTERVAL)
+            time.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_INTERVAL)
 
     def read_on(self) -> Iterator[Piece]:
         """What was printed since the last look."""
@@ -125,12 +155,12 @@ class Follower:
             elif attempt.pk not in self._done:
                 self._done.add(attempt.pk)
                 # The pieces are gone now, and the whole log begins with them.
-                yield from self._piece(attempt, read_attempt_log(attempt)[self._sent.pop(attempt.pk, 0) :])
+                for text in _after(log_in_pieces(attempt), self._sent.pop(attempt.pk, 0)):
+                    yield from self._piece(attempt, text)
 
     def _new_pieces(self, attempt: StepAttempt) -> Iterator[Piece]:
         # Per attempt: across attempts, a piece with a smaller number may be committed after one with a greater.
-        last = self._last_chunk.get(attempt.pk, 0)
-        for chunk in LogChunk.objects.filter(attempt=attempt, pk__gt=last).order_by("pk"):
+        for chunk in _chunks_after(attempt, self._last_chunk.get(attempt.pk, 0)):
             self._last_chunk[attempt.pk] = chunk.pk
             self._sent[attempt.pk] = self._sent.get(attempt.pk, 0) + len(chunk.text)
             yield from self._piece(attempt, chunk.text)
@@ -146,10 +176,17 @@ class Follower:
         fields = ("number", "end_time", "log_uri", "log_tail", "step__name")
         return attempts.only(*fields).order_by("start_time", "number")
 
-    def _is_over(self) -> bool:
+    def _has_ended(self) -> bool:
         rows = (
             PipelineRun.objects.filter(pk=self._run_id)
             if self._step_id is None
             else StepRun.objects.filter(pk=self._step_id)
         )
         return not rows.unfinished().exists()
+
+
+def _after(texts: Iterable[str], length: int) -> Iterator[str]:
+    """Without so many characters at the beginning."""
+    for text in texts:
+        yield text[length:]
+        length = max(0, length - len(text))

@@ -399,6 +399,9 @@ class Schedule(Entity):
     looked_ahead_at = models.DateTimeField(null=True, editable=False)
     # What `with_values_shown_to()` adds.
     shows_values = False
+
+    audited: ClassVar = ("name", "template", "cron", "zone", "is_paused")
+
     # What `with_relations()` adds: the newest of its times that came, the newest run, and the newest time without one.
     last_fired: datetime | None
     last_run_id: uuid.UUID | None

@@ -157,6 +157,10 @@ class RunTemplateQuerySet(WithRunsQuerySet):
             | Q(project__in=projects_of(user, Role.OWNER))
         )
 
+    def audited_by(self, user: "User") -> Self:
+        """Those whose audit the user may see."""
+        return self.visible_to(user).with_role(user, Action.GRANT.least)
+
     def runnable(self) -> Self:
         return self.filter(is_enabled=True)
 

@@ -115,6 +115,13 @@ class EntityExists(ZenWebError):
     wire_class = "EntityExistsError"
 
 
+class ServerBusy(ZenWebError):
+    """The server does as much of this at once as it can; the message says what to do meanwhile."""
+
+    http_status = 503
+    wire_class = "RuntimeError"
+
+
 class CodeArchiveRefused(ValidationFailed):
     """The archive is too large, or holds something that must not be unpacked."""
 

@@ -1,8 +1,9 @@
 """What the server tells about its things, as objects. What an answer left out is asked for when it is read."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
@@ -215,13 +216,31 @@ class LogPiece:
     text: str
 
 
+def _follow(transport: "Transport", path: str) -> Iterator[LogPiece]:
+    """Where the server ends an answer that was long enough it is asked again; what was heard before is left out."""
+    heard = Counter[tuple[str, int]]()
+    goes_on = True
+    while goes_on:
+        goes_on, known = False, heard.copy()
+        for told in transport.stream(path, follow="true"):
+            if "goes_on" in told:
+                goes_on = True
+                continue
+            piece = LogPiece(**told)
+            of = (piece.step, piece.attempt)
+            text = piece.text[known[of] :]
+            known[of] = max(0, known[of] - len(piece.text))
+            heard[of] += len(text)
+            if text:
+                yield replace(piece, text=text)
+
+
 class StepRunResponse(Entity):
     path = "/steps"
 
     def follow_logs(self) -> Iterator[LogPiece]:
         """What it prints, as it comes, until it has ended."""
-        for piece in self._transport.stream(f"{self.path}/{self.id}/logs", follow="true"):
-            yield LogPiece(**piece)
+        return _follow(self._transport, f"{self.path}/{self.id}/logs")
 
     @property
     def status(self) -> ExecutionStatus:
@@ -355,8 +374,7 @@ class PipelineRunResponse(Entity):
 
     def follow_logs(self) -> Iterator[LogPiece]:
         """What its steps print, as it comes, until the run has ended."""
-        for piece in self._transport.stream(f"{self.path}/{self.id}/logs", follow="true"):
-            yield LogPiece(**piece)
+        return _follow(self._transport, f"{self.path}/{self.id}/logs")
 
     @property
     def status(self) -> ExecutionStatus:

@@ -1,7 +1,9 @@
 """REST for what steps print."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
+from typing import Any
 
 from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -13,6 +15,12 @@ from runs_app.api.runs import find_run
 from runs_app.api.steps import find_step
 from runs_app.logs import Follower, read_log, read_run_log
 from zenweb.api.listing import flag
+from zenweb.api.places import Places
+
+# Of one process. With those who wait for a run's end they leave others a quarter of its threads.
+FOLLOWERS = Places(
+    32, "Too many follow logs here at once. Ask again later, or without follow=true for what there is so far."
+)
 
 
 class StepLogs(APIView):
@@ -40,7 +48,18 @@ def wants_to_follow(request: Request) -> bool:
 
 
 def stream_log(follower: Follower) -> HttpResponseBase:
-    """A JSON object per line and piece. Empty lines show that the connection lives, and find out whether it does."""
-    lines = ("\n" if piece is None else f"{json.dumps(asdict(piece))}\n" for piece in follower.follow())
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    lines = FOLLOWERS.seat(lines_of(follower))
     return StreamingHttpResponse(lines, content_type="application/x-ndjson", headers=headers)
+
+
+def lines_of(follower: Follower) -> Iterator[bytes]:
+    """A JSON object per line and piece. Empty lines show that the connection lives, and find out whether it does."""
+    for piece in follower.follow():
+        yield b"\n" if piece is None else _line(asdict(piece))
+    if not follower.is_over:
+        yield _line({"goes_on": True})
+
+
+def _line(told: dict[str, Any]) -> bytes:
+    return f"{json.dumps(told)}\n".encode()

@@ -29,7 +29,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ("runs_app", "0004_preparations"),
         ("templates_app", "0004_roles"),
-        ("accounts", "0003_roles"),
+        ("accounts", "0004_roles"),
     ]
 
     operations = [

@@ -11,6 +11,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from runs_app.api.logs import FOLLOWERS
 from runs_app.logs import Follower, Piece, read_log, read_run_log
 from runs_app.models import LogChunk, PipelineRun, StepAttempt, StepRun
 from runs_app.warm_parents import CutLog
@@ -206,3 +207,64 @@ def test_what_an_attempt_printed_outlives_its_worker(template: RunTemplate, alic
     LogChunk.objects.create(attempt=lost, text="half a line")
     assert read_log(step) == "half a line"
     assert read_run_log(run).startswith("--- trainer\nhalf a line\n--- evaluator")
+
+
+def follow(rest: Client, run: PipelineRun) -> Any:
+    return rest.get(f"{API}/runs/{run.pk}/logs?follow=true")
+
+
+@transactional
+def test_who_is_one_follower_too_many_is_told_to_come_back(
+    rest: Client, template: RunTemplate, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FOLLOWERS, "most", 1)
+    run = launch(template, alice)
+    first = follow(rest, run)
+    refused = follow(rest, run)
+    assert (refused.status_code, refused["Retry-After"]) == (503, "5")
+    assert "without follow=true" in refused.json()["detail"][1]
+    assert rest.get(f"{API}/runs/{run.pk}/logs").status_code == 200
+    first.close()  # as the server does when the connection is gone, begun or not
+    first.close()
+    second = follow(rest, run)
+    assert (second.status_code, FOLLOWERS.taken) == (200, 1)
+    second.close()
+
+
+def test_an_answer_that_is_long_enough_says_that_there_may_be_more(
+    rest: Client, template: RunTemplate, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runs_app.logs.LONGEST", 0)
+    run = launch(template, alice)
+    attempt = print_something(run, "so far", "further")
+    assert list(follow(rest, run).streaming_content) == [
+        b'{"step": "trainer", "attempt": 1, "text": "so far"}\n',
+        b'{"step": "trainer", "attempt": 1, "text": "further"}\n',
+        b'{"goes_on": true}\n',
+    ]
+    attempt.delete()
+    run.delete()
+    assert list(Follower(run.pk).follow()) == []
+
+
+def test_a_log_is_read_in_pieces_as_it_is_followed(
+    template: RunTemplate, alice: User, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("runs_app.logs.PIECE", 1_000)
+    run = launch(template, alice)
+    attempt = print_something(run, "é" * 700)
+    follower = Follower(run.pk)
+    assert [piece.text for piece in follower.read_on()] == ["é" * 700]
+    (tmp_path / "log.txt.gz").write_bytes(gzip.compress(("é" * 2_000).encode()))
+    attempt.log_uri, attempt.end_time = str(tmp_path / "log.txt.gz"), timezone.now()
+    attempt.save()
+    assert [len(piece.text) for piece in follower.read_on()] == [300, 500, 500]
+    assert list(follower.read_on()) == []
+
+
+def print_something(run: PipelineRun, *texts: str) -> StepAttempt:
+    step = run.steps.get(name="trainer")
+    attempt = StepAttempt.objects.create(step=step, number=1, start_time=timezone.now(), artifact_uri="x")
+    for text in texts:
+        LogChunk.objects.create(attempt=attempt, text=text)
+    return attempt

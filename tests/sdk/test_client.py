@@ -238,6 +238,23 @@ def test_steps_of_a_run_lead_to_their_outputs(server):
     )
 
 
+def test_a_log_is_followed_on_where_the_server_ends_an_answer_and_nothing_is_told_twice(server):
+    def lines(*told):
+        return httpx.Response(200, text="\n".join(json.dumps(each) for each in told))
+
+    first, second = {"step": "a", "attempt": 1, "text": "one "}, {"step": "a", "attempt": 2, "text": "again"}
+    server.on("GET", "/runs/nightly", run())
+    server.on(
+        "GET",
+        f"/runs/{RUN}/logs",
+        lines(first, {"goes_on": True}),
+        lines({**first, "text": "on"}, {**first, "text": "e two"}, second, {"goes_on": True}),
+        lines({**first, "text": "one two"}, second, {**second, "text": "!"}),
+    )
+    heard = [(p.attempt, p.text) for p in server.client.get_pipeline_run("nightly").follow_logs()]
+    assert heard == [(1, "one "), (1, "two"), (2, "again"), (2, "!")]
+
+
 def test_an_artifact_version_is_found_by_id_or_as_the_newest_of_a_name(server):
     version = entity(ARTIFACT, None, {"artifact": {"name": "score"}, "version": "2"})
     server.on("GET", f"/artifact_versions/{ARTIFACT}", version)

@@ -12,7 +12,13 @@ from django.views.defaults import bad_request, server_error
 from rest_framework import exceptions as rest
 from rest_framework.response import Response
 
-from zenweb.exceptions import CredentialsNotValid, DeviceLoginUnfinished, ValidationFailed, ZenWebError
+from zenweb.exceptions import (
+    CredentialsNotValid,
+    DeviceLoginUnfinished,
+    ServerBusy,
+    ValidationFailed,
+    ZenWebError,
+)
 
 logger = logging.getLogger(__name__)
 UNEXPECTED = {"detail": ["RuntimeError", "Something went wrong on the server. Its log says more."]}
@@ -73,6 +79,8 @@ def _answer_ours(error: ZenWebError) -> Response:
     if isinstance(error, DeviceLoginUnfinished):  # as OAuth's clients read it
         answer |= {"error": error.reason.value, "error_description": str(error)}
     headers = BEARER if isinstance(error, CredentialsNotValid) else None
+    if isinstance(error, ServerBusy):
+        headers = {"Retry-After": "5"}
     return Response(answer, error.http_status, headers=headers)
 
 

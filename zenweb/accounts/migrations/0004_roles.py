@@ -11,7 +11,7 @@ import zenweb.enums
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0002_keys_sessions_and_device_logins"),
+        ("accounts", "0003_audit_events"),
         ("auth", "0012_alter_user_first_name_max_length"),
         ("templates_app", "0004_roles"),
     ]
