@@ -104,6 +104,6 @@ def test_a_launch_over_rest_is_so_many_statements(rest: Client, template: RunTem
         query["sql"].split("times: ")[-1].split()[0] for query in asked if "SAVEPOINT" not in query["sql"]
     ]
     # The key with its user, the template with all that belongs to it, the name, the run's number, the run, its steps,
-    # that it was accepted, the cache keys, that it was offered.
-    assert statements == ["SELECT"] * 3 + ["UPDATE"] + ["INSERT"] * 3 + ["UPDATE", "INSERT"]
+    # that it was accepted, the audit, the cache keys, that it was offered.
+    assert statements == ["SELECT"] * 3 + ["UPDATE"] + ["INSERT"] * 4 + ["UPDATE", "INSERT"]
     assert StepRun.objects.count() == 4

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING, Any, Self
 
 from django.apps import apps
-from django.contrib.auth.models import Group
 from django.db import models
 from django.db.models import Q
 
@@ -46,8 +45,8 @@ class ProjectQuerySet(models.QuerySet[Any]):
 class RoleGrantQuerySet(models.QuerySet[Any]):
     def held_by(self, user: "User | Given") -> Self:
         """Given to the user (or to whose id is given), or to a group of theirs."""
-        groups = Group.objects.filter(user=user)
-        return self.filter(Q(user=user) | Q(group__in=groups.values("pk")))
+        groups = apps.get_model("accounts", "User").groups.through.objects.filter(user=user)
+        return self.filter(Q(user=user) | Q(group__in=groups.values("group")))
 
     def with_relations(self) -> Self:
         return self.select_related("user", "group", "project", "template")
