@@ -7,8 +7,10 @@ from django.utils.translation import gettext
 
 from runs_app.models import PipelineRun
 from templates_app.names import check_tags
+from zenweb.accounts.audit import record_audit
 from zenweb.accounts.models import User
 from zenweb.accounts.permissions import check_may_change
+from zenweb.enums import AuditVerb
 from zenweb.exceptions import NotAllowed
 
 
@@ -22,6 +24,13 @@ def tag_run(
     locked = PipelineRun.objects.select_for_update(of=("self",), no_key=True).only("tags").get(pk=run.pk)
     run.tags = [tag for tag in dict.fromkeys([*locked.tags, *add_tags]) if tag not in remove_tags]
     run.save(update_fields=["tags", "updated"])
+    record_audit(
+        actor=actor,
+        verb=AuditVerb.CHANGE,
+        thing=run,
+        before={"tags": locked.tags},
+        after={"tags": run.tags},
+    )
     return run
 
 
@@ -34,6 +43,9 @@ def delete_run(*, actor: User, run: PipelineRun) -> None:
         raise NotAllowed(
             gettext('The run "%(name)s" has not ended: stop it first, then delete it.') % {"name": run.name}
         )
+    record_audit(
+        actor=actor, verb=AuditVerb.DELETE, thing=run, before={"status": run.status, "tags": run.tags}
+    )
     run.delete()
 
 

@@ -19,6 +19,7 @@ from runs_app.models import PipelineRun, StepRun, Worker
 from runs_app.observation import Observer
 from runs_app.schedules import fire_due_schedules, forget_old_firings
 from templates_app.models import RunTemplateVersion
+from zenweb.accounts.audit import forget_old_events
 
 logger = logging.getLogger(__name__)
 INTERVAL = 1.0  # seconds
@@ -109,7 +110,7 @@ class Stopwatch:
 def keep_schedules(over: threading.Event) -> None:
     """Fire schedules when their time has come, and let runs go on for which there is room, or whose choices are known.
 
-    Until the worker is over. Now and then forget what is long past: times of schedules, and answers.
+    Until the worker is over. Now and then forget what is long past: times of schedules, answers, the audit's events.
 
     In a thread of its own: launching many runs may take longer than a heartbeat can wait.
     """
@@ -123,6 +124,7 @@ def keep_schedules(over: threading.Event) -> None:
                 forget_next = time.monotonic() + FORGOTTEN_EVERY
                 forget_old_firings()
                 preparations.forget_old()
+                forget_old_events()
         except DatabaseError:
             logger.warning("The database does not answer; schedules wait.", exc_info=True)
             connections.close_all()

@@ -395,6 +395,9 @@ class Schedule(Entity):
     next_time = models.DateTimeField(null=True, editable=False)
     # When `next_time` was worked out: later than now only where a clock was set back since.
     looked_ahead_at = models.DateTimeField(null=True, editable=False)
+
+    audited: ClassVar = ("name", "template", "cron", "zone", "is_paused")
+
     # What `with_relations()` adds: the newest of its times that came, the newest run, and the newest time without one.
     last_fired: datetime | None
     last_run_id: uuid.UUID | None

@@ -21,9 +21,10 @@ from templates_app.permissions import check_can_edit_preset, check_can_run
 from templates_app.schema_forms.schemas import read_steps
 from templates_app.schema_places import secrets_left_out
 from templates_app.suggestions import suggestion
+from zenweb.accounts.audit import facts_of, record_audit
 from zenweb.accounts.models import User
 from zenweb.accounts.permissions import check_may_change
-from zenweb.enums import ExecutionStatus
+from zenweb.enums import AuditVerb, ExecutionStatus
 from zenweb.exceptions import DoesNotExist, EntityExists, FieldError, ValidationFailed
 from zenweb.pointers import pointer_to
 
@@ -57,6 +58,7 @@ def create_preset(
         )
     _keep(preset, configuration or {})
     _save(preset)
+    record_audit(actor=actor, verb=AuditVerb.CREATE, thing=preset, after=facts_of(preset))
     return preset
 
 
@@ -71,7 +73,7 @@ def update_preset(
 ) -> Preset:
     """Change what is given; None leaves a thing as it is."""
     check_can_edit_preset(actor, preset)
-    before = (preset.name, preset.is_shared)
+    before, facts = (preset.name, preset.is_shared), facts_of(preset)
     preset.name = preset.name if name is None else name.strip()
     preset.is_shared = preset.is_shared if is_shared is None else is_shared
     if before != (preset.name, preset.is_shared):
@@ -79,6 +81,7 @@ def update_preset(
     if configuration is not None:
         _keep(preset, configuration)
     _save(preset)
+    record_audit(actor=actor, verb=AuditVerb.CHANGE, thing=preset, before=facts, after=facts_of(preset))
     return preset
 
 
@@ -86,6 +89,7 @@ def update_preset(
 def delete_preset(*, actor: User, preset: Preset) -> None:
     """Forget a preset; runs and schedules that started from it have values of their own."""
     check_can_edit_preset(actor, preset)
+    record_audit(actor=actor, verb=AuditVerb.DELETE, thing=preset, before=facts_of(preset))
     preset.delete()
 
 

@@ -552,9 +552,11 @@ def note_time_spent(run: PipelineRun, seconds: float) -> None:
 # -- stopping ---------------------------------------------------------------------------------------------------------
 
 
-def request_stop(run: PipelineRun, by: str) -> None:
-    """Close what has not started, and have workers end what runs."""
-    _ask_to_stop(run, f"{by} asked to stop the run.", "It was not started, because the run was stopped.")
+def request_stop(run: PipelineRun, by: str) -> bool:
+    """Close what has not started, and have workers end what runs; False when it had ended, or was to stop anyway."""
+    return _ask_to_stop(
+        run, f"{by} asked to stop the run.", "It was not started, because the run was stopped."
+    )
 
 
 def time_out(run: PipelineRun) -> None:
@@ -565,7 +567,7 @@ def time_out(run: PipelineRun) -> None:
 
 
 @transaction.atomic
-def _ask_to_stop(run: PipelineRun, sentence: str, unstarted: str, has_timed_out: bool = False) -> None:
+def _ask_to_stop(run: PipelineRun, sentence: str, unstarted: str, has_timed_out: bool = False) -> bool:
     now = timezone.now()
     locked = (
         PipelineRun.objects.select_for_update(of=("self",), no_key=True)
@@ -573,7 +575,7 @@ def _ask_to_stop(run: PipelineRun, sentence: str, unstarted: str, has_timed_out:
         .get(pk=run.pk)
     )
     if locked.is_finished or locked.stop_requested_at is not None:
-        return
+        return False
     PipelineRun.objects.filter(pk=run.pk).update(
         stop_requested_at=now,
         status=ExecutionStatus.STOPPING,
@@ -586,6 +588,7 @@ def _ask_to_stop(run: PipelineRun, sentence: str, unstarted: str, has_timed_out:
     _close_unstarted(steps, unstarted, now)
     steps.filter(status=ExecutionStatus.RUNNING).update(status=ExecutionStatus.STOPPING, updated=now)
     _close_if_over(run.pk, now)
+    return True
 
 
 # -- templates that run only so many at once --------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from runs_app import cron as times
 from runs_app.choices import check_choices
-from runs_app.differences import without_empty_steps
+from runs_app.differences import with_secrets_hidden, without_empty_steps
 from runs_app.models import PipelineRun, RunEvent, Schedule, ScheduleFiring
 from runs_app.plans import plan_of
 from runs_app.presets import use_preset
@@ -27,9 +27,10 @@ from templates_app.names import check_name
 from templates_app.permissions import check_can_run
 from templates_app.schema_forms.schemas import read_steps
 from templates_app.schema_forms.wording import worded
+from zenweb.accounts.audit import facts_of, record_audit
 from zenweb.accounts.models import User
 from zenweb.accounts.permissions import check_may_change
-from zenweb.enums import TriggerChannel
+from zenweb.enums import AuditVerb, TriggerChannel
 from zenweb.exceptions import EntityExists, FieldError, NotAllowed, ValidationFailed, ZenWebError
 from zenweb.sealing import opened
 
@@ -78,6 +79,7 @@ def create_schedule(
     _together(partial(_look_ahead, schedule, timezone.now()), partial(_check_values, schedule, values))
     _keep_values(schedule, values)
     schedule.save(force_insert=True)
+    record_audit(actor=actor, verb=AuditVerb.CREATE, thing=schedule, after=_facts(schedule))
     return schedule
 
 
@@ -95,7 +97,7 @@ def update_schedule(
     """Change what is given; None leaves a thing as it is. Times that passed while it was paused are not made up for."""
     check_can_edit(actor, schedule)
     schedule = Schedule.objects.select_for_update(of=("self",)).get(pk=schedule.pk)
-    before = (schedule.cron, schedule.zone, schedule.is_paused)
+    before, facts = (schedule.cron, schedule.zone, schedule.is_paused), _facts(schedule)
     schedule.cron = schedule.cron if cron is None else _tidy(cron)
     schedule.zone = schedule.zone if zone is None else zone
     schedule.is_paused = schedule.is_paused if is_paused is None else is_paused
@@ -112,6 +114,7 @@ def update_schedule(
     if configuration is not None:
         _keep_values(schedule, configuration)
     schedule.save()
+    record_audit(actor=actor, verb=AuditVerb.CHANGE, thing=schedule, before=facts, after=_facts(schedule))
     return schedule
 
 
@@ -119,6 +122,7 @@ def update_schedule(
 def delete_schedule(*, actor: User, schedule: Schedule) -> None:
     """Remove a schedule with the record of its firings; the runs it made stay."""
     check_can_edit(actor, schedule)
+    record_audit(actor=actor, verb=AuditVerb.DELETE, thing=schedule, before=_facts(schedule))
     schedule.delete()
 
 
@@ -321,6 +325,15 @@ def _check_name_is_free(schedule: Schedule) -> None:
     others = Schedule.objects.filter(project=schedule.project_id, name=schedule.name).exclude(pk=schedule.pk)
     if others.exists():
         raise EntityExists(f"A schedule called {schedule.name!r} already exists. Choose another name.")
+
+
+def _facts(schedule: Schedule) -> dict[str, Any]:
+    """For the audit: without the secrets that it runs with. What is one, nobody can tell once its template is gone."""
+    template = RunTemplate.objects.with_relations().filter(pk=schedule.template_id).first()
+    if template is None:
+        return facts_of(schedule)
+    schema = template.version.deployment.config_schema
+    return facts_of(schedule) | {"configuration": with_secrets_hidden(schema, schedule.configuration)}
 
 
 def _tidy(cron: str) -> str:

@@ -28,9 +28,10 @@ from runs_app.sealed import sealed
 from runs_app.statements import ReadyStep
 from templates_app.models import PipelineDeployment, RunTemplateVersion
 from templates_app.permissions import check_can_run
+from zenweb.accounts.audit import record_audit
 from zenweb.accounts.models import User
 from zenweb.accounts.permissions import check_may_change, check_may_run
-from zenweb.enums import ConcurrencyPolicy, ExecutionStatus, TriggerChannel
+from zenweb.enums import AuditVerb, ConcurrencyPolicy, ExecutionStatus, TriggerChannel
 from zenweb.exceptions import DoesNotExist, FieldError, NotAllowed, ValidationFailed
 from zenweb.execution.metadata import Noted, check_metadata, check_names_about_artifact
 from zenweb.prepared import insert
@@ -112,10 +113,12 @@ def repair_run(*, repair: Repair, trigger: Trigger) -> Launch:
     return _accept(trigger, repair.body, start)
 
 
+@transaction.atomic
 def stop_run(*, actor: User, run: PipelineRun) -> None:
     """Ask a run to stop; one that has ended stays as it is."""
     check_may_run(actor)
-    recording.request_stop(run, by=actor.get_username())
+    if recording.request_stop(run, by=actor.get_username()):
+        record_audit(actor=actor, verb=AuditVerb.STOP, thing=run)
 
 
 @transaction.atomic
@@ -135,6 +138,7 @@ def note_metadata(*, actor: User, things: Sequence[Noteworthy], values: Noted) -
                 f"Step {thing.name!r} has not ended: until then only its own code notes something about it."
             )
         metadata.add(thing, values)
+        record_audit(actor=actor, verb=AuditVerb.NOTE_METADATA, thing=thing, after={"names": list(values)})
 
 
 # -- runs of the local stack, executed by the process that called the pipeline -----------------------------------------
@@ -299,6 +303,7 @@ def _start_run(
     steps = list(_step_rows(run, resolved, is_local, is_held=is_local or waits or not is_prepared))
     insert(*steps)
     RunEvent.objects.note(run.pk, f"Accepted from {trigger.words}.")
+    _tell_audit(run, trigger)
     if trigger.idempotency_key:
         IdempotencyRecord.objects.create(
             user=trigger.actor,
@@ -337,6 +342,16 @@ def _start_from_preset(
         run = _start_run(version.deployment, version, use.values, trigger, body_hash)
     RunEvent.objects.note(run.pk, f'Its values start from the preset "{preset}".')
     return run
+
+
+def _tell_audit(run: PipelineRun, trigger: Trigger) -> None:
+    """That it was started, and from what. Its values stay with the run, which hides the secrets among them."""
+    of: dict[str, Any] = {"pipeline": run.pipeline.name, "template": None, "version": None}
+    if run.template is not None and run.template_version is not None:
+        of |= {"template": run.template.name, "version": run.template_version.number}
+    repaired = {"repairs": run.original.name} if run.original else {}
+    verb = AuditVerb.REPAIR if run.original else AuditVerb.START
+    record_audit(actor=trigger.actor, verb=verb, thing=run, after=of | repaired, channel=trigger.channel)
 
 
 def _plan_to_do(repair: Repair, resolved: ResolvedConfiguration) -> RepairPlan:

@@ -21,13 +21,14 @@ from runs_app.querysets import UPLOADS
 from templates_app.file_rules import too_large, wrong_type
 from templates_app.models import RunTemplate
 from templates_app.permissions import check_can_run
+from zenweb.accounts.audit import record_audit
 from zenweb.accounts.models import Project, User
 from zenweb.accounts.permissions import check_may_run
 from zenweb.accounts.services import default_project
 from zenweb.artifacts import store
 from zenweb.artifacts.materializers.files import PATH_MATERIALIZER, address_for
 from zenweb.config.file_references import FoundFile, clean_name
-from zenweb.enums import ArtifactType
+from zenweb.enums import ArtifactType, AuditVerb
 from zenweb.exceptions import BodyTooLarge, MalformedRequest, NotAllowed, ValidationFailed
 from zenweb.execution.protocol import StoredArtifact
 
@@ -200,7 +201,14 @@ def _record(
     earlier = _stored_before(version, actor, name, written) if is_once else None
     if earlier is not None:
         transaction.set_rollback(True)
-    return earlier or version
+        return earlier
+    record_audit(
+        actor=actor,
+        verb=AuditVerb.UPLOAD,
+        thing=ArtifactVersion.objects.get(pk=version),
+        after={"file_name": name, "size": written.size, "sha256": written.sha256},
+    )
+    return version
 
 
 def _stored_before(version: uuid.UUID, actor: User, name: str, written: Written) -> uuid.UUID | None:

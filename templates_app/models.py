@@ -37,6 +37,8 @@ class Pipeline(Entity):
     # How many runs it ever had: the number its next run is called by.
     run_count = models.PositiveIntegerField(default=0, editable=False)
 
+    audited: ClassVar = ("name", "description")
+
     objects = PipelineQuerySet.as_manager()
 
     class Meta:
@@ -63,6 +65,8 @@ class Stack(Entity):
         blank=True,
         help_text="A folder or fsspec URI. Empty: the folder of whoever executes.",
     )
+
+    audited: ClassVar = ("name", "orchestrator", "queue", "artifact_store_uri")
 
     objects = StackQuerySet.as_manager()
 
@@ -110,6 +114,15 @@ class PipelineDeployment(Entity):
     # SHA-256 of everything above: freezing the same thing twice finds the first.
     fingerprint = models.CharField(max_length=64)
 
+    audited: ClassVar = (
+        "pipeline",
+        "stack",
+        "code_archive",
+        "requirements",
+        "python_version",
+        "client_version",
+    )
+
     objects = PipelineDeploymentQuerySet.as_manager()
 
     class Meta:
@@ -146,6 +159,11 @@ class RunTemplate(Entity):
     )
     latest_version = models.ForeignKey(
         "RunTemplateVersion", null=True, editable=False, on_delete=models.RESTRICT, related_name="+"
+    )
+
+    audited: ClassVar = (
+        *("name", "description", "is_hidden", "is_enabled", "tags"),
+        *("max_concurrent_runs", "concurrency_policy"),
     )
 
     objects = RunTemplateQuerySet.as_manager()
@@ -210,6 +228,8 @@ class RunTemplateVersion(Entity):
     # What of the curation of the version before did not fit this deployment, in sentences.
     curation_notes = JSONField(default=list, blank=True)
 
+    audited: ClassVar = ("number", "deployment_id", "curation")
+
     class Meta:
         ordering: ClassVar = ["-number"]
         constraints: ClassVar = [
@@ -248,6 +268,8 @@ class Preset(Entity):
     name = models.CharField(max_length=255)
     is_shared = models.BooleanField(default=False, help_text="For everybody who may run the template.")
     configuration = JSONField(default=dict, blank=True)
+
+    audited: ClassVar = ("name", "is_shared", "configuration")
 
     objects = PresetQuerySet.as_manager()
 

@@ -75,6 +75,10 @@ class PipelineDeploymentQuerySet(VisibleQuerySet):
 
 
 class RunTemplateQuerySet(WithRunsQuerySet):
+    def audited_by(self, user: "User") -> Self:
+        """Those whose audit the user may see: their owner."""
+        return self.visible_to(user).filter(user=user)
+
     def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Self:
         return self.filter(pk__in=templates)
 

@@ -28,12 +28,13 @@ from templates_app.names import check_name, check_tags
 from templates_app.permissions import check_can_edit, check_can_edit_pipeline
 from templates_app.schema_validation import check_schema
 from templates_app.suggestions import suggestion
+from zenweb.accounts.audit import facts_of, record_audit
 from zenweb.accounts.models import Project, User
 from zenweb.accounts.permissions import check_may_change
 from zenweb.config.code_archive import check_archive
 from zenweb.config.requirements import MOST_REQUIREMENTS, checked_requirement
 from zenweb.config.spec import PipelineSpec
-from zenweb.enums import ConcurrencyPolicy
+from zenweb.enums import AuditVerb, ConcurrencyPolicy
 from zenweb.exceptions import (
     AuthoringError,
     EntityExists,
@@ -112,7 +113,12 @@ def store_code_archive(*, actor: User, sha256: str, content: bytes) -> CodeArchi
         return existing
     size = check_archive(content, sha256=sha256, limit=settings.CODE_ARCHIVE_LIMIT)
     archive: CodeArchive
-    archive, _ = CodeArchive.objects.get_or_create(sha256=sha256, defaults={"content": content, "size": size})
+    with transaction.atomic():
+        archive, is_new = CodeArchive.objects.get_or_create(
+            sha256=sha256, defaults={"content": content, "size": size}
+        )
+        if is_new:
+            record_audit(actor=actor, verb=AuditVerb.CREATE, thing=archive, after={"size": size})
     return archive
 
 
@@ -125,7 +131,9 @@ def create_pipeline(*, actor: User, project: Project, name: str, description: st
             gettext("A pipeline called %(name)r already exists in project %(project)r.")
             % {"name": name, "project": project.name}
         )
-    return Pipeline.objects.create(project=project, user=actor, name=name, description=description)
+    pipeline = Pipeline.objects.create(project=project, user=actor, name=name, description=description)
+    record_audit(actor=actor, verb=AuditVerb.CREATE, thing=pipeline, after=facts_of(pipeline))
+    return pipeline
 
 
 @transaction.atomic
@@ -133,8 +141,12 @@ def update_pipeline(*, actor: User, pipeline: Pipeline, description: str | None 
     """Change what is given; None leaves a thing as it is."""
     check_can_edit_pipeline(actor, pipeline)
     if description is not None:
+        before = facts_of(pipeline)
         pipeline.description = description
         pipeline.save(update_fields=["description", "updated"])
+        record_audit(
+            actor=actor, verb=AuditVerb.CHANGE, thing=pipeline, before=before, after=facts_of(pipeline)
+        )
     return pipeline
 
 
@@ -155,6 +167,7 @@ def delete_pipeline(*, actor: User, pipeline: Pipeline) -> None:
             gettext('Delete the runs of the pipeline "%(name)s" first: they would be lost with it.')
             % {"name": pipeline.name}
         )
+    record_audit(actor=actor, verb=AuditVerb.DELETE, thing=pipeline, before=facts_of(pipeline))
     pipeline.delete()
 
 
@@ -168,12 +181,14 @@ def create_deployment(
     _check_config_schema(request.config_schema, spec)
     check_name(request.pipeline)
     request = replace(request, requirements=_checked_requirements(request.requirements))
-    pipeline, _ = Pipeline.objects.get_or_create(
+    pipeline, is_new = Pipeline.objects.get_or_create(
         project=project,
         name=request.pipeline,
         defaults={"user": actor, "description": spec.description or ""},
     )
-    deployment, _ = PipelineDeployment.objects.get_or_create(
+    if is_new:
+        record_audit(actor=actor, verb=AuditVerb.CREATE, thing=pipeline, after=facts_of(pipeline))
+    deployment, is_new = PipelineDeployment.objects.get_or_create(
         pipeline=pipeline,
         fingerprint=request.fingerprint(stack, code_archive),
         defaults={
@@ -189,6 +204,8 @@ def create_deployment(
             "client_version": request.client_version,
         },
     )
+    if is_new:
+        record_audit(actor=actor, verb=AuditVerb.CREATE, thing=deployment, after=facts_of(deployment))
     return deployment
 
 
@@ -228,11 +245,15 @@ def create_run_template(
             )
         check_can_edit(actor, existing)
         _check_same_pipeline(existing, deployment)
+        before = facts_of(existing)
         if description:
             existing.description = description
         existing.tags = list(dict.fromkeys([*existing.tags, *tags]))
         limit.apply_to(existing)
         existing.save(update_fields=["description", "tags", *LIMIT_FIELDS, "updated"])
+        record_audit(
+            actor=actor, verb=AuditVerb.CHANGE, thing=existing, before=before, after=facts_of(existing)
+        )
         return _deploy(existing, deployment, actor, drops_misfits=drops_misfits)
     template = RunTemplate(
         project=deployment.project,
@@ -244,6 +265,7 @@ def create_run_template(
     )
     limit.apply_to(template)
     template.save()
+    record_audit(actor=actor, verb=AuditVerb.CREATE, thing=template, after=facts_of(template))
     return _add_version(template, RunTemplateVersion(deployment=deployment, user=actor))
 
 
@@ -312,8 +334,16 @@ def _add_version(template: RunTemplate, version: RunTemplateVersion) -> RunTempl
     version.template = template
     version.number = template.version.number + 1 if template.latest_version_id else 1
     version.save(force_insert=True)
+    former = template.latest_version
     template.latest_version = version
     template.save(update_fields=["latest_version", "updated"])
+    record_audit(
+        actor=version.user,
+        verb=AuditVerb.ADD_VERSION,
+        thing=template,
+        before=facts_of(former) if former else None,
+        after=facts_of(version),
+    )
     return template
 
 
@@ -365,6 +395,7 @@ def update_run_template(
     limit = limit or ConcurrencyLimit()
     limit.check()
     template = _locked(template)
+    before = facts_of(template)
     if name is not None and name != template.name:
         check_new_name(template, name)
         template.name = name
@@ -375,6 +406,7 @@ def update_run_template(
     template.tags = [tag for tag in dict.fromkeys([*template.tags, *add_tags]) if tag not in remove_tags]
     limit.apply_to(template)
     template.save(update_fields=["name", "description", "is_hidden", "tags", *LIMIT_FIELDS, "updated"])
+    record_audit(actor=actor, verb=AuditVerb.CHANGE, thing=template, before=before, after=facts_of(template))
     return template
 
 
@@ -382,6 +414,7 @@ def update_run_template(
 def delete_run_template(*, actor: User, template: RunTemplate) -> None:
     """Remove a template with its versions; the runs it made stay."""
     check_can_edit(actor, template)
+    record_audit(actor=actor, verb=AuditVerb.DELETE, thing=template, before=facts_of(template))
     template.delete()
 
 

@@ -26,3 +26,4 @@ if not ON_POSTGRESQL and not IS_TOLD:
     # A file, as in the product: an in-memory database that threads share waits for nobody and answers "locked".
     DATABASES["default"]["TEST"] = {"NAME": str(new_database_file())}  # noqa: F405
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # hashing slowly is not what is tested
+MIDDLEWARE.insert(0, "tests.described.hold_against_description")  # noqa: F405

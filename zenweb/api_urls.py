@@ -2,11 +2,14 @@
 
 from django.urls import include, path, re_path
 
+from zenweb.api.descriptions import JSONDescription, YAMLDescription
 from zenweb.api.errors import not_found
 
 urlpatterns = [
     path("", include("zenweb.accounts.api.urls")),
     path("", include("templates_app.api.urls")),
     path("", include("runs_app.api.urls")),
+    path("openapi.json", JSONDescription.as_view(), name="openapi"),
+    path("openapi.yaml", YAMLDescription.as_view()),
     re_path(r"^(?P<path>.*)$", not_found),
 ]

@@ -124,6 +124,41 @@ _CHANNEL_WORDS = {
 }
 
 
+class AuditChannel(StrEnum):
+    """Through which door something was done: a run's doors, and the server's own."""
+
+    PAGE = "page"
+    REST = "rest"
+    SDK = "sdk"
+    CLI = "cli"
+    ADMIN = "admin"
+    PIPELINE = "pipeline"
+    SCHEDULE = "schedule"
+    SERVER = "server"  # a management command, or housekeeping
+
+
+class AuditVerb(StrEnum):
+    """What was done, in the audit's words."""
+
+    CREATE = "create"
+    CHANGE = "change"
+    DELETE = "delete"
+    ADD_VERSION = "add_version"
+    START = "start"
+    REPAIR = "repair"
+    STOP = "stop"
+    UPLOAD = "upload"
+    NOTE_METADATA = "note_metadata"
+    SIGN_IN = "sign_in"
+    FAIL_TO_SIGN_IN = "fail_to_sign_in"
+    SIGN_OUT = "sign_out"
+    END_SESSIONS = "end_sessions"
+    CHANGE_PASSWORD = "change_password"  # noqa: S105 a verb
+    ROTATE = "rotate"
+    CONFIRM = "confirm"
+    REFUSE = "refuse"
+
+
 class KeyAccess(StrEnum):
     """How much an API key may do of what its account may."""
 

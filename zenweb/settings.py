@@ -132,6 +132,7 @@ INSTALLED_APPS = [
     "crispy_bootstrap5",
     "django_htmx",
     "csp",
+    "drf_spectacular_sidecar",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -146,6 +147,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "zenweb.page_cache.vary_on_htmx",
+    "zenweb.accounts.origins.remember_origin",
 ]
 ROOT_URLCONF = "zenweb.urls"
 WSGI_APPLICATION = "zenweb.wsgi.application"
@@ -236,6 +238,8 @@ ACCESS_TOKEN_LIFETIME = timedelta(hours=1)
 # Of the key that a program gets which was signed in through the browser.
 DEVICE_LOGIN_LIFETIME = timedelta(days=env_int("ZENWEB_DEVICE_LOGIN_DAYS", 90))
 SESSION_ENGINE = "zenweb.accounts.sessions"
+# What was done, by whom and from where, is removed when it is older than this.
+KEEP_AUDIT = env_days("ZENWEB_KEEP_AUDIT", 0)
 
 # REST
 REST_FRAMEWORK = {
@@ -247,8 +251,20 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["zenweb.api.rendering.WireJSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["zenweb.api.parsing.StrictJSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "zenweb.api.rendering.OneKindOfAnswer",
+    "DEFAULT_SCHEMA_CLASS": "zenweb.api.openapi.WireSchema",
     "EXCEPTION_HANDLER": "zenweb.api.errors.answer_error",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+SPECTACULAR_SETTINGS = {
+    "OAS_VERSION": "3.1.0",
+    "TITLE": "ZenWeb",
+    "VERSION": VERSION,
+    "DESCRIPTION": "Run templates, and what was run: in ZenML's shapes, so that its clients understand them.",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVERS": [{"url": "/"}],
+    "SORT_OPERATION_PARAMETERS": False,
+    "POSTPROCESSING_HOOKS": [],
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = env_int("ZENWEB_BODY_LIMIT", 10 * 1024 * 1024)
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000

@@ -1,10 +1,9 @@
 """Every address of the server, by prefix."""
 
 from django.contrib import admin
-from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
-from zenweb.accounts.views import SignIn, device_login, sign_in_to_admin
+from zenweb.accounts.views import SignIn, SignOut, device_login, sign_in_to_admin
 from zenweb.api.health import health, ready
 
 handler400 = "zenweb.api.errors.answer_bad_request"
@@ -14,7 +13,7 @@ urlpatterns = [
     path("", include("templates_app.urls")),
     path("", include("runs_app.urls")),
     path("login/", SignIn.as_view(), name="login"),
-    path("logout/", LogoutView.as_view(), name="logout"),
+    path("logout/", SignOut.as_view(), name="logout"),
     path("account/", include("zenweb.accounts.urls")),
     path("device/", device_login, name="device-login"),
     path("admin/login/", sign_in_to_admin),

@@ -9,12 +9,13 @@ from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext
 
+from zenweb.accounts.audit import record_audit
 from zenweb.accounts.brakes import Brake
 from zenweb.accounts.models import NAME_LIMIT, ApiKey, DeviceLogin, User
 from zenweb.accounts.permissions import check_may_change
 from zenweb.accounts.services import create_api_key
 from zenweb.accounts.tokens import hash_of
-from zenweb.enums import DeviceLoginError, DeviceLoginStatus
+from zenweb.enums import AuditVerb, DeviceLoginError, DeviceLoginStatus
 from zenweb.exceptions import DeviceLoginUnfinished, DoesNotExist, FieldError, TooManyTries, ValidationFailed
 
 LIFETIME = timedelta(minutes=10)
@@ -99,6 +100,9 @@ def decide_device_login(*, actor: User, login: DeviceLogin, is_confirmed: bool) 
     )
     if not undecided.update(status=status, user=actor if is_confirmed else None):
         raise DoesNotExist(gettext("This was decided already, or the code has expired."))
+    verb = AuditVerb.CONFIRM if is_confirmed else AuditVerb.REFUSE
+    asked = {"program": login.program, "machine": login.machine, "address": login.address}
+    record_audit(actor=actor, verb=verb, thing=login, after=asked)
 
 
 @transaction.atomic

@@ -1,9 +1,9 @@
-"""Who acts (people and service accounts), with which key or session, and the project where things live."""
+"""Who acts (people and service accounts), with which key or session, what they did, and where things live: projects."""
 
 import hashlib
 import uuid
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser, UserManager
@@ -14,13 +14,15 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy
 
-from zenweb.entity import Entity
+from zenweb.entity import Entity, JSONField
 from zenweb.enums import DeviceLoginStatus, KeyAccess
+from zenweb.exceptions import NotAllowed
 
 NAME_LIMIT = 200
 DESCRIPTION_LIMIT = 1000
 ADDRESS_LIMIT = 45  # characters of an IPv6 address
 PROGRAM_LIMIT = 200  # characters of what a program says of itself
+APPEND_ONLY = gettext_lazy("What the audit tells is never changed or deleted.")
 
 
 class ServiceAccountQuerySet(models.QuerySet["User"]):
@@ -37,6 +39,12 @@ class User(AbstractUser):
     is_service_account = models.BooleanField(default=False)
     description = models.CharField(max_length=DESCRIPTION_LIMIT, blank=True)
     updated = models.DateTimeField(auto_now=True)
+
+    # What the audit tells of one.
+    audited: ClassVar = (
+        *("username", "first_name", "last_name", "email", "description"),
+        *("is_active", "is_staff", "is_superuser", "is_service_account"),
+    )
 
     # No columns, but with what this request was made: queries and services keep to it.
     api_key_in_use: "ApiKey | None" = None
@@ -74,6 +82,8 @@ class Project(Entity):
 
     name = models.CharField(max_length=200, unique=True)
     display_name = models.CharField(max_length=200, blank=True)
+
+    audited: ClassVar = ("name", "display_name")
 
     def __str__(self) -> str:
         return self.name
@@ -125,6 +135,11 @@ class ApiKey(Entity):
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
+
+    audited: ClassVar = (
+        *("user", "name", "description", "access", "is_bound", "expires_at", "revoked_at", "rotated_at"),
+        "former_until",
+    )
 
     # No column: the hash of the secret that this request was made with, or that its token was got with.
     hash_in_use: str = ""
@@ -212,3 +227,82 @@ class BrowserSession(AbstractBaseSession):
     def handle(self) -> str:
         """What a page calls it by: its key would sign in whoever reads it there."""
         return hashlib.sha256(self.session_key.encode()).hexdigest()[:16]
+
+
+class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
+    def visible_to(self, user: User) -> "AuditEventQuerySet":
+        """All for administrators; for others what was done with the run templates that they own."""
+        if not user.is_active:
+            return self.none()
+        if user.is_superuser and not user.is_bound:
+            return self
+        # They live in an app that accounts know nothing of.
+        templates: Any = ApiKey.templates.field.related_model
+        return self.filter(template_id__in=templates.objects.audited_by(user).order_by().values("pk"))
+
+    def before(self, moment: datetime) -> "AuditEventQuerySet":
+        return self.filter(created__lt=moment)
+
+    def forget(self) -> int:
+        """Remove these for good: what keeps to the time that the audit is kept for, and nothing else, calls it."""
+        return int(super().delete()[0])
+
+    def update(self, **values: object) -> NoReturn:
+        raise NotAllowed(APPEND_ONLY)
+
+    def delete(self) -> NoReturn:
+        raise NotAllowed(APPEND_ONLY)
+
+    def bulk_update(self, *args: object, **options: object) -> NoReturn:
+        raise NotAllowed(APPEND_ONLY)
+
+
+class AuditEvent(models.Model):
+    """One thing that somebody did. It names who and what by value, so that it outlives both, and is never changed."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    created = models.DateTimeField(default=timezone.now, editable=False)
+    verb = models.CharField(max_length=30)  # AuditVerb
+    # Who. Null: the server itself, or somebody who could not sign in.
+    user_id = models.UUIDField(null=True)
+    user_name = models.CharField(max_length=150, blank=True)
+    api_key_id = models.UUIDField(null=True)
+    api_key_name = models.CharField(max_length=NAME_LIMIT, blank=True)
+    channel = models.CharField(max_length=20)  # AuditChannel
+    address = models.CharField(max_length=ADDRESS_LIMIT, blank=True)
+    # With what.
+    noun = models.CharField(max_length=40)
+    thing_id = models.CharField(max_length=64, blank=True)
+    thing_name = models.CharField(max_length=255, blank=True)
+    # The run template that it belongs to, whose owner may see it.
+    template_id = models.UUIDField(null=True)
+    project_id = models.UUIDField(null=True)
+    # What it was and became, as far as that differs; null: nothing to tell.
+    before = JSONField(null=True)
+    after = JSONField(null=True)
+
+    objects = AuditEventQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["-created", "-id"]
+        indexes: ClassVar = [
+            models.Index(fields=["-created"], name="audit_created"),
+            models.Index(fields=["template_id", "-created"], name="audit_template_created"),
+            models.Index(fields=["thing_id"], name="audit_thing"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_name or self.channel} {self.verb} {self.noun} {self.thing_name}"
+
+    def save(self, *args: Any, **options: Any) -> None:
+        if not self._state.adding:
+            raise NotAllowed(APPEND_ONLY)
+        super().save(*args, **options)
+
+    def delete(self, *args: object, **options: object) -> NoReturn:
+        raise NotAllowed(APPEND_ONLY)
+
+    @property
+    def updated(self) -> datetime:
+        """As every row of REST tells it."""
+        return self.created

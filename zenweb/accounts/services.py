@@ -12,12 +12,13 @@ from django.utils import timezone
 from django.utils.translation import gettext
 
 from zenweb.accounts.addresses import network_of
+from zenweb.accounts.audit import facts_of, record_audit
 from zenweb.accounts.brakes import Brake
 from zenweb.accounts.models import DESCRIPTION_LIMIT, NAME_LIMIT, ApiKey, Project, User
 from zenweb.accounts.permissions import check_is_administrator, check_may_change
 from zenweb.accounts.tokens import Credentials, authenticate_key, earliest, end_of, key_text, new_secret
 from zenweb.entity import is_id
-from zenweb.enums import KeyAccess
+from zenweb.enums import AuditVerb, KeyAccess
 from zenweb.exceptions import (
     CredentialsNotValid,
     DoesNotExist,
@@ -61,7 +62,9 @@ def sign_in(*, username: str, password: str, address: str) -> Credentials:
     Raises CredentialsNotValid; TooManyTries where there were too many wrong ones for this account from that address.
     """
     if not username:
-        return authenticate_key(password)
+        credentials = authenticate_key(password)
+        record_audit(actor=credentials.user, verb=AuditVerb.SIGN_IN, thing=credentials.user)
+        return credentials
     network, account = network_of(address), username.casefold()
     former = ADDRESS_BRAKE.take(network)
     try:
@@ -71,6 +74,7 @@ def sign_in(*, username: str, password: str, address: str) -> Credentials:
         raise
     user = authenticate(username=username, password=password) if _is_text(username + password) else None
     if not isinstance(user, User) or user.is_service_account:
+        _note_failure(username)
         raise CredentialsNotValid(
             gettext(
                 "That name and password do not belong together, or the account is switched off. "
@@ -80,7 +84,17 @@ def sign_in(*, username: str, password: str, address: str) -> Credentials:
     ACCOUNT_BRAKE.release(account, network)
     # Not released: with an account of one's own one could guess at those of others for ever.
     ADDRESS_BRAKE.give_back(former, network)
+    record_audit(actor=user, verb=AuditVerb.SIGN_IN, thing=user)
     return Credentials(user)
+
+
+def _note_failure(username: str) -> None:
+    """Of a name that no account has the audit tells nothing: it may be a password, typed into the wrong field.
+
+    The brakes bound how many of these there are.
+    """
+    known = User.objects.filter(username=username).first() if _is_text(username) else None
+    record_audit(actor=None, verb=AuditVerb.FAIL_TO_SIGN_IN, thing=known or User)
 
 
 def _is_text(text: str) -> bool:
@@ -100,6 +114,7 @@ def create_service_account(*, actor: User, name: str, description: str = "", is_
     account = User(username=name, description=description, is_active=is_active, is_service_account=True)
     account.set_unusable_password()
     account.save(force_insert=True)
+    record_audit(actor=actor, verb=AuditVerb.CREATE, thing=account, after=facts_of(account))
     return account
 
 
@@ -114,6 +129,7 @@ def update_service_account(
 ) -> User:
     """Change what is given; None leaves a thing as it is. Switched off, none of its keys works."""
     check_is_administrator(actor)
+    before = facts_of(account)
     if name is not None and name != account.username:
         _check_account_name(name)
         account.username = name
@@ -122,6 +138,7 @@ def update_service_account(
         account.description = description
     account.is_active = account.is_active if is_active is None else is_active
     account.save(update_fields=["username", "description", "is_active", "updated"])
+    record_audit(actor=actor, verb=AuditVerb.CHANGE, thing=account, before=before, after=facts_of(account))
     return account
 
 
@@ -129,6 +146,7 @@ def update_service_account(
 def delete_service_account(*, actor: User, account: User) -> None:
     """Remove an account with its keys; what it made and ran stays."""
     check_is_administrator(actor)
+    record_audit(actor=actor, verb=AuditVerb.DELETE, thing=account, before=facts_of(account))
     account.delete()
 
 
@@ -174,6 +192,8 @@ def create_api_key(
         secret_hash=secret_hash,
     )
     api_key.templates.set(bound or [])
+    scope = {"templates": [each.name for each in bound]} if bound else {}
+    record_audit(actor=actor or user, verb=AuditVerb.CREATE, thing=api_key, after=facts_of(api_key) | scope)
     return api_key, key_text(api_key.id, secret)
 
 
@@ -217,6 +237,7 @@ def update_api_key(
     """Change what is given; None leaves a thing as it is. `is_active=False` revokes it, True takes that back."""
     _check_manages(actor, api_key.user)
     api_key = ApiKey.objects.select_for_update(of=("self",)).select_related("user").get(pk=api_key.pk)
+    before = facts_of(api_key)
     if name is not None and name != api_key.name:
         _check_key_name(api_key.user, name)
         api_key.name = name
@@ -229,6 +250,7 @@ def update_api_key(
         _check_does_not_outlive(actor, api_key)
         api_key.revoked_at = None
     api_key.save(update_fields=["name", "description", "revoked_at", "updated"])
+    record_audit(actor=actor, verb=AuditVerb.CHANGE, thing=api_key, before=before, after=facts_of(api_key))
     return api_key
 
 
@@ -249,12 +271,13 @@ def rotate_api_key(
     if not api_key.is_usable:
         raise ValidationFailed(gettext("This key was revoked or has expired. Make a new one instead."))
     _check_does_not_outlive(actor, api_key)
-    now = timezone.now()
+    now, before = timezone.now(), facts_of(api_key)
     secret, secret_hash = new_secret()
     api_key.former_hash, api_key.former_until = api_key.secret_hash, now + retain_period
     api_key.secret_hash, api_key.rotated_at = secret_hash, now
     api_key.retain_period_minutes = int(retain_period / timedelta(minutes=1))
     api_key.save()
+    record_audit(actor=actor, verb=AuditVerb.ROTATE, thing=api_key, before=before, after=facts_of(api_key))
     return api_key, key_text(api_key.id, secret)
 
 
@@ -262,6 +285,7 @@ def rotate_api_key(
 def delete_api_key(*, actor: User, api_key: ApiKey) -> None:
     """Forget a key; it signs nobody in any more. Runs keep the name of the key that started them."""
     _check_manages(actor, api_key.user)
+    record_audit(actor=actor, verb=AuditVerb.DELETE, thing=api_key, before=facts_of(api_key))
     api_key.delete()
 
 

@@ -5,12 +5,16 @@ from typing import Any, cast
 
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
+from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from zenweb.accounts.addresses import client_address, program_of
+from zenweb.accounts.audit import record_audit
 from zenweb.accounts.models import BrowserSession, User
+from zenweb.enums import AuditVerb
 
 MOST_SHOWN = 100
 MOST_FORGOTTEN = 500  # at once
@@ -51,12 +55,21 @@ def sessions_of(user: User) -> list[BrowserSession]:
     return list(live.defer("session_data").order_by("-expire_date")[:MOST_SHOWN])
 
 
+@transaction.atomic
 def end_session(user: User, handle: str) -> bool:
     """Sign a browser out; was there such a session?"""
     keys = [session.session_key for session in sessions_of(user) if session.handle == handle]
-    return bool(user.browser_sessions.filter(session_key__in=keys).delete()[0])
+    return bool(_end(user, user.browser_sessions.filter(session_key__in=keys)))
 
 
+@transaction.atomic
 def end_other_sessions(request: HttpRequest, user: User) -> int:
     """Sign all browsers out but the one that asks; how many those were."""
-    return user.browser_sessions.exclude(session_key=request.session.session_key).delete()[0]
+    return _end(user, user.browser_sessions.exclude(session_key=request.session.session_key))
+
+
+def _end(user: User, sessions: "QuerySet[BrowserSession]") -> int:
+    ended = sessions.delete()[0]
+    if ended:
+        record_audit(actor=user, verb=AuditVerb.END_SESSIONS, thing=user, after={"sessions": ended})
+    return ended

@@ -7,8 +7,9 @@ from uuid import UUID
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.forms import AuthenticationForm
-from django.contrib.auth.views import LoginView, redirect_to_login
+from django.contrib.auth.views import LoginView, LogoutView, redirect_to_login
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext, gettext_lazy, ngettext
@@ -16,11 +17,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from zenweb.accounts import interrupted_forms
+from zenweb.accounts.audit import record_audit
 from zenweb.accounts.device_login import decide_device_login, find_device_login, shown_code
 from zenweb.accounts.forms import RETAIN_PERIODS, ApiKeyForm, CodeForm, RotationForm, SignInForm
 from zenweb.accounts.models import ApiKey, User
 from zenweb.accounts.services import create_api_key, delete_api_key, rotate_api_key, update_api_key
 from zenweb.accounts.sessions import end_other_sessions, end_session, note_origin, sessions_of
+from zenweb.enums import AuditVerb
 from zenweb.exceptions import DoesNotExist, TooManyTries, ZenWebError
 
 LOST = gettext_lazy(
@@ -46,6 +49,17 @@ class SignIn(LoginView):
         if draft and not interrupted_forms.keep_for(self.request, form.get_user(), draft):
             messages.warning(self.request, LOST)
         return answer
+
+
+class SignOut(LogoutView):
+    """Signs out, and has the audit tell it."""
+
+    @transaction.atomic
+    def post(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        if request.user.is_authenticated:
+            user = cast(User, request.user)
+            record_audit(actor=user, verb=AuditVerb.SIGN_OUT, thing=user)
+        return super().post(request, *args, **kwargs)
 
 
 @require_safe

@@ -9,10 +9,11 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import transaction
 
 from templates_app.models import Stack
+from zenweb.accounts.audit import facts_of, record_audit
 from zenweb.accounts.models import User
 from zenweb.accounts.services import create_api_key, default_project
 from zenweb.cli.data_folder import Credentials, DataFolder
-from zenweb.enums import Orchestrator
+from zenweb.enums import AuditVerb, Orchestrator
 
 ADMIN = "admin"
 
@@ -56,6 +57,7 @@ def bootstrap(*, keep_in: DataFolder | None = None) -> dict[str, Any]:
         return {"created": False, "username": ADMIN, "password": None, "api_key": None}
     password = secrets.token_urlsafe(12)
     user = User.objects.create_superuser(username=ADMIN, password=password)
+    record_audit(actor=None, verb=AuditVerb.CREATE, thing=user, after=facts_of(user))
     _, key_text = create_api_key(
         user=user, name="demo", description="Made when this server was first started."
     )

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from zenweb.accounts.api import shapes
 from zenweb.accounts.api.service_accounts import describe_service_account, find_service_account
 from zenweb.accounts.models import ApiKey, User
 from zenweb.accounts.services import (
@@ -21,6 +22,8 @@ from zenweb.accounts.services import (
 from zenweb.api.bodies import Body, read_body
 from zenweb.api.envelope import Json, entity, wire_time
 from zenweb.api.listing import Column, Listing, find, parse_bool, parse_time, wants_hydration
+from zenweb.api.operations import HYDRATE, listed, operation
+from zenweb.api.shapes import Page
 from zenweb.enums import KeyAccess
 from zenweb.exceptions import DoesNotExist, FieldError, ValidationFailed
 
@@ -93,9 +96,17 @@ class RotationBody(Body):
 class ApiKeyList(APIView):
     """The keys of an account; of one's own where the address names none."""
 
+    @operation("List API keys.", parameters=listed(API_KEYS), answer=Page[shapes.ApiKey])
     def get(self, request: Request, account: str | None = None) -> Response:
         return API_KEYS.answer(visible_api_keys(request, account), request.query_params)
 
+    @operation(
+        "Make an API key: its text is in this answer and nowhere else.",
+        body=ApiKeyBody,
+        example={"name": "ci", "access": "run", "templates": ["daily-retraining"]},
+        answer=shapes.ApiKey,
+        errors=(409,),
+    )
     def post(self, request: Request, account: str | None = None) -> Response:
         body = read_body(ApiKeyBody, request)
         owner = owner_of_keys(request, account)
@@ -112,10 +123,18 @@ class ApiKeyList(APIView):
 
 
 class ApiKeyDetail(APIView):
+    @operation("Get an API key.", parameters=(HYDRATE,), answer=shapes.ApiKey)
     def get(self, request: Request, key: str, account: str | None = None) -> Response:
         found = find_api_key(request, key, account)
         return Response(describe_api_key(found, wants_hydration(request.query_params, default=True)))
 
+    @operation(
+        "Rename, describe, revoke or restore an API key.",
+        body=ApiKeyUpdateBody,
+        example={"active": False},
+        answer=shapes.ApiKey,
+        errors=(409,),
+    )
     def put(self, request: Request, key: str, account: str | None = None) -> Response:
         body = read_body(ApiKeyUpdateBody, request)
         changed = update_api_key(
@@ -127,12 +146,19 @@ class ApiKeyDetail(APIView):
         )
         return Response(describe_api_key(changed, True))
 
+    @operation("Delete an API key.")
     def delete(self, request: Request, key: str, account: str | None = None) -> Response:
         delete_api_key(actor=cast(User, request.user), api_key=find_api_key(request, key, account))
         return Response(None)
 
 
 class ApiKeyRotation(APIView):
+    @operation(
+        "Give an API key another text.",
+        body=RotationBody,
+        example={"retain_period_minutes": 60},
+        answer=shapes.ApiKey,
+    )
     def put(self, request: Request, key: str, account: str | None = None) -> Response:
         body = read_body(RotationBody, request)
         # Longer than any calendar has is longer than any limit.

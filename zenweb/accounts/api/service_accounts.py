@@ -8,11 +8,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from zenweb.accounts.api import shapes
 from zenweb.accounts.models import User
 from zenweb.accounts.services import create_service_account, delete_service_account, update_service_account
 from zenweb.api.bodies import Body, read_body
 from zenweb.api.envelope import Json, entity
 from zenweb.api.listing import Column, Listing, find, parse_bool, parse_time, wants_hydration
+from zenweb.api.operations import HYDRATE, listed, operation
+from zenweb.api.shapes import Page
 
 
 def describe_service_account(account: User, hydrate: bool) -> Json:
@@ -48,9 +51,19 @@ class ServiceAccountUpdateBody(Body):
 
 
 class ServiceAccountList(APIView):
+    @operation(
+        "List service accounts.", parameters=listed(SERVICE_ACCOUNTS), answer=Page[shapes.ServiceAccount]
+    )
     def get(self, request: Request) -> Response:
         return SERVICE_ACCOUNTS.answer(visible_service_accounts(request), request.query_params)
 
+    @operation(
+        "Make a service account.",
+        body=ServiceAccountBody,
+        example={"name": "ci"},
+        answer=shapes.ServiceAccount,
+        errors=(409,),
+    )
     def post(self, request: Request) -> Response:
         body = read_body(ServiceAccountBody, request)
         account = create_service_account(
@@ -63,11 +76,19 @@ class ServiceAccountList(APIView):
 
 
 class ServiceAccountDetail(APIView):
+    @operation("Get a service account.", parameters=(HYDRATE,), answer=shapes.ServiceAccount)
     def get(self, request: Request, account: str) -> Response:
         found = find_service_account(request, account)
         hydrate = wants_hydration(request.query_params, default=True)
         return Response(describe_service_account(found, hydrate))
 
+    @operation(
+        "Rename, describe or switch off a service account.",
+        body=ServiceAccountUpdateBody,
+        example={"active": False},
+        answer=shapes.ServiceAccount,
+        errors=(409,),
+    )
     def put(self, request: Request, account: str) -> Response:
         body = read_body(ServiceAccountUpdateBody, request)
         changed = update_service_account(
@@ -79,6 +100,7 @@ class ServiceAccountDetail(APIView):
         )
         return Response(describe_service_account(changed, True))
 
+    @operation("Delete a service account.")
     def delete(self, request: Request, account: str) -> Response:
         delete_service_account(actor=cast(User, request.user), account=find_service_account(request, account))
         return Response(None)

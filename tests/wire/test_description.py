@@ -1,0 +1,42 @@
+"""REST is described in OpenAPI. That the description tells the truth is tried by every test: tests/described.py."""
+
+import json
+from typing import Any
+
+import pytest
+from django.test import Client
+from drf_spectacular.validation import validate_schema
+from jsonschema_rs import Draft202012Validator
+from ruamel.yaml import YAML
+
+from tests.described import validator_of
+from zenweb.api.openapi import description
+
+METHODS = [(path, method) for path, methods in description()["paths"].items() for method in methods]
+
+
+def test_anybody_may_read_it(client: Client) -> None:
+    told = client.get("/api/v1/openapi.json").json()
+    validate_schema(told)
+    assert told["openapi"] == "3.1.0"
+    assert YAML(typ="safe").load(client.get("/api/v1/openapi.yaml").content) == told
+
+
+@pytest.mark.parametrize(("path", "method"), METHODS)
+def test_examples_are_what_they_are_examples_of(path: str, method: str) -> None:
+    told = description()["paths"][path][method]
+    for media, content in told["responses"]["200"]["content"].items():
+        if "example" in content:
+            validator = validator_of(path, method, "200", media)
+            assert validator is not None
+            validator.validate(content["example"])
+    for content in told.get("requestBody", {"content": {}})["content"].values():
+        if "example" in content:
+            schema: Any = content["schema"] | {"components": description()["components"]}
+            Draft202012Validator(schema).validate(content["example"])
+
+
+def test_no_two_methods_have_one_name() -> None:
+    names = [description()["paths"][path][method]["operationId"] for path, method in METHODS]
+    assert sorted(names) == sorted(set(names))
+    assert json.dumps(names).isascii()

@@ -1,0 +1,29 @@
+"""REST for REST's own description: as JSON, as YAML, and as a page to read and try."""
+
+from django.http import HttpResponse
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from zenweb.api.openapi import description_as_json, description_as_yaml
+from zenweb.api.operations import NOT_JSON, TEXT, operation
+from zenweb.api.shapes import Document
+
+
+class Description(APIView):
+    """It tells nothing of what is stored, so anybody may read it."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+
+class JSONDescription(Description):
+    @operation("Get this description.", answer=Document)
+    def get(self, request: Request) -> HttpResponse:
+        return HttpResponse(description_as_json(), content_type="application/json")
+
+
+class YAMLDescription(Description):
+    @operation("Get this description as YAML.", answer=NOT_JSON, also={"application/yaml": TEXT})
+    def get(self, request: Request) -> HttpResponse:
+        return HttpResponse(description_as_yaml(), content_type="application/yaml")
