@@ -321,6 +321,8 @@ STEP_ENVIRONMENT_PATTERNS = env_list(
     "ZENWEB_STEP_ENVIRONMENT", "PATH,HOME,USER,LANG,LC_*,TZ,TMPDIR,LD_LIBRARY_PATH,VIRTUAL_ENV,SSL_CERT_*"
 )
 STEP_ENVIRONMENT = environment_like(STEP_ENVIRONMENT_PATTERNS)
+# Whom steps run as, by name or number, where the worker is root; "worker": as it does. Empty: somebody else if it can.
+STEP_USER = env("ZENWEB_STEP_USER")
 # Warm parents of one worker: how many, how much memory they may take together, for how long one may be idle, and
 # after what time one is replaced, because what a module computed at import grows stale.
 WARM_PARENTS = env_int("ZENWEB_WARM_PARENTS", 8)
