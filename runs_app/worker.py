@@ -244,9 +244,8 @@ class StepWorker:
         return _outcome(attempt, end).masked(mask)
 
     def _watch(self, attempt: StepAttempt, key: ParentKey, lease: Lease, mask: Mask) -> ChildEnd:
-        is_wanted = partial(self._is_wanted, attempt)
         with self._folder_for_outputs(attempt):
-            return self._watch_process(attempt, key, lease, is_wanted)
+            return self._watch_process(attempt, key, lease, mask)
 
     @contextmanager
     def _folder_for_outputs(self, attempt: StepAttempt) -> Iterator[None]:
@@ -261,9 +260,8 @@ class StepWorker:
         finally:
             seal(folder)
 
-    def _watch_process(
-        self, attempt: StepAttempt, key: ParentKey, lease: Lease, is_wanted: Callable[[], bool]
-    ) -> ChildEnd:
+    def _watch_process(self, attempt: StepAttempt, key: ParentKey, lease: Lease, mask: Mask) -> ChildEnd:
+        is_wanted = partial(self._is_wanted, attempt)
         process = self.parents.fork(key, attempt.id, assignment_for(attempt), lease, is_wanted)
         self.running[attempt.id] = process
         try:
