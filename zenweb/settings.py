@@ -95,6 +95,10 @@ IS_HTTPS = PUBLIC_URL.startswith("https://")
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS
 SECURE_HSTS_SECONDS = env_int("ZENWEB_HSTS_SECONDS", 3600 if IS_HTTPS else 0)
+# What the domain's other hosts speak is theirs to know: only who runs them all can promise it.
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env_bool("ZENWEB_HSTS_SUBDOMAINS")
+SECURE_HSTS_PRELOAD = env_bool("ZENWEB_HSTS_PRELOAD")
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # they want both from everybody
 SECURE_SSL_REDIRECT = env_bool("ZENWEB_SSL_REDIRECT", IS_HTTPS)
 # The proxy is believed what it says of the client: by which scheme, and from which address.
 BEHIND_PROXY = env_bool("ZENWEB_BEHIND_PROXY")
