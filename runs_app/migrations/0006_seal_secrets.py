@@ -12,8 +12,8 @@ def seal(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("runs_app", "0004_preparations"),
-        ("templates_app", "0003_curation"),
+        ("runs_app", "0005_roles"),
+        ("templates_app", "0004_roles"),
     ]
 
     operations = [
