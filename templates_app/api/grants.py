@@ -67,7 +67,10 @@ class TemplateRoleGrantList(APIView):
     """Who is what to a run template; a role that is given takes the place of the one before."""
 
     @operation(
-        "List the roles on a run template.", parameters=listed(ROLE_GRANTS), answer=Page[shapes.RoleGrant]
+        "List the roles on a run template.",
+        parameters=listed(ROLE_GRANTS),
+        answer=Page[shapes.RoleGrant],
+        errors=(403,),
     )
     def get(self, request: Request, name_or_id: str) -> Response:
         return answer_grants(request, find_run_template(request, name_or_id))
@@ -83,7 +86,7 @@ class TemplateRoleGrantList(APIView):
 
 
 class TemplateRoleGrantDetail(APIView):
-    @operation("Get a role on a run template.", parameters=(HYDRATE,), answer=shapes.RoleGrant)
+    @operation("Get a role on a run template.", parameters=(HYDRATE,), answer=shapes.RoleGrant, errors=(403,))
     def get(self, request: Request, name_or_id: str, grant_id: str) -> Response:
         return answer_grant(request, find_run_template(request, name_or_id), grant_id)
 
@@ -95,7 +98,12 @@ class TemplateRoleGrantDetail(APIView):
 class ProjectRoleGrantList(APIView):
     """Who is what to a project; a role that is given takes the place of the one before."""
 
-    @operation("List the roles in a project.", parameters=listed(ROLE_GRANTS), answer=Page[shapes.RoleGrant])
+    @operation(
+        "List the roles in a project.",
+        parameters=listed(ROLE_GRANTS),
+        answer=Page[shapes.RoleGrant],
+        errors=(403,),
+    )
     def get(self, request: Request, name_or_id: str) -> Response:
         return answer_grants(request, find_visible_project(request, name_or_id))
 
@@ -110,7 +118,7 @@ class ProjectRoleGrantList(APIView):
 
 
 class ProjectRoleGrantDetail(APIView):
-    @operation("Get a role in a project.", parameters=(HYDRATE,), answer=shapes.RoleGrant)
+    @operation("Get a role in a project.", parameters=(HYDRATE,), answer=shapes.RoleGrant, errors=(403,))
     def get(self, request: Request, name_or_id: str, grant_id: str) -> Response:
         return answer_grant(request, find_visible_project(request, name_or_id), grant_id)
 
