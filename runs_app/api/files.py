@@ -43,11 +43,11 @@ class UploadList(APIView):
 
 
 class ArtifactVersionContent(APIView):
-    """The file that an artifact version is."""
+    """The file that an artifact version is; where it is several, an archive of them."""
 
     def get(self, request: Request, version_id: str) -> HttpResponseBase:
         version = find(visible_artifact_versions(request), version_id, "artifact version", None)
-        return attachment(cast(ArtifactVersion, version))
+        return attachment(request, cast(ArtifactVersion, version))
 
 
 @dataclass(frozen=True)
