@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
 
-from templates_app.querysets import VisibleQuerySet
+from templates_app.querysets import VisibleQuerySet, documents_of
 from zenweb.artifacts.materializers.files import PATH_MATERIALIZER
 from zenweb.enums import OPEN_STATUSES, ExecutionStatus, PreparationStatus
 from zenweb.prepared import insert
@@ -76,6 +76,16 @@ class PipelineRunQuerySet(VisibleQuerySet):
     def search(self, text: str) -> Self:
         return self.filter(models.Q(name__icontains=text) | models.Q(pipeline__name__icontains=text))
 
+    def newest_first(self) -> Self:
+        """In an order in which no two are alike, so that no page of a list repeats what another shows."""
+        return self.order_by("-created", "-pk")
+
+    def for_list(self) -> Self:
+        """With what an answer tells of each of many runs; a row of another table costs as much as the run."""
+        return self.select_related("user", "pipeline", "stack", "deployment").defer(
+            *documents_of("deployment")
+        )
+
     def with_relations(self) -> Self:
         """All that a list shows, in one query; the configurations stay where they are."""
         return self.select_related("project", "user", "pipeline", "stack", "template").defer(
@@ -94,6 +104,10 @@ class PipelineRunQuerySet(VisibleQuerySet):
             "original__configuration",
             "original__resolved_configuration",
         )
+
+
+class RunCountQuerySet(VisibleQuerySet):
+    """Narrowed as the runs that are counted, but for their words."""
 
 
 class StepRunQuerySet(VisibleQuerySet):
