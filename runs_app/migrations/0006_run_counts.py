@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0003_audit_events"),
-        ("runs_app", "0004_preparations"),
+        ("runs_app", "0005_roles"),
         ("templates_app", "0003_curation"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
@@ -24,6 +24,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("status", models.CharField(max_length=20)),
+                ("is_restricted", models.BooleanField(default=False)),
                 ("count", models.IntegerField()),
                 (
                     "pipeline",
