@@ -116,8 +116,8 @@ class RunUpdateBody(Body):
 
 class RunList(APIView):
     def get(self, request: Request) -> Response:
-        project = find_project(request.query_params.get("project"))
         user = acting_user(request)
+        project = find_project(user, request.query_params.get("project"))
         runs = PipelineRun.objects.visible_to(user).with_values_shown_to(user).for_list()
         counts = RunCount.objects.visible_to(user).filter(project=project)
         return RUNS.answer(runs.filter(project=project), request.query_params, counts)
