@@ -1,7 +1,10 @@
 """Pipelines, stacks, deployments and templates in the admin."""
 
+from typing import cast
+
 from django import forms
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -18,7 +21,11 @@ from templates_app.models import (
 )
 from templates_app.names import check_name
 from templates_app.services import check_new_name
+from zenweb.accounts.audit import facts_of, record_audit
+from zenweb.accounts.audited_admin import AuditedAdmin
+from zenweb.accounts.models import User
 from zenweb.accounts.read_only_admin import ReadOnlyAdmin, ReadOnlyInline
+from zenweb.enums import AuditVerb
 from zenweb.exceptions import EntityExists, ValidationFailed
 
 
@@ -45,7 +52,7 @@ class RunTemplateForm(NamedForm):
 
 
 @admin.register(Pipeline)
-class PipelineAdmin(admin.ModelAdmin):
+class PipelineAdmin(AuditedAdmin):
     list_display = ("name", "project", "user", "run_count", "created")
     list_filter = ("project",)
     search_fields = ("name", "description")
@@ -56,7 +63,7 @@ class PipelineAdmin(admin.ModelAdmin):
 
 
 @admin.register(Stack)
-class StackAdmin(admin.ModelAdmin):
+class StackAdmin(AuditedAdmin):
     form = NamedForm
     list_display = ("name", "orchestrator", "queue", "artifact_store_uri", "created")
     list_filter = ("orchestrator",)
@@ -90,7 +97,7 @@ class RunTemplateVersionInline(ReadOnlyInline):
 
 
 @admin.register(RunTemplate)
-class RunTemplateAdmin(admin.ModelAdmin):
+class RunTemplateAdmin(AuditedAdmin):
     form = RunTemplateForm
     list_display = ("name", "project", "user", "is_enabled", "is_hidden", "latest_version", "updated")
     list_filter = ("is_enabled", "is_hidden", "project")
@@ -110,15 +117,32 @@ class RunTemplateAdmin(admin.ModelAdmin):
 
     @admin.action(description="Enable the selected templates", permissions=["change"])
     def enable(self, request: HttpRequest, queryset: QuerySet[RunTemplate]) -> None:
-        self.message_user(request, f"{queryset.update(is_enabled=True)} template(s) may be run.")
+        self.message_user(request, f"{_enable(request, queryset, True)} template(s) may be run.")
 
     @admin.action(description="Disable the selected templates", permissions=["change"])
     def disable(self, request: HttpRequest, queryset: QuerySet[RunTemplate]) -> None:
-        self.message_user(request, f"{queryset.update(is_enabled=False)} template(s) may no longer be run.")
+        self.message_user(request, f"{_enable(request, queryset, False)} template(s) may no longer be run.")
+
+
+@transaction.atomic
+def _enable(request: HttpRequest, templates: QuerySet[RunTemplate], is_enabled: bool) -> int:
+    changed = list(templates.exclude(is_enabled=is_enabled).select_for_update(of=("self",)))
+    for template in changed:
+        before = facts_of(template)
+        template.is_enabled = is_enabled
+        template.save(update_fields=["is_enabled"])
+        record_audit(
+            actor=cast(User, request.user),
+            verb=AuditVerb.CHANGE,
+            thing=template,
+            before=before,
+            after=facts_of(template),
+        )
+    return len(changed)
 
 
 @admin.register(Preset)
-class PresetAdmin(ReadOnlyAdmin):
+class PresetAdmin(AuditedAdmin, ReadOnlyAdmin):
     """To look at and to delete: values are changed where they are checked."""
 
     list_display = ("name", "template", "user", "is_shared", "version", "updated")

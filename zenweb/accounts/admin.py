@@ -1,18 +1,26 @@
 """Users, projects and keys in the admin."""
 
+import json
+from enum import StrEnum
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.auth.admin import UserAdmin
+from django.contrib.admin.utils import unquote
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.db.models import QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
-from django.utils import timezone
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
 
-from zenweb.accounts.models import ApiKey, Project, User
-from zenweb.accounts.services import check_new_api_key, create_api_key, rotate_api_key
-from zenweb.enums import KeyAccess
+from zenweb.accounts.audit_export import export
+from zenweb.accounts.audited_admin import AuditedAdmin, record
+from zenweb.accounts.models import ApiKey, AuditEvent, AuditEventQuerySet, Project, User
+from zenweb.accounts.read_only_admin import ReadOnlyAdmin
+from zenweb.accounts.services import check_new_api_key, create_api_key, rotate_api_key, update_api_key
+from zenweb.enums import AuditChannel, AuditVerb, KeyAccess
 from zenweb.exceptions import ZenWebError
 
 admin.site.site_header = admin.site.site_title = "ZenWeb administration"
@@ -21,7 +29,7 @@ COPY_NOW = "Copy the key now, it is not shown again: "
 
 
 @admin.register(User)
-class ZenWebUserAdmin(UserAdmin):
+class ZenWebUserAdmin(AuditedAdmin, UserAdmin):
     list_display = ("username", "email", "is_service_account", "is_staff", "is_active", "last_login")
     list_filter = ("is_service_account", "is_staff", "is_superuser", "is_active", "groups")
     fieldsets = (
@@ -29,9 +37,27 @@ class ZenWebUserAdmin(UserAdmin):
         ("Service account", {"fields": ("is_service_account", "description")}),
     )
 
+    @transaction.atomic
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
+        """Django's page saves the password by itself."""
+        user = self.get_object(request, unquote(id))
+        answer = super().user_change_password(request, id, form_url)
+        changed = User.objects.filter(pk=user.pk).exclude(password=user.password).first() if user else None
+        if changed is not None:
+            record(request, AuditVerb.CHANGE_PASSWORD, changed)
+        return answer
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class ZenWebGroupAdmin(AuditedAdmin, GroupAdmin):
+    """Django's, told by the audit."""
+
 
 @admin.register(Project)
-class ProjectAdmin(admin.ModelAdmin):
+class ProjectAdmin(AuditedAdmin):
     list_display = ("name", "display_name", "created")
     search_fields = ("name", "display_name")
 
@@ -60,7 +86,7 @@ class NewApiKeyForm(ModelForm):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(admin.ModelAdmin):
+class ApiKeyAdmin(AuditedAdmin):
     """Keys are made, replaced and revoked here; what one may do stays as it was made."""
 
     fields = (
@@ -132,5 +158,73 @@ class ApiKeyAdmin(admin.ModelAdmin):
 
     @admin.action(description="Revoke the selected keys", permissions=["change"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        revoked = queryset.filter(revoked_at__isnull=True).update(revoked_at=timezone.now())
-        self.message_user(request, f"{revoked} key(s) revoked.")
+        keys = list(queryset.filter(revoked_at__isnull=True).select_related("user"))
+        for key in keys:
+            update_api_key(actor=request.user, api_key=key, is_active=False)
+        self.message_user(request, f"{len(keys)} key(s) revoked.")
+
+
+class ChoiceFilter(admin.SimpleListFilter):
+    """One of what there may be: what there is would have to be searched for among all events."""
+
+    choices_of: type[StrEnum]
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        return [(each.value, each.value.replace("_", " ")) for each in self.choices_of]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEvent]) -> QuerySet[AuditEvent]:
+        return queryset.filter(**{self.parameter_name: self.value()}) if self.value() else queryset
+
+
+class VerbFilter(ChoiceFilter):
+    title = parameter_name = "verb"
+    choices_of = AuditVerb
+
+
+class ChannelFilter(ChoiceFilter):
+    title = parameter_name = "channel"
+    choices_of = AuditChannel
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(ReadOnlyAdmin):
+    """What was done. Nothing of it is changed or deleted."""
+
+    list_display = (
+        *("created", "user_name", "verb", "noun", "thing_name", "channel", "address", "api_key_name"),
+    )
+    list_filter = (VerbFilter, ChannelFilter, "created")
+    search_fields = ("user_name", "thing_name", "=thing_id", "=address", "api_key_name")
+    date_hierarchy = "created"
+    show_full_result_count = False
+    list_per_page = 50
+    fields = (
+        *("id", "created", "user_name", "user_id", "verb", "noun", "thing_name", "thing_id", "channel"),
+        *("address", "api_key_name", "api_key_id", "template_id", "project_id", "was", "became"),
+    )
+    readonly_fields = ("was", "became")
+    actions = ("take_along",)
+
+    @admin.display(description="before")
+    def was(self, event: AuditEvent) -> str:
+        return _as_text(event.before)
+
+    @admin.display(description="after")
+    def became(self, event: AuditEvent) -> str:
+        return _as_text(event.after)
+
+    @admin.action(description="Save the selected events as CSV", permissions=["view"])
+    def take_along(self, request: HttpRequest, queryset: AuditEventQuerySet) -> HttpResponse | None:
+        try:
+            return export(queryset)
+        except ZenWebError as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return None
+
+
+def _as_text(facts: Any) -> str:
+    return (
+        "-"
+        if facts is None
+        else format_html("<pre>{}</pre>", json.dumps(facts, indent=2, ensure_ascii=False))
+    )

@@ -6,8 +6,8 @@ from uuid import UUID
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from zenweb.api.shapes import Document, Moment, Named, Times
-from zenweb.enums import KeyAccess
+from zenweb.api.shapes import Document, Entity, Moment, Named, Times
+from zenweb.enums import AuditChannel, AuditVerb, KeyAccess
 
 
 class ServerInfo(TypedDict):
@@ -108,4 +108,32 @@ class ApiKeyMetadata(TypedDict):
 class ApiKey(Named):
     body: ApiKeyFields
     metadata: ApiKeyMetadata | None
+    resources: None
+
+
+class AuditEventFields(Times):
+    """Who did what, named by value: some of it may be gone."""
+
+    verb: AuditVerb
+    noun: Annotated[str, Field(examples=["run_template"])]
+    thing_id: str | None
+    thing_name: str
+    user_id: UUID | None
+    user_name: Annotated[str | None, Field(description="Null: the server itself, or nobody who is known.")]
+    api_key_id: UUID | None
+    api_key_name: str | None
+    channel: AuditChannel
+    address: str | None
+    template_id: UUID | None
+    project_id: UUID | None
+
+
+class AuditEventMetadata(TypedDict):
+    before: Document | None
+    after: Document | None
+
+
+class AuditEvent(Entity):
+    body: AuditEventFields
+    metadata: AuditEventMetadata | None
     resources: None

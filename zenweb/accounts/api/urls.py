@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from zenweb.accounts.api import api_keys, service_accounts, views
+from zenweb.accounts.api import api_keys, audit, service_accounts, views
 
 urlpatterns = [
     path("info", views.Info.as_view()),
@@ -19,6 +19,9 @@ urlpatterns = [
     path("service_accounts/<str:account>/api_keys", api_keys.ApiKeyList.as_view()),
     path("service_accounts/<str:account>/api_keys/<str:key>", api_keys.ApiKeyDetail.as_view()),
     path("service_accounts/<str:account>/api_keys/<str:key>/rotate", api_keys.ApiKeyRotation.as_view()),
+    path("audit_events", audit.AuditEventList.as_view()),
+    path("audit_events/export", audit.AuditEventExport.as_view()),
+    path("audit_events/<str:event>", audit.AuditEventDetail.as_view()),
     path("projects", views.ProjectList.as_view()),
     path("projects/<str:name_or_id>", views.ProjectDetail.as_view()),
 ]
