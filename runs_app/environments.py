@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from itertools import islice
 from pathlib import Path
@@ -36,6 +36,7 @@ from templates_app.models import PipelineDeployment
 from zenweb.enums import EnvironmentStatus
 from zenweb.execution.environment_builder import FAILED, READY, TAIL, BuildOrders, remove_unfinished
 from zenweb.execution.protocol import StepException
+from zenweb.execution.step_user import StepUser
 
 logger = logging.getLogger(__name__)
 MOST_BUILDS = 2  # at once: they share the machine with the steps
@@ -101,13 +102,15 @@ class Recipe:
         rest = f" and {more} more" if more > 0 else ""
         return f"{self.hash} ({', '.join(self.requirements[:MOST_NAMES])}{rest})"
 
-    def orders(self) -> BuildOrders:
+    def orders(self, user: StepUser | None = None) -> BuildOrders:
+        """`user`: whom the installer runs as, if that is not the worker's own user."""
         return BuildOrders(
             target=str(self.folder),
             requirements=list(self.requirements),
             sdk_wheel=str(sdk_wheel().store(self.folder.parent)),
             uv=shutil.which("uv", path=settings.INSTALLER_ENVIRONMENT.get("PATH")),
             limit=settings.ENVIRONMENT_LIMIT.total_seconds(),
+            user=asdict(user) if user else None,
         )
 
 
@@ -120,11 +123,17 @@ def recipe_of(requirements: tuple[str, ...]) -> Recipe:
 class Build:
     """A running process that makes an environment, as its worker sees it."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, user: StepUser | None = None) -> None:
         self.was_stopped = False
         self.tail: deque[str] = deque(maxlen=TAIL)
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "zenweb.execution.environment_builder", recipe.orders().to_text()],
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "zenweb.execution.environment_builder",
+                recipe.orders(user).to_text(),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -167,8 +176,8 @@ class Build:
 class Making:
     """One environment that this worker makes, with those who wait for it."""
 
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
+    def __init__(self, recipe: Recipe, user: StepUser | None = None) -> None:
+        self.recipe, self._user = recipe, user
         self.deployments: set[uuid.UUID] = set()
         """Whose steps are passed over meanwhile; the runs that were told what they wait for:"""
         self.runs: set[uuid.UUID] = set()
@@ -220,7 +229,7 @@ class Making:
         with self._lock:
             if self._is_unwanted:
                 raise BuildStopped
-            self._build = Build(self.recipe)
+            self._build = Build(self.recipe, self._user)
             return self._build
 
     def _listen(self, line: str) -> None:
@@ -250,8 +259,10 @@ class Environments:
     take them meanwhile. `look_again` is called when steps that were passed over can be run, or fail.
     """
 
-    def __init__(self, queues: Collection[str], look_again: Callable[[], None]) -> None:
-        self._queues, self._look_again = queues, look_again
+    def __init__(
+        self, queues: Collection[str], look_again: Callable[[], None], user: StepUser | None = None
+    ) -> None:
+        self._queues, self._look_again, self._user = queues, look_again, user
         self._makers = ThreadPoolExecutor(MOST_BUILDS, thread_name_prefix="environments")
         self._tidying = ThreadPoolExecutor(1, thread_name_prefix="tidying")
         self._pruning: Future[None] | None = None
@@ -357,7 +368,7 @@ class Environments:
         with self._lock:
             if self._is_over:
                 raise BuildStopped
-            making = self._making.get(recipe.hash) or Making(recipe)
+            making = self._making.get(recipe.hash) or Making(recipe, self._user)
             if run is not None:
                 making.deployments.add(run.deployment_id)
             if recipe.hash not in self._making:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 from runs_app.choices import find_refused
 from runs_app.differences import keepable, of_steps
 from runs_app.dynamic_defaults import current_schema
-from runs_app.models import PipelineRun
+from runs_app.models import ArtifactVersion, PipelineRun
 from runs_app.plans import rules_of
 from runs_app.repair import Known, explained, has_value, known_parameters, lay_over, path_of
 from runs_app.run_configuration import Configuration, validate
@@ -24,6 +24,7 @@ from templates_app.suggestions import suggestion
 from zenweb.accounts.audit import facts_of, record_audit
 from zenweb.accounts.models import User
 from zenweb.accounts.permissions import check_may_change
+from zenweb.config.file_references import references_in
 from zenweb.enums import AuditVerb, ExecutionStatus
 from zenweb.exceptions import DoesNotExist, EntityExists, FieldError, ValidationFailed
 from zenweb.pointers import pointer_to
@@ -48,7 +49,7 @@ def create_preset(
     Values may be missing, those that are given must fit the template's newest version; raises ValidationFailed.
     """
     check_may_change(actor)
-    check_can_run(actor, template)
+    template.version.used_by(check_can_run(actor, template))
     preset = Preset(template=template, user=actor, name=name.strip(), is_shared=is_shared)
     _check_name(preset)
     if Preset.objects.filter(template=template, user=actor).count() >= MOST_PRESETS:
@@ -58,6 +59,7 @@ def create_preset(
         )
     _keep(preset, configuration or {})
     _save(preset)
+    _share_files(actor, preset)
     record_audit(actor=actor, verb=AuditVerb.CREATE, thing=preset, after=facts_of(preset))
     return preset
 
@@ -81,6 +83,7 @@ def update_preset(
     if configuration is not None:
         _keep(preset, configuration)
     _save(preset)
+    _share_files(actor, preset)
     record_audit(actor=actor, verb=AuditVerb.CHANGE, thing=preset, before=facts, after=facts_of(preset))
     return preset
 
@@ -165,7 +168,10 @@ def use_preset(*, actor: User, template: RunTemplate, name: str, given: Any = No
 
 
 def last_good_run(actor: User, template: RunTemplate) -> PipelineRun | None:
-    runs = PipelineRun.objects.visible_to(actor).filter(template=template, status=ExecutionStatus.COMPLETED)
+    """Of a template that they may see, and of runs whose values they may see."""
+    runs = PipelineRun.objects.showing_values_to(actor).filter(
+        template=template, status=ExecutionStatus.COMPLETED
+    )
     found: PipelineRun | None = runs.order_by("-created").first()
     return found
 
@@ -206,6 +212,14 @@ def _keep(preset: Preset, configuration: Mapping[str, Any]) -> None:
         raise ValidationFailed(wrong)
     preset.configuration = keepable(_schema_of(preset.template), configuration)
     preset.version = version
+
+
+def _share_files(actor: User, preset: Preset) -> None:
+    """Whoever may use a shared preset may use the files in it: those that its author may see."""
+    wanted = {reference.artifact_version for reference in references_in(preset.configuration)}
+    ids = wanted if preset.is_shared else ()
+    files = ArtifactVersion.objects.visible_to(actor).filter(pk__in=ids)
+    preset.files.set(files)
 
 
 def _errors(version: RunTemplateVersion, configuration: Mapping[str, Any]) -> list[FieldError]:

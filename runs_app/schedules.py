@@ -17,6 +17,7 @@ from runs_app import cron as times
 from runs_app.choices import check_choices
 from runs_app.differences import with_secrets_hidden, without_empty_steps
 from runs_app.models import PipelineRun, RunEvent, Schedule, ScheduleFiring
+from runs_app.permissions import check_can_edit_schedule
 from runs_app.presets import use_preset
 from runs_app.run_configuration import resolve
 from runs_app.services import Trigger, launch_run
@@ -91,7 +92,7 @@ def update_schedule(
     is_paused: bool | None = None,
 ) -> Schedule:
     """Change what is given; None leaves a thing as it is. Times that passed while it was paused are not made up for."""
-    check_can_edit(actor, schedule)
+    check_can_edit_schedule(actor, schedule)
     schedule = Schedule.objects.select_for_update(of=("self",)).get(pk=schedule.pk)
     before, facts = (schedule.cron, schedule.zone, schedule.is_paused), _facts(schedule)
     schedule.cron = schedule.cron if cron is None else _tidy(cron)
@@ -115,18 +116,9 @@ def update_schedule(
 @transaction.atomic
 def delete_schedule(*, actor: User, schedule: Schedule) -> None:
     """Remove a schedule with the record of its firings; the runs it made stay."""
-    check_can_edit(actor, schedule)
+    check_can_edit_schedule(actor, schedule)
     record_audit(actor=actor, verb=AuditVerb.DELETE, thing=schedule, before=_facts(schedule))
     schedule.delete()
-
-
-def check_can_edit(actor: User, schedule: Schedule) -> None:
-    """Its owner and administrators may change, pause or delete a schedule."""
-    check_may_change(actor)
-    if not (actor.is_superuser or schedule.user_id == actor.pk):
-        raise NotAllowed(
-            f'Only the owner of the schedule "{schedule.name}" or an administrator may change it.'
-        )
 
 
 # -- firing -----------------------------------------------------------------------------------------------------------

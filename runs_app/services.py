@@ -18,6 +18,7 @@ from runs_app.choices import ask_before, check_choices, note
 from runs_app.judging import resolve_to_run
 from runs_app.limits import Limit, hold_limit
 from runs_app.models import ArtifactVersion, IdempotencyRecord, PipelineRun, RunEvent, StepAttempt, StepRun
+from runs_app.permissions import check_may_note, check_may_see_values, check_may_stop
 from runs_app.plans import plan_of
 from runs_app.presets import use_preset
 from runs_app.recording import StepOutcome
@@ -25,10 +26,10 @@ from runs_app.repair import Repair, RepairPlan
 from runs_app.run_configuration import ResolvedConfiguration
 from runs_app.statements import ReadyStep
 from templates_app.models import PipelineDeployment, RunTemplateVersion
-from templates_app.permissions import check_can_run
+from templates_app.permissions import check_can_run, check_may_run_deployment
 from zenweb.accounts.audit import record_audit
 from zenweb.accounts.models import User
-from zenweb.accounts.permissions import check_may_change, check_may_run
+from zenweb.accounts.permissions import check_may_run
 from zenweb.enums import AuditVerb, ConcurrencyPolicy, ExecutionStatus, TriggerChannel
 from zenweb.exceptions import DoesNotExist, FieldError, NotAllowed, ValidationFailed
 from zenweb.execution.metadata import Noted, check_metadata, check_names_about_artifact
@@ -80,11 +81,11 @@ def launch_run(
 
     def start(body_hash: str) -> PipelineRun:
         if version is not None:
-            check_can_run(trigger.actor, version.template)
+            version.used_by(check_can_run(trigger.actor, version.template))
             if preset:
                 return _start_from_preset(version, preset, configuration, trigger, body_hash)
         else:
-            check_may_change(trigger.actor)  # what templates fix or bound does not hold here
+            check_may_run_deployment(trigger.actor, deployment)
         return _start_run(deployment, version, configuration, trigger, body_hash)
 
     # The preset by its name: asked for again, the same run is found though its values have changed meanwhile.
@@ -100,10 +101,11 @@ def repair_run(*, repair: Repair, trigger: Trigger) -> Launch:
 
     def start(body_hash: str) -> PipelineRun:
         repair.check_possible()
+        check_may_see_values(trigger.actor, repair.original)
         if repair.version is not None:
-            check_can_run(trigger.actor, repair.version.template)
+            repair.version.used_by(check_can_run(trigger.actor, repair.version.template))
         else:
-            check_may_change(trigger.actor)
+            check_may_run_deployment(trigger.actor, repair.deployment)
         with repair.explaining():
             return _start_run(repair.deployment, repair.version, repair.values, trigger, body_hash, repair)
 
@@ -113,7 +115,7 @@ def repair_run(*, repair: Repair, trigger: Trigger) -> Launch:
 @transaction.atomic
 def stop_run(*, actor: User, run: PipelineRun) -> None:
     """Ask a run to stop; one that has ended stays as it is."""
-    check_may_run(actor)
+    check_may_stop(actor, run)
     if recording.request_stop(run, by=actor.get_username()):
         record_audit(actor=actor, verb=AuditVerb.STOP, thing=run)
 
@@ -125,6 +127,8 @@ def note_metadata(*, actor: User, things: Sequence[Noteworthy], values: Noted) -
     A step that still runs notes for itself, and its end records that.
     """
     check_may_run(actor)
+    for run in {run.pk: run for thing in things if (run := _run_of(thing))}.values():
+        check_may_note(actor, run)
     check_metadata(values)
     if any(isinstance(thing, ArtifactVersion) for thing in things):
         check_names_about_artifact(values)
@@ -136,6 +140,13 @@ def note_metadata(*, actor: User, things: Sequence[Noteworthy], values: Noted) -
             )
         metadata.add(thing, values)
         record_audit(actor=actor, verb=AuditVerb.NOTE_METADATA, thing=thing, after={"names": list(values)})
+
+
+def _run_of(thing: Noteworthy) -> PipelineRun | None:
+    """The run that it belongs to; of an uploaded file there is none."""
+    if isinstance(thing, ArtifactVersion):
+        return thing.producer_step.run if thing.producer_step else None
+    return thing.run if isinstance(thing, StepRun) else thing
 
 
 # -- runs of the local stack, executed by the process that called the pipeline -----------------------------------------
@@ -275,6 +286,7 @@ def _start_run(
         template=version.template if version else None,
         template_version=version,
         original=repair.original if repair else None,
+        is_restricted=version is not None and version.template.is_restricted,
         name=resolved.run_name,
         index=statements.next_run_index(deployment.pipeline_id),
         channel=trigger.channel,

@@ -39,6 +39,7 @@ from zenweb.execution.protocol import (
     parse_event,
     to_line,
 )
+from zenweb.execution.step_user import StepUser
 from zenweb.execution.warm_parent import MAX_PACKET, Orders
 
 logger = logging.getLogger(__name__)
@@ -93,6 +94,17 @@ class Upbringing:
     prove_code: Callable[[Path], None]
     """Makes sure that a folder holds the code it should, before a parent imports it."""
     today: Callable[[], date] = local_today
+    user: StepUser | None = None
+    """Whom they run as, if that is not the worker's own user."""
+
+    @property
+    def environment_of_user(self) -> Mapping[str, str]:
+        if self.user is None:
+            return self.environment
+        return self.user.environment(self.environment, self.scratch / "home")
+
+    def popen_options(self) -> dict[str, Any]:
+        return {} if self.user is None else self.user.popen_options()
 
 
 class ImportFailed(Exception):
@@ -179,8 +191,9 @@ class WarmParent:
                 stdin=theirs.fileno(),
                 stdout=log,
                 stderr=log,
-                env=_environment_for(key.python, upbringing.environment, self.mark),
+                env=_environment_for(key.python, upbringing.environment_of_user, self.mark),
                 start_new_session=True,
+                **upbringing.popen_options(),
             )
 
     def is_fresh(self, upbringing: Upbringing) -> bool:

@@ -8,9 +8,9 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,7 @@ from runs_app.models import StepAttempt, Worker
 from runs_app.plans import plan_of
 from runs_app.preparers import Preparers
 from runs_app.recording import StepOutcome
+from runs_app.step_users import isolate_steps
 from runs_app.warm_parents import (
     AttemptProcess,
     Bounds,
@@ -48,6 +49,7 @@ from zenweb.artifacts.store import ArtifactStoreError
 from zenweb.enums import StepProcess
 from zenweb.exceptions import ZenWebError
 from zenweb.execution.protocol import StepException
+from zenweb.execution.step_user import StepUser, seal
 
 logger = logging.getLogger(__name__)
 FAREWELL = 1.0  # seconds that a thread may need to notice that all is over
@@ -73,14 +75,17 @@ class StepWorker:
         self.running: dict[uuid.UUID, AttemptProcess] = {}
         self._strays: set[uuid.UUID] = set()
         self._look_for_strays_at = 0.0
-        self.environments = Environments(self.queues, self._look_again)
+        isolation = isolate_steps()
+        logger.info(isolation.sentence)
+        self.user = isolation.user
+        self.environments = Environments(self.queues, self._look_again, self.user)
         self.is_draining = False
         self.code = CodeFolders(_folder("code"))
         self.parents = WarmParents(
             Upbringing(
                 lease=settings.PARENT_LEASE,
                 environment=settings.STEP_ENVIRONMENT,
-                scratch=_own_scratch(),
+                scratch=_own_scratch(self.user),
                 log=_folder("logs") / "steps.log",
                 bounds=Bounds(
                     number=settings.WARM_PARENTS,
@@ -89,6 +94,7 @@ class StepWorker:
                     age=settings.WARM_PARENT_AGE,
                 ),
                 prove_code=self.code.prove,
+                user=self.user,
             )
         )
         self.preparers = Preparers(
@@ -233,6 +239,25 @@ class StepWorker:
 
     def _watch(self, attempt: StepAttempt, key: ParentKey, lease: Lease) -> ChildEnd:
         is_wanted = partial(self._is_wanted, attempt)
+        with self._folder_for_outputs(attempt):
+            return self._watch_process(attempt, key, lease, is_wanted)
+
+    @contextmanager
+    def _folder_for_outputs(self, attempt: StepAttempt) -> Iterator[None]:
+        """Another user may write below it for as long as its attempt runs: what it made is nobody's to change."""
+        folder = store.local_folder(attempt.artifact_uri) if self.user else None
+        if self.user is None or folder is None:
+            yield
+            return
+        self.user.give(folder)
+        try:
+            yield
+        finally:
+            seal(folder)
+
+    def _watch_process(
+        self, attempt: StepAttempt, key: ParentKey, lease: Lease, is_wanted: Callable[[], bool]
+    ) -> ChildEnd:
         process = self.parents.fork(key, attempt.id, assignment_for(attempt), lease, is_wanted)
         self.running[attempt.id] = process
         try:
@@ -456,9 +481,13 @@ def _folder(name: str) -> Path:
     return folder
 
 
-def _own_scratch() -> Path:
-    """A folder of this process's own; those of workers that are gone are removed."""
+def _own_scratch(user: StepUser | None) -> Path:
+    """A folder of this process's own, and of whom its steps run as; those of workers that are gone are removed."""
     for folder in _folder("scratch").iterdir():
         if not (folder.name.isdecimal() and psutil.pid_exists(int(folder.name))):
             shutil.rmtree(folder, ignore_errors=True)
-    return _folder(f"scratch/{os.getpid()}")
+    scratch = _folder(f"scratch/{os.getpid()}")
+    if user is not None:
+        user.own_folder(scratch / "home")
+        user.own_folder(scratch)
+    return scratch

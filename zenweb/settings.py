@@ -93,6 +93,10 @@ IS_HTTPS = PUBLIC_URL.startswith("https://")
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS
 SECURE_HSTS_SECONDS = env_int("ZENWEB_HSTS_SECONDS", 3600 if IS_HTTPS else 0)
+# What the domain's other hosts speak is theirs to know: only who runs them all can promise it.
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env_bool("ZENWEB_HSTS_SUBDOMAINS")
+SECURE_HSTS_PRELOAD = env_bool("ZENWEB_HSTS_PRELOAD")
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # they want both from everybody
 SECURE_SSL_REDIRECT = env_bool("ZENWEB_SSL_REDIRECT", IS_HTTPS)
 # The proxy is believed what it says of the client: by which scheme, and from which address.
 BEHIND_PROXY = env_bool("ZENWEB_BEHIND_PROXY")
@@ -319,6 +323,8 @@ STEP_ENVIRONMENT_PATTERNS = env_list(
     "ZENWEB_STEP_ENVIRONMENT", "PATH,HOME,USER,LANG,LC_*,TZ,TMPDIR,LD_LIBRARY_PATH,VIRTUAL_ENV,SSL_CERT_*"
 )
 STEP_ENVIRONMENT = environment_like(STEP_ENVIRONMENT_PATTERNS)
+# Whom steps run as, by name or number, where the worker is root; "worker": as it does. Empty: somebody else if it can.
+STEP_USER = env("ZENWEB_STEP_USER")
 # Warm parents of one worker: how many, how much memory they may take together, for how long one may be idle, and
 # after what time one is replaced, because what a module computed at import grows stale.
 WARM_PARENTS = env_int("ZENWEB_WARM_PARENTS", 8)

@@ -259,7 +259,9 @@ def test_one_failure_is_the_answer_to_all_runs_that_waited_for_it(
     make: Callable[[str], RunTemplate], alice: User, worker: StepWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[Recipe] = []
-    monkeypatch.setattr(environments_module, "Build", lambda recipe: begun.append(recipe) or Build(recipe))
+    monkeypatch.setattr(
+        environments_module, "Build", lambda recipe, user: begun.append(recipe) or Build(recipe)
+    )
     template = make("impossible_pipeline")
     runs = [launch(template, alice) for _ in range(3)]
     worker.run_ready_steps("default")

@@ -58,6 +58,13 @@ def join(uri: str, *names: str) -> str:
     return "/".join((uri.rstrip("/"), *names))
 
 
+def local_folder(uri: str) -> Path | None:
+    """The folder of this machine that an address names; None: it is elsewhere."""
+    if not uri.startswith(("/", "file://")):
+        return None
+    return Path(_find(uri)[1])
+
+
 def open(uri: str) -> BinaryIO:  # noqa: A001 - reads as `store.open`
     """The file's bytes, as an open binary file that the caller closes."""
     files, path = _find(uri)

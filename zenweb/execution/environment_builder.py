@@ -23,8 +23,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from select import select
+from typing import Any
 
 from zenweb.execution import processes
+from zenweb.execution.step_user import StepUser, seal
 
 READY, FAILED, INTERRUPTED = 0, 1, 3
 LOCK_PAUSE = 0.1  # seconds between two looks at a lock that another process holds
@@ -59,6 +61,8 @@ class BuildOrders:
     """The installer; None: the new environment's own pip."""
     limit: float
     """Seconds."""
+    user: dict[str, Any] | None = None
+    """Whom installers run as, as a `StepUser`'s fields; None: as this process does."""
 
     def to_text(self) -> str:
         return json.dumps(asdict(self))
@@ -91,6 +95,7 @@ def make_environment(orders: BuildOrders) -> None:
         folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
         try:
             Build(orders, folder).make()
+            name_in_scripts(folder, target)
             folder.chmod(0o755)  # readable to the user that steps run as
             folder.rename(target)
             _failure_file(target).unlink(missing_ok=True)
@@ -109,10 +114,26 @@ class Build:
         self.orders, self.folder = orders, folder
         self.python = folder / "bin" / "python"
         self.deadline = time.monotonic() + orders.limit
+        self.user = StepUser(**orders.user) if orders.user else None
         self.tail: deque[str] = deque(maxlen=TAIL)
 
     def make(self) -> None:
         wanted = self.folder / "requirements.txt"
+        wanted.write_text(
+            "\n".join([f"zenweb @ {Path(self.orders.sdk_wheel).as_uri()}", *self.orders.requirements])
+        )
+        if self.user is None:
+            self._install(wanted)
+            return
+        # Given away after the last write, and taken back before the next: links might be waiting for one.
+        self.user.give(self.folder)
+        try:
+            self._install(wanted)
+        finally:
+            _end_everything_below()
+            seal(self.folder)
+
+    def _install(self, wanted: Path) -> None:
         install: list[str | Path]
         if self.orders.uv:
             self._run(
@@ -122,12 +143,8 @@ class Build:
         else:
             self._run(sys.executable, "-m", "venv", self.folder)
             install = [self.python, "-m", "pip", "install", *QUIET_PIP]
-        wanted.write_text(
-            "\n".join([f"zenweb @ {Path(self.orders.sdk_wheel).as_uri()}", *self.orders.requirements])
-        )
         self._run(*install, "--requirement", wanted)
         self._run(self.python, "-I", "-c", PROOF)
-        name_in_scripts(self.folder, Path(self.orders.target))
 
     def _run(self, *command: "str | Path") -> None:
         with subprocess.Popen(
@@ -139,6 +156,7 @@ class Build:
             cwd=self.folder,  # installers read settings from the folder they are started in
             # This process has one thread, so that here it is safe.
             preexec_fn=processes.die_with_parent,  # noqa: PLW1509
+            **self._as_user(),
         ) as process:
             try:
                 self._pass_on(process)
@@ -147,6 +165,14 @@ class Build:
                 raise
         if process.returncode:
             raise CannotBeMade("\n".join(self.tail))
+
+    def _as_user(self) -> dict[str, Any]:
+        if self.user is None:
+            return {}
+        # A cache of its own: the worker's user's is closed to it, and what it keeps there is as good as its word.
+        cache = self.user.own_folder(Path(self.orders.target).parent / ".home")
+        environment = self.user.environment(os.environ, cache) | {"UV_LINK_MODE": "copy"}  # noqa: TID251  its own
+        return {**self.user.popen_options(), "env": environment}
 
     def _pass_on(self, process: "subprocess.Popen[bytes]") -> None:
         """What it prints, line by line, until it ends. Not until the end of its pipe, which others may hold."""

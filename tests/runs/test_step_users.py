@@ -1,0 +1,245 @@
+"""Where the worker is root, steps run as somebody else: what they try to get, they do not get."""
+
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from runs_app import step_users
+from runs_app.models import ArtifactVersion, PipelineRun
+from runs_app.step_users import find_isolation
+from runs_app.worker import StepWorker
+from templates_app.models import Stack
+from tests.factories import freeze, launch, make_template
+from tests.packages import make_tiny_wheel
+from tests.runs.test_environments import BUILD_LIMIT
+from tests.runs.test_worker import finished, wait_for
+from zenweb.accounts.models import User
+from zenweb.artifacts import materializers, store
+from zenweb.exceptions import ZenWebError
+from zenweb.execution.step_user import StepUser, seal
+
+IS_ROOT = os.geteuid() == 0
+as_root = pytest.mark.skipif(not IS_ROOT, reason="only root can run steps as somebody else")
+NOBODY = StepUser(step_users.NOBODY, step_users.NOBODY, "nobody")
+REFUSED = {"PermissionError"}
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder that everybody may enter, unlike those that pytest makes."""
+    folder = Path(tempfile.mkdtemp(prefix="zenweb-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def python_for_all(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interpreter that others can start too: the tests' own may lie in root's home."""
+    if can_start(sys.executable):
+        return
+    version = f"python3.{sys.version_info.minor}"
+    base = Path("/usr/bin", version)
+    if not base.exists():
+        pytest.skip(f"nobody cannot start {sys.executable}, and there is no {base}")
+    made = place / "venv"
+    (made / "bin").mkdir(parents=True)
+    (made / "pyvenv.cfg").write_text(f"home = {base.parent}\n")
+    (made / "bin/python").symlink_to(base)
+    library = made / "lib" / version
+    library.mkdir(parents=True)
+    (library / "site-packages").symlink_to(next(Path(sys.prefix).glob("lib/python3*/site-packages")))
+    monkeypatch.setattr(sys, "executable", str(made / "bin/python"))
+    assert can_start(sys.executable)
+
+
+def can_start(python: str) -> bool:
+    try:
+        command = [python, "-P", "-c", step_users.PROBE]
+        return not subprocess.run(command, cwd="/", check=False, **NOBODY.popen_options()).returncode
+    except PermissionError:
+        return False
+
+
+@pytest.fixture
+def data(place: Path, settings: Any) -> Path:
+    folder = place / "data"
+    folder.mkdir(mode=0o700)
+    settings.DATA_DIR = folder
+    settings.ARTIFACT_STORE_URI = str(folder / "artifacts")
+    (folder / "secret_key").write_text("the key")
+    (folder / "logs").mkdir()
+    (folder / "logs/web.log").write_text("a log")
+    return folder
+
+
+@pytest.fixture
+def worker(data: Path, python_for_all: None) -> Iterator[StepWorker]:
+    worker = StepWorker(name="w1", queues=["default"], slots=1)
+    worker.start()
+    yield worker
+    worker.shut_down()
+
+
+@pytest.fixture
+def spying(data: Path, stacks: dict[str, Stack], alice: User) -> Any:
+    stack = stacks["celery"]
+    stack.artifact_store_uri = str(data / "artifacts")
+    stack.save()
+    return make_template(freeze("spying.spying_pipeline", alice, stack), alice, "spying")
+
+
+@as_root
+@pytest.mark.django_db(transaction=True)
+def test_a_step_gets_nothing_that_is_the_workers(
+    worker: StepWorker, data: Path, spying: Any, alice: User
+) -> None:
+    database = str(connection.settings_dict["NAME"])
+    files = [str(data / "secret_key"), str(data / "logs/web.log")]
+    files += [database] if connection.vendor == "sqlite" else []
+    with socket.socket(socket.AF_UNIX) as broker:
+        broker.bind(str(data / "redis.sock"))
+        (data / "redis.sock").chmod(0o700)  # as the broker makes it
+        broker.listen()
+        values = {
+            "worker": os.getpid(),
+            "files": files,
+            "sockets": [str(data / "redis.sock")],
+            "folders": [str(data), str(data / "logs"), str(data / "scratch")],
+        }
+        run = launch(spying, alice, {"steps": {"spy": {"parameters": values}}})
+        worker.run_ready_steps("default")
+    assert finished(run).status == "completed", [step.status_reason for step in run.steps.all()]
+    version = ArtifactVersion.objects.get(artifact__name="booty")
+    booty = materializers.load(version.uri, version.materializer)
+    assert booty.pop("uid") == str(NOBODY.uid)
+    assert booty.pop("home") == "1"
+    for own in ("own environment", "parent's environment"):
+        seen = booty.pop(own)
+        assert "PATH" in seen
+        assert not {"SECRET_KEY", "DATABASE_URL", "BROKER"} & set(seen.replace("=", " ").split())
+        assert "ZENWEB_SECRET_KEY" not in seen
+    visible = booty.pop(f"list {data / 'scratch'}")  # the numbers of workers, and no more
+    assert str(os.getpid()) in visible
+    assert set(booty.values()) == REFUSED, booty
+
+
+@as_root
+@pytest.mark.django_db(transaction=True)
+def test_what_an_attempt_made_is_nobodys_to_change_after_its_end(
+    worker: StepWorker, data: Path, spying: Any, alice: User
+) -> None:
+    values = {"worker": os.getpid(), "files": [str(data / "secret_key")], "sockets": [], "folders": []}
+    run = launch(spying, alice, {"steps": {"spy": {"parameters": values}}})
+    worker.run_ready_steps("default")
+    assert finished(run).status == "completed"
+    made = data / "artifacts" / str(run.pk) / "spy" / "1"
+    assert {path.lstat().st_uid for path in (made, *made.rglob("*"))} == {0}
+    assert not (made / "program").stat().st_mode & (stat.S_ISUID | stat.S_ISGID)
+    assert not (data / "secret_key").stat().st_mode & 0o007
+    assert (made / "link").is_symlink()
+
+
+@as_root
+def test_taking_a_folder_back_follows_no_link(place: Path) -> None:
+    outside, folder = place / "outside", place / "folder"
+    for each in (outside, folder / "inner"):
+        NOBODY.give(each)
+    (outside / "file").write_text("x")
+    os.chown(outside / "file", NOBODY.uid, NOBODY.gid)
+    (folder / "inner/link").symlink_to(outside)
+    (folder / "inner/file").symlink_to(outside / "file")
+    seal(folder)
+    assert (folder / "inner").stat().st_uid == 0
+    assert {each.stat().st_uid for each in (outside, outside / "file")} == {NOBODY.uid}
+
+
+@as_root
+@pytest.mark.django_db(transaction=True)
+def test_installers_run_as_that_user_and_cannot_change_what_they_made(
+    worker: StepWorker, place: Path, data: Path, settings: Any, stacks: dict[str, Stack], alice: User
+) -> None:
+    packages = place / "packages"
+    packages.mkdir()
+    make_tiny_wheel(packages)
+    settings.INSTALLER_ENVIRONMENT = settings.INSTALLER_ENVIRONMENT | {
+        "UV_FIND_LINKS": str(packages),
+        "PIP_FIND_LINKS": str(packages),
+    }
+    stack = stacks["celery"]
+    stack.artifact_store_uri = str(data / "artifacts")
+    stack.save()
+    run = launch(make_template(freeze("needy.needy_pipeline", alice, stack), alice, "tiny"), alice)
+    worker.run_ready_steps("default")
+    wait_for(lambda: PipelineRun.objects.get(pk=run.pk).is_finished, BUILD_LIMIT)
+    assert finished(run).status == "completed", [step.status_reason for step in run.steps.all()]
+    made = next(path for path in (data / "environments").iterdir() if (path / "pyvenv.cfg").exists())
+    assert {path.lstat().st_uid for path in (made, *made.rglob("*"))} == {0}
+    assert (data / "environments/.home").stat().st_uid == NOBODY.uid
+
+
+@as_root
+def test_where_the_user_may_not_enter_steps_run_as_the_worker_and_that_is_said(
+    data: Path, place: Path, python_for_all: None
+) -> None:
+    place.chmod(0o700)
+    isolation = find_isolation()
+    assert isolation.user is None
+    assert str(place) in isolation.sentence
+    assert data.stat().st_mode & 0o777 == 0o700
+
+
+@as_root
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [("nosuchuser", "does not know"), ("0", "isolates nothing"), ("65534", "may not enter")],
+)
+def test_a_user_who_is_named_is_taken_or_the_worker_does_not_start(
+    data: Path, place: Path, settings: Any, named: str, said: str
+) -> None:
+    place.chmod(0o700)
+    settings.STEP_USER = named
+    with pytest.raises(ZenWebError, match=said):
+        find_isolation()
+
+
+def test_a_worker_that_is_not_root_cannot_be_asked_for_it(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step_users, "os", SimpleNamespace(geteuid=lambda: 1000))
+    assert find_isolation().user is None
+    settings.STEP_USER = "nobody"
+    with pytest.raises(ZenWebError, match="needs a worker that is root"):
+        find_isolation()
+
+
+def test_it_can_be_left_out(settings: Any) -> None:
+    settings.STEP_USER = "worker"
+    assert find_isolation().user is None
+    assert "can read all that it can" in find_isolation().sentence
+
+
+def test_only_local_stores_have_folders() -> None:
+    assert store.local_folder("/a/b") == store.local_folder("file:///a/b") == Path("/a/b")
+    assert store.local_folder("s3://bucket/a") is None
+
+
+def test_it_is_told_what_isolates_here(settings: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    settings.STEP_USER = "worker"
+    call_command("isolation")
+    assert capsys.readouterr().out.startswith("Steps run as the worker's own user")
+    settings.STEP_USER = "nosuchuser"
+    with pytest.raises(CommandError, match="ZENWEB_STEP_USER"):
+        call_command("isolation")
