@@ -101,6 +101,7 @@ class RunMetadata(TypedDict):
     is_templatable: bool
     enable_heartbeat: Literal[False]
     parameters: Annotated[Document, Field(description="Of each step, with stand-ins for secrets.")]
+    shows_values: Annotated[bool, Field(description="Whether who asks may see what it was given.")]
     warnings: list[str]
     repair_run_ids: NotRequired[Annotated[list[UUID], Field(description="Of one run only, not in lists.")]]
     choices: NotRequired[Annotated[list[Chosen], Field(description="Of one run only, not in lists.")]]
