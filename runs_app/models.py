@@ -37,6 +37,7 @@ from zenweb.enums import (
     PreparationStatus,
     TriggerChannel,
 )
+from zenweb.sealing import opened
 
 LOG_PIECES, LOG_CHARACTERS = 50, 8_000
 STATUS_CHOICES = [(status.value, status.value) for status in ExecutionStatus]
@@ -166,9 +167,15 @@ class PipelineRun(Execution):
 
     @property
     def parameters(self) -> dict[str, dict[str, Any]]:
-        """Parameters by step, as they really ran."""
+        """Parameters by step, as they really ran; secrets among them are sealed."""
         steps: dict[str, dict[str, Any]] = self.resolved_configuration.get("steps", {})
         return {name: step.get("parameters", {}) for name, step in steps.items()}
+
+    @property
+    def opened_parameters(self) -> dict[str, dict[str, Any]]:
+        """With their secrets, to be judged again and to nobody's eyes. Raises SecretUnreadable."""
+        parameters: dict[str, dict[str, Any]] = opened(self.parameters, self.pk)
+        return parameters
 
 
 class RunCount(models.Model):

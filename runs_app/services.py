@@ -17,13 +17,15 @@ from runs_app import metadata, recording, statements
 from runs_app.choices import ask_before, check_choices, note
 from runs_app.judging import resolve_to_run
 from runs_app.limits import Limit, hold_limit
+from runs_app.masking import mask_of
 from runs_app.models import ArtifactVersion, IdempotencyRecord, PipelineRun, RunEvent, StepAttempt, StepRun
 from runs_app.permissions import check_may_note, check_may_see_values, check_may_stop
-from runs_app.plans import plan_of
+from runs_app.plans import plan_of, rules_of
 from runs_app.presets import use_preset
 from runs_app.recording import StepOutcome
 from runs_app.repair import Repair, RepairPlan
 from runs_app.run_configuration import ResolvedConfiguration
+from runs_app.sealed import sealed
 from runs_app.statements import ReadyStep
 from templates_app.models import PipelineDeployment, RunTemplateVersion
 from templates_app.permissions import check_can_run, check_may_run_deployment
@@ -34,6 +36,7 @@ from zenweb.enums import AuditVerb, ConcurrencyPolicy, ExecutionStatus, TriggerC
 from zenweb.exceptions import DoesNotExist, FieldError, NotAllowed, ValidationFailed
 from zenweb.execution.metadata import Noted, check_metadata, check_names_about_artifact
 from zenweb.prepared import insert
+from zenweb.sealing import keyed_hash, keyed_hashes
 
 Noteworthy = PipelineRun | StepRun | ArtifactVersion
 
@@ -181,6 +184,7 @@ def end_local_step(
     if attempt is None:
         raise DoesNotExist(f"Step {step_name!r} of this run has no attempt {number}.")
     _check_outputs_are_its_own(attempt, outcome)
+    outcome = outcome.masked(mask_of(attempt.step.parameters, run.pk))
     return recording.record_end(attempt, outcome)
 
 
@@ -252,7 +256,8 @@ def _find_replay(trigger: Trigger, body_hash: str) -> Launch | None:
     )
     if record is None:
         return None
-    if record.body_hash != body_hash:
+    # The second is what was stored before there were keys.
+    if record.body_hash not in {*keyed_hashes(body_hash), body_hash}:
         raise ValidationFailed("This Idempotency-Key was used before with another body. Use a new key.")
     return Launch(record.run, is_replay=True)
 
@@ -271,6 +276,7 @@ def _start_run(
     plan = _plan_to_do(repair, resolved) if repair else None
     chosen_in = plan.again if plan else None
     check_choices(runnable, resolved, chosen_in)
+    rules = rules_of(runnable)
     limit = _exhausted_limit(version)
     waits = limit is not None and limit.policy is not ConcurrencyPolicy.SKIP
     is_local = not deployment.stack.is_remote
@@ -293,8 +299,6 @@ def _start_run(
         tags=resolved.tags,
         timeout=resolved.timeout,
         execution_mode=resolved.execution_mode,
-        configuration=configuration or {},
-        resolved_configuration=resolved.as_json(),
         warnings=resolved.warnings,
         caller_beat=0 if is_local else None,
         queued_at=timezone.now() if waits else None,
@@ -302,6 +306,8 @@ def _start_run(
         is_prepared=is_prepared,
         status_reason="" if is_prepared else recording.PREPARING,
     )
+    run.configuration = sealed(rules.plan, configuration or {}, run.pk)
+    run.resolved_configuration = sealed(rules.plan, resolved.as_json(), run.pk)
     if limit and waits:
         run.status_reason = f"It waits for its turn: {limit.stored_words}."
     insert(run)
@@ -312,7 +318,11 @@ def _start_run(
     _tell_audit(run, trigger)
     if trigger.idempotency_key:
         IdempotencyRecord.objects.create(
-            user=trigger.actor, route=trigger.route, key=trigger.idempotency_key, body_hash=body_hash, run=run
+            user=trigger.actor,
+            route=trigger.route,
+            key=trigger.idempotency_key,
+            body_hash=keyed_hash(body_hash),
+            run=run,
         )
     if limit is not None and is_skipped:
         recording.skip(run, f"It was not run: {limit.reason_for(run)}")
@@ -415,7 +425,7 @@ def _step_rows(
     for index, step in enumerate(resolved.steps):
         for name in step.spec.upstream:
             downstream[name].append(index)
-    now = timezone.now()
+    now, parameters = timezone.now(), run.parameters
     for index, step in enumerate(resolved.steps):
         # Steps of the local stack belong to no queue, so that no worker ever takes one.
         queue = "" if is_local else step.settings.get("queue") or run.stack.queue
@@ -423,7 +433,7 @@ def _step_rows(
             run=run,
             index=index,
             name=step.spec.name,
-            parameters=step.parameters,
+            parameters=parameters[step.spec.name],
             settings=step.settings,
             queue=queue,
             priority=step.settings.get("priority") or 0,

@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from runs_app.api import shapes
 from runs_app.api.dag import describe_dag
 from runs_app.api.entities import (
     describe_choice,
@@ -41,7 +42,9 @@ from zenweb.api.listing import (
     parse_time,
     wants_hydration,
 )
-from zenweb.enums import OPEN_STATUSES, Orchestrator
+from zenweb.api.operations import HYDRATE, PAGE, PROJECT, Parameter, listed, operation
+from zenweb.api.shapes import Page
+from zenweb.enums import OPEN_STATUSES, ExecutionStatus, Orchestrator
 from zenweb.exceptions import FieldError, ValidationFailed
 
 REMOTE_ORCHESTRATORS = frozenset(each for each in Orchestrator if each.is_remote)
@@ -114,7 +117,15 @@ class RunUpdateBody(Body):
         return any(told is not None for told in (self.status, self.status_reason, self.end_time))
 
 
+WAIT_FOR_END = Parameter(
+    "wait",
+    "Answer at the run's end, or after so many seconds as it stands; with a `summary`.",
+    {"type": "number", "minimum": 0, "maximum": LONGEST},
+)
+
+
 class RunList(APIView):
+    @operation("List runs.", parameters=listed(RUNS, PROJECT), answer=Page[shapes.Run])
     def get(self, request: Request) -> Response:
         user = acting_user(request)
         project = find_project(user, request.query_params.get("project"))
@@ -126,6 +137,7 @@ class RunList(APIView):
 class RunDetail(APIView):
     """With `wait=60` at its end, or after so many seconds as it stands."""
 
+    @operation("Get a run.", parameters=(HYDRATE, WAIT_FOR_END), answer=shapes.WatchedRun)
     def get(self, request: Request, name_or_id: str) -> Response:
         run = find_run(request, name_or_id)
         seconds = seconds_to_wait(request)
@@ -142,6 +154,7 @@ class RunDetail(APIView):
             answer["summary"] = summary_of(request, run)
         return Response(answer)
 
+    @operation("Tag a run.", body=RunUpdateBody, example={"add_tags": ["best"]}, answer=shapes.Run)
     def put(self, request: Request, name_or_id: str) -> Response:
         body = read_body(RunUpdateBody, request)
         if body.told_by_whoever_executes():
@@ -153,6 +166,7 @@ class RunDetail(APIView):
         explain_runs([run])
         return Response(describe_run(run, True))
 
+    @operation("Delete a run that has ended. What it made stays.")
     def delete(self, request: Request, name_or_id: str) -> Response:
         delete_run(actor=acting_user(request), run=find_run(request, name_or_id))
         return Response(None)
@@ -161,6 +175,7 @@ class RunDetail(APIView):
 class RunRefresh(APIView):
     """The run as it stands, which is always known here: nobody has to be asked again."""
 
+    @operation("Get a run as it stands.", answer=shapes.Run)
     def post(self, request: Request, name_or_id: str) -> Response:
         run = find_run(request, name_or_id)
         explain_runs([run])
@@ -168,29 +183,34 @@ class RunRefresh(APIView):
 
 
 class RunPipelineConfiguration(APIView):
+    @operation("Get what was asked for of a run as a whole.", answer=shapes.PipelineConfiguration)
     def get(self, request: Request, name_or_id: str) -> Response:
         return Response(pipeline_configuration_of(find_run(request, name_or_id)))
 
 
 class RunDag(APIView):
+    @operation("Get the graph of a run's steps and artifacts.", answer=shapes.Dag)
     def get(self, request: Request, name_or_id: str) -> Response:
         run = find_run(request, name_or_id)
         return Response(describe_dag(run, list(visible_steps(request).filter(run=run))))
 
 
 class RunStatus(APIView):
+    @operation("Get a run's status.", answer=ExecutionStatus)
     def get(self, request: Request, name_or_id: str) -> Response:
         runs = PipelineRun.objects.visible_to(request.user).only("status")  # it is asked for again and again
         return Response(find(runs, name_or_id, "run").status)
 
 
 class RunStop(APIView):
+    @operation("Stop a run.", parameters=(Parameter("graceful", "ZenML's word; it changes nothing."),))
     def post(self, request: Request, name_or_id: str) -> Response:
         stop_run(actor=acting_user(request), run=find_run(request, name_or_id))
         return Response(None)
 
 
 class RunSteps(APIView):
+    @operation("List the steps of a run.", parameters=listed(STEPS), answer=Page[shapes.Step])
     def get(self, request: Request, name_or_id: str) -> Response:
         run = find_run(request, name_or_id)
         return STEPS.answer(visible_steps(request).filter(run=run), request.query_params)
@@ -199,6 +219,9 @@ class RunSteps(APIView):
 class RunEvents(APIView):
     """The run's ledger, the oldest line first."""
 
+    @operation(
+        "List what happened to a run, the oldest first.", parameters=PAGE, answer=Page[shapes.LedgerLine]
+    )
     def get(self, request: Request, name_or_id: str) -> Response:
         run = find_run(request, name_or_id)
         index, size = page_asked_for(request.query_params)
