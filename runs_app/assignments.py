@@ -7,10 +7,14 @@ from runs_app.plans import may_retry, plan_of
 from zenweb.config.choices import argument_name, dependency_of
 from zenweb.config.spec import InputSpec
 from zenweb.execution.protocol import Argument, Assignment, InputArtifact, Question
+from zenweb.sealing import opened
 
 
 def assignment_for(attempt: StepAttempt) -> Assignment:
-    """Everything needed to run the attempt, read from its run's deployment and the outputs of earlier steps."""
+    """Everything needed to run the attempt, read from its run's deployment and the outputs of earlier steps.
+
+    Raises SecretUnreadable.
+    """
     step, run = attempt.step, attempt.step.run
     plan = plan_of(run.deployment_id)
     spec = plan.step(step.index)
@@ -22,7 +26,7 @@ def assignment_for(attempt: StepAttempt) -> Assignment:
         step_name=step.name,
         attempt=attempt.number,
         source=spec.source,
-        parameters=step.parameters,
+        parameters=opened(step.parameters, run.id),
         inputs=_inputs(run, spec.inputs),
         outputs=spec.outputs,
         artifact_uri=attempt.artifact_uri,

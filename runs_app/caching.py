@@ -15,6 +15,8 @@ from runs_app.models import PipelineRun
 from runs_app.plans import Plan, plan_of
 from runs_app.statements import ReadyStep
 from zenweb.config.spec import StepSpec
+from zenweb.exceptions import SecretUnreadable
+from zenweb.sealing import keyed_hash, opened
 
 KEY_VERSION = 1
 MOST_ROWS = (
@@ -39,7 +41,7 @@ def find_reusable(
     known = known | _missing_inputs(run, plan, asked, known)
     contents = contents_of(step.parameters for step in asked)
     keys = {step.id: cache_key(run, plan, step, known, contents) for step in asked}
-    earlier = statements.remember_cache_keys(keys)
+    earlier = statements.remember_cache_keys({step: key for step, key in keys.items() if key})
     # A repair runs again what its plan said; its results are remembered all the same, being the newest.
     if not earlier or run.original_id is not None:
         return {}
@@ -81,19 +83,27 @@ def foresee(run: PipelineRun, steps: Sequence[ReadyStep]) -> frozenset[str]:
 def cache_key(
     run: PipelineRun, plan: Plan, step: ReadyStep, known: Versions, contents: Mapping[str, Any]
 ) -> str:
-    """A hash of all that decides what the step gives out, and where that is kept."""
+    """A hash of all that decides what the step gives out, and where that is kept; with a key, where a secret does.
+
+    Nothing where a secret cannot be read any more.
+    """
     spec = plan.step(step.index)
+    try:
+        parameters = opened(step.parameters, run.pk) if plan.holds_secrets else step.parameters
+    except SecretUnreadable:
+        return ""
     decisive = {
         "version": KEY_VERSION,
         "project": str(run.project_id),
         "store": run.stack.artifact_store_uri,
         "source": spec.source,
         "code": spec.code_hash,
-        "parameters": by_content(step.parameters, contents),
+        "parameters": by_content(parameters, contents),
         "inputs": {name: str(known[source.step, source.output]) for name, source in spec.inputs.items()},
         "outputs": [[output.name, output.artifact_name, output.type] for output in spec.outputs],
     }
-    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+    return keyed_hash(digest) if plan.holds_secrets else digest
 
 
 def _is_whole(outputs: Mapping[str, uuid.UUID] | None, spec: StepSpec) -> bool:

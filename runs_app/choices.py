@@ -35,14 +35,15 @@ from runs_app.run_configuration import (
     without_unset,
 )
 from templates_app.models import RunTemplate, RunTemplateVersion
-from templates_app.permissions import can_edit, check_can_run
+from templates_app.permissions import check_can_run
 from templates_app.schema_forms.schemas import read_steps
 from templates_app.schema_validation import compile_schema
 from templates_app.suggestions import did_you_mean, options_with
+from zenweb.accounts.actions import Action
 from zenweb.accounts.models import User
 from zenweb.artifacts.previews import storable
 from zenweb.config.choices import MOST_EXPLAINED, dependency_of
-from zenweb.enums import PreparationStatus
+from zenweb.enums import PreparationStatus, Role
 from zenweb.exceptions import DoesNotExist, FieldError, ValidationFailed, ZenWebError
 from zenweb.pointers import pointer_to
 
@@ -101,7 +102,7 @@ def ask_for_choices(
 
     `again`: ask although it failed a moment ago. Raises DoesNotExist for a parameter that is not chosen.
     """
-    check_can_run(actor, version.template)
+    version.used_by(check_can_run(actor, version.template))
     offer = _ask(version, step, parameter, configuration, wait=wait, again=again)
     return _as_the_owner_has_it(offer, version, step, parameter)
 
@@ -120,14 +121,14 @@ class FormChoices:
         """`again`: although it failed a moment ago. What was printed is for the template's owner alone."""
         wait = max(0.0, self.deadline - time.monotonic())
         try:
+            role = Role.NOBODY
             if self.template is not None:
-                check_can_run(self.user, self.template)
+                role = check_can_run(self.user, self.template)
             offer = _ask(self.runnable, step, parameter, configuration, wait=wait, again=again)
             offer = _as_the_owner_has_it(offer, self.runnable, step, parameter)
         except ZenWebError as error:
             return Offer(Knowledge.FAILED, str(error))
-        is_owner = self.template is not None and can_edit(self.user, self.template)
-        return offer if is_owner else replace(offer, log="")
+        return offer if Action.EDIT.is_for(role) else replace(offer, log="")
 
 
 def find_refused(runnable: Runnable, configuration: Any, told: Sequence[FieldError] = ()) -> list[FieldError]:

@@ -6,10 +6,10 @@ from django.db import transaction
 from django.utils.translation import gettext
 
 from runs_app.models import PipelineRun
+from runs_app.permissions import check_may_manage
 from templates_app.names import check_tags
 from zenweb.accounts.audit import record_audit
 from zenweb.accounts.models import User
-from zenweb.accounts.permissions import check_may_change
 from zenweb.enums import AuditVerb
 from zenweb.exceptions import NotAllowed
 
@@ -19,7 +19,7 @@ def tag_run(
     *, actor: User, run: PipelineRun, add_tags: Sequence[str] = (), remove_tags: Sequence[str] = ()
 ) -> PipelineRun:
     """Add tags and take some away; nothing else of a run is anybody's to change."""
-    _check_may_change(actor, run)
+    check_may_manage(actor, run)
     check_tags(add_tags, "/add_tags")
     locked = PipelineRun.objects.select_for_update(of=("self",), no_key=True).only("tags").get(pk=run.pk)
     run.tags = [tag for tag in dict.fromkeys([*locked.tags, *add_tags]) if tag not in remove_tags]
@@ -37,7 +37,7 @@ def tag_run(
 @transaction.atomic
 def delete_run(*, actor: User, run: PipelineRun) -> None:
     """Remove a run that has ended, with its steps and its ledger; the artifacts that it made stay."""
-    _check_may_change(actor, run)
+    check_may_manage(actor, run)
     locked = PipelineRun.objects.select_for_update(of=("self",)).only("status").get(pk=run.pk)
     if not locked.is_finished:
         raise NotAllowed(
@@ -47,13 +47,3 @@ def delete_run(*, actor: User, run: PipelineRun) -> None:
         actor=actor, verb=AuditVerb.DELETE, thing=run, before={"status": run.status, "tags": run.tags}
     )
     run.delete()
-
-
-def _check_may_change(actor: User, run: PipelineRun) -> None:
-    """Whoever started it, and administrators."""
-    check_may_change(actor)
-    if not (actor.is_superuser or run.user_id == actor.pk):
-        raise NotAllowed(
-            gettext('Only who started the run "%(name)s" or an administrator may change or delete it.')
-            % {"name": run.name}
-        )

@@ -15,9 +15,8 @@ from runs_app.plans import Runnable, deployment_of
 from runs_app.presets import use_preset
 from runs_app.run_configuration import ResolvedConfiguration, resolve
 from templates_app.models import RunTemplateVersion
-from templates_app.permissions import check_can_run
+from templates_app.permissions import check_can_run, check_may_run_deployment, check_may_see
 from zenweb.accounts.models import User
-from zenweb.accounts.permissions import check_may_change
 from zenweb.exceptions import DoesNotExist, EntityExists, FieldError, ValidationFailed
 
 WAIT = 3.0  # seconds, for what workers are asked where somebody waits for the answer
@@ -58,11 +57,13 @@ def judge(
 
     `preset`: the name of one of a template's; a deployment has none.
     """
+    if isinstance(runnable, RunTemplateVersion):
+        check_may_see(actor, runnable.template)
     try:
         if not isinstance(runnable, RunTemplateVersion):
-            check_may_change(actor)  # as running it asks
+            check_may_run_deployment(actor, runnable)
             return _resolve_and_ask(actor, runnable, configuration, wait)
-        check_can_run(actor, runnable.template)
+        runnable.used_by(check_can_run(actor, runnable.template))
         if not preset:
             return _resolve_and_ask(actor, runnable, configuration, wait)
         use = use_preset(actor=actor, template=runnable.template, name=preset, given=configuration)

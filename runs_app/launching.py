@@ -32,7 +32,7 @@ from templates_app.schema_forms.schemas import read_steps
 from templates_app.schema_forms.wording import worded
 from zenweb.accounts import interrupted_forms
 from zenweb.accounts.models import User
-from zenweb.enums import TriggerChannel
+from zenweb.enums import Role, TriggerChannel
 from zenweb.exceptions import ValidationFailed, ZenWebError
 
 CHOICES_WAIT, FIRST_WAIT = 2.0, 0.2  # seconds
@@ -243,7 +243,7 @@ BUTTONS = {
 }
 
 
-def around_the_form(request: HttpRequest, template: RunTemplate) -> dict[str, Any]:
+def around_the_form(request: HttpRequest, template: RunTemplate, role: Role) -> dict[str, Any]:
     """What the page of a template shows beside its form."""
     presets = Preset.objects.visible_to(request.user).filter(template=template).with_relations()
     usable = set(
@@ -253,7 +253,7 @@ def around_the_form(request: HttpRequest, template: RunTemplate) -> dict[str, An
     for preset in presets:
         preset.template = template
         problems = [worded(error, steps) for error in problems_of(preset)]
-        can_edit = can_edit_preset(request.user, preset)
+        can_edit = can_edit_preset(request.user, preset, role)
         shown.append(ShownPreset(preset, problems, can_edit, is_hidden=preset.pk not in usable))
     runs = PipelineRun.objects.visible_to(request.user).filter(template=template).with_relations()
     schedules = Schedule.objects.visible_to(request.user).filter(template=template).with_relations()

@@ -25,7 +25,7 @@ from runs_app.querysets import (
     StepRunQuerySet,
     WorkerQuerySet,
 )
-from templates_app.models import Pipeline, PipelineDeployment, RunTemplate, RunTemplateVersion, Stack
+from templates_app.models import Pipeline, PipelineDeployment, Preset, RunTemplate, RunTemplateVersion, Stack
 from zenweb.accounts.models import Project
 from zenweb.artifacts.materializers.files import PATH_MATERIALIZER
 from zenweb.entity import Entity, JSONField
@@ -36,6 +36,7 @@ from zenweb.enums import (
     PreparationStatus,
     TriggerChannel,
 )
+from zenweb.sealing import opened
 
 LOG_PIECES, LOG_CHARACTERS = 50, 8_000
 STATUS_CHOICES = [(status.value, status.value) for status in ExecutionStatus]
@@ -89,6 +90,9 @@ class PipelineRun(Execution):
         related_name="repairs",
         help_text="The run it repairs.",
     )
+    is_restricted = models.BooleanField(
+        default=False, help_text="Its template was restricted when the run was asked for."
+    )
     name = models.CharField(max_length=255)
     index = models.PositiveIntegerField(help_text="Its number among its pipeline's runs.")
     channel = models.CharField(max_length=20, choices=[(c.value, c.value) for c in TriggerChannel])
@@ -110,6 +114,8 @@ class PipelineRun(Execution):
     # False: something is still to be found out on a worker before its first step, and until then no step is ready.
     is_prepared = models.BooleanField(default=True)
     priority = models.IntegerField(default=0, help_text="The highest of its steps': who waits less.")
+    # What `with_values_shown_to()` adds: whether who asks may see what the run was given.
+    shows_values = False
     # A run of the local stack belongs to the process that called it, which keeps moving this while it lives.
     caller_beat = models.PositiveBigIntegerField(null=True, blank=True)
 
@@ -146,9 +152,15 @@ class PipelineRun(Execution):
 
     @property
     def parameters(self) -> dict[str, dict[str, Any]]:
-        """Parameters by step, as they really ran."""
+        """Parameters by step, as they really ran; secrets among them are sealed."""
         steps: dict[str, dict[str, Any]] = self.resolved_configuration.get("steps", {})
         return {name: step.get("parameters", {}) for name, step in steps.items()}
+
+    @property
+    def opened_parameters(self) -> dict[str, dict[str, Any]]:
+        """With their secrets, to be judged again and to nobody's eyes. Raises SecretUnreadable."""
+        parameters: dict[str, dict[str, Any]] = opened(self.parameters, self.pk)
+        return parameters
 
 
 class StepRun(Execution):
@@ -182,6 +194,8 @@ class StepRun(Execution):
     exception = JSONField(null=True, blank=True, help_text="{type, message, traceback}")
     # What decided its outputs, hashed when it became ready. Empty: it was not looked for in the cache.
     cache_key = models.CharField(max_length=64, blank=True)
+    # What `with_values_shown_to()` adds.
+    shows_values = False
     # What `find_neighbours` adds: by parameter, the outputs that it was given; and the steps that it waits for.
     input_versions: "dict[str, ArtifactVersion]"
     parent_ids: list[uuid.UUID]
@@ -332,6 +346,8 @@ class ArtifactVersion(Entity):
     metadata = JSONField(default=dict)
     preview = JSONField(null=True, blank=True, help_text="{kind, file}: a file beside the value.")
     producer_step = models.ForeignKey(StepRun, null=True, on_delete=models.SET_NULL, related_name="produced")
+    # The shared ones that it is part of: whoever may use them may use it.
+    presets = models.ManyToManyField(Preset, blank=True, related_name="files")
 
     objects = ArtifactVersionQuerySet.as_manager()
 
@@ -388,6 +404,8 @@ class Schedule(Entity):
     next_time = models.DateTimeField(null=True, editable=False)
     # When `next_time` was worked out: later than now only where a clock was set back since.
     looked_ahead_at = models.DateTimeField(null=True, editable=False)
+    # What `with_values_shown_to()` adds.
+    shows_values = False
 
     audited: ClassVar = ("name", "template", "cron", "zone", "is_paused")
 

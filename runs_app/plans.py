@@ -19,7 +19,7 @@ from templates_app.schema_validation import Validator, compile_schema
 from zenweb.config.defaults import Source
 from zenweb.config.json_schema import DYNAMIC_DEFAULT
 from zenweb.config.spec import YEAR, PipelineSpec, StepSpec
-from zenweb.enums import StepProcess
+from zenweb.enums import Role, StepProcess
 from zenweb.prepared import Given, Prepared
 
 MOST_DELAY = timedelta(days=1)  # of a retry, however its backoff multiplies it
@@ -100,7 +100,7 @@ class Rules:
 def rules_of(runnable: Runnable) -> Rules:
     """Every channel judges by these."""
     if isinstance(runnable, RunTemplateVersion):
-        return rules_by_id(runnable.deployment_id, runnable.pk)
+        return rules_by_id(runnable.deployment_id, runnable.pk, runnable.role)
     return rules_by_id(runnable.pk, None)
 
 
@@ -110,14 +110,16 @@ def rules_of_run(run: PipelineRun) -> Rules:
 
 
 @lru_cache(maxsize=256)
-def rules_by_id(deployment_id: uuid.UUID, version_id: uuid.UUID | None) -> Rules:
+def rules_by_id(deployment_id: uuid.UUID, version_id: uuid.UUID | None, role: Role = Role.NOBODY) -> Rules:
     plan = plan_of(deployment_id)
     if version_id is None:
         return Rules(plan, plan.config_schema, {})
     document = RunTemplateVersion.objects.values_list("curation", flat=True).get(pk=version_id)
     if not document:
         return rules_by_id(deployment_id, None)  # one validator for both
-    curation = read_curation(document)
+    whole = read_curation(document)
+    if (curation := whole.for_role(role)) == whole and role is not Role.NOBODY:
+        return rules_by_id(deployment_id, version_id)
     return Rules(plan, curate(plan.config_schema, curation), defaults_of(curation))
 
 

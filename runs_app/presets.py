@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 from runs_app.choices import find_refused
 from runs_app.differences import keepable, of_steps
 from runs_app.dynamic_defaults import current_schema
-from runs_app.models import PipelineRun
+from runs_app.models import ArtifactVersion, PipelineRun
 from runs_app.plans import rules_of
 from runs_app.repair import Known, explained, has_value, known_parameters, lay_over, path_of
 from runs_app.run_configuration import Configuration, validate
@@ -24,6 +24,7 @@ from templates_app.suggestions import suggestion
 from zenweb.accounts.audit import facts_of, record_audit
 from zenweb.accounts.models import User
 from zenweb.accounts.permissions import check_may_change
+from zenweb.config.file_references import references_in
 from zenweb.enums import AuditVerb, ExecutionStatus
 from zenweb.exceptions import DoesNotExist, EntityExists, FieldError, ValidationFailed
 from zenweb.pointers import pointer_to
@@ -48,7 +49,7 @@ def create_preset(
     Values may be missing, those that are given must fit the template's newest version; raises ValidationFailed.
     """
     check_may_change(actor)
-    check_can_run(actor, template)
+    template.version.used_by(check_can_run(actor, template))
     preset = Preset(template=template, user=actor, name=name.strip(), is_shared=is_shared)
     _check_name(preset)
     if Preset.objects.filter(template=template, user=actor).count() >= MOST_PRESETS:
@@ -58,7 +59,8 @@ def create_preset(
         )
     _keep(preset, configuration or {})
     _save(preset)
-    record_audit(actor=actor, verb=AuditVerb.CREATE, thing=preset, after=facts_of(preset))
+    _share_files(actor, preset)
+    record_audit(actor=actor, verb=AuditVerb.CREATE, thing=preset, after=_facts(preset))
     return preset
 
 
@@ -73,7 +75,7 @@ def update_preset(
 ) -> Preset:
     """Change what is given; None leaves a thing as it is."""
     check_can_edit_preset(actor, preset)
-    before, facts = (preset.name, preset.is_shared), facts_of(preset)
+    before, facts = (preset.name, preset.is_shared), _facts(preset)
     preset.name = preset.name if name is None else name.strip()
     preset.is_shared = preset.is_shared if is_shared is None else is_shared
     if before != (preset.name, preset.is_shared):
@@ -81,7 +83,8 @@ def update_preset(
     if configuration is not None:
         _keep(preset, configuration)
     _save(preset)
-    record_audit(actor=actor, verb=AuditVerb.CHANGE, thing=preset, before=facts, after=facts_of(preset))
+    _share_files(actor, preset)
+    record_audit(actor=actor, verb=AuditVerb.CHANGE, thing=preset, before=facts, after=_facts(preset))
     return preset
 
 
@@ -89,7 +92,7 @@ def update_preset(
 def delete_preset(*, actor: User, preset: Preset) -> None:
     """Forget a preset; runs and schedules that started from it have values of their own."""
     check_can_edit_preset(actor, preset)
-    record_audit(actor=actor, verb=AuditVerb.DELETE, thing=preset, before=facts_of(preset))
+    record_audit(actor=actor, verb=AuditVerb.DELETE, thing=preset, before=_facts(preset))
     preset.delete()
 
 
@@ -165,7 +168,10 @@ def use_preset(*, actor: User, template: RunTemplate, name: str, given: Any = No
 
 
 def last_good_run(actor: User, template: RunTemplate) -> PipelineRun | None:
-    runs = PipelineRun.objects.visible_to(actor).filter(template=template, status=ExecutionStatus.COMPLETED)
+    """Of a template that they may see, and of runs whose values they may see."""
+    runs = PipelineRun.objects.showing_values_to(actor).filter(
+        template=template, status=ExecutionStatus.COMPLETED
+    )
     found: PipelineRun | None = runs.order_by("-created").first()
     return found
 
@@ -208,6 +214,14 @@ def _keep(preset: Preset, configuration: Mapping[str, Any]) -> None:
     preset.version = version
 
 
+def _share_files(actor: User, preset: Preset) -> None:
+    """Whoever may use a shared preset may use the files in it: those that its author may see."""
+    wanted = {reference.artifact_version for reference in references_in(preset.configuration)}
+    ids = wanted if preset.is_shared else ()
+    files = ArtifactVersion.objects.visible_to(actor).filter(pk__in=ids)
+    preset.files.set(files)
+
+
 def _errors(version: RunTemplateVersion, configuration: Mapping[str, Any]) -> list[FieldError]:
     rules = rules_of(version)
     return validate(rules.config_schema, configuration, rules.validator)
@@ -216,6 +230,12 @@ def _errors(version: RunTemplateVersion, configuration: Mapping[str, Any]) -> li
 def _is_missing(error: FieldError, configuration: Mapping[str, Any]) -> bool:
     path = path_of(error)
     return bool(path) and not has_value(configuration, path)
+
+
+def _facts(preset: Preset) -> dict[str, Any]:
+    """For the audit, which the template's owner reads: the values of a private preset are its own owner's alone."""
+    told = facts_of(preset)
+    return told if preset.is_shared else {name: told[name] for name in told if name != "configuration"}
 
 
 def _check_name(preset: Preset) -> None:

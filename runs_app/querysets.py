@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
-from templates_app.querysets import VisibleQuerySet
+from templates_app.querysets import VisibleQuerySet, projects_of, run_templates
+from zenweb.accounts.actions import Action
 from zenweb.artifacts.materializers.files import PATH_MATERIALIZER
-from zenweb.enums import OPEN_STATUSES, ExecutionStatus, PreparationStatus
+from zenweb.enums import OPEN_STATUSES, ExecutionStatus, PreparationStatus, Role
 from zenweb.prepared import insert
 
 if TYPE_CHECKING:
@@ -43,7 +45,48 @@ def heavy_of(relation: str) -> list[str]:
     return [f"{relation}__{field}" for field in HEAVY]
 
 
+def runs_beside_templates(user: "User", path: str = "") -> Q:
+    """Of the runs that belong to no template (any more): one's own, and those of one's projects.
+
+    `path` leads to the run, for what belongs to one.
+    """
+
+    def where(**conditions: Any) -> Q:
+        return Q(**{f"{path}{name}": value for name, value in conditions.items()})
+
+    return where(template=None) & (
+        where(user=user)
+        | where(is_restricted=False, project__in=projects_of(user, Role.VIEWER))
+        | where(project__in=projects_of(user, Role.OWNER))
+    )
+
+
+def _shows_values(user: "User", path: str = "") -> models.Expression:
+    """Values are shown to who gave them, and to whom their role shows those of others."""
+    if user.is_superuser:
+        return models.Value(True)
+    editors = run_templates().with_role(user, Action.SEE_VALUES.least)
+    in_project = projects_of(user, Action.SEE_VALUES.least)
+    shown = (
+        Q(**{f"{path}user": user})
+        | Q(**{f"{path}template__in": editors.values("pk")})
+        | Q(**{f"{path}template": None, f"{path}is_restricted": False, f"{path}project__in": in_project})
+        | Q(**{f"{path}project__in": projects_of(user, Role.OWNER)})
+    )
+    return models.Case(models.When(shown, then=True), default=False, output_field=models.BooleanField())
+
+
 class PipelineRunQuerySet(VisibleQuerySet):
+    def beside_templates(self, user: "User") -> Q:
+        return runs_beside_templates(user)
+
+    def with_values_shown_to(self, user: "User") -> Self:
+        """With `shows_values`: whether the user may see what the run was given, as `may_see_values` says of one."""
+        return self.annotate(shows_values=_shows_values(user))
+
+    def showing_values_to(self, user: "User") -> Self:
+        return self.with_values_shown_to(user).filter(shows_values=True)
+
     def unfinished(self) -> Self:
         return self.filter(status__in=OPEN_STATUSES)
 
@@ -66,15 +109,15 @@ class PipelineRunQuerySet(VisibleQuerySet):
         """
         limited = self.unfinished().filter(timeout__isnull=False, end_time__isnull=True)
         steps = self.model._meta.get_field("steps").related_model
-        begun = steps.objects.filter(run=models.OuterRef("pk"), attempt__gt=0)
-        return limited.filter(models.Exists(begun), start_time__isnull=False, stop_requested_at__isnull=True)
+        begun = steps.objects.filter(run=OuterRef("pk"), attempt__gt=0)
+        return limited.filter(Exists(begun), start_time__isnull=False, stop_requested_at__isnull=True)
 
     def called_locally(self) -> Self:
         """Unfinished runs of the local stack, each executed by the process that called it."""
         return self.filter(caller_beat__isnull=False)
 
     def search(self, text: str) -> Self:
-        return self.filter(models.Q(name__icontains=text) | models.Q(pipeline__name__icontains=text))
+        return self.filter(Q(name__icontains=text) | Q(pipeline__name__icontains=text))
 
     def with_relations(self) -> Self:
         """All that a list shows, in one query; the configurations stay where they are."""
@@ -85,7 +128,8 @@ class PipelineRunQuerySet(VisibleQuerySet):
     def for_page(self) -> Self:
         """One run with its configuration and all that its page says about it."""
         return self.select_related(
-            "user", "pipeline", "stack", "template", "template_version", "deployment", "original"
+            *("user", "project", "pipeline", "stack", "template__project", "template_version"),
+            *("deployment", "original"),
         ).defer(
             "deployment__spec",
             "deployment__config_schema",
@@ -97,16 +141,22 @@ class PipelineRunQuerySet(VisibleQuerySet):
 
 
 class StepRunQuerySet(VisibleQuerySet):
-    def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Self:
-        return self.filter(run__template__in=templates)
+    def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Q:
+        return Q(run__template__in=templates)
+
+    def beside_templates(self, user: "User") -> Q:
+        return runs_beside_templates(user, "run__")
+
+    def with_values_shown_to(self, user: "User") -> Self:
+        return self.annotate(shows_values=_shows_values(user, "run__"))
 
     def unfinished(self) -> Self:
         return self.filter(status__in=OPEN_STATUSES)
 
     def ready(self, now: datetime) -> Self:
         """Waiting for a worker, in the order in which workers take them (see statements.CLAIM)."""
-        due = models.Q(delayed_until=None) | models.Q(delayed_until__lte=now)
-        was_set_back = models.Q(ready_at__gt=now + MOST_SKEW)
+        due = Q(delayed_until=None) | Q(delayed_until__lte=now)
+        was_set_back = Q(ready_at__gt=now + MOST_SKEW)
         ready = self.filter(due | was_set_back, ready_at__isnull=False)
         return ready.order_by("-priority", "ready_at", "index")
 
@@ -140,13 +190,18 @@ class StepRunQuerySet(VisibleQuerySet):
 
 
 class ArtifactQuerySet(VisibleQuerySet):
-    def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Self:
+    def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Q:
         """Those with a version among what their runs gave out."""
-        return self.filter(pk__in=self._versions().of_templates(templates, user).values("artifact"))
+        versions = self._versions()
+        return Q(pk__in=versions.filter(versions.of_templates(templates, user)).values("artifact"))
+
+    def beside_templates(self, user: "User") -> Q:
+        versions = self._versions()
+        return Q(pk__in=versions.filter(versions.beside_templates(user)).values("artifact"))
 
     def with_latest_version(self, user: "User | AnonymousUser") -> Self:
         """With the newest that the user may see."""
-        visible = self._versions().visible_to(user).filter(artifact=models.OuterRef("pk"))
+        visible = self._versions().visible_to(user).filter(artifact=OuterRef("pk"))
         latest = visible.order_by("-version")
         return self.annotate(
             latest_version_id=models.Subquery(latest.values("pk")[:1]),
@@ -154,16 +209,35 @@ class ArtifactQuerySet(VisibleQuerySet):
         )
 
     def _versions(self) -> Any:
-        return self.model._meta.get_field("versions").related_model.objects
+        return self.model._meta.get_field("versions").related_model.objects.all()
 
 
 class ArtifactVersionQuerySet(VisibleQuerySet):
-    def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Self:
-        """What their runs gave out, and the files that the account itself has uploaded."""
-        outputs = self.model._meta.get_field("outputs").related_model.objects
-        given_out = outputs.filter(artifact_version=models.OuterRef("pk"), step__run__template__in=templates)
-        own_files = models.Q(user=user, artifact__name__startswith=f"{UPLOADS}::")
-        return self.filter(own_files | models.Exists(given_out))
+    def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Q:
+        """What their runs gave out, the files of their shared presets, and what the account itself has uploaded."""
+        own_files = Q(user=user, artifact__name__startswith=f"{UPLOADS}::")
+        presets = self.model._meta.get_field("presets").related_model.objects
+        in_presets = self.model.presets.through.objects.filter(
+            preset__in=presets.filter(template__in=templates, is_shared=True)
+        )
+        given_out = self._given_out(Q(step__run__template__in=templates))
+        return own_files | Q(pk__in=in_presets.values("artifactversion")) | given_out
+
+    def beside_templates(self, user: "User") -> Q:
+        """What runs beside templates gave out; where one edits, all files; and what no run gave out (any more)."""
+        is_orphan = ~Exists(self._outputs().filter(artifact_version=OuterRef("pk")))
+        is_file = Q(artifact__name__startswith=f"{UPLOADS}::")
+        return (
+            self._given_out(runs_beside_templates(user, "step__run__"))
+            | (is_file & Q(project__in=projects_of(user, Role.OWNER)))
+            | (~is_file & Q(is_orphan) & (Q(user=user) | Q(project__in=projects_of(user, Role.OWNER))))
+        )
+
+    def _given_out(self, by_runs: Q) -> Q:
+        return Q(Exists(self._outputs().filter(by_runs, artifact_version=OuterRef("pk"))))
+
+    def _outputs(self) -> Any:
+        return self.model._meta.get_field("outputs").related_model.objects.all()
 
     def with_relations(self) -> Self:
         related = self.select_related("artifact", "project", "user", "producer_step__run__stack")
@@ -175,22 +249,38 @@ class ArtifactVersionQuerySet(VisibleQuerySet):
 
     def of_types(self, types: Iterable[str]) -> Self:
         """Of uploads, those whose names end in one of these (none: all); what steps made stays."""
-        ends = [models.Q(artifact__name__iendswith=each.strip()) for each in types if each.strip()]
+        ends = [Q(artifact__name__iendswith=each.strip()) for each in types if each.strip()]
         if not ends:
             return self
-        return self.filter(~models.Q(artifact__name__startswith=f"{UPLOADS}::") | reduce(or_, ends))
+        return self.filter(~Q(artifact__name__startswith=f"{UPLOADS}::") | reduce(or_, ends))
 
     def suiting(self, kind: str) -> Self:
         """Those that a parameter may be given which takes a file as a `path`, as `bytes` or as a `table`."""
-        files = models.Q(materializer=PATH_MATERIALIZER)
-        return self.filter(files | models.Q(data_type__in=BESIDE_FILES[kind]))
+        files = Q(materializer=PATH_MATERIALIZER)
+        return self.filter(files | Q(data_type__in=BESIDE_FILES[kind]))
 
 
 class ScheduleQuerySet(VisibleQuerySet):
+    def beside_templates(self, user: "User") -> Q:
+        """Those whose template was deleted: one's own, and those of one's projects."""
+        return Q(template=None) & (Q(user=user) | Q(project__in=projects_of(user, Role.OWNER)))
+
+    def with_values_shown_to(self, user: "User") -> Self:
+        """With `shows_values`: whether the user may see with which values it runs."""
+        if user.is_superuser:
+            return self.annotate(shows_values=models.Value(True))
+        editors = run_templates().with_role(user, Action.SEE_VALUES.least)
+        shown = Q(user=user) | Q(template__in=editors.values("pk"))
+        return self.annotate(
+            shows_values=models.Case(
+                models.When(shown, then=True), default=False, output_field=models.BooleanField()
+            )
+        )
+
     def due(self, now: datetime) -> Self:
         """To be seen to: their time has come, or a clock was set back, so that another time comes first now."""
         has_time = self.filter(is_paused=False, next_time__isnull=False)
-        return has_time.filter(models.Q(next_time__lte=now) | models.Q(looked_ahead_at__gt=now + MOST_SKEW))
+        return has_time.filter(Q(next_time__lte=now) | Q(looked_ahead_at__gt=now + MOST_SKEW))
 
     def coming_first(self) -> Self:
         """What runs next comes first, what rests comes last."""
@@ -198,9 +288,7 @@ class ScheduleQuerySet(VisibleQuerySet):
 
     def with_relations(self) -> Self:
         """All that is shown of it, with how it fired last."""
-        firings = self.model._meta.get_field("firings").related_model.objects.filter(
-            schedule=models.OuterRef("pk")
-        )
+        firings = self.model._meta.get_field("firings").related_model.objects.filter(schedule=OuterRef("pk"))
         latest = firings.order_by("-nominal_time")
         made, refused = latest.filter(run__isnull=False), latest.exclude(refusal="")
         return self.select_related("project", "user", "template__latest_version").annotate(
@@ -249,8 +337,8 @@ class PreparationQuerySet(models.QuerySet[Any]):
 class RunChoiceQuerySet(models.QuerySet[Any]):
     def to_settle(self) -> Self:
         """Not looked at although what was to be known is known, or although nobody is asked."""
-        known = models.Q(preparation__status__in=ENDED_PREPARATIONS)
-        return self.filter(known | models.Q(preparation=None), is_open=True)
+        known = Q(preparation__status__in=ENDED_PREPARATIONS)
+        return self.filter(known | Q(preparation=None), is_open=True)
 
 
 class RunEventQuerySet(models.QuerySet[Any]):

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -21,6 +21,7 @@ from django.utils import timezone
 from runs_app import caching, limits, metadata, statements
 from runs_app.caching import Versions
 from runs_app.dispatch import wake_workers
+from runs_app.masking import Mask
 from runs_app.models import LogChunk, PipelineRun, RunEvent, StepAttempt, StepRun, Worker
 from runs_app.plans import may_retry, plan_of, retry_delay, run_of
 from runs_app.querysets import HEAVY
@@ -65,6 +66,17 @@ class StepOutcome:
             return now
         ended = timezone.now() - timedelta(seconds=time.monotonic() - self.ended)
         return max(ended, self.started_at) if self.started_at else ended
+
+    def masked(self, mask: Mask) -> "StepOutcome":
+        """Without the secrets that the step was given, wherever it told them."""
+        return replace(
+            self,
+            outputs=mask.outputs(self.outputs),
+            exception=mask.exception(self.exception),
+            metadata=mask.value(self.metadata),
+            run_metadata=mask.value(self.run_metadata),
+            log_tail=mask.text(self.log_tail),
+        )
 
     @property
     def status(self) -> ExecutionStatus:

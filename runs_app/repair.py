@@ -29,7 +29,8 @@ from templates_app.schema_places import holds_secret, is_same, schemas_at
 from templates_app.suggestions import suggestion
 from zenweb.config.spec import StepSpec
 from zenweb.enums import ExecutionStatus
-from zenweb.exceptions import FieldError, ValidationFailed
+from zenweb.exceptions import FieldError, SecretUnreadable, ValidationFailed
+from zenweb.sealing import opened
 
 Known = Mapping[str, Collection[str]]
 """The parameters that a pipeline has, by its steps."""
@@ -252,6 +253,10 @@ class Repair:
                 gettext("Run %(name)s is %(status)s. Wait for its end, or stop it: then repair it.")
                 % {"name": run.name, "status": run.status}
             )
+        try:
+            run.opened_parameters  # noqa: B018  they are what it starts from
+        except SecretUnreadable as error:
+            raise ValidationFailed(str(error)) from error
         if self.is_newest and run.template is None:
             raise ValidationFailed(
                 gettext("Run %(name)s has no run template, so there is no newer version of what it ran.")
@@ -270,7 +275,7 @@ class Repair:
 
     def _check_changes(self, resolved: ResolvedConfiguration) -> None:
         """What the original ran with was accepted once; other values keep to what the owner says by now, too."""
-        template, before = self.original.template, self.original.parameters
+        template, before = self.original.template, self.original.opened_parameters
         if template is None or self.version == template.version or not template.version.curation:
             return
         changed = {
@@ -324,7 +329,7 @@ def read_former_steps(run: PipelineRun) -> dict[str, FormerStep]:
     rows = list(StepRun.objects.filter(run=run).values_list("id", "name", "status", "parameters"))
     outputs = statements.versions_of([step_id for step_id, *_ in rows])
     return {
-        name: FormerStep(spec_of[name], ExecutionStatus(status), parameters, outputs[step_id])
+        name: FormerStep(spec_of[name], ExecutionStatus(status), opened(parameters, run.pk), outputs[step_id])
         for step_id, name, status, parameters in rows
     }
 
@@ -356,11 +361,12 @@ def starting_values(run: PipelineRun, known: Known) -> Configuration:
     """What a repair starts from: what the run was asked for, and the values that it really ran with.
 
     Not its name, which is taken, and no defaults of parameters that there are no more: nobody asked for these.
+    Raises SecretUnreadable.
     """
-    asked = without_unset(run.configuration or {})
+    asked = without_unset(opened(run.configuration, run.pk) or {})
     asked.pop("run_name", None)
     steps = dict(asked.pop("steps", {}))
-    for name, parameters in run.parameters.items():
+    for name, parameters in run.opened_parameters.items():
         if name in known:
             ran = {key: value for key, value in parameters.items() if key in known[name]}
             given = steps.get(name, {})

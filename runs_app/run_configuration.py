@@ -22,6 +22,7 @@ from zenweb.entity import is_id
 from zenweb.enums import ExecutionMode
 from zenweb.exceptions import FieldError, ValidationFailed
 from zenweb.pointers import pointer_to
+from zenweb.sealing import MARK, is_sealed
 
 Configuration = dict[str, Any]
 
@@ -120,8 +121,19 @@ def validate(
     refused += wrong_tags(cleaned.get("tags"))
     stands_for_one = gettext("This only stands for a secret that is not shown. Give the secret itself.")
     refused += [FieldError(pointer_to(path), stands_for_one) for path in stand_ins_in(config_schema, cleaned)]
+    refused += list(_that_look_sealed(cleaned))
     cleaned = {key: value for key, value in cleaned.items() if key not in REFUSALS}
     return refused + find_errors(config_schema, _with_every_step(config_schema, cleaned), validator)
+
+
+def _that_look_sealed(value: Any, path: tuple[str, ...] = ()) -> Iterator[FieldError]:
+    """Nobody may have a stored secret opened by sending what is stored of it."""
+    if is_sealed(value):
+        sentence = gettext("A text that begins with %(mark)s cannot be given.") % {"mark": MARK}
+        yield FieldError(pointer_to(path), sentence)
+    elif isinstance(value, dict | list):
+        for key, member in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _that_look_sealed(member, (*path, str(key)))
 
 
 def resolve(

@@ -17,8 +17,11 @@ from runs_app import cron as times
 from runs_app.choices import check_choices
 from runs_app.differences import with_secrets_hidden, without_empty_steps
 from runs_app.models import PipelineRun, RunEvent, Schedule, ScheduleFiring
+from runs_app.permissions import check_can_edit_schedule
+from runs_app.plans import plan_of
 from runs_app.presets import use_preset
 from runs_app.run_configuration import resolve
+from runs_app.sealed import sealed
 from runs_app.services import Trigger, launch_run
 from templates_app.models import RunTemplate
 from templates_app.names import check_name
@@ -30,6 +33,7 @@ from zenweb.accounts.models import User
 from zenweb.accounts.permissions import check_may_change
 from zenweb.enums import AuditVerb, TriggerChannel
 from zenweb.exceptions import EntityExists, FieldError, NotAllowed, ValidationFailed, ZenWebError
+from zenweb.sealing import opened
 
 logger = logging.getLogger(__name__)
 NO_TEMPLATE = "Its template was deleted. Delete this schedule, and make another for another template."
@@ -69,11 +73,12 @@ def create_schedule(
         name=name,
         cron=_tidy(cron),
         zone=zone,
-        configuration=configuration or {},
         is_paused=is_paused,
     )
     _check_name_is_free(schedule)
-    _together(partial(_look_ahead, schedule, timezone.now()), partial(_check_values, schedule))
+    values = configuration or {}
+    _together(partial(_look_ahead, schedule, timezone.now()), partial(_check_values, schedule, values))
+    _keep_values(schedule, values)
     schedule.save(force_insert=True)
     record_audit(actor=actor, verb=AuditVerb.CREATE, thing=schedule, after=_facts(schedule))
     return schedule
@@ -91,7 +96,7 @@ def update_schedule(
     is_paused: bool | None = None,
 ) -> Schedule:
     """Change what is given; None leaves a thing as it is. Times that passed while it was paused are not made up for."""
-    check_can_edit(actor, schedule)
+    check_can_edit_schedule(actor, schedule)
     schedule = Schedule.objects.select_for_update(of=("self",)).get(pk=schedule.pk)
     before, facts = (schedule.cron, schedule.zone, schedule.is_paused), _facts(schedule)
     schedule.cron = schedule.cron if cron is None else _tidy(cron)
@@ -104,9 +109,11 @@ def update_schedule(
     if before != (schedule.cron, schedule.zone, schedule.is_paused):
         checks.append(partial(_look_ahead, schedule, timezone.now()))
     if configuration is not None or is_paused is False:
-        schedule.configuration = schedule.configuration if configuration is None else configuration
-        checks.append(partial(_check_values, schedule))
+        values = _values_of(schedule) if configuration is None else configuration
+        checks.append(partial(_check_values, schedule, values))
     _together(*checks)
+    if configuration is not None:
+        _keep_values(schedule, configuration)
     schedule.save()
     record_audit(actor=actor, verb=AuditVerb.CHANGE, thing=schedule, before=facts, after=_facts(schedule))
     return schedule
@@ -115,18 +122,9 @@ def update_schedule(
 @transaction.atomic
 def delete_schedule(*, actor: User, schedule: Schedule) -> None:
     """Remove a schedule with the record of its firings; the runs it made stay."""
-    check_can_edit(actor, schedule)
+    check_can_edit_schedule(actor, schedule)
     record_audit(actor=actor, verb=AuditVerb.DELETE, thing=schedule, before=_facts(schedule))
     schedule.delete()
-
-
-def check_can_edit(actor: User, schedule: Schedule) -> None:
-    """Its owner and administrators may change, pause or delete a schedule."""
-    check_may_change(actor)
-    if not (actor.is_superuser or schedule.user_id == actor.pk):
-        raise NotAllowed(
-            f'Only the owner of the schedule "{schedule.name}" or an administrator may change it.'
-        )
 
 
 # -- firing -----------------------------------------------------------------------------------------------------------
@@ -196,7 +194,7 @@ def _launch(schedule: Schedule, nominal_time: datetime) -> PipelineRun:
     launch = launch_run(
         deployment=template.deployment,
         version=template.version,
-        configuration=schedule.configuration,
+        configuration=_values_of(schedule),
         trigger=Trigger(actor=schedule.user, channel=TriggerChannel.SCHEDULE, moment=local),
     )
     sentence = f'Asked for by the schedule "{schedule.name}" for {local:%Y-%m-%d %H:%M}, {schedule.zone}.'
@@ -267,15 +265,24 @@ def _look_ahead(schedule: Schedule, now: datetime) -> None:
         schedule.next_time = next(times.times_after(schedule.cron, schedule.zone, now), None)
 
 
-def _check_values(schedule: Schedule) -> None:
+def _keep_values(schedule: Schedule, configuration: dict[str, Any]) -> None:
+    plan = plan_of(_template_of(schedule).version.deployment_id)
+    schedule.configuration = sealed(plan, configuration, schedule.pk)
+
+
+def _values_of(schedule: Schedule) -> dict[str, Any]:
+    """What it runs with. Raises SecretUnreadable."""
+    values: dict[str, Any] = opened(schedule.configuration, schedule.pk)
+    return values
+
+
+def _check_values(schedule: Schedule, configuration: dict[str, Any]) -> None:
     """Its values must do for its template's newest version, and for more than one run."""
     version = _template_of(schedule).version
     now = timezone.now()
     try:
         # What a pattern makes of another day and another hour.
-        first, later = (
-            resolve(version, schedule.configuration, moment) for moment in (now, now + ANOTHER_DAY)
-        )
+        first, later = (resolve(version, configuration, moment) for moment in (now, now + ANOTHER_DAY))
         _together(
             partial(_check_names_differ, first.run_name, later.run_name),
             partial(check_choices, version, first),

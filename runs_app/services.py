@@ -17,22 +17,26 @@ from runs_app import metadata, recording, statements
 from runs_app.choices import ask_before, check_choices, note
 from runs_app.judging import resolve_to_run
 from runs_app.limits import Limit, hold_limit
+from runs_app.masking import mask_of
 from runs_app.models import ArtifactVersion, IdempotencyRecord, PipelineRun, RunEvent, StepAttempt, StepRun
-from runs_app.plans import plan_of
+from runs_app.permissions import check_may_note, check_may_see_values, check_may_stop
+from runs_app.plans import plan_of, rules_of
 from runs_app.presets import use_preset
 from runs_app.recording import StepOutcome
 from runs_app.repair import Repair, RepairPlan
 from runs_app.run_configuration import ResolvedConfiguration
+from runs_app.sealed import sealed
 from runs_app.statements import ReadyStep
 from templates_app.models import PipelineDeployment, RunTemplateVersion
-from templates_app.permissions import check_can_run
+from templates_app.permissions import check_can_run, check_may_run_deployment
 from zenweb.accounts.audit import record_audit
 from zenweb.accounts.models import User
-from zenweb.accounts.permissions import check_may_change, check_may_run
+from zenweb.accounts.permissions import check_may_run
 from zenweb.enums import AuditVerb, ConcurrencyPolicy, ExecutionStatus, TriggerChannel
 from zenweb.exceptions import DoesNotExist, FieldError, NotAllowed, ValidationFailed
 from zenweb.execution.metadata import Noted, check_metadata, check_names_about_artifact
 from zenweb.prepared import insert
+from zenweb.sealing import keyed_hash, keyed_hashes
 
 Noteworthy = PipelineRun | StepRun | ArtifactVersion
 
@@ -80,11 +84,11 @@ def launch_run(
 
     def start(body_hash: str) -> PipelineRun:
         if version is not None:
-            check_can_run(trigger.actor, version.template)
+            version.used_by(check_can_run(trigger.actor, version.template))
             if preset:
                 return _start_from_preset(version, preset, configuration, trigger, body_hash)
         else:
-            check_may_change(trigger.actor)  # what templates fix or bound does not hold here
+            check_may_run_deployment(trigger.actor, deployment)
         return _start_run(deployment, version, configuration, trigger, body_hash)
 
     # The preset by its name: asked for again, the same run is found though its values have changed meanwhile.
@@ -100,10 +104,11 @@ def repair_run(*, repair: Repair, trigger: Trigger) -> Launch:
 
     def start(body_hash: str) -> PipelineRun:
         repair.check_possible()
+        check_may_see_values(trigger.actor, repair.original)
         if repair.version is not None:
-            check_can_run(trigger.actor, repair.version.template)
+            repair.version.used_by(check_can_run(trigger.actor, repair.version.template))
         else:
-            check_may_change(trigger.actor)
+            check_may_run_deployment(trigger.actor, repair.deployment)
         with repair.explaining():
             return _start_run(repair.deployment, repair.version, repair.values, trigger, body_hash, repair)
 
@@ -113,7 +118,7 @@ def repair_run(*, repair: Repair, trigger: Trigger) -> Launch:
 @transaction.atomic
 def stop_run(*, actor: User, run: PipelineRun) -> None:
     """Ask a run to stop; one that has ended stays as it is."""
-    check_may_run(actor)
+    check_may_stop(actor, run)
     if recording.request_stop(run, by=actor.get_username()):
         record_audit(actor=actor, verb=AuditVerb.STOP, thing=run)
 
@@ -125,6 +130,8 @@ def note_metadata(*, actor: User, things: Sequence[Noteworthy], values: Noted) -
     A step that still runs notes for itself, and its end records that.
     """
     check_may_run(actor)
+    for run in {run.pk: run for thing in things if (run := _run_of(thing))}.values():
+        check_may_note(actor, run)
     check_metadata(values)
     if any(isinstance(thing, ArtifactVersion) for thing in things):
         check_names_about_artifact(values)
@@ -136,6 +143,13 @@ def note_metadata(*, actor: User, things: Sequence[Noteworthy], values: Noted) -
             )
         metadata.add(thing, values)
         record_audit(actor=actor, verb=AuditVerb.NOTE_METADATA, thing=thing, after={"names": list(values)})
+
+
+def _run_of(thing: Noteworthy) -> PipelineRun | None:
+    """The run that it belongs to; of an uploaded file there is none."""
+    if isinstance(thing, ArtifactVersion):
+        return thing.producer_step.run if thing.producer_step else None
+    return thing.run if isinstance(thing, StepRun) else thing
 
 
 # -- runs of the local stack, executed by the process that called the pipeline -----------------------------------------
@@ -170,6 +184,7 @@ def end_local_step(
     if attempt is None:
         raise DoesNotExist(f"Step {step_name!r} of this run has no attempt {number}.")
     _check_outputs_are_its_own(attempt, outcome)
+    outcome = outcome.masked(mask_of(attempt.step.parameters, run.pk))
     return recording.record_end(attempt, outcome)
 
 
@@ -241,7 +256,8 @@ def _find_replay(trigger: Trigger, body_hash: str) -> Launch | None:
     )
     if record is None:
         return None
-    if record.body_hash != body_hash:
+    # The second is what was stored before there were keys.
+    if record.body_hash not in {*keyed_hashes(body_hash), body_hash}:
         raise ValidationFailed("This Idempotency-Key was used before with another body. Use a new key.")
     return Launch(record.run, is_replay=True)
 
@@ -260,6 +276,7 @@ def _start_run(
     plan = _plan_to_do(repair, resolved) if repair else None
     chosen_in = plan.again if plan else None
     check_choices(runnable, resolved, chosen_in)
+    rules = rules_of(runnable)
     limit = _exhausted_limit(version)
     waits = limit is not None and limit.policy is not ConcurrencyPolicy.SKIP
     is_local = not deployment.stack.is_remote
@@ -275,14 +292,13 @@ def _start_run(
         template=version.template if version else None,
         template_version=version,
         original=repair.original if repair else None,
+        is_restricted=version is not None and version.template.is_restricted,
         name=resolved.run_name,
         index=statements.next_run_index(deployment.pipeline_id),
         channel=trigger.channel,
         tags=resolved.tags,
         timeout=resolved.timeout,
         execution_mode=resolved.execution_mode,
-        configuration=configuration or {},
-        resolved_configuration=resolved.as_json(),
         warnings=resolved.warnings,
         caller_beat=0 if is_local else None,
         queued_at=timezone.now() if waits else None,
@@ -290,6 +306,8 @@ def _start_run(
         is_prepared=is_prepared,
         status_reason="" if is_prepared else recording.PREPARING,
     )
+    run.configuration = sealed(rules.plan, configuration or {}, run.pk)
+    run.resolved_configuration = sealed(rules.plan, resolved.as_json(), run.pk)
     if limit and waits:
         run.status_reason = f"It waits for its turn: {limit.stored_words}."
     insert(run)
@@ -300,7 +318,11 @@ def _start_run(
     _tell_audit(run, trigger)
     if trigger.idempotency_key:
         IdempotencyRecord.objects.create(
-            user=trigger.actor, route=trigger.route, key=trigger.idempotency_key, body_hash=body_hash, run=run
+            user=trigger.actor,
+            route=trigger.route,
+            key=trigger.idempotency_key,
+            body_hash=keyed_hash(body_hash),
+            run=run,
         )
     if limit is not None and is_skipped:
         recording.skip(run, f"It was not run: {limit.reason_for(run)}")
@@ -403,7 +425,7 @@ def _step_rows(
     for index, step in enumerate(resolved.steps):
         for name in step.spec.upstream:
             downstream[name].append(index)
-    now = timezone.now()
+    now, parameters = timezone.now(), run.parameters
     for index, step in enumerate(resolved.steps):
         # Steps of the local stack belong to no queue, so that no worker ever takes one.
         queue = "" if is_local else step.settings.get("queue") or run.stack.queue
@@ -411,7 +433,7 @@ def _step_rows(
             run=run,
             index=index,
             name=step.spec.name,
-            parameters=step.parameters,
+            parameters=parameters[step.spec.name],
             settings=step.settings,
             queue=queue,
             priority=step.settings.get("priority") or 0,

@@ -147,7 +147,10 @@ def _run_named(actor: User, template: RunTemplate, text: str) -> PipelineRun | N
     except ValueError:
         return None
     found: PipelineRun | None = (
-        PipelineRun.objects.visible_to(actor).filter(template=template, pk=run_id).first()
+        PipelineRun.objects.visible_to(actor)
+        .showing_values_to(actor)
+        .filter(template=template, pk=run_id)
+        .first()
     )
     return found
 

@@ -20,10 +20,9 @@ from runs_app.models import ArtifactVersion
 from runs_app.querysets import UPLOADS
 from templates_app.file_rules import too_large, wrong_type
 from templates_app.models import RunTemplate
-from templates_app.permissions import check_can_run
+from templates_app.permissions import check_can_run, check_may_upload
 from zenweb.accounts.audit import record_audit
 from zenweb.accounts.models import Project, User
-from zenweb.accounts.permissions import check_may_run
 from zenweb.accounts.services import default_project
 from zenweb.artifacts import store
 from zenweb.artifacts.materializers.files import PATH_MATERIALIZER, address_for
@@ -55,7 +54,7 @@ def store_upload(
     content that the actor has uploaded before is given back instead. Raises ValidationFailed for a file that is not
     taken there or is empty, BodyTooLarge for one that is too large; then nothing of it is kept.
     """
-    check_may_run(actor)
+    check_may_upload(actor, project)
     name, rules = clean_name(name), rules or {}
     limit = _limit(rules)
     if sentence := wrong_type(name, rules.get("types", ())):
@@ -120,7 +119,7 @@ class FormFiles:
                 check_can_run(self.user, self.template)
             version = store_upload(
                 actor=self.user,
-                project=default_project(),
+                project=self.template.project if self.template else default_project(),
                 name=upload.name or "",
                 content=upload.chunks(),
                 content_type=upload.content_type or "",

@@ -42,6 +42,7 @@ from runs_app.launching import (
 from runs_app.ledger import ledger_of
 from runs_app.logs import read_log
 from runs_app.models import ArtifactVersion, PipelineRun, StepRun
+from runs_app.permissions import RunPowers, check_may_see_values, may_see_values
 from runs_app.plans import rules_of_run
 from runs_app.presets import delete_preset
 from runs_app.repair import Repair, RepairPlan, preview_repair, without_left_over
@@ -52,12 +53,14 @@ from runs_app.usage import usage_of
 from runs_app.waiting import explain
 from templates_app.forms import NewTemplateForm
 from templates_app.models import Preset, RunTemplate
-from templates_app.permissions import can_edit
+from templates_app.permissions import Powers
 from templates_app.schema_forms.schemas import read_steps
 from templates_app.schema_forms.shown import shown
 from templates_app.services import check_stack_is_remote, create_run_template
 from templates_app.views import is_refinement
 from zenweb.accounts import interrupted_forms
+from zenweb.accounts.actions import Action
+from zenweb.accounts.permissions import check_may_in_project
 from zenweb.config.file_references import FoundFile
 from zenweb.exceptions import (
     DoesNotExist,
@@ -83,7 +86,8 @@ def run_template(request: HttpRequest, template_id: UUID) -> HttpResponse:
         return sign_in_first(request, template_id)
     templates = RunTemplate.objects.visible_to(request.user)
     template = get_object_or_404(templates.for_page(), pk=template_id)
-    as_of_now(template.version)
+    powers = Powers.over(request.user, template)
+    as_of_now(template.version.used_by(powers.role))
     start = start_of(request.user, template, request.GET)
     draft = interrupted_forms.take(request) if request.method == "GET" else None
     form, done = press_button(request, template, launch_form(request, template, start, draft))
@@ -92,7 +96,7 @@ def run_template(request: HttpRequest, template_id: UUID) -> HttpResponse:
     form.choices = form_choices(request, template.version, template)
     context = {
         "template": template,
-        "can_edit": can_edit(request.user, template),
+        "powers": powers,
         "form": form,
         "start": start,
         "draft": draft,
@@ -109,7 +113,9 @@ def run_template(request: HttpRequest, template_id: UUID) -> HttpResponse:
         return render(request, "runs_app/_fields.html", context)
     if request.method == "GET" and template.version.deployment.stack.is_remote:
         warm_up(template.version.deployment_id, template.version.deployment.stack.queue)
-    context |= around_the_form(request, template) | {"filled_by": interrupted_forms.sign_author(request)}
+    context |= around_the_form(request, template, powers.role) | {
+        "filled_by": interrupted_forms.sign_author(request)
+    }
     return render(request, "runs_app/run_template.html", context, status=422 if done.is_refused else 200)
 
 
@@ -132,7 +138,7 @@ def delete_a_preset(request: HttpRequest, template_id: UUID, preset_id: UUID) ->
 def copy_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
     """What starts a run with the values of this one, to copy."""
     run = _find_run(request, run_id)
-    if run.template is None:
+    if run.template is None or not may_see_values(request.user, run):
         raise Http404
     template = RunTemplate.objects.for_page().get(pk=run.template_id)
     schema = as_of_now(template.version).config_schema
@@ -156,13 +162,15 @@ def list_runs(request: HttpRequest) -> HttpResponse:
 def show_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
     run = _find_run(request, run_id)
     steps = list(run.steps.for_page())
+    powers = RunPowers.over(request.user, run)
     ledger = ledger_of(run, LEDGER, explain(run, steps))[::-1]
     context = {
         "run": run,
         "steps": steps,
         # What came last is what the run was for.
         "outputs": [output for step in reversed(steps) for output in step.outputs.all()],
-        "values": list(_values(run, files_in(request.user, run.parameters))),
+        "powers": powers,
+        "values": list(_values(run, files_in(request.user, run.parameters))) if powers.sees_values else [],
         "ledger": ledger[:LEDGER_OPEN],
         "earlier": ledger[LEDGER_OPEN:],
         "repairs": _repairs(request, run),
@@ -177,7 +185,10 @@ def show_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
 @require_POST
 def stop(request: HttpRequest, run_id: UUID) -> HttpResponse:
     run = _find_run(request, run_id)
-    stop_run(actor=request.user, run=run)
+    try:
+        stop_run(actor=request.user, run=run)
+    except NotAllowed as error:
+        messages.error(request, str(error))
     return redirect(run)
 
 
@@ -192,8 +203,9 @@ def repair(request: HttpRequest, run_id: UUID) -> HttpResponse:
         is_newest=request.GET.get("version") == "newest",
     )
     try:
+        check_may_see_values(request.user, run)
         asked.check_possible()
-    except ValidationFailed as error:
+    except (NotAllowed, ValidationFailed) as error:
         messages.error(request, str(error))
         return redirect(run)
     is_sent = request.method == "POST"
@@ -227,8 +239,9 @@ def new_template(request: HttpRequest, run_id: UUID) -> HttpResponse:
     """Make a template of what a run ran."""
     run = _find_run(request, run_id)
     try:
+        check_may_in_project(request.user, Action.AUTHOR, run.project)
         check_stack_is_remote(run.stack)
-    except LocalStackRefused as error:
+    except (NotAllowed, LocalStackRefused) as error:
         messages.error(request, str(error))
         return redirect(run)
     is_sent = request.method == "POST"
@@ -258,9 +271,7 @@ def show_usage(request: HttpRequest, template_id: UUID) -> HttpResponse:
 @require_safe
 def show_log(request: HttpRequest, step_id: UUID) -> HttpResponse:
     """All that a step's newest attempt printed, as plain text."""
-    step = get_object_or_404(
-        StepRun.objects.filter(run__in=PipelineRun.objects.visible_to(request.user)), pk=step_id
-    )
+    step = get_object_or_404(StepRun.objects.visible_to(request.user), pk=step_id)
     return _inert(HttpResponse(read_log(step), content_type=previews.TEXT_TYPE))
 
 

@@ -20,6 +20,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from runs_app.masking import Mask
 from zenweb.enums import StepProcess
 from zenweb.execution import processes
 from zenweb.execution.metadata import Noted
@@ -313,12 +314,13 @@ class AttemptProcess:
         *,
         on_log: Callable[[str], None],
         on_metadata: Callable[[Noted], None],
+        mask: Mask | None = None,
         log_limit: int,
         timeout: timedelta | None,
         grace: timedelta,
         silence: timedelta,
     ) -> ChildEnd:
-        """Hand over what is to be done and wait for the end of the process, passing on what it prints.
+        """Hand over what is to be done and wait for the end of the process, passing on what it prints, masked.
 
         A forked process that does nothing for the time of `silence` before the user's first line is killed. The time
         of a question counts from that line on, that of an attempt from its beginning.
@@ -326,6 +328,7 @@ class AttemptProcess:
         vigil = Vigil(IMPORT_LIMIT if self.parent.key.process is StepProcess.SPAWN else silence)
         self._tail = tail = LogTail(on_log)
         self._printed = printed = CutLog(log_limit)
+        self._mask = mask or Mask()
         shown = time.monotonic()
         with selectors.DefaultSelector() as selector:
             self._begin()
@@ -431,7 +434,7 @@ class AttemptProcess:
             if selector is not None:
                 selector.unregister(self._log)
             return False
-        self._printed.add(received)
+        self._printed.add(self._mask.feed(received))
         return True
 
     def _read_status(self) -> None:
@@ -449,6 +452,7 @@ class AttemptProcess:
             pass
         while self._read_log(None):
             pass
+        self._printed.add(self._mask.rest())
 
     def _close(self) -> None:
         self._work.close()

@@ -27,6 +27,7 @@ from runs_app import housekeeping, recording
 from runs_app.assignments import assignment_for
 from runs_app.code_folders import CodeFolders
 from runs_app.environments import BuildStopped, EnvironmentFailed, Environments, NotThereYet
+from runs_app.masking import Mask, mask_of
 from runs_app.models import StepAttempt, Worker
 from runs_app.plans import plan_of
 from runs_app.preparers import Preparers
@@ -47,7 +48,7 @@ from runs_app.warm_parents import (
 from zenweb.artifacts import store
 from zenweb.artifacts.store import ArtifactStoreError
 from zenweb.enums import StepProcess
-from zenweb.exceptions import ZenWebError
+from zenweb.exceptions import SecretUnreadable, ZenWebError
 from zenweb.execution.protocol import StepException
 from zenweb.execution.step_user import StepUser, seal
 
@@ -224,23 +225,27 @@ class StepWorker:
         self._record(attempt, outcome)
 
     def _execute(self, attempt: StepAttempt, lease: Lease) -> StepOutcome:
+        try:
+            mask = mask_of(attempt.step.parameters, attempt.step.run_id)
+        except SecretUnreadable as error:
+            lost = StepException(type="SecretUnreadable", message=str(error), traceback="")
+            return StepOutcome(exception=lost)
         key = self._parent_key(attempt.step.run.deployment_id, attempt)
-        end = self._watch(attempt, key, lease)
+        end = self._watch(attempt, key, lease, mask)
         if end.was_silent and not end.was_given_up and key.process is StepProcess.FORK:
             # Nothing of the step has run: the same attempt goes on in a process that was not forked.
             silence = f"{settings.CHILD_SILENCE.total_seconds():g}"
             self.parents.avoid_forking(key, f"a forked one was silent for {silence} s and was killed")
-            end = self._watch(attempt, key, lease)
+            end = self._watch(attempt, key, lease, mask)
         if end.was_given_up:
             raise GivenUp
         if end.was_lost:
             raise ParentLost
-        return _outcome(attempt, end)
+        return _outcome(attempt, end).masked(mask)
 
-    def _watch(self, attempt: StepAttempt, key: ParentKey, lease: Lease) -> ChildEnd:
-        is_wanted = partial(self._is_wanted, attempt)
+    def _watch(self, attempt: StepAttempt, key: ParentKey, lease: Lease, mask: Mask) -> ChildEnd:
         with self._folder_for_outputs(attempt):
-            return self._watch_process(attempt, key, lease, is_wanted)
+            return self._watch_process(attempt, key, lease, mask)
 
     @contextmanager
     def _folder_for_outputs(self, attempt: StepAttempt) -> Iterator[None]:
@@ -255,9 +260,8 @@ class StepWorker:
         finally:
             seal(folder)
 
-    def _watch_process(
-        self, attempt: StepAttempt, key: ParentKey, lease: Lease, is_wanted: Callable[[], bool]
-    ) -> ChildEnd:
+    def _watch_process(self, attempt: StepAttempt, key: ParentKey, lease: Lease, mask: Mask) -> ChildEnd:
+        is_wanted = partial(self._is_wanted, attempt)
         process = self.parents.fork(key, attempt.id, assignment_for(attempt), lease, is_wanted)
         self.running[attempt.id] = process
         try:
@@ -268,7 +272,8 @@ class StepWorker:
             timeout = attempt.step.settings.get("timeout")
             return process.watch(
                 on_log=lambda text: _show(attempt, recording.append_log, text),
-                on_metadata=lambda noted: _show(attempt, recording.show_metadata, noted),
+                on_metadata=lambda noted: _show(attempt, recording.show_metadata, mask.value(noted)),
+                mask=mask,
                 log_limit=settings.LOG_LIMIT,
                 timeout=timedelta(seconds=timeout) if timeout is not None else None,
                 grace=settings.STOP_GRACE,

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails
 
 from templates_app.suggestions import did_you_mean
+from zenweb.enums import Role
 from zenweb.exceptions import FieldError, ValidationFailed
 from zenweb.pointers import pointer_to
 
@@ -82,6 +83,8 @@ class ParameterCuration(Part):
     default: Any = None
     locked: Any = None
     hidden: bool = False
+    # From this role on, what is bounded, fixed and hidden above is not: a fixed value is only where it starts from.
+    unless: Literal["editor", "owner"] | None = None
 
     @property
     def has_default(self) -> bool:
@@ -96,10 +99,22 @@ class ParameterCuration(Part):
     def gives_value(self) -> bool:
         return self.is_locked or self.has_default
 
+    def for_role(self, role: Role) -> "ParameterCuration":
+        """What holds for who has this role."""
+        if self.unless is None or role < Role[self.unless.upper()]:
+            return self
+        kept = {name: getattr(self, name) for name in self.model_fields_set & KEPT_FOR_ALL}
+        if self.gives_value:
+            kept["default"] = self.value
+        return ParameterCuration(**kept)
+
     @property
     def value(self) -> Any:
         """What it starts from; see `gives_value`."""
         return self.locked if self.is_locked else self.default
+
+
+KEPT_FOR_ALL = {"label", "help", "placeholder", "widget"}
 
 
 class Curation(Part):
@@ -108,6 +123,11 @@ class Curation(Part):
     version: Literal[1] = 1
     sections: Annotated[list[Section], Field(max_length=100)] = Field(default_factory=list)
     parameters: dict[str, ParameterCuration] = Field(default_factory=dict)
+
+    def for_role(self, role: Role) -> "Curation":
+        """What of it holds for who has this role."""
+        parameters = {key: entry.for_role(role) for key, entry in self.parameters.items()}
+        return self.model_copy(update={"parameters": parameters})
 
     def to_json(self) -> dict[str, Any]:
         """As it is kept and exported: without what says nothing. Nothing at all is {}."""

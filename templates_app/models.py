@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy
 
 from templates_app.curated_schema import curate, defaults_of
-from templates_app.curation import read_curation
+from templates_app.curation import Curation, read_curation
 from templates_app.querysets import (
     CodeArchiveQuerySet,
     PipelineDeploymentQuerySet,
@@ -22,7 +22,7 @@ from templates_app.querysets import (
 )
 from zenweb.accounts.models import Project
 from zenweb.entity import Entity, JSONField
-from zenweb.enums import ConcurrencyPolicy, Orchestrator
+from zenweb.enums import ConcurrencyPolicy, Orchestrator, Role
 
 MOST_CONCURRENT_RUNS = 10_000
 
@@ -144,6 +144,10 @@ class RunTemplate(Entity):
     description = models.TextField(blank=True)
     is_hidden = models.BooleanField(default=False, help_text="Left out of lists.")
     is_enabled = models.BooleanField(default=True, help_text="May be run.")
+    is_restricted = models.BooleanField(
+        default=False,
+        help_text="Only for those who were given a role on it, and for owners of its project.",
+    )
     tags = JSONField(default=list, blank=True)
     max_concurrent_runs = models.PositiveIntegerField(
         null=True,
@@ -162,7 +166,7 @@ class RunTemplate(Entity):
     )
 
     audited: ClassVar = (
-        *("name", "description", "is_hidden", "is_enabled", "tags"),
+        *("name", "description", "is_hidden", "is_enabled", "is_restricted", "tags"),
         *("max_concurrent_runs", "concurrency_policy"),
     )
 
@@ -239,11 +243,25 @@ class RunTemplateVersion(Entity):
     def __str__(self) -> str:
         return f"version {self.number}"
 
+    # As what somebody uses it: of what its owner bounded and fixed, not all holds for every role.
+    role = Role.NOBODY
+
+    def used_by(self, role: Role) -> "RunTemplateVersion":
+        """The same, with what holds for who is this to its template."""
+        if role is not self.role:
+            self.role = role
+            self.__dict__.pop("config_schema", None)
+        return self
+
+    @property
+    def curation_in_use(self) -> Curation:
+        return read_curation(self.curation).for_role(self.role)
+
     @cached_property
     def config_schema(self) -> dict[str, Any]:
         """What a run of this version may be given (JSON Schema)."""
         schema: dict[str, Any] = self.deployment.config_schema
-        return curate(schema, read_curation(self.curation)) if self.curation else schema
+        return curate(schema, self.curation_in_use) if self.curation else schema
 
     @property
     def config_template(self) -> dict[str, Any]:
@@ -252,7 +270,7 @@ class RunTemplateVersion(Entity):
         if not self.curation:
             return template
         steps = dict(template.get("steps") or {})
-        for name, values in defaults_of(read_curation(self.curation)).items():
+        for name, values in defaults_of(self.curation_in_use).items():
             section = steps.get(name) or {}
             steps[name] = {**section, "parameters": {**(section.get("parameters") or {}), **values}}
         return {**template, "steps": steps}

@@ -1,60 +1,162 @@
 """Who may do what with what can be run. Every verb asks here."""
 
+from dataclasses import dataclass
+
+from django.db.models import Q, UUIDField
 from django.utils.translation import gettext
 
-from templates_app.models import Pipeline, Preset, RunTemplate
-from zenweb.accounts.models import User
-from zenweb.accounts.permissions import check_may_change, check_may_run, may_change
-from zenweb.exceptions import NotAllowed, ValidationFailed
+from templates_app.models import Pipeline, PipelineDeployment, Preset, RunTemplate
+from zenweb.accounts.actions import Action
+from zenweb.accounts.models import Project, RoleGrant, User
+from zenweb.accounts.permissions import (
+    check_may_change,
+    check_may_in_project,
+    check_may_run,
+    lacking,
+    may_in_project,
+)
+from zenweb.enums import Role
+from zenweb.exceptions import DoesNotExist, NotAllowed, ValidationFailed
+from zenweb.prepared import Given, Prepared
+
+# Asked for at each run.
+GRANTS = Prepared(
+    lambda: RoleGrant.objects.held_by(Given("user", UUIDField())).filter(
+        Q(template=Given("template", UUIDField())) | Q(project=Given("project", UUIDField()))
+    )
+)
 
 
-def check_can_run(actor: User, template: RunTemplate) -> None:
-    """Everybody who is signed in may run a template that is enabled, unless with a key that may only read."""
+def role_on(actor: User, template: RunTemplate) -> Role:
+    """What somebody is to a template; `RunTemplate.objects.with_role()` says the same of many.
+
+    The most of: owner, to who made it and to owners of its project; what was given on it; and what one is to its
+    project, unless it is restricted.
+    """
+    if actor.is_superuser or template.user_id == actor.pk:
+        return Role.OWNER
+    grants = GRANTS.ask(user=actor.pk, template=template.pk, project=template.project_id)
+    everybodys = template.project.default_role
+    in_project = Role(max([everybodys, *(grant.role for grant in grants if grant.project_id)]))
+    if template.is_restricted and in_project < Role.OWNER:
+        in_project = Role.NOBODY
+    return Role(max([in_project, *(grant.role for grant in grants if grant.template_id)]))
+
+
+@dataclass(frozen=True)
+class Powers:
+    """What somebody may do with a template, for pages that show what can be done."""
+
+    actor: User
+    role: Role
+
+    @classmethod
+    def over(cls, actor: User, template: RunTemplate) -> "Powers":
+        return cls(actor, role_on(actor, template))
+
+    @property
+    def can_run(self) -> bool:
+        return self.actor.may_run and Action.RUN.is_for(self.role)
+
+    @property
+    def can_edit(self) -> bool:
+        return self._may(Action.EDIT)
+
+    @property
+    def can_delete(self) -> bool:
+        return self._may(Action.DELETE)
+
+    @property
+    def can_grant(self) -> bool:
+        return self._may(Action.GRANT)
+
+    @property
+    def sees_values(self) -> bool:
+        return Action.SEE_VALUES.is_for(self.role)
+
+    def _may(self, action: Action) -> bool:
+        return self.actor.may_change and action.is_for(self.role)
+
+
+def check_can_run(actor: User, template: RunTemplate) -> Role:
+    """What they are to it, who may run a template. Raises NotAllowed, ValidationFailed for one that is switched off.
+
+    To who may not even see it, there is none: DoesNotExist.
+    """
     check_may_run(actor)
+    role = check_may_see(actor, template)
+    if not Action.RUN.is_for(role):
+        raise lacking(Action.RUN, role, template.name)
     if not template.is_enabled:
         raise ValidationFailed(
             gettext('The template "%(name)s" is switched off. Ask its owner to enable it.')
             % {"name": template.name}
         )
+    return role
+
+
+def check_may_see(actor: User, template: RunTemplate) -> Role:
+    """Raises DoesNotExist: to who may not see a template, there is none."""
+    role = role_on(actor, template)
+    if not Action.SEE.is_for(role):
+        raise DoesNotExist(gettext("There is no run template %(name)r.") % {"name": template.name})
+    return role
+
+
+def check_may_run_deployment(actor: User, deployment: PipelineDeployment) -> None:
+    """As it is, without a template: what templates fix or bound does not hold there."""
+    check_may_in_project(actor, Action.AUTHOR, deployment.project)
+
+
+def check_may_upload(actor: User, project: Project) -> None:
+    """Whoever may run something of the project may upload files to it."""
+    check_may_run(actor)
+    least = Action.RUN.least
+    if RunTemplate.objects.with_role(actor, least).filter(project=project).exists():
+        return
+    if not may_in_project(actor, Action.RUN, project):
+        raise NotAllowed(
+            gettext(
+                'There is nothing in the project "%(name)s" that you may run, so no file is wanted there.'
+            )
+            % {"name": project.name}
+        )
 
 
 def can_edit(actor: User, template: RunTemplate) -> bool:
-    return may_change(actor) and (actor.is_superuser or template.user_id == actor.pk)
+    return Powers.over(actor, template).can_edit
 
 
 def check_can_edit(actor: User, template: RunTemplate) -> None:
-    """Its owner and administrators may change or delete a template."""
+    check_may(actor, Action.EDIT, template)
+
+
+def check_may(actor: User, action: Action, template: RunTemplate) -> None:
+    """Raises NotAllowed where the role or the key does not do."""
     check_may_change(actor)
-    if not can_edit(actor, template):
-        raise NotAllowed(
-            gettext('Only the owner of the template "%(name)s" or an administrator may change it.')
-            % {"name": template.name}
-        )
+    role = role_on(actor, template)
+    if not action.is_for(role):
+        raise lacking(action, role, template.name)
 
 
 def check_can_edit_pipeline(actor: User, pipeline: Pipeline) -> None:
-    """Whoever made it first and administrators may change or delete a pipeline."""
-    check_may_change(actor)
-    if not (actor.is_superuser or pipeline.user_id == actor.pk):
-        raise NotAllowed(
-            gettext('Only the owner of the pipeline "%(name)s" or an administrator may change it.')
-            % {"name": pipeline.name}
-        )
+    """Whoever made it first, if they still may make one, and owners of its project."""
+    check_may_in_project(actor, Action.EDIT_PIPELINE, pipeline.project, is_own=pipeline.user_id == actor.pk)
 
 
-def can_edit_preset(actor: User, preset: Preset) -> bool:
-    """Its owner and administrators; and a shared one is its template's owner's to tidy up."""
-    is_owner = may_change(actor) and (actor.is_superuser or preset.user_id == actor.pk)
-    return is_owner or (preset.is_shared and can_edit(actor, preset.template))
+def can_edit_preset(actor: User, preset: Preset, role: Role) -> bool:
+    """Whether somebody of this role on its template may: with their own, and with shared ones of others."""
+    is_own = preset.user_id == actor.pk
+    return actor.may_change and (is_own or (preset.is_shared and Action.MANAGE_KEPT.is_for(role)))
 
 
 def check_can_edit_preset(actor: User, preset: Preset) -> None:
     check_may_change(actor)
-    if not can_edit_preset(actor, preset):
+    if not can_edit_preset(actor, preset, role_on(actor, preset.template)):
         raise NotAllowed(
             gettext(
-                'Only the owner of the preset "%(name)s", the owner of its template or an '
-                "administrator may change it. Save its values under a name of your own instead."
+                'Only the owner of the preset "%(name)s" and editors of its template may change it. '
+                "Save its values under a name of your own instead."
             )
             % {"name": preset.name}
         )

@@ -2,26 +2,56 @@
 
 from typing import TYPE_CHECKING, Any, Self
 
+from django.apps import apps
 from django.db import models
+from django.db.models import Exists, OuterRef, Q
+
+from zenweb.accounts.actions import Action
+from zenweb.accounts.querysets import role_grants
+from zenweb.enums import Role
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser
 
     from zenweb.accounts.models import User
 
+NOTHING = Q(pk__in=())
+
+
+def run_templates() -> "RunTemplateQuerySet":
+    found: RunTemplateQuerySet = apps.get_model("templates_app", "RunTemplate").objects.all()
+    return found
+
 
 class VisibleQuerySet(models.QuerySet[Any]):
-    """Rows that a signed-in user may see."""
+    """Rows that a signed-in user may see: what belongs to templates that they may see, and what is beside them.
+
+    Administrators see all. With a key that is bound to templates one sees what belongs to those, and nothing beside.
+    """
 
     def visible_to(self, user: "User | AnonymousUser") -> Self:
-        """All; with a key that is bound to templates, what `of_templates` says."""
         if not (user.is_authenticated and user.is_active):
             return self.none()
-        return self.of_templates(user.bound_templates, user) if user.is_bound else self
+        if user.is_superuser and not user.is_bound:
+            return self
+        templates = run_templates().visible_to(user).values("pk")
+        seen = self.of_templates(templates, user)
+        return self.filter(seen if user.is_bound else seen | self.beside_templates(user))
 
-    def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Self:
-        """What belongs to these templates (a query for their ids), for who uses a key that is bound to them."""
-        return self.filter(template__in=templates)
+    def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Q:
+        """What belongs to these templates (a query for their ids)."""
+        return Q(template__in=templates)
+
+    def beside_templates(self, user: "User") -> Q:
+        """What belongs to no template, and may be seen all the same."""
+        return NOTHING
+
+
+def projects_of(user: "User", least: Role) -> models.QuerySet[Any]:
+    """The ids of the projects in which the user is at least this, for a query."""
+    projects = apps.get_model("accounts", "Project").objects
+    found: models.QuerySet[Any] = projects.with_role(user, least).values("pk")
+    return found
 
 
 class WithRunsQuerySet(VisibleQuerySet):
@@ -31,7 +61,7 @@ class WithRunsQuerySet(VisibleQuerySet):
         """With the newest that the user may see."""
         relation = self.model._meta.get_field("runs")
         visible = relation.related_model.objects.visible_to(user)
-        runs = visible.filter(**{relation.field.name: models.OuterRef("pk")})
+        runs = visible.filter(**{relation.field.name: OuterRef("pk")})
         latest = runs.order_by("-created")
         return self.annotate(
             latest_run_id=models.Subquery(latest.values("pk")[:1]),
@@ -40,47 +70,96 @@ class WithRunsQuerySet(VisibleQuerySet):
 
 
 class PipelineQuerySet(WithRunsQuerySet):
-    def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Self:
-        versions = self.model._meta.get_field("deployments").related_model.objects.of_templates(
-            templates, user
+    def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Q:
+        return Q(
+            pk__in=self._deployments().filter(template_versions__template__in=templates).values("pipeline")
         )
-        return self.filter(pk__in=versions.values("pipeline"))
+
+    def beside_templates(self, user: "User") -> Q:
+        """One's own, those with a deployment that one may see, and where one is somebody, those with none at all."""
+        deployments = self._deployments()
+        seen = deployments.filter(deployments.beside_templates(user)).values("pipeline")
+        is_empty = ~Exists(deployments.filter(pipeline=OuterRef("pk")))
+        return Q(user=user) | Q(pk__in=seen) | (Q(project__in=projects_of(user, Role.VIEWER)) & Q(is_empty))
+
+    def _deployments(self) -> "PipelineDeploymentQuerySet":
+        found: PipelineDeploymentQuerySet = self.model._meta.get_field(
+            "deployments"
+        ).related_model.objects.all()
+        return found
 
     def search(self, text: str) -> Self:
-        return self.filter(models.Q(name__icontains=text) | models.Q(description__icontains=text))
+        return self.filter(Q(name__icontains=text) | Q(description__icontains=text))
 
 
 class StackQuerySet(VisibleQuerySet):
-    def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Self:
+    def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Q:
         """All: a client opens its stack before it looks for anything else."""
-        return self
+        return Q(pk__isnull=False)
 
     def remote(self) -> Self:
         return self.exclude(orchestrator="local")
 
 
 class CodeArchiveQuerySet(VisibleQuerySet):
-    def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Self:
-        deployments = self.model._meta.get_field("deployments").related_model.objects
-        return self.filter(pk__in=deployments.of_templates(templates, user).values("code_archive"))
+    def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Q:
+        return Q(
+            pk__in=self._deployments()
+            .filter(template_versions__template__in=templates)
+            .values("code_archive")
+        )
+
+    def beside_templates(self, user: "User") -> Q:
+        """What is in deployments that one may see; and to who registers pipelines, what is in none (yet)."""
+        deployments = self._deployments()
+        seen = Q(pk__in=deployments.filter(deployments.beside_templates(user)).values("code_archive"))
+        is_unused = Q(~Exists(deployments.filter(code_archive=OuterRef("pk"))))
+        return seen | (is_unused & Q(Exists(projects_of(user, Action.AUTHOR.least))))
+
+    def _deployments(self) -> "PipelineDeploymentQuerySet":
+        found: PipelineDeploymentQuerySet = self.model._meta.get_field(
+            "deployments"
+        ).related_model.objects.all()
+        return found
 
 
 class PipelineDeploymentQuerySet(VisibleQuerySet):
-    def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Self:
+    def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Q:
         versions = self.model._meta.get_field("template_versions").related_model.objects
-        return self.filter(pk__in=versions.filter(template__in=templates).values("deployment"))
+        return Q(pk__in=versions.filter(template__in=templates).values("deployment"))
+
+    def beside_templates(self, user: "User") -> Q:
+        """One's own, and where one is somebody, those that no restricted template runs."""
+        versions = self.model._meta.get_field("template_versions").related_model.objects
+        restricted = versions.filter(template__is_restricted=True, deployment=OuterRef("pk"))
+        return Q(user=user) | (Q(project__in=projects_of(user, Role.VIEWER)) & ~Q(Exists(restricted)))
 
     def with_relations(self) -> Self:
         return self.select_related("project", "user", "pipeline", "stack")
 
 
 class RunTemplateQuerySet(WithRunsQuerySet):
-    def audited_by(self, user: "User") -> Self:
-        """Those whose audit the user may see: their owner."""
-        return self.visible_to(user).filter(user=user)
+    def visible_to(self, user: "User | AnonymousUser") -> Self:
+        if not (user.is_authenticated and user.is_active):
+            return self.none()
+        seen = self.with_role(user, Role.VIEWER)
+        return seen.filter(pk__in=user.bound_templates) if user.is_bound else seen
 
-    def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Self:
-        return self.filter(pk__in=templates)
+    def with_role(self, user: "User", least: Role) -> Self:
+        """Those on which the user is at least this; `role_on` says the same of one of them."""
+        if user.is_superuser:
+            return self
+        given = role_grants().held_by(user).filter(role__gte=least, template__isnull=False)
+        return self.filter(
+            Q(user=user)
+            | Q(pk__in=given.values("template"))
+            | Q(is_restricted=False, project__in=projects_of(user, least))
+            | Q(project__in=projects_of(user, Role.OWNER))
+        )
+
+    def audited_by(self, user: "User") -> Self:
+        """Those whose audit the user may see."""
+        return self.visible_to(user).with_role(user, Action.GRANT.least)
 
     def runnable(self) -> Self:
         return self.filter(is_enabled=True)
@@ -90,9 +169,9 @@ class RunTemplateQuerySet(WithRunsQuerySet):
 
     def search(self, text: str) -> Self:
         return self.filter(
-            models.Q(name__icontains=text)
-            | models.Q(description__icontains=text)
-            | models.Q(latest_version__deployment__pipeline__name__icontains=text)
+            Q(name__icontains=text)
+            | Q(description__icontains=text)
+            | Q(latest_version__deployment__pipeline__name__icontains=text)
         )
 
     def with_relations(self) -> Self:
@@ -110,7 +189,7 @@ class RunTemplateQuerySet(WithRunsQuerySet):
     def for_launch(self) -> Self:
         """With what a run refers to and nothing else: each column costs the caller time."""
         return self.select_related(
-            "latest_version__deployment__pipeline", "latest_version__deployment__stack"
+            "project", "latest_version__deployment__pipeline", "latest_version__deployment__stack"
         ).without_schemas()
 
     def without_schemas(self) -> Self:
@@ -126,24 +205,24 @@ class RunTemplateQuerySet(WithRunsQuerySet):
     def for_page(self) -> Self:
         """One template with the schema that its form is made of."""
         return self.select_related(
-            "user", "latest_version__deployment__pipeline", "latest_version__deployment__stack"
+            "project", "user", "latest_version__deployment__pipeline", "latest_version__deployment__stack"
         ).defer("latest_version__deployment__config_template")
 
 
 class PresetQuerySet(VisibleQuerySet):
     def visible_to(self, user: "User | AnonymousUser") -> Self:
         """Shared ones and one's own; nobody sees another's private presets, administrators neither."""
-        return super().visible_to(user).filter(models.Q(is_shared=True) | models.Q(user_id=user.pk))
+        return super().visible_to(user).filter(Q(is_shared=True) | Q(user_id=user.pk))
 
     def usable_by(self, user: "User | AnonymousUser") -> Self:
         """Those that a name stands for: one's own private preset hides a shared one of the same name."""
         private = self.model.objects.filter(
-            template=models.OuterRef("template"),
+            template=OuterRef("template"),
             user_id=user.pk,
             is_shared=False,
-            name=models.OuterRef("name"),
+            name=OuterRef("name"),
         )
-        return self.visible_to(user).exclude(models.Q(is_shared=True) & models.Exists(private))
+        return self.visible_to(user).exclude(Q(is_shared=True) & Exists(private))
 
     def with_relations(self) -> Self:
         return self.select_related("user", "version")

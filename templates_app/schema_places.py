@@ -147,7 +147,9 @@ def secrets_left_out(root: Schema, value: Json) -> list[Path]:
 def stand_ins_in(root: Schema, value: Json) -> list[Path]:
     """The places of secrets at which what is shown for one was sent back."""
     return (
-        [path for path in secrets_in(root, value) if _at(value, path) == HIDDEN] if _mentions(value) else []
+        [path for path in secrets_in(root, value) if value_at(value, path) == HIDDEN]
+        if _mentions(value)
+        else []
     )
 
 
@@ -158,7 +160,8 @@ def _mentions(value: Json) -> bool:
     return bool(value == HIDDEN)
 
 
-def _at(value: Json, path: Path) -> Json:
+def value_at(value: Json, path: Path) -> Json:
+    """What stands at the place of a secret that `replace_secrets` has told."""
     for key in path:
         value = value[int(key)] if isinstance(value, list) else value[key]
     return value

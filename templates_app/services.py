@@ -25,12 +25,13 @@ from templates_app.models import (
     Stack,
 )
 from templates_app.names import check_name, check_tags
-from templates_app.permissions import check_can_edit, check_can_edit_pipeline
+from templates_app.permissions import check_can_edit, check_can_edit_pipeline, check_may
 from templates_app.schema_validation import check_schema
 from templates_app.suggestions import suggestion
+from zenweb.accounts.actions import Action
 from zenweb.accounts.audit import facts_of, record_audit
 from zenweb.accounts.models import Project, User
-from zenweb.accounts.permissions import check_may_change
+from zenweb.accounts.permissions import check_may_author_somewhere, check_may_in_project
 from zenweb.config.code_archive import check_archive
 from zenweb.config.requirements import MOST_REQUIREMENTS, checked_requirement
 from zenweb.config.spec import PipelineSpec
@@ -107,7 +108,7 @@ class ConcurrencyLimit:
 
 def store_code_archive(*, actor: User, sha256: str, content: bytes) -> CodeArchive:
     """Keep an archive under its hash, after checking every entry; storing it again changes nothing."""
-    check_may_change(actor)
+    check_may_author_somewhere(actor)
     existing: CodeArchive | None = CodeArchive.objects.filter(sha256=sha256).defer("content").first()
     if existing is not None:
         return existing
@@ -124,7 +125,7 @@ def store_code_archive(*, actor: User, sha256: str, content: bytes) -> CodeArchi
 
 @transaction.atomic
 def create_pipeline(*, actor: User, project: Project, name: str, description: str = "") -> Pipeline:
-    check_may_change(actor)
+    check_may_in_project(actor, Action.AUTHOR, project)
     check_name(name)
     if Pipeline.objects.filter(project=project, name=name).exists():
         raise EntityExists(
@@ -176,7 +177,7 @@ def create_deployment(
     *, actor: User, project: Project, stack: Stack, code_archive: CodeArchive, request: DeploymentRequest
 ) -> PipelineDeployment:
     """Freeze a pipeline; the same pipeline with the same code on the same stack is the deployment that exists."""
-    check_may_change(actor)
+    check_may_in_project(actor, Action.AUTHOR, project)
     spec = _parse_spec(request.spec)
     _check_config_schema(request.config_schema, spec)
     check_name(request.pipeline)
@@ -227,7 +228,7 @@ def create_run_template(
     The form stays as its owner shaped it. What the new deployment does not take of that is told in the version's notes;
     it is refused if runs could be given more without it, unless `drops_misfits`. Raises ValidationFailed.
     """
-    check_may_change(actor)
+    check_may_in_project(actor, Action.AUTHOR, deployment.project)
     check_stack_is_remote(deployment.stack)
     check_name(name)
     check_tags(tags)
@@ -412,9 +413,11 @@ def update_run_template(
 
 @transaction.atomic
 def delete_run_template(*, actor: User, template: RunTemplate) -> None:
-    """Remove a template with its versions; the runs it made stay."""
-    check_can_edit(actor, template)
+    """Remove a template with its versions; the runs it made stay, and are seen by no more people than before."""
+    check_may(actor, Action.DELETE, template)
     record_audit(actor=actor, verb=AuditVerb.DELETE, thing=template, before=facts_of(template))
+    runs = template.runs.all()
+    runs.exclude(is_restricted=template.is_restricted).update(is_restricted=template.is_restricted)
     template.delete()
 
 

@@ -15,12 +15,13 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from templates_app.forms import SearchForm
 from templates_app.models import Pipeline, RunTemplate
-from templates_app.permissions import can_edit
+from templates_app.permissions import check_can_edit
 from templates_app.services import curate_run_template
 from templates_app.shaping import Shape
+from zenweb.accounts.actions import Action
 from zenweb.api.parsing import parse_json
 from zenweb.config.yaml_text import read as read_yaml
-from zenweb.exceptions import MalformedRequest, ValidationFailed
+from zenweb.exceptions import MalformedRequest, NotAllowed, ValidationFailed
 
 PAGE_SIZE = 60
 LARGEST_IMPORT = 1_000_000  # bytes
@@ -61,7 +62,8 @@ def list_pipelines(request: HttpRequest) -> HttpResponse:
 def choose_pipeline(request: HttpRequest) -> HttpResponse:
     """What can be run of each pipeline, to choose from."""
     form = SearchForm(request.GET)
-    templates = RunTemplate.objects.visible_to(request.user).listed().runnable().by_pipeline()
+    visible = RunTemplate.objects.visible_to(request.user).with_role(request.user, Action.RUN.least)
+    templates = visible.listed().runnable().by_pipeline()
     if form.text:
         templates = templates.search(form.text)
     page = Paginator(templates, PAGE_SIZE).get_page(request.GET.get("page"))
@@ -74,8 +76,10 @@ def choose_pipeline(request: HttpRequest) -> HttpResponse:
 def shape_form(request: HttpRequest, template_id: UUID) -> HttpResponse:
     """Shape the form of a template, beside what becomes of it."""
     template = get_object_or_404(RunTemplate.objects.visible_to(request.user).for_page(), pk=template_id)
-    if not can_edit(request.user, template):
-        messages.error(request, gettext("Only the owner of a template or an administrator shapes its form."))
+    try:
+        check_can_edit(request.user, template)
+    except NotAllowed as error:
+        messages.error(request, str(error))
         return redirect(template)
     shape = Shape(template.version, request.POST if request.method == "POST" else None)
     action = request.POST.get("do", "preview")

@@ -9,7 +9,7 @@ from xdist.scheduler import LoadFileScheduling
 
 from runs_app.management.commands.bootstrap import bootstrap
 from templates_app.models import PipelineDeployment, RunTemplate, Stack
-from tests.factories import freeze, make_template
+from tests.factories import freeze, make_editor, make_template
 from zenweb import connection
 from zenweb.accounts.models import User
 from zenweb.accounts.services import create_api_key
@@ -53,13 +53,13 @@ def stacks(db: None) -> dict[str, Stack]:
 
 @pytest.fixture
 def alice(db: None) -> User:
-    """Owns the templates."""
-    return User.objects.create_user(username="alice", password="alice has a long password")
+    """Registers pipelines and owns the templates."""
+    return make_editor(User.objects.create_user(username="alice", password="alice has a long password"))
 
 
 @pytest.fixture
 def bob(db: None) -> User:
-    """Signed in, and otherwise nobody."""
+    """Signed in, and what everybody is: a runner."""
     return User.objects.create_user(username="bob", password="bob has a long password")
 
 

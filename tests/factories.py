@@ -14,16 +14,22 @@ from templates_app.services import (
     store_code_archive,
 )
 from zenweb import __version__
-from zenweb.accounts.models import User
+from zenweb.accounts.models import RoleGrant, User
 from zenweb.accounts.services import default_project
 from zenweb.config.code_archive import pack
 from zenweb.config.config_schema import build_config_schema, build_config_template
 from zenweb.config.requirements import requirements_of
 from zenweb.config.source import import_source
-from zenweb.enums import TriggerChannel
+from zenweb.enums import Role, TriggerChannel
 from zenweb.pipelines import Pipeline
 
 PIPELINES = Path(__file__).parent / "pipelines"
+
+
+def make_editor(user: User) -> User:
+    """One who may register pipelines in the default project."""
+    RoleGrant.objects.create(project=default_project(), user=user, role=Role.EDITOR)
+    return user
 
 
 def freeze(source: str, owner: User, stack: Stack, root: Path = PIPELINES) -> PipelineDeployment:

@@ -1,6 +1,6 @@
 """Words with a fixed meaning, shared by the SDK, the wire and the database."""
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 
 class ExecutionStatus(StrEnum):
@@ -165,6 +165,24 @@ class KeyAccess(StrEnum):
     FULL = "full"
     RUN = "run"  # read, and run templates
     READ = "read"
+
+
+class Role(IntEnum):
+    """What somebody is to a run template or a project. Each may do what those below it may."""
+
+    NOBODY = 0
+    VIEWER = 10
+    RUNNER = 20
+    EDITOR = 30
+    OWNER = 40
+
+    @property
+    def word(self) -> str:
+        """As it is spelt on the wire."""
+        return self.name.lower()
+
+
+GRANTABLE = tuple(role for role in Role if role is not Role.NOBODY)
 
 
 class DeviceLoginStatus(StrEnum):

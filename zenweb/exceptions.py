@@ -115,6 +115,13 @@ class EntityExists(ZenWebError):
     wire_class = "EntityExistsError"
 
 
+class SecretUnreadable(ZenWebError):
+    """A stored secret cannot be read any more; the message says why and what to do."""
+
+    http_status = 422
+    wire_class = "ValueError"
+
+
 class ServerBusy(ZenWebError):
     """The server does as much of this at once as it can; the message says what to do meanwhile."""
 

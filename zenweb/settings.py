@@ -87,6 +87,8 @@ if not SECRET_KEY:
     raise ImproperlyConfigured(
         "ZENWEB_SECRET_KEY is not set. `zenweb up` makes one and keeps it in the data folder."
     )
+# Secrets among the values of runs and schedules are sealed with the first of these; all of them open what is sealed.
+ENCRYPTION_KEYS = [*env("ZENWEB_ENCRYPTION_KEYS").split(), SECRET_KEY]
 ALLOWED_HOSTS = env_list("ZENWEB_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 PUBLIC_URL = env("ZENWEB_PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
 IS_HTTPS = PUBLIC_URL.startswith("https://")

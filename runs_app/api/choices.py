@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 from runs_app.api.launches import find_template_to_run
 from runs_app.choices import ask_for_choices
 from templates_app.api.views import acting_user
-from templates_app.permissions import can_edit
+from zenweb.accounts.actions import Action
 from zenweb.api.bodies import Body, read_body
 
 WAIT = 2.5  # seconds
@@ -54,5 +54,5 @@ class TemplateChoices(APIView):
             "page": body.page,
             "size": body.size,
         }
-        owners = {"log": offer.log} if can_edit(acting_user(request), template) else {}
+        owners = {"log": offer.log} if Action.EDIT.is_for(template.version.role) else {}
         return Response(answer | owners)

@@ -81,7 +81,8 @@ def _run_metadata(run: PipelineRun) -> Json:
         "original_run_id": str(run.original_id) if run.original_id else None,
         "is_templatable": run.stack.is_remote,
         "enable_heartbeat": False,
-        "parameters": _shown(run.deployment_id, run.parameters),
+        "parameters": _shown(run.deployment_id, run.parameters) if run.shows_values else {},
+        "shows_values": run.shows_values,
         "warnings": run.warnings,
     }
 
@@ -96,12 +97,12 @@ def pipeline_configuration_of(run: PipelineRun) -> Json:
         "enable_pipeline_logs": None,
         "settings": run.configuration.get("settings") or {},
         "tags": run.tags,
-        "extra": run.configuration.get("extra") or {},
+        "extra": (run.configuration.get("extra") or {}) if run.shows_values else {},
         **hook_sources(run.configuration),
         "model": None,
         "parameters": plan_of(run.deployment_id).spec.parameters or None,
         "retry": run.configuration.get("retry"),
-        "substitutions": run.configuration.get("substitutions") or {},
+        "substitutions": (run.configuration.get("substitutions") or {}) if run.shows_values else {},
         "name": run.pipeline.name,
     }
 
@@ -232,7 +233,8 @@ def _step_config(step: StepRun) -> Json:
     settings |= {key: settings[key] or {} for key in ("settings", "extra")}  # clients refuse null
     if resources := step.settings.get("resources"):
         settings["settings"] = {"resources": resources}
-    parameters = _shown(step.run.deployment_id, {step.name: step.parameters})[step.name]
+    given = step.parameters if step.shows_values else {}
+    parameters = _shown(step.run.deployment_id, {step.name: given})[step.name]
     return {"name": step.name, "parameters": parameters, **settings, **hook_sources(step.settings)}
 
 
@@ -365,7 +367,7 @@ def describe_schedule(schedule: Schedule, hydrate: bool) -> Json:
 
 def _shown_configuration(schedule: Schedule) -> Json:
     """Without the secrets that it runs with. What is one, nobody can tell once its template is gone."""
-    if schedule.template is None:
+    if schedule.template is None or not schedule.shows_values:
         return {}
     schema = plan_of(schedule.template.version.deployment_id).config_schema
     return with_secrets_hidden(schema, schedule.configuration)

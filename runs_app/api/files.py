@@ -32,7 +32,7 @@ class UploadList(APIView):
         sent = sent_file(request)
         version = store_upload(
             actor=acting_user(request),
-            project=find_project(request.query_params.get("project")),
+            project=find_project(acting_user(request), request.query_params.get("project")),
             name=sent.name,
             content=sent.content,
             content_type=sent.content_type,

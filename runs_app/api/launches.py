@@ -104,6 +104,7 @@ def answer_launch(request: Request, launch: Launch, *, summary: bool = False) ->
     headers = {"Idempotent-Replayed": "true"} if launch.is_replay else None
     is_old = launch.is_replay or summary
     run = find_run(request, str(launch.run.pk)) if is_old else launch.run
+    run.shows_values = True  # to who has just given them
     if summary:
         explain_runs([run])
     answer = describe_run(run, True) | {"warnings": run.warnings}
@@ -114,10 +115,13 @@ def answer_launch(request: Request, launch: Launch, *, summary: bool = False) ->
 
 def find_template_to_run(request: Request, name_or_id: str) -> RunTemplate:
     """The template with what a launch needs of it, in one query."""
-    visible = RunTemplate.objects.visible_to(request.user)
-    # Without a bound key one sees every template, so the common ways to name one need not ask for that.
+    # The common ways to name one: whether they may see it at all, is asked with whether they may run it.
     query = LAUNCHED_BY_ID if is_id(name_or_id) else LAUNCHED_BY_NAME
-    found = None if acting_user(request).is_bound else query.first(key=name_or_id)
-    template = found or cast(RunTemplate, find(visible.for_launch(), name_or_id, "run template"))
+    found = [] if acting_user(request).is_bound else query.ask(key=name_or_id)
+    if len(found) == 1:
+        template = found[0]
+    else:
+        visible = RunTemplate.objects.visible_to(request.user).for_launch()
+        template = cast(RunTemplate, find(visible, name_or_id, "run template"))
     template.version.template = template
     return template

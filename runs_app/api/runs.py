@@ -116,7 +116,8 @@ class RunDetail(APIView):
         answer = describe_run(run, wants_hydration(request.query_params, default=True))
         if answer["metadata"]:  # of one run only: a list of runs would ask for each
             answer["metadata"]["repair_run_ids"] = [str(repair) for repair in repairs_of(request, run)]
-            answer["metadata"]["choices"] = [describe_choice(choice) for choice in choices_of(run)]
+            chosen = choices_of(run) if run.shows_values else []
+            answer["metadata"]["choices"] = [describe_choice(choice) for choice in chosen]
         if seconds is not None:
             answer["summary"] = summary_of(request, run)
         return Response(answer)
@@ -206,11 +207,11 @@ def summary_of(request: Request, run: PipelineRun) -> Any:
 
 
 def visible_runs(request: Request) -> QuerySet[Any]:
-    runs = PipelineRun.objects.visible_to(request.user)
+    runs = PipelineRun.objects.visible_to(request.user).with_values_shown_to(acting_user(request))
     documents = ("deployment__spec", "deployment__config_schema", "deployment__config_template")
-    return runs.select_related("project", "user", "pipeline", "stack", "deployment__stack", "template").defer(
-        *documents
-    )
+    return runs.select_related(
+        "project", "user", "pipeline", "stack", "deployment__stack", "template__project"
+    ).defer(*documents)
 
 
 def find_run(request: Request, name_or_id: str) -> PipelineRun:

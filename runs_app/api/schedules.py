@@ -58,10 +58,11 @@ class ScheduleList(APIView):
     def post(self, request: Request) -> Response:
         body = read_body(ScheduleBody, request)
         template = find_run_template(request, body.template)
-        if body.project is not None and find_project(body.project) != template.project:
+        actor = acting_user(request)
+        if body.project is not None and find_project(actor, body.project) != template.project:
             raise ValidationFailed(f"The run template {template.name!r} is not in project {body.project!r}.")
         schedule = create_schedule(
-            actor=acting_user(request),
+            actor=actor,
             template=template,
             name=body.name,
             cron=body.cron_expression,
@@ -101,7 +102,8 @@ def answer_schedule(request: Request, schedule: Schedule) -> Response:
 
 
 def visible_schedules(request: Request) -> QuerySet[Any]:
-    return Schedule.objects.visible_to(request.user).with_relations()
+    visible = Schedule.objects.visible_to(request.user)
+    return visible.with_relations().with_values_shown_to(acting_user(request))
 
 
 def find_schedule(request: Request, name_or_id: str) -> Schedule:

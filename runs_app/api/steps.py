@@ -11,10 +11,10 @@ from rest_framework.views import APIView
 
 from runs_app.api.entities import describe_step
 from runs_app.api.neighbours import find_neighbours, outputs_with_versions
-from runs_app.models import PipelineRun, StepRun
+from runs_app.models import StepRun
 from runs_app.querysets import heavy_of
 from runs_app.waiting import explain_steps
-from templates_app.api.views import SORT_TIMES, TIMES
+from templates_app.api.views import SORT_TIMES, TIMES, acting_user
 from zenweb.accounts.services import find_project
 from zenweb.api.listing import Column, Listing, Related, find, parse_time, wants_hydration
 
@@ -54,7 +54,7 @@ STEPS = Listing(
 
 class StepList(APIView):
     def get(self, request: Request) -> Response:
-        project = find_project(request.query_params.get("project"))
+        project = find_project(acting_user(request), request.query_params.get("project"))
         return STEPS.answer(visible_steps(request).filter(run__project=project), request.query_params)
 
 
@@ -72,7 +72,8 @@ class StepStatus(APIView):
 
 def visible_steps(request: Request) -> QuerySet[Any]:
     return (
-        StepRun.objects.filter(run__in=PipelineRun.objects.visible_to(request.user))
+        StepRun.objects.visible_to(request.user)
+        .with_values_shown_to(acting_user(request))
         .select_related("run__user")
         .defer(*heavy_of("run"))
         .prefetch_related(Prefetch("outputs", queryset=outputs_with_versions()))

@@ -18,6 +18,7 @@ from templates_app.api.entities import (
     describe_stack,
 )
 from templates_app.models import CodeArchive, Pipeline, PipelineDeployment, RunTemplate, Stack
+from templates_app.permissions import role_on
 from templates_app.services import (
     ConcurrencyLimit,
     DeploymentRequest,
@@ -156,7 +157,8 @@ def acting_user(request: Request) -> User:
 
 
 def in_project(queryset: QuerySet[Any], request: Request) -> QuerySet[Any]:
-    return queryset.filter(project=find_project(request.query_params.get("project")))
+    project = find_project(acting_user(request), request.query_params.get("project"))
+    return queryset.filter(project=project)
 
 
 class PipelineList(APIView):
@@ -167,7 +169,7 @@ class PipelineList(APIView):
         body = read_body(PipelineBody, request)
         pipeline = create_pipeline(
             actor=acting_user(request),
-            project=find_project(body.project),
+            project=find_project(acting_user(request), body.project),
             name=body.name,
             description=body.description or "",
         )
@@ -235,7 +237,7 @@ class DeploymentList(APIView):
             raise ValidationFailed([FieldError("/code_archive", "Upload this code archive first.")])
         deployment = create_deployment(
             actor=acting_user(request),
-            project=find_project(body.project),
+            project=find_project(acting_user(request), body.project),
             stack=find(visible_stacks(request), body.stack, "stack"),
             code_archive=archive,
             request=DeploymentRequest(**body.model_dump(exclude={"stack", "code_archive", "project"})),
@@ -319,7 +321,9 @@ def visible_run_templates(request: Request) -> QuerySet[Any]:
 
 
 def find_run_template(request: Request, name_or_id: str) -> RunTemplate:
-    return cast(RunTemplate, find(visible_run_templates(request), name_or_id, "run template"))
+    template = cast(RunTemplate, find(visible_run_templates(request), name_or_id, "run template"))
+    template.version.used_by(role_on(acting_user(request), template))
+    return template
 
 
 def find_source(request: Request, source: str) -> PipelineDeployment:

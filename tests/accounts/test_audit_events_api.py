@@ -13,7 +13,7 @@ from django.urls import reverse
 from templates_app.models import RunTemplate, Stack
 from templates_app.services import update_run_template
 from tests.accounts.conftest import ask, bearer
-from tests.factories import freeze, make_template
+from tests.factories import freeze, make_editor, make_template
 from zenweb.accounts.admin import AuditEventAdmin
 from zenweb.accounts.audit import record_audit
 from zenweb.accounts.audit_export import AT_ONCE, EXPORTS
@@ -39,7 +39,7 @@ def table(answer: Any) -> list[dict[str, str]]:
 
 @pytest.fixture
 def bobs_template(stacks: dict[str, Stack], bob: User) -> RunTemplate:
-    return make_template(freeze("cached.diamond", bob, stacks["celery"]), bob, "bobs")
+    return make_template(freeze("cached.diamond", make_editor(bob), stacks["celery"]), bob, "bobs")
 
 
 def test_an_administrator_sees_everything_the_newest_first(template: RunTemplate, bosses: Client) -> None:

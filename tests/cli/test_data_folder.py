@@ -30,6 +30,16 @@ def test_the_secret_key_is_made_once_and_private(tmp_path):
     assert mode(folder.secret_key_file) == 0o600
 
 
+def test_encryption_keys_are_made_once_and_may_be_added_to(tmp_path):
+    folder = open_data_folder(tmp_path)
+    assert folder.encryption_keys(makes_one=False) == []
+    [first] = folder.encryption_keys(makes_one=True)
+    assert mode(folder.encryption_keys_file) == 0o600
+    folder.encryption_keys_file.write_text(f"newer\n{first}\n")
+    assert open_data_folder(tmp_path).encryption_keys(makes_one=True) == ["newer", first]
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_credentials_are_kept_privately(tmp_path):
     folder = open_data_folder(tmp_path)
     assert folder.read_credentials() is None

@@ -16,7 +16,7 @@ from django.test import Client, RequestFactory
 
 from runs_app import recording
 from runs_app.assignments import assignment_for
-from runs_app.models import Artifact, ArtifactVersion, PipelineRun, StepRun, Worker
+from runs_app.models import Artifact, ArtifactVersion, PipelineRun, StepOutput, StepRun, Worker
 from runs_app.recording import StepOutcome
 from runs_app.uploads import FormFiles, store_upload
 from runs_app.worker import StepWorker
@@ -496,7 +496,9 @@ def made(run: PipelineRun, name: str, **facts: Any) -> ArtifactVersion:
         "producer_step": run.steps.first(),
         **facts,
     }
-    return ArtifactVersion.objects.create(project=run.project, artifact=artifact, version=1, **values)
+    version = ArtifactVersion.objects.create(project=run.project, artifact=artifact, version=1, **values)
+    StepOutput.objects.create(step=values["producer_step"], name=name, artifact_version=version)
+    return version
 
 
 def test_an_artifact_is_given_only_where_its_kind_is_asked_for(

@@ -137,12 +137,12 @@ def test_a_step_that_lost_its_worker_says_so_and_who_took_it(run: PipelineRun, w
     ]
 
 
-def test_who_stopped_a_run_is_told(run: PipelineRun, worker: Worker, bob: User) -> None:
+def test_who_stopped_a_run_is_told(run: PipelineRun, worker: Worker, alice: User) -> None:
     attempt = claim(worker)
-    stop_run(actor=bob, run=run)
+    stop_run(actor=alice, run=run)
     recording.record_end(attempt, StepOutcome(was_stopped=True))
     assert told(run)[-3:] == [
-        "bob asked to stop the run.",
+        "alice asked to stop the run.",
         "Step trainer: attempt 1 stopped after …",
         "The run ended: stopped.",
     ]

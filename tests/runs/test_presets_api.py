@@ -17,6 +17,7 @@ from zenweb.accounts.models import User
 from zenweb.accounts.services import create_api_key
 from zenweb.client import Client as Sdk
 from zenweb.exceptions import EntityExists
+from zenweb.sealing import opened
 
 API = "/api/v1/run_templates/daily-retraining"
 NIGHTLY = {"steps": {"trainer": {"parameters": {"learning_rate": 0.25, "model_type": "svm"}}}}
@@ -38,7 +39,9 @@ def save(rest: Client, name: str = "nightly", **body: Any) -> Any:
 
 
 def trained_with() -> dict[str, Any]:
-    return StepRun.objects.filter(name="trainer").order_by("-created").values_list("parameters", flat=True)[0]
+    step = StepRun.objects.filter(name="trainer").order_by("-created")[0]
+    parameters: dict[str, Any] = opened(step.parameters, step.run_id)
+    return parameters
 
 
 def with_secret(template: RunTemplate, **keywords: Any) -> None:

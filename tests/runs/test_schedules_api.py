@@ -9,7 +9,8 @@ from django.test import Client
 from runs_app.models import PipelineRun, Schedule
 from runs_app.schedules import fire_due_schedules
 from templates_app.models import RunTemplate
-from zenweb.accounts.models import User
+from zenweb.accounts.models import RoleGrant, User
+from zenweb.enums import Role
 
 API = "/api/v1/schedules"
 WRONG = {"steps": {"trainer": {"parameters": {"learning_rate": 2}}}}
@@ -100,10 +101,12 @@ def test_a_name_that_is_taken_is_refused(rest: Client, template: RunTemplate) ->
 
 
 def test_another_persons_schedule_is_seen_and_not_touched(
-    rest: Client, template: RunTemplate, bob: User
+    rest: Client, template: RunTemplate, alice: User, bob: User
 ) -> None:
     post(rest)
+    RunTemplate.objects.update(user=bob)
     Schedule.objects.update(user=bob)
+    RoleGrant.objects.filter(user=alice).update(role=Role.RUNNER)
     assert rest.get(f"{API}/new year").status_code == 200
     assert put(rest, "new year", active=False).status_code == 403
     assert rest.delete(f"{API}/new year").status_code == 403

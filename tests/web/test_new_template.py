@@ -9,14 +9,14 @@ from django.urls import reverse
 from runs_app.models import PipelineRun
 from runs_app.services import Trigger, launch_run
 from templates_app.models import PipelineDeployment, RunTemplate, Stack
-from tests.factories import freeze, launch
-from zenweb.accounts.models import User
-from zenweb.enums import ExecutionStatus, TriggerChannel
+from tests.factories import freeze, launch, make_editor
+from zenweb.accounts.models import RoleGrant, User
+from zenweb.enums import ExecutionStatus, Role, TriggerChannel
 
 
 @pytest.fixture
 def pages(client: Client, bob: User) -> Client:
-    client.force_login(bob)
+    client.force_login(make_editor(bob))
     return client
 
 
@@ -87,11 +87,13 @@ def test_a_name_that_is_taken_is_refused_unless_a_new_version_is_meant(
 
 
 def test_somebody_elses_template_gets_no_version_from_here(
-    pages: Client, run: PipelineRun, template: RunTemplate
+    pages: Client, run: PipelineRun, template: RunTemplate, bob: User
 ) -> None:
+    RunTemplate.objects.update(is_restricted=True)
+    RoleGrant.objects.create(template=template, user=bob, role=Role.RUNNER)
     page = create(pages, run, name=template.name, update="1")
     assert page.status_code == 422
-    assert "Only the owner" in page.text
+    assert "you are Runner" in page.text
     assert template.versions.count() == 1
 
 

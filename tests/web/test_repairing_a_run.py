@@ -205,7 +205,7 @@ def test_a_secret_that_is_left_alone_stays_and_is_not_shown(
     )
     assert "hush" not in pages.get(address(run)).text
     pages.post(address(run), {"from": "", "steps.second.parameters.key": ""})
-    assert run.repairs.get().parameters["second"]["key"] == "hush"
+    assert run.repairs.get().opened_parameters["second"]["key"] == "hush"
 
 
 def test_a_stranger_sees_and_repairs_nothing(client: Client, broken: PipelineRun) -> None:

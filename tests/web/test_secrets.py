@@ -13,6 +13,7 @@ from templates_app.services import create_run_template
 from tests.factories import freeze, launch
 from tests.web.test_repairing_a_run import finish
 from zenweb.accounts.models import User
+from zenweb.sealing import opened
 
 KEY = "steps.trainer.parameters.key"
 RATE = "steps.trainer.parameters.learning_rate"
@@ -51,7 +52,7 @@ def run_with_key(template: RunTemplate, user: User) -> PipelineRun:
 
 
 def key_of(run: PipelineRun) -> Any:
-    return run.parameters["trainer"].get("key", "the default")
+    return run.opened_parameters["trainer"].get("key", "the default")
 
 
 def test_a_refused_form_says_that_its_secret_is_to_be_typed_again(pages: Client, asking: RunTemplate) -> None:
@@ -130,8 +131,9 @@ def test_a_run_says_whether_a_secret_was_set(
 
 def test_what_rest_answers_has_a_stand_in(asking: RunTemplate, alice: User, rest: Client) -> None:
     run = run_with_key(asking, alice)
+    given = opened(run.configuration, run.pk)
     schedule = create_schedule(
-        actor=alice, template=asking, name="nightly", cron="0 3 * * *", configuration=run.configuration
+        actor=alice, template=asking, name="nightly", cron="0 3 * * *", configuration=given
     )
     step = run.steps.get(name="trainer")
     for route in (
@@ -144,7 +146,7 @@ def test_what_rest_answers_has_a_stand_in(asking: RunTemplate, alice: User, rest
         answered = rest.get(f"/api/v1/{route}?hydrate=true").text
         assert "hush" not in answered
         assert "••••••" in answered
-    assert (key_of(run), schedule.configuration) == ("hush", run.configuration)  # what they run with
+    assert (key_of(run), opened(schedule.configuration, schedule.pk)) == ("hush", given)  # what they run with
 
 
 def test_a_former_secret_is_shown_nowhere_once_it_is_none(

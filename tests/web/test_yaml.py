@@ -408,12 +408,12 @@ def test_it_is_typed_again_or_done_without(
     pages: Client, asking: RunTemplate, typed: dict[str, str], key: str
 ) -> None:
     send_yaml(pages, asking, "tags: [a]\n", **{f"expected.{KEY}": "1", KEY: "", **typed})
-    assert PipelineRun.objects.get().parameters["trainer"].get("key", "the default") == key
+    assert PipelineRun.objects.get().opened_parameters["trainer"].get("key", "the default") == key
 
 
 def test_a_secret_in_the_text_runs(pages: Client, asking: RunTemplate) -> None:
     send_yaml(pages, asking, WITH_KEY.format("0.5"))
-    assert PipelineRun.objects.get().parameters["trainer"]["key"] == "hush"
+    assert PipelineRun.objects.get().opened_parameters["trainer"]["key"] == "hush"
 
 
 ACCOUNT = "steps.trainer.parameters.account"
@@ -464,7 +464,7 @@ def test_a_secret_inside_a_value_is_typed_below_and_runs(pages: Client, nested: 
     assert not PipelineRun.objects.exists()
     typed = {f"{ACCOUNT}.password": "one", f"{ACCOUNT}s.1.password": "two"}
     pages.post(nested.get_absolute_url(), send_of(refused) | typed)
-    ran = PipelineRun.objects.get().parameters["trainer"]
+    ran = PipelineRun.objects.get().opened_parameters["trainer"]
     assert ran["account"] == {"user": "ann", "password": "one"}
     assert ran["accounts"] == [{"user": "bob"}, {"user": "eve", "password": "two"}]
 
@@ -473,12 +473,15 @@ def test_a_secret_inside_a_value_runs_from_the_text_and_may_be_done_without(
     pages: Client, nested: RunTemplate
 ) -> None:
     send_yaml(pages, nested, ACCOUNTS)
-    assert PipelineRun.objects.get().parameters["trainer"]["account"] == {"user": "ann", "password": "hush"}
+    assert PipelineRun.objects.get().opened_parameters["trainer"]["account"] == {
+        "user": "ann",
+        "password": "hush",
+    }
     sent = send_of(send_yaml(pages, nested, ACCOUNTS, switch="file"))
     without = {f"{ACCOUNT}.password": "one", f"declined.{ACCOUNT}s.1.password": "1"}
     pages.post(nested.get_absolute_url(), sent | without)
     ran = PipelineRun.objects.order_by("created").last()
-    assert ran.parameters["trainer"]["accounts"] == [{"user": "bob"}, {"user": "eve"}]
+    assert ran.opened_parameters["trainer"]["accounts"] == [{"user": "bob"}, {"user": "eve"}]
 
 
 def test_a_secret_whose_place_is_gone_is_asked_for_no_more(pages: Client, nested: RunTemplate) -> None:

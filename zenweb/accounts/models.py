@@ -3,10 +3,10 @@
 import hashlib
 import uuid
 from datetime import datetime
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn, cast
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractUser, UserManager
+from django.contrib.auth.models import AbstractUser, Group, UserManager
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
@@ -14,14 +14,22 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy
 
+from zenweb.accounts.querysets import ProjectQuerySet, RoleGrantQuerySet
 from zenweb.entity import Entity, JSONField
-from zenweb.enums import DeviceLoginStatus, KeyAccess
+from zenweb.enums import GRANTABLE, DeviceLoginStatus, KeyAccess, Role
 from zenweb.exceptions import NotAllowed
 
 NAME_LIMIT = 200
 DESCRIPTION_LIMIT = 1000
 ADDRESS_LIMIT = 45  # characters of an IPv6 address
 PROGRAM_LIMIT = 200  # characters of what a program says of itself
+ROLE_WORDS = {
+    Role.NOBODY: gettext_lazy("Nobody"),
+    Role.VIEWER: gettext_lazy("Viewer"),
+    Role.RUNNER: gettext_lazy("Runner"),
+    Role.EDITOR: gettext_lazy("Editor"),
+    Role.OWNER: gettext_lazy("Owner"),
+}
 APPEND_ONLY = gettext_lazy("What the audit tells is never changed or deleted.")
 
 
@@ -64,6 +72,14 @@ class User(AbstractUser):
         return KeyAccess(self.api_key_in_use.access) if self.api_key_in_use else KeyAccess.FULL
 
     @property
+    def may_run(self) -> bool:
+        return self.is_active and self.access is not KeyAccess.READ
+
+    @property
+    def may_change(self) -> bool:
+        return self.is_active and self.access is KeyAccess.FULL
+
+    @property
     def is_bound(self) -> bool:
         """Whether a key is used that sees and runs certain templates only."""
         return self.api_key_in_use is not None and self.api_key_in_use.is_bound
@@ -82,11 +98,68 @@ class Project(Entity):
 
     name = models.CharField(max_length=200, unique=True)
     display_name = models.CharField(max_length=200, blank=True)
+    default_role = models.PositiveSmallIntegerField(
+        choices=[(role.value, ROLE_WORDS[role]) for role in Role],
+        default=Role.RUNNER,
+        help_text=gettext_lazy("What everybody is here who was given no other role."),
+    )
 
-    audited: ClassVar = ("name", "display_name")
+    objects = ProjectQuerySet.as_manager()
+
+    audited: ClassVar = ("name", "display_name", "default_role")
 
     def __str__(self) -> str:
         return self.name
+
+
+class RoleGrant(Entity):
+    """What a user, or everybody in a group, is to a project or to one run template."""
+
+    project = models.ForeignKey(
+        Project, null=True, blank=True, on_delete=models.CASCADE, related_name="role_grants"
+    )
+    template = models.ForeignKey(
+        "templates_app.RunTemplate",
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="role_grants",
+    )
+    user = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.CASCADE, related_name="role_grants"
+    )
+    group = models.ForeignKey(
+        Group, null=True, blank=True, on_delete=models.CASCADE, related_name="role_grants"
+    )
+    role = models.PositiveSmallIntegerField(choices=[(role.value, ROLE_WORDS[role]) for role in GRANTABLE])
+
+    objects = RoleGrantQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["-role", "created"]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=models.Q(project__isnull=True) ^ models.Q(template__isnull=True),
+                name="role_grant_on_one_thing",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(user__isnull=True) ^ models.Q(group__isnull=True),
+                name="role_grant_to_user_or_group",
+            ),
+            *(
+                models.UniqueConstraint(fields=[where, who], name=f"role_grant_{where}_{who}")
+                for where in ("project", "template")
+                for who in ("user", "group")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.holder}: {Role(self.role).word}"
+
+    @property
+    def holder(self) -> str:
+        """The name of the user or group."""
+        return self.user.get_username() if self.user else cast(Group, self.group).name
 
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):

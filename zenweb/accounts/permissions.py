@@ -1,9 +1,10 @@
-"""What may be done with the key that a request is made with. Every verb asks here."""
+"""What may be done with the key that a request is made with, and by whom in a project. Every verb asks here."""
 
 from django.utils.translation import gettext
 
-from zenweb.accounts.models import User
-from zenweb.enums import KeyAccess
+from zenweb.accounts.actions import Action
+from zenweb.accounts.models import ROLE_WORDS, Project, RoleGrant, User
+from zenweb.enums import KeyAccess, Role
 from zenweb.exceptions import NotAllowed
 
 
@@ -19,14 +20,10 @@ def check_may_run(actor: User) -> None:
         )
 
 
-def may_change(actor: User) -> bool:
-    return actor.is_active and actor.access is KeyAccess.FULL
-
-
 def check_may_change(actor: User) -> None:
     """Raises NotAllowed as `check_may_run`, and for a key that may run templates and nothing else."""
     check_may_run(actor)
-    if not may_change(actor):
+    if not actor.may_change:
         raise NotAllowed(
             gettext(
                 "This API key may run templates, but change nothing. Use a key that may do everything, or make one "
@@ -40,3 +37,50 @@ def check_is_administrator(actor: User) -> None:
     check_may_change(actor)
     if not actor.is_superuser:
         raise NotAllowed(gettext("Only an administrator may do this."))
+
+
+def project_role(actor: User, project: Project) -> Role:
+    """What somebody is to a project: the most of what is everybody's there and what was given to them."""
+    if actor.is_superuser:
+        return Role.OWNER
+    granted = RoleGrant.objects.held_by(actor).filter(project=project).values_list("role", flat=True)
+    return Role(max([project.default_role, *granted]))
+
+
+def may_in_project(actor: User, action: Action, project: Project) -> bool:
+    return action.is_for(project_role(actor, project))
+
+
+def check_may_in_project(actor: User, action: Action, project: Project, *, is_own: bool = False) -> None:
+    """Raises NotAllowed where the role or the key does not do."""
+    check_may_change(actor)
+    role = project_role(actor, project)
+    if not action.is_for(role, is_own=is_own):
+        raise lacking(action, role, project.name)
+
+
+def check_may_author_somewhere(actor: User) -> None:
+    """Whether there is a project in which somebody may register pipelines. Raises NotAllowed."""
+    check_may_change(actor)
+    if not Project.objects.with_role(actor, Action.AUTHOR.least).exists():
+        raise NotAllowed(
+            gettext(
+                "To register pipelines one has to be editor of a project. Ask an owner of one or an administrator."
+            )
+        )
+
+
+def lacking(action: Action, role: Role, name: str) -> NotAllowed:
+    """What somebody is told who may not do this with the thing of this name."""
+    return NotAllowed(
+        gettext(
+            'To %(words)s one has to be %(least)s of it; of "%(name)s" you are %(yours)s. Ask an owner or an '
+            "administrator."
+        )
+        % {
+            "words": action.words,
+            "least": ROLE_WORDS[action.least],
+            "name": name,
+            "yours": ROLE_WORDS[role],
+        }
+    )

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.auth import authenticate
 from django.core.exceptions import ValidationError
@@ -41,19 +41,20 @@ def default_project() -> Project:
     return Project.objects.get_or_create(name=Project.DEFAULT, defaults={"display_name": Project.DEFAULT})[0]
 
 
-def find_project(name_or_id: str | None) -> Project:
-    """The project of that name or id; the default one when none is given."""
+def find_project(actor: User, name_or_id: str | None) -> Project:
+    """The project of that name or id, if they may see it; the default one when none is given."""
     if not name_or_id:
         return default_project()
+    visible = Project.objects.visible_to(actor)
     try:
         by_id = uuid.UUID(name_or_id)
     except ValueError:
-        found = Project.objects.filter(name=name_or_id).first()
+        found = visible.filter(name=name_or_id).first()
     else:
-        found = Project.objects.filter(id=by_id).first()
+        found = visible.filter(id=by_id).first()
     if found is None:
         raise DoesNotExist(f"There is no project {name_or_id!r}.")
-    return found
+    return cast(Project, found)
 
 
 def sign_in(*, username: str, password: str, address: str) -> Credentials:

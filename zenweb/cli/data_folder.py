@@ -7,7 +7,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -67,11 +67,19 @@ class DataFolder:
                 f"{folder} belongs to somebody else: remove it, or choose another --data-dir."
             )
 
+    @property
+    def encryption_keys_file(self) -> Path:
+        return self.path / "encryption_keys"
+
     def secret_key(self) -> str:
         """The server's key, made at the first call."""
-        if not self.secret_key_file.exists():
-            write_private(self.secret_key_file, secrets.token_urlsafe(50))
-        return self.secret_key_file.read_text().strip()
+        return _made_once(self.secret_key_file)
+
+    def encryption_keys(self, *, makes_one: bool) -> list[str]:
+        """What secrets in the database are sealed with, the newest first, one per line."""
+        if makes_one:
+            _made_once(self.encryption_keys_file)
+        return self.encryption_keys_file.read_text().split() if self.encryption_keys_file.exists() else []
 
     def read_credentials(self) -> Credentials | None:
         if not self.credentials_file.exists():
@@ -107,6 +115,17 @@ def open_data_folder(path: Path) -> DataFolder:
             f"The data folder {folder.path} cannot be written ({error.strerror}): choose another, {ANOTHER_FOLDER}."
         ) from error
     return folder
+
+
+def _made_once(path: Path) -> str:
+    """What is in a file of a random key; of two processes that make it at once, one does."""
+    if not path.exists():
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        write_private(draft, secrets.token_urlsafe(50) + "\n")
+        with suppress(FileExistsError):
+            os.link(draft, path)
+        draft.unlink()
+    return path.read_text().strip()
 
 
 def write_private(path: Path, text: str) -> None:

@@ -40,8 +40,12 @@ def server_environment(folder: DataFolder, **settings: str) -> dict[str, str]:
         "ZENWEB_DATA_DIR": str(folder.path),
         "PYTHONUNBUFFERED": "1",
     }
-    if not environment.get("ZENWEB_SECRET_KEY"):
+    has_own_key = bool(environment.get("ZENWEB_SECRET_KEY"))
+    if not has_own_key:
         environment["ZENWEB_SECRET_KEY"] = folder.secret_key()
+    if not environment.get("ZENWEB_ENCRYPTION_KEYS"):
+        # Whoever has a key of their own has one for all machines, and each has a data folder.
+        environment["ZENWEB_ENCRYPTION_KEYS"] = " ".join(folder.encryption_keys(makes_one=not has_own_key))
     return environment
 
 

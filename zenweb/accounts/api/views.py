@@ -4,10 +4,11 @@ import re
 import uuid
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import cast
+from typing import Any, cast
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.urls import reverse
 from pydantic import Field
@@ -190,13 +191,17 @@ PROJECTS = Listing(
 class ProjectList(APIView):
     @operation("List projects.", parameters=listed(PROJECTS), answer=Page[shapes.Project])
     def get(self, request: Request) -> Response:
-        return PROJECTS.answer(Project.objects.all(), request.query_params)
+        return PROJECTS.answer(visible_projects(request), request.query_params)
 
 
 class ProjectDetail(APIView):
     @operation("Get a project.", answer=shapes.Project)
     def get(self, request: Request, name_or_id: str) -> Response:
-        return Response(describe_project(find(Project.objects.all(), name_or_id, "project"), True))
+        return Response(describe_project(find(visible_projects(request), name_or_id, "project"), True))
+
+
+def visible_projects(request: Request) -> QuerySet[Any]:
+    return Project.objects.visible_to(cast(User, request.user))
 
 
 def server_info() -> Json:

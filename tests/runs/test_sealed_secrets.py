@@ -1,0 +1,326 @@
+"""Secrets at rest: in clear nowhere in the database, in what steps print, in logs; opened for the step's process."""
+
+import gzip
+import json
+import logging
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from runs_app.masking import Mask
+from runs_app.models import IdempotencyRecord, PipelineRun, Schedule, StepAttempt, StepRun
+from runs_app.resealing import key_hashes, reseal
+from runs_app.schedules import create_schedule, fire_due_schedules
+from runs_app.worker import StepWorker
+from templates_app.models import RunTemplate, Stack
+from tests.factories import freeze, launch, make_template
+from zenweb.accounts.models import User
+from zenweb.exceptions import SecretUnreadable
+from zenweb.sealing import opened, seal
+
+API = "/api/v1"
+SECRET, PASSWORD = 'correct horse ✓ battery"staple', "swordfish-4711"
+TOKEN = "steps.tells.parameters.token"
+transactional = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def secretive(stacks: dict[str, Stack], alice: User) -> RunTemplate:
+    return make_template(freeze("secretive.secretive_pipeline", alice, stacks["celery"]), alice, "secretive")
+
+
+def values(token: str = SECRET, **parameters: Any) -> dict[str, Any]:
+    return {"steps": {"tells": {"parameters": {"token": token, **parameters}}}}
+
+
+def post(rest: Client, path: str, body: Any, **headers: str) -> Any:
+    answer = rest.post(f"{API}{path}", json.dumps(body), content_type="application/json", headers=headers)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def everything_stored(folder: Path) -> Iterator[tuple[str, str]]:
+    """Every column of every table, and every file below the folder, unpacked."""
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names(cursor):
+            cursor.execute(f'SELECT * FROM "{table}"')  # noqa: S608
+            names = [column[0] for column in cursor.description]
+            for row in cursor.fetchall():
+                for name, value in zip(names, row, strict=True):
+                    content = bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode()
+                    yield f"{table}.{name}", _readable(content)
+    for path in folder.rglob("*"):
+        if path.is_file():
+            yield str(path), _readable(path.read_bytes())
+
+
+def _readable(content: bytes) -> str:
+    if content[:2] == b"\x1f\x8b":
+        content = gzip.decompress(content)
+    return content.decode("utf-8", "replace")
+
+
+def places_of(secret: str, folder: Path) -> set[str]:
+    """Where it stands: as it is, or as it stands in JSON or in Python."""
+    forms = {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], secret[:12]}
+    return {place for place, text in everything_stored(folder) if any(form in text for form in forms)}
+
+
+@transactional
+def test_a_secret_is_in_clear_nowhere_whatever_channel_it_came_through(
+    secretive: RunTemplate,
+    alice: User,
+    rest: Client,
+    client: Client,
+    worker: StepWorker,
+    own_data_folder: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    logins = {"login": {"user": "ada", "password": PASSWORD}, "tokens": [PASSWORD, SECRET]}
+    client.force_login(alice)
+    page = secretive.get_absolute_url()
+    # Pages: the form, YAML, one that is refused, one that is kept over a sign-in.
+    client.post(page, {TOKEN: SECRET, "steps.tells.parameters.how": "loudly"})
+    client.post(page, {"view": "yaml", "yaml": json.dumps(values(how="failing"))})
+    assert client.post(page, {TOKEN: SECRET, "steps.tells.parameters.times": "0"}).status_code == 422
+    Client().post(page, {TOKEN: SECRET, "steps.tells.parameters.how": "x"})
+    # REST: a run, asked for twice; many; a deployment; a snapshot; what is only judged; a preset.
+    for _ in "ab":
+        post(rest, "/run_templates/secretive/runs", values(**logins), **{"Idempotency-Key": "k"})
+    post(rest, "/run_templates/secretive/runs/bulk", {"runs": [{"configuration": values(how="x")}]})
+    post(rest, f"/pipeline_deployments/{secretive.deployment.pk}/runs", values(how="deployment"))
+    post(rest, "/pipeline_snapshots/secretive/runs", {"run_configuration": values(how="snapshot")})
+    post(rest, "/run_templates/secretive/validate", values())
+    post(rest, "/run_templates/secretive/runs?dry_run=true", values())
+    post(rest, "/run_templates/secretive/presets", {"name": "mine", "configuration": values(how="preset")})
+    post(rest, "/run_templates/secretive/runs", {"preset": "mine", **values()})
+    # A schedule that fires.
+    create_schedule(actor=alice, template=secretive, name="hourly", cron="0 * * * *", configuration=values())
+    Schedule.objects.update(next_time=timezone.now() - timedelta(minutes=1))
+    fire_due_schedules()
+    worker.run_ready_steps("default")
+    # A repair over REST and on its page.
+    failed = PipelineRun.objects.filter(status="failed").first()
+    assert failed is not None
+    post(rest, f"/runs/{failed.pk}/repair", {"configuration": {}})
+    client.post(
+        reverse("run-repair", args=[failed.pk]), {"from": "", TOKEN: "", "steps.tells.parameters.how": "x"}
+    )
+    worker.run_ready_steps("default")
+    runs = list(PipelineRun.objects.all())
+    assert len(runs) == 10
+    assert all(run.is_finished for run in runs)
+    assert {run.opened_parameters["tells"]["token"] for run in runs} == {SECRET}
+    assert {run.status for run in runs} == {"completed", "failed"}
+    # Look everywhere.
+    for secret in (SECRET, PASSWORD):
+        assert places_of(secret, own_data_folder) == set()
+        assert secret not in caplog.text
+    for route in ("runs", "steps", "schedules", "artifact_versions"):
+        told = rest.get(f"{API}/{route}?hydrate=true&size=100").text
+        assert not any(text in told for text in (SECRET, json.dumps(SECRET)[1:-1], PASSWORD, "zenweb-sealed"))
+    for run in runs:
+        seen = client.get(run.get_absolute_url()).text
+        assert not any(text in seen for text in (SECRET[:12], PASSWORD, "zenweb-sealed"))
+
+
+@transactional
+def test_what_a_step_tells_of_its_secret_is_masked(
+    secretive: RunTemplate, alice: User, worker: StepWorker, rest: Client
+) -> None:
+    run = launch(secretive, alice, values(how="loudly"))
+    worker.run_ready_steps("default")
+    step = StepRun.objects.get(run=run)
+    log = rest.get(f"{API}/steps/{step.pk}/logs").json()
+    assert "the token is ••••••; in JSON ['••••••']\n••••••\n" in log
+    assert step.metadata == {"token": "••••••", "all": ["••••••", {"••••••": 1}]}
+    run = launch(secretive, alice, values(how="failing"))
+    worker.run_ready_steps("default")
+    told = StepRun.objects.get(run=run).exception
+    assert told["message"] == "•••••• was refused"
+    assert "ValueError: •••••• was refused" in told["traceback"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 100])
+def test_a_secret_is_masked_however_it_is_cut(size: int) -> None:
+    mask = Mask(["abcabd", "one\ntwo lines long\nthree", "x"])
+    printed = b"abcabcabd|abcab|ab|two lines long|x|abcabd"
+    pieces = [mask.feed(printed[start : start + size]) for start in range(0, len(printed), size)]
+    told = b"".join([*pieces, mask.rest()]).decode()
+    assert told == "abc••••••|abcab|ab|••••••|x|••••••"
+    assert mask.rest() == b""
+
+
+def test_a_long_secret_is_masked_as_a_whole() -> None:
+    secret = "".join(f"{number:06}" for number in range(3000))
+    mask = Mask([secret])
+    told = mask.feed(f"<{secret}>".encode()) + mask.rest()
+    assert set(told.decode()) == {"<", "•", ">"}
+
+
+def test_a_cache_key_does_not_tell_the_secret_and_finds_the_same(
+    secretive: RunTemplate, alice: User, settings: Any
+) -> None:
+    first, same, other = (launch(secretive, alice, values(token)) for token in ("one1", "one1", "two2"))
+    keys = [StepRun.objects.get(run=run).cache_key for run in (first, same, other)]
+    assert keys[0] == keys[1] != keys[2]
+    settings.ENCRYPTION_KEYS = ["another key"]
+    by_another = launch(secretive, alice, values("one1"))
+    assert StepRun.objects.get(run=by_another).cache_key not in keys
+
+
+def test_a_sealed_value_is_of_use_in_its_own_row_only(
+    secretive: RunTemplate, alice: User, rest: Client
+) -> None:
+    run = launch(secretive, alice, values())
+    stolen = run.parameters["tells"]["token"]
+    with pytest.raises(SecretUnreadable):
+        opened(stolen, uuid.uuid4())
+    for parameters in ({"token": stolen}, {"token": "x", "how": stolen}):
+        body = {"steps": {"tells": {"parameters": parameters}}}
+        refused = rest.post(
+            f"{API}/run_templates/secretive/runs", json.dumps(body), content_type="application/json"
+        )
+        assert refused.status_code == 422
+        assert "cannot be given" in refused.json()["errors"][0]["message"]
+
+
+def test_the_same_secret_is_never_stored_as_the_same_text() -> None:
+    row = uuid.uuid4()
+    assert seal("hush", row) != seal("hush", row)
+    assert opened([seal({"a": 1.5}, row), seal(None, row), "x"], row) == [{"a": 1.5}, None, "x"]
+
+
+def test_a_repeat_is_known_by_its_body_under_any_of_the_keys(
+    secretive: RunTemplate, rest: Client, settings: Any
+) -> None:
+    def start() -> str:
+        return str(post(rest, "/run_templates/secretive/runs", values(), **{"Idempotency-Key": "k"})["id"])
+
+    first = start()
+    settings.ENCRYPTION_KEYS = ["newer", *settings.ENCRYPTION_KEYS]
+    assert start() == first
+    settings.ENCRYPTION_KEYS = ["newest"]
+    repeat = rest.post(
+        f"{API}/run_templates/secretive/runs",
+        json.dumps(values()),
+        content_type="application/json",
+        headers={"Idempotency-Key": "k"},
+    )
+    assert repeat.status_code == 422
+
+
+@transactional
+def test_a_key_that_is_lost_is_told_in_a_sentence(
+    secretive: RunTemplate,
+    alice: User,
+    rest: Client,
+    client: Client,
+    worker: StepWorker,
+    settings: Any,
+    caplog: Any,
+) -> None:
+    run = launch(secretive, alice, values())
+    create_schedule(actor=alice, template=secretive, name="hourly", cron="0 * * * *", configuration=values())
+    settings.ENCRYPTION_KEYS = ["another key"]
+    worker.run_ready_steps("default")
+    run.refresh_from_db()
+    assert run.status == "failed"
+    told = StepRun.objects.get(run=run).exception
+    assert "sealed with the key" in told["message"]
+    assert (told["traceback"], "Traceback" in caplog.text) == ("", False)
+    body = json.dumps({"configuration": {}})
+    refused = rest.post(f"{API}/runs/{run.pk}/repair", body, content_type="application/json")
+    assert (refused.status_code, "sealed with the key" in refused.json()["detail"][1]) == (422, True)
+    client.force_login(alice)
+    page = client.get(reverse("run-repair", args=[run.pk]), follow=True)
+    assert (page.status_code, "sealed with the key" in page.text) == (200, True)
+    Schedule.objects.update(next_time=timezone.now() - timedelta(minutes=1))
+    fire_due_schedules()
+    assert "sealed with the key" in Schedule.objects.get().firings.get().refusal
+
+
+def in_clear(run: PipelineRun, schedule: Schedule) -> None:
+    """As versions before this one have stored them."""
+    for row in (run, schedule):
+        row.configuration = values()
+    run.resolved_configuration = opened(run.resolved_configuration, run.pk)
+    run.save()
+    schedule.save()
+    run.steps.update(parameters=values()["steps"]["tells"]["parameters"], cache_key="f" * 64)
+
+
+def test_what_was_stored_in_clear_works_and_is_sealed_by_the_migration(
+    secretive: RunTemplate, alice: User, own_data_folder: Path
+) -> None:
+    run = launch(secretive, alice, values())
+    schedule = create_schedule(
+        actor=alice, template=secretive, name="hourly", cron="0 * * * *", configuration=values()
+    )
+    in_clear(run, schedule)
+    assert places_of(SECRET, own_data_folder)
+    assert run.opened_parameters["tells"]["token"] == SECRET
+    reseal(apps.get_model)
+    key_hashes(apps.get_model)
+    assert places_of(SECRET, own_data_folder) == set()
+    run.refresh_from_db()
+    schedule.refresh_from_db()
+    step = run.steps.get()
+    assert run.opened_parameters["tells"]["token"] == opened(step.parameters, run.pk)["token"] == SECRET
+    assert opened(schedule.configuration, schedule.pk) == values()
+    assert len(step.cache_key) == 64
+    assert step.cache_key != "f" * 64
+    assert reseal(apps.get_model).changed == 0
+
+
+def test_a_key_can_be_changed_and_given_up(
+    secretive: RunTemplate, alice: User, settings: Any, capsys: Any
+) -> None:
+    old = list(settings.ENCRYPTION_KEYS)
+    run = launch(secretive, alice, values())
+    schedule = create_schedule(
+        actor=alice, template=secretive, name="hourly", cron="0 * * * *", configuration=values()
+    )
+    settings.ENCRYPTION_KEYS = ["new"]
+    with pytest.raises(CommandError, match="2 runs and schedules have secrets whose key is not here"):
+        call_command("seal_secrets")
+    settings.ENCRYPTION_KEYS = ["new", *old]
+    call_command("seal_secrets")
+    assert "2 runs and schedules were sealed" in capsys.readouterr().out
+    settings.ENCRYPTION_KEYS = ["new"]
+    run.refresh_from_db()
+    schedule.refresh_from_db()
+    assert run.opened_parameters["tells"]["token"] == SECRET
+    assert opened(schedule.configuration, schedule.pk) == values()
+
+
+def test_what_a_run_of_the_local_stack_tells_is_masked_as_well(
+    alice: User, rest: Client, stacks: dict[str, Stack], own_data_folder: Path
+) -> None:
+    deployment = freeze("secretive.secretive_pipeline", alice, stacks["default"])
+    run = post(rest, f"/pipeline_deployments/{deployment.pk}/runs", values())
+    told = post(rest, f"/runs/{run['id']}/steps/tells/start", {})
+    assert told["parameters"]["token"] == SECRET
+    exception = {"type": "E", "message": SECRET, "traceback": f"…{SECRET}"}
+    end = {
+        "attempt": 1,
+        "status": "failed",
+        "exception": exception,
+        "log": SECRET,
+        "step_metadata": {"a": SECRET},
+    }
+    post(rest, f"/runs/{run['id']}/steps/tells/end", end)
+    assert StepAttempt.objects.get().log_tail == "••••••"
+    assert places_of(SECRET, own_data_folder) == set()
+    assert not IdempotencyRecord.objects.exists()
