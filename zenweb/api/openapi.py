@@ -18,7 +18,7 @@ from rest_framework.permissions import AllowAny
 from ruamel.yaml import YAML
 
 from zenweb.api.examples import example_of
-from zenweb.api.operations import JSON, NOT_JSON, Operation
+from zenweb.api.operations import JSON, NOT_JSON, PROJECT, Operation
 from zenweb.api.shapes import Page, Problem
 
 COMPONENT = "#/components/schemas/{model}"
@@ -145,7 +145,7 @@ class WireSchema(AutoSchema):
         if not is_public:
             yield 401
             yield 403 if self.method != "GET" else 401  # a session asks for its token, a key may be bound
-        if "{" in self.path:
+        if "{" in self.path or PROJECT in operation.parameters:
             yield 404
         if operation.body is not None or operation.body_as:
             yield from ANY_BODY
@@ -208,7 +208,11 @@ def name_of(shape: Any) -> str:
     """What a shape is called in the description; "" for what is no shape of ours."""
     if get_origin(shape) is Page:
         return f"{name_of(get_args(shape)[0])}Page"
-    return str(shape.__name__) if isinstance(shape, type) and shape.__module__ != "builtins" else ""
+    return (
+        str(shape.__name__)
+        if isinstance(shape, type) and shape.__module__ not in {"builtins", "typing"}
+        else ""
+    )
 
 
 @cache

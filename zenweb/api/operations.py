@@ -93,6 +93,7 @@ IDEMPOTENCY_KEY = Parameter(
     {"type": "string", "maxLength": 255},
     "header",
 )
+DRY_RUN = Parameter("dry_run", "Only tell what would be done.", {"type": "boolean", "default": False})
 KINDS: dict[Any, str] = {
     uuid.UUID: "An id.",
     parse_time: "A moment in UTC, such as `2026-11-29 06:30:00`.",
@@ -100,7 +101,6 @@ KINDS: dict[Any, str] = {
     int: "A whole number.",
     str: "A text.",
 }
-OPERATORS = "`value`, or `operator:value`, as [Lists] says."
 
 
 def listed(listing: Listing, *more: Parameter) -> tuple[Parameter, ...]:
