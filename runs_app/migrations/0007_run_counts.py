@@ -7,8 +7,8 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0003_audit_events"),
-        ("runs_app", "0005_roles"),
+        ("accounts", "0004_roles"),
+        ("runs_app", "0006_seal_secrets"),
         ("templates_app", "0003_curation"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
