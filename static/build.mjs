@@ -24,7 +24,7 @@ async function buildStyles() {
 /** One file per entry: the editor is large, and loaded by the page that has one. */
 async function buildScripts() {
   await esbuild.build({
-    entryPoints: ["zenweb.js", "editor.js", "figure.js"].map((name) => path.join(source, name)),
+    entryPoints: ["zenweb.js", "editor.js", "figure.js", "api_docs.js"].map((name) => path.join(source, name)),
     outdir: target,
     bundle: true,
     minify: true,

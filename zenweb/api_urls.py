@@ -2,7 +2,7 @@
 
 from django.urls import include, path, re_path
 
-from zenweb.api.descriptions import JSONDescription, YAMLDescription
+from zenweb.api.descriptions import DescriptionPage, JSONDescription, YAMLDescription
 from zenweb.api.errors import not_found
 
 urlpatterns = [
@@ -11,5 +11,6 @@ urlpatterns = [
     path("", include("runs_app.api.urls")),
     path("openapi.json", JSONDescription.as_view(), name="openapi"),
     path("openapi.yaml", YAMLDescription.as_view()),
+    path("docs", DescriptionPage.as_view(), name="api-docs"),
     re_path(r"^(?P<path>.*)$", not_found),
 ]

@@ -9,12 +9,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from runs_app.api import shapes
 from runs_app.api.entities import describe_artifact, describe_artifact_version
 from runs_app.models import Artifact, ArtifactVersion
 from runs_app.querysets import BESIDE_FILES
 from runs_app.visualizations import visualize
 from templates_app.api.views import SORT_TIMES, TIMES, in_project
 from zenweb.api.listing import Absent, Column, Listing, Related, find, wants_hydration
+from zenweb.api.operations import HYDRATE, PROJECT, Parameter, listed, operation
+from zenweb.api.shapes import Page
 from zenweb.exceptions import DoesNotExist, FieldError, ValidationFailed
 
 MOST_TYPES = 100
@@ -57,17 +60,34 @@ ARTIFACT_VERSIONS = Listing(
 
 
 class ArtifactList(APIView):
+    @operation("List artifacts.", parameters=listed(ARTIFACTS, PROJECT), answer=Page[shapes.Artifact])
     def get(self, request: Request) -> Response:
         return ARTIFACTS.answer(in_project(visible_artifacts(request), request), request.query_params)
 
 
 class ArtifactDetail(APIView):
+    @operation("Get an artifact.", parameters=(HYDRATE,), answer=shapes.Artifact)
     def get(self, request: Request, name_or_id: str) -> Response:
         artifact = find(visible_artifacts(request), name_or_id, "artifact")
         return Response(describe_artifact(artifact, wants_hydration(request.query_params, default=True)))
 
 
 class ArtifactVersionList(APIView):
+    @operation(
+        "List artifact versions.",
+        parameters=listed(
+            ARTIFACT_VERSIONS,
+            PROJECT,
+            Parameter("search", "Part of a name."),
+            Parameter(
+                "suits",
+                "What a parameter takes a file as: what may be given to it.",
+                {"type": "string", "enum": sorted(BESIDE_FILES)},
+            ),
+            Parameter("types", "With `suits`: ends of file names, such as `.csv,.txt`."),
+        ),
+        answer=Page[shapes.ArtifactVersion],
+    )
     def get(self, request: Request) -> Response:
         versions, query = in_project(visible_artifact_versions(request), request), request.query_params
         versions = versions.search(query.get("search", ""))
@@ -77,6 +97,7 @@ class ArtifactVersionList(APIView):
 
 
 class ArtifactVersionDetail(APIView):
+    @operation("Get an artifact version.", parameters=(HYDRATE,), answer=shapes.ArtifactVersion)
     def get(self, request: Request, version_id: str) -> Response:
         version = find(visible_artifact_versions(request), version_id, "artifact version", None)
         hydrate = wants_hydration(request.query_params, default=True)
@@ -86,6 +107,11 @@ class ArtifactVersionDetail(APIView):
 class ArtifactVersionVisualization(APIView):
     """What was kept to look at, if anything was."""
 
+    @operation(
+        "Look at an artifact version.",
+        parameters=(Parameter("index", "There is one at most: `0`.", {"type": "integer", "const": 0}),),
+        answer=shapes.Visualization,
+    )
     def get(self, request: Request, version_id: str) -> Response:
         version = find(visible_artifact_versions(request), version_id, "artifact version", None)
         if request.query_params.get("index", "0") != "0":

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from runs_app.api import shapes
 from runs_app.api.entities import describe_run
 from runs_app.api.launches import find_template_to_run, trigger_of
 from runs_app.services import Trigger, launch_run
@@ -17,6 +18,7 @@ from templates_app.permissions import check_can_run
 from zenweb.api.bodies import Body, read_body
 from zenweb.api.envelope import Json
 from zenweb.api.errors import answer_error
+from zenweb.api.operations import IDEMPOTENCY_KEY, operation
 
 MOST_RUNS = 100
 
@@ -38,6 +40,20 @@ class BulkBody(Body):
 class BulkRuns(APIView):
     """Each run is accepted or refused by itself, in the order given: what one is refused for stops no other."""
 
+    @operation(
+        "Start many runs of a template, each with a configuration of its own.",
+        parameters=(IDEMPOTENCY_KEY,),
+        body=BulkBody,
+        example={
+            "runs": [
+                {
+                    "configuration": {"steps": {"trainer": {"parameters": {"learning_rate": 0.1}}}},
+                    "idempotency_key": "0.1",
+                }
+            ]
+        },
+        answer=shapes.BulkAnswer,
+    )
     def post(self, request: Request, name_or_id: str) -> Response:
         body = read_body(BulkBody, request)
         template = find_template_to_run(request, name_or_id)

@@ -7,11 +7,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from runs_app.api import shapes
 from runs_app.api.launches import find_template_to_run
 from runs_app.choices import ask_for_choices
 from templates_app.api.views import acting_user
 from zenweb.accounts.actions import Action
 from zenweb.api.bodies import Body, read_body
+from zenweb.api.operations import operation
 
 WAIT = 2.5  # seconds
 
@@ -31,6 +33,12 @@ class ChoicesBody(Body):
 class TemplateChoices(APIView):
     """A page of what may be chosen, or the sentence why that is not known. Asking again goes on waiting."""
 
+    @operation(
+        "Ask what may be chosen for a parameter.",
+        body=ChoicesBody,
+        example={"step": "trainer", "parameter": "dataset", "search": "2026"},
+        answer=shapes.ChoicesPage,
+    )
     def post(self, request: Request, name_or_id: str) -> Response:
         body, template = read_body(ChoicesBody, request), find_template_to_run(request, name_or_id)
         offer = ask_for_choices(

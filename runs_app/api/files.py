@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from runs_app.api import shapes
 from runs_app.api.artifacts import visible_artifact_versions
 from runs_app.api.entities import describe_artifact_version
 from runs_app.downloads import attachment
@@ -18,9 +19,12 @@ from runs_app.uploads import store_upload
 from templates_app.api.views import acting_user
 from zenweb.accounts.services import find_project
 from zenweb.api.listing import find
+from zenweb.api.operations import BYTES, NOT_JSON, PROJECT, Parameter, operation
 from zenweb.api.uploads import StreamParser, pieces_of
 from zenweb.config.file_references import parse_size
 from zenweb.exceptions import FieldError, LengthRequired, ValidationFailed
+
+A_FILE = {"type": "object", "properties": {"file": BYTES}, "required": ["file"]}
 
 
 class UploadList(APIView):
@@ -28,6 +32,19 @@ class UploadList(APIView):
 
     parser_classes = (MultiPartParser, StreamParser)
 
+    @operation(
+        "Upload a file for a run.",
+        parameters=(
+            Parameter("name", "What the file is called, where it is the body itself."),
+            Parameter("types", "Ends of names that are taken, such as `.csv,.txt`."),
+            Parameter("max_size", "The most that is taken, such as `10MB`."),
+            PROJECT,
+        ),
+        body_as={"multipart/form-data": A_FILE, "application/octet-stream": BYTES},
+        is_body_required=True,
+        answer=shapes.ArtifactVersion,
+        errors=(411,),
+    )
     def post(self, request: Request) -> Response:
         sent = sent_file(request)
         version = store_upload(
@@ -43,11 +60,27 @@ class UploadList(APIView):
 
 
 class ArtifactVersionContent(APIView):
-    """The file that an artifact version is."""
+    """The file that an artifact version is; where it is several, an archive of them."""
 
+    @operation(
+        "Download what an artifact version is: its file, or all of its files in an archive.",
+        parameters=(
+            Parameter("Range", "The part of a file that is asked for: `bytes=1000-`.", location="header"),
+            Parameter("If-Range", "The `ETag` of the file whose part it is to be.", location="header"),
+            Parameter("If-None-Match", "The `ETag` of what is there already.", location="header"),
+        ),
+        answer=NOT_JSON,
+        also={"application/octet-stream": BYTES, "application/zip": BYTES},
+        otherwise={
+            206: ("The part that was asked for.", {"application/octet-stream": BYTES}),
+            304: ("It is what is there already.", {}),
+            412: ("It is not what `If-Match` names.", {}),
+        },
+        errors=(416, 422),
+    )
     def get(self, request: Request, version_id: str) -> HttpResponseBase:
         version = find(visible_artifact_versions(request), version_id, "artifact version", None)
-        return attachment(cast(ArtifactVersion, version))
+        return attachment(request, cast(ArtifactVersion, version))
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,15 @@
 from typing import Any, cast
 
 from django.db.models import CharField, UUIDField
+from pydantic import Field
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from runs_app.api import shapes
 from runs_app.api.entities import describe_run
 from runs_app.api.preflight import describe_preflight
-from runs_app.api.runs import find_run, seconds_to_wait, summary_of
+from runs_app.api.runs import WAIT_FOR_END, find_run, seconds_to_wait, summary_of
 from runs_app.endings import wait_for_end
 from runs_app.judging import WAIT
 from runs_app.preflight import preflight
@@ -19,6 +21,8 @@ from templates_app.api.views import acting_user, find_deployment
 from templates_app.models import PipelineDeployment, RunTemplate
 from zenweb.accounts.models import ApiKey
 from zenweb.api.listing import find, flag
+from zenweb.api.operations import DRY_RUN, IDEMPOTENCY_KEY, Parameter, operation
+from zenweb.config.run_configuration import PipelineRunConfiguration, StepRunConfiguration
 from zenweb.entity import is_id
 from zenweb.enums import TriggerChannel
 from zenweb.exceptions import FieldError, ValidationFailed
@@ -29,9 +33,29 @@ LAUNCHED_BY_ID = Prepared(lambda: RunTemplate.objects.for_launch().filter(pk=Giv
 LAUNCHED_BY_NAME = Prepared(lambda: RunTemplate.objects.for_launch().filter(name=Given("key", CharField())))
 
 
+A_CONFIGURATION = {"steps": {"trainer": {"parameters": {"learning_rate": 0.1}}}}
+PRESET = Parameter("preset", "The name of a preset to start from, where the body names none.")
+
+
+class LaunchBody(PipelineRunConfiguration):
+    """A run configuration. What is null, empty or left out is as the preset, or else the template, says."""
+
+    preset: str | None = Field(default=None, description="The name of a preset to start from.")
+    steps: dict[str, StepRunConfiguration | None] | None = None
+
+
 class TemplateRuns(APIView):
     """Run a template. With `dry_run=true` only tell what that would do; with `wait=60` answer at its end."""
 
+    @operation(
+        "Start a run of a template.",
+        parameters=(WAIT_FOR_END, DRY_RUN, PRESET, IDEMPOTENCY_KEY),
+        body=LaunchBody | None,
+        is_body_required=False,
+        example=A_CONFIGURATION,
+        answer=shapes.LaunchedRun | shapes.Preflight,
+        errors=(409,),
+    )
     def post(self, request: Request, name_or_id: str) -> Response:
         return run_template(request, name_or_id)
 
@@ -39,6 +63,15 @@ class TemplateRuns(APIView):
 class DeploymentRuns(APIView):
     """Run a deployment as it is: what calling a pipeline does."""
 
+    @operation(
+        "Run a deployment as it is.",
+        parameters=(IDEMPOTENCY_KEY,),
+        body=PipelineRunConfiguration | None,
+        is_body_required=False,
+        example=A_CONFIGURATION,
+        answer=shapes.LaunchedRun,
+        errors=(409,),
+    )
     def post(self, request: Request, deployment_id: str) -> Response:
         return run_deployment(request, find_deployment(request, deployment_id))
 

@@ -7,16 +7,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from runs_app.api import shapes
 from runs_app.api.runs import find_run
 from runs_app.assignments import assignment_for
 from runs_app.recording import StepOutcome
 from runs_app.services import end_local_step, renew_lease, seconds_until_retry, start_local_step
 from templates_app.api.views import acting_user
 from zenweb.api.bodies import Body, read_body
+from zenweb.api.operations import operation
 from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import FieldError, ValidationFailed
 from zenweb.execution.metadata import check_metadata
-from zenweb.execution.protocol import StepException, StoredArtifact
+from zenweb.execution.protocol import Assignment, StepException, StoredArtifact
 
 
 class OutputBody(Body):
@@ -71,6 +73,7 @@ class StepEndBody(Body):
 
 
 class LocalStepStart(APIView):
+    @operation("Begin a step of a run that the caller executes.", answer=Assignment, errors=(409, 422))
     def post(self, request: Request, name_or_id: str, step_name: str) -> Response:
         attempt = start_local_step(
             actor=acting_user(request), run=find_run(request, name_or_id), step_name=step_name
@@ -79,6 +82,13 @@ class LocalStepStart(APIView):
 
 
 class LocalStepEnd(APIView):
+    @operation(
+        "Tell how a step ended that the caller executed.",
+        body=StepEndBody,
+        example={"attempt": 1, "status": "completed", "outputs": []},
+        answer=shapes.LocalStepEnd,
+        errors=(409,),
+    )
     def post(self, request: Request, name_or_id: str, step_name: str) -> Response:
         body = read_body(StepEndBody, request)
         recorded = end_local_step(
@@ -97,6 +107,7 @@ class LocalStepEnd(APIView):
 
 
 class LocalLease(APIView):
+    @operation("Tell that the caller still executes a run.", answer=shapes.Lease, errors=(422,))
     def post(self, request: Request, name_or_id: str) -> Response:
         goes_on = renew_lease(actor=acting_user(request), run=find_run(request, name_or_id))
         return Response({"goes_on": goes_on})

@@ -15,6 +15,7 @@ from runs_app.api.runs import find_run
 from runs_app.api.steps import find_step
 from runs_app.logs import Follower, read_log, read_run_log
 from zenweb.api.listing import flag
+from zenweb.api.operations import TEXT, Parameter, operation
 from zenweb.api.places import Places
 
 # Of one process. With those who wait for a run's end they leave others a quarter of its threads.
@@ -23,9 +24,19 @@ FOLLOWERS = Places(
 )
 
 
+FOLLOW = Parameter(
+    "follow",
+    "What is printed as it comes, until the end: a JSON object `{step, attempt, text}` per line.",
+    {"type": "boolean", "default": False},
+)
+
+
 class StepLogs(APIView):
     """The log of a step; with `follow=true` as it comes, until the step has ended."""
 
+    @operation(
+        "Get the log of a step.", parameters=(FOLLOW,), answer=str, also={"application/x-ndjson": TEXT}
+    )
     def get(self, request: Request, step_id: str) -> HttpResponseBase:
         step = find_step(request, step_id)
         if wants_to_follow(request):
@@ -36,6 +47,12 @@ class StepLogs(APIView):
 class RunLogs(APIView):
     """The logs of a run's steps; with `follow=true` as they come, until the run has ended."""
 
+    @operation(
+        "Get the logs of a run's steps.",
+        parameters=(FOLLOW,),
+        answer=str,
+        also={"application/x-ndjson": TEXT},
+    )
     def get(self, request: Request, name_or_id: str) -> HttpResponseBase:
         run = find_run(request, name_or_id)
         if wants_to_follow(request):

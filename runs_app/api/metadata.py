@@ -14,7 +14,9 @@ from runs_app.models import ArtifactVersion
 from runs_app.services import Noteworthy, note_metadata
 from templates_app.api.views import acting_user
 from zenweb.api.bodies import Body, read_body
+from zenweb.api.examples import AN_ID
 from zenweb.api.listing import find
+from zenweb.api.operations import operation
 from zenweb.exceptions import FieldError, ValidationFailed
 
 
@@ -31,6 +33,12 @@ class RunMetadataBody(Body):
 class RunMetadata(APIView):
     """Values about runs, steps and artifacts, as ZenML's `log_metadata` sends them. Its `types` say nothing new."""
 
+    @operation(
+        "Note values about runs, steps and artifact versions.",
+        body=RunMetadataBody,
+        example={"resources": [{"id": AN_ID, "type": "pipeline_run"}], "values": {"accuracy": 0.93}},
+        errors=(404,),
+    )
     def post(self, request: Request) -> Response:
         body = read_body(RunMetadataBody, request)
         things = [

@@ -7,12 +7,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from runs_app.api import shapes
 from runs_app.presets import create_preset, delete_preset, problems_of, update_preset
 from templates_app.api.views import NAMED, SORT_TIMES, acting_user, find_run_template
 from templates_app.models import Preset, RunTemplate
 from zenweb.api.bodies import Body, read_body
 from zenweb.api.envelope import Json, entity, user_entity
 from zenweb.api.listing import Column, Listing, find, parse_bool, wants_hydration
+from zenweb.api.operations import HYDRATE, listed, operation
+from zenweb.api.shapes import Page
 
 
 def describe_preset(preset: Preset, hydrate: bool) -> Json:
@@ -51,10 +54,25 @@ class PresetUpdateBody(Body):
 
 
 class PresetList(APIView):
+    @operation(
+        "List the presets of a template: one's own, and shared ones.",
+        parameters=listed(PRESETS),
+        answer=Page[shapes.Preset],
+    )
     def get(self, request: Request, name_or_id: str) -> Response:
         template = find_run_template(request, name_or_id)
         return PRESETS.answer(visible_presets(request, template), request.query_params)
 
+    @operation(
+        "Keep values of a template under a name.",
+        body=PresetBody,
+        example={
+            "name": "careful",
+            "configuration": {"steps": {"trainer": {"parameters": {"learning_rate": 0.01}}}},
+        },
+        answer=shapes.Preset,
+        errors=(409,),
+    )
     def post(self, request: Request, name_or_id: str) -> Response:
         body = read_body(PresetBody, request)
         preset = create_preset(
@@ -68,10 +86,18 @@ class PresetList(APIView):
 
 
 class PresetDetail(APIView):
+    @operation("Get a preset.", parameters=(HYDRATE,), answer=shapes.Preset)
     def get(self, request: Request, name_or_id: str, preset: str) -> Response:
         found = find_preset(request, name_or_id, preset)
         return Response(describe_preset(found, wants_hydration(request.query_params, default=True)))
 
+    @operation(
+        "Change a preset; what is null stays as it is.",
+        body=PresetUpdateBody,
+        example={"shared": True},
+        answer=shapes.Preset,
+        errors=(409,),
+    )
     def put(self, request: Request, name_or_id: str, preset: str) -> Response:
         body = read_body(PresetUpdateBody, request)
         changed = update_preset(
@@ -83,6 +109,7 @@ class PresetDetail(APIView):
         )
         return Response(describe_preset(changed, True))
 
+    @operation("Delete a preset.")
     def delete(self, request: Request, name_or_id: str, preset: str) -> Response:
         delete_preset(actor=acting_user(request), preset=find_preset(request, name_or_id, preset))
         return Response(None)

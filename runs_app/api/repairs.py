@@ -7,6 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from runs_app.api import shapes
 from runs_app.api.launches import answer_launch, trigger_of
 from runs_app.api.runs import find_run
 from runs_app.repair import Repair, RepairPlan, preview_repair
@@ -14,6 +15,7 @@ from runs_app.services import repair_run
 from zenweb.api.bodies import Body, read_body
 from zenweb.api.envelope import Json
 from zenweb.api.listing import flag
+from zenweb.api.operations import DRY_RUN, IDEMPOTENCY_KEY, operation
 
 
 class RepairBody(Body):
@@ -29,6 +31,14 @@ class RepairBody(Body):
 class RunRepair(APIView):
     """Repair a run; with `dry_run=true` only tell what that would do."""
 
+    @operation(
+        "Repair a run: again from where it failed, or from the steps that are named.",
+        parameters=(DRY_RUN, IDEMPOTENCY_KEY),
+        body=RepairBody,
+        example={"from_steps": ["trainer"]},
+        answer=shapes.LaunchedRun | shapes.RepairPlan,
+        errors=(409,),
+    )
     def post(self, request: Request, name_or_id: str) -> Response:
         body = read_body(RepairBody, request)
         repair = Repair(

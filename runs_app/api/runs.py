@@ -2,6 +2,7 @@
 
 import math
 import uuid
+from collections.abc import Sequence
 from typing import Any, cast
 
 from django.db.models import QuerySet
@@ -9,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from runs_app.api import shapes
 from runs_app.api.dag import describe_dag
 from runs_app.api.entities import (
     describe_choice,
@@ -22,10 +24,11 @@ from runs_app.choices import choices_of
 from runs_app.endings import LONGEST, wait_for_end
 from runs_app.history import delete_run, tag_run
 from runs_app.ledger import ledger_page
-from runs_app.models import PipelineRun
+from runs_app.models import PipelineRun, RunCount
 from runs_app.services import stop_run
 from runs_app.waiting import explain, explain_runs
-from templates_app.api.views import SORT_TIMES, TIMES, acting_user, in_project
+from templates_app.api.views import SORT_TIMES, TIMES, acting_user
+from zenweb.accounts.services import find_project
 from zenweb.api.bodies import Body, read_body
 from zenweb.api.envelope import page
 from zenweb.api.listing import (
@@ -39,10 +42,21 @@ from zenweb.api.listing import (
     parse_time,
     wants_hydration,
 )
-from zenweb.enums import OPEN_STATUSES, Orchestrator
+from zenweb.api.operations import HYDRATE, PAGE, PROJECT, Parameter, listed, operation
+from zenweb.api.shapes import Page
+from zenweb.enums import OPEN_STATUSES, ExecutionStatus, Orchestrator
 from zenweb.exceptions import FieldError, ValidationFailed
 
 REMOTE_ORCHESTRATORS = frozenset(each for each in Orchestrator if each.is_remote)
+
+
+def tell_of_runs(runs: Sequence[PipelineRun]) -> None:
+    """Have runs know what an answer says of them."""
+    explain_runs(runs)
+    for run in runs:
+        if run.deployment.stack_id == run.stack_id:
+            run.deployment.stack = run.stack  # it is not read twice
+
 
 RUNS = Listing(
     columns={
@@ -81,7 +95,12 @@ RUNS = Listing(
         "end_time": "end_time",
     },
     describe=describe_run,
-    prepare=explain_runs,
+    prepare=tell_of_runs,
+    counted=frozenset(
+        {"status", "in_progress", "template_id", "source_snapshot_id"}
+        | {"pipeline_id", "pipeline", "pipeline_name"}
+    ),
+    deferred=("configuration", "resolved_configuration", "warnings", "metadata", "deployment__requirements"),
 )
 
 
@@ -98,14 +117,27 @@ class RunUpdateBody(Body):
         return any(told is not None for told in (self.status, self.status_reason, self.end_time))
 
 
+WAIT_FOR_END = Parameter(
+    "wait",
+    "Answer at the run's end, or after so many seconds as it stands; with a `summary`.",
+    {"type": "number", "minimum": 0, "maximum": LONGEST},
+)
+
+
 class RunList(APIView):
+    @operation("List runs.", parameters=listed(RUNS, PROJECT), answer=Page[shapes.Run])
     def get(self, request: Request) -> Response:
-        return RUNS.answer(in_project(visible_runs(request), request), request.query_params)
+        user = acting_user(request)
+        project = find_project(user, request.query_params.get("project"))
+        runs = PipelineRun.objects.visible_to(user).with_values_shown_to(user).for_list()
+        counts = RunCount.objects.visible_to(user).filter(project=project)
+        return RUNS.answer(runs.filter(project=project), request.query_params, counts)
 
 
 class RunDetail(APIView):
     """With `wait=60` at its end, or after so many seconds as it stands."""
 
+    @operation("Get a run.", parameters=(HYDRATE, WAIT_FOR_END), answer=shapes.WatchedRun)
     def get(self, request: Request, name_or_id: str) -> Response:
         run = find_run(request, name_or_id)
         seconds = seconds_to_wait(request)
@@ -122,6 +154,7 @@ class RunDetail(APIView):
             answer["summary"] = summary_of(request, run)
         return Response(answer)
 
+    @operation("Tag a run.", body=RunUpdateBody, example={"add_tags": ["best"]}, answer=shapes.Run)
     def put(self, request: Request, name_or_id: str) -> Response:
         body = read_body(RunUpdateBody, request)
         if body.told_by_whoever_executes():
@@ -133,6 +166,7 @@ class RunDetail(APIView):
         explain_runs([run])
         return Response(describe_run(run, True))
 
+    @operation("Delete a run that has ended. What it made stays.")
     def delete(self, request: Request, name_or_id: str) -> Response:
         delete_run(actor=acting_user(request), run=find_run(request, name_or_id))
         return Response(None)
@@ -141,6 +175,7 @@ class RunDetail(APIView):
 class RunRefresh(APIView):
     """The run as it stands, which is always known here: nobody has to be asked again."""
 
+    @operation("Get a run as it stands.", answer=shapes.Run)
     def post(self, request: Request, name_or_id: str) -> Response:
         run = find_run(request, name_or_id)
         explain_runs([run])
@@ -148,29 +183,34 @@ class RunRefresh(APIView):
 
 
 class RunPipelineConfiguration(APIView):
+    @operation("Get what was asked for of a run as a whole.", answer=shapes.PipelineConfiguration)
     def get(self, request: Request, name_or_id: str) -> Response:
         return Response(pipeline_configuration_of(find_run(request, name_or_id)))
 
 
 class RunDag(APIView):
+    @operation("Get the graph of a run's steps and artifacts.", answer=shapes.Dag)
     def get(self, request: Request, name_or_id: str) -> Response:
         run = find_run(request, name_or_id)
         return Response(describe_dag(run, list(visible_steps(request).filter(run=run))))
 
 
 class RunStatus(APIView):
+    @operation("Get a run's status.", answer=ExecutionStatus)
     def get(self, request: Request, name_or_id: str) -> Response:
         runs = PipelineRun.objects.visible_to(request.user).only("status")  # it is asked for again and again
         return Response(find(runs, name_or_id, "run").status)
 
 
 class RunStop(APIView):
+    @operation("Stop a run.", parameters=(Parameter("graceful", "ZenML's word; it changes nothing."),))
     def post(self, request: Request, name_or_id: str) -> Response:
         stop_run(actor=acting_user(request), run=find_run(request, name_or_id))
         return Response(None)
 
 
 class RunSteps(APIView):
+    @operation("List the steps of a run.", parameters=listed(STEPS), answer=Page[shapes.Step])
     def get(self, request: Request, name_or_id: str) -> Response:
         run = find_run(request, name_or_id)
         return STEPS.answer(visible_steps(request).filter(run=run), request.query_params)
@@ -179,6 +219,9 @@ class RunSteps(APIView):
 class RunEvents(APIView):
     """The run's ledger, the oldest line first."""
 
+    @operation(
+        "List what happened to a run, the oldest first.", parameters=PAGE, answer=Page[shapes.LedgerLine]
+    )
     def get(self, request: Request, name_or_id: str) -> Response:
         run = find_run(request, name_or_id)
         index, size = page_asked_for(request.query_params)

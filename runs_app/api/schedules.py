@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from runs_app.api import shapes
 from runs_app.api.entities import describe_schedule
 from runs_app.models import Schedule
 from runs_app.schedules import create_schedule, delete_schedule, update_schedule
@@ -15,6 +16,8 @@ from templates_app.api.views import NAMED, SORT_TIMES, acting_user, find_run_tem
 from zenweb.accounts.services import find_project
 from zenweb.api.bodies import Body, read_body
 from zenweb.api.listing import Column, Listing, Related, find, parse_bool, parse_time, wants_hydration
+from zenweb.api.operations import HYDRATE, PROJECT, listed, operation
+from zenweb.api.shapes import Page
 from zenweb.exceptions import ValidationFailed
 
 SCHEDULES = Listing(
@@ -52,9 +55,22 @@ class ScheduleUpdateBody(Body):
 
 
 class ScheduleList(APIView):
+    @operation("List schedules.", parameters=listed(SCHEDULES, PROJECT), answer=Page[shapes.Schedule])
     def get(self, request: Request) -> Response:
         return SCHEDULES.answer(in_project(visible_schedules(request), request), request.query_params)
 
+    @operation(
+        "Have a template run by itself.",
+        body=ScheduleBody,
+        example={
+            "name": "nightly",
+            "template": "daily-retraining",
+            "cron_expression": "0 3 * * *",
+            "zone": "Europe/Berlin",
+        },
+        answer=shapes.Schedule,
+        errors=(404, 409),
+    )
     def post(self, request: Request) -> Response:
         body = read_body(ScheduleBody, request)
         template = find_run_template(request, body.template)
@@ -75,10 +91,18 @@ class ScheduleList(APIView):
 
 
 class ScheduleDetail(APIView):
+    @operation("Get a schedule.", parameters=(HYDRATE,), answer=shapes.Schedule)
     def get(self, request: Request, name_or_id: str) -> Response:
         schedule = find_schedule(request, name_or_id)
         return Response(describe_schedule(schedule, wants_hydration(request.query_params, default=True)))
 
+    @operation(
+        "Change, pause or resume a schedule; what is null stays as it is.",
+        body=ScheduleUpdateBody,
+        example={"active": False},
+        answer=shapes.Schedule,
+        errors=(409,),
+    )
     def put(self, request: Request, name_or_id: str) -> Response:
         body = read_body(ScheduleUpdateBody, request)
         schedule = update_schedule(
@@ -92,6 +116,7 @@ class ScheduleDetail(APIView):
         )
         return answer_schedule(request, schedule)
 
+    @operation("Delete a schedule. Its runs stay.")
     def delete(self, request: Request, name_or_id: str) -> Response:
         delete_schedule(actor=acting_user(request), schedule=find_schedule(request, name_or_id))
         return Response(None)

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from runs_app.api import shapes
 from runs_app.api.entities import describe_step
 from runs_app.api.neighbours import find_neighbours, outputs_with_versions
 from runs_app.models import StepRun
@@ -17,6 +18,9 @@ from runs_app.waiting import explain_steps
 from templates_app.api.views import SORT_TIMES, TIMES, acting_user
 from zenweb.accounts.services import find_project
 from zenweb.api.listing import Column, Listing, Related, find, parse_time, wants_hydration
+from zenweb.api.operations import HYDRATE, PROJECT, listed, operation
+from zenweb.api.shapes import Page
+from zenweb.enums import ExecutionStatus
 
 
 def tell_of_steps(steps: Sequence[StepRun]) -> None:
@@ -53,12 +57,14 @@ STEPS = Listing(
 
 
 class StepList(APIView):
+    @operation("List steps of all runs.", parameters=listed(STEPS, PROJECT), answer=Page[shapes.Step])
     def get(self, request: Request) -> Response:
         project = find_project(acting_user(request), request.query_params.get("project"))
         return STEPS.answer(visible_steps(request).filter(run__project=project), request.query_params)
 
 
 class StepDetail(APIView):
+    @operation("Get a step of a run.", parameters=(HYDRATE,), answer=shapes.Step)
     def get(self, request: Request, step_id: str) -> Response:
         step = find_step(request, step_id)
         tell_of_steps([step])
@@ -66,6 +72,7 @@ class StepDetail(APIView):
 
 
 class StepStatus(APIView):
+    @operation("Get a step's status.", answer=ExecutionStatus)
     def get(self, request: Request, step_id: str) -> Response:
         return Response(find_step(request, step_id).status)
 

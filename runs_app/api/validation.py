@@ -9,18 +9,23 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from runs_app.api.launches import find_template_to_run, split_preset
-from runs_app.api.snapshots import SnapshotRunParser
+from runs_app.api import shapes
+from runs_app.api.launches import A_CONFIGURATION, PRESET, find_template_to_run, split_preset
+from runs_app.api.snapshots import SnapshotBody, SnapshotRunParser
 from runs_app.drafts import read_draft, resolved_for_reading
 from runs_app.judging import WAIT, judge
 from runs_app.plans import Runnable, rules_of
 from templates_app.api.snapshots import unnamed_snapshot
 from templates_app.api.views import acting_user, find_deployment
+from zenweb.api.operations import TEXT, operation
 from zenweb.api.parsing import StrictJSONParser, read_bounded
 from zenweb.config.yaml_text import YamlDocument, YamlRefused
 from zenweb.exceptions import FieldError, MalformedRequest
 
 EDITOR_WAIT = 0.5  # seconds: while one types
+
+
+YAML = {"application/yaml": TEXT}
 
 
 class YamlText(str):
@@ -50,6 +55,15 @@ class TemplateValidation(APIView):
 
     parser_classes = (YamlParser, StrictJSONParser)
 
+    @operation(
+        "Have a configuration of a template checked.",
+        parameters=(PRESET,),
+        body=Any,
+        body_as=YAML,
+        is_body_required=False,
+        example=A_CONFIGURATION,
+        answer=shapes.Judgement,
+    )
     def post(self, request: Request, name_or_id: str) -> Response:
         return validate_template(request, name_or_id)
 
@@ -59,6 +73,14 @@ class DeploymentValidation(APIView):
 
     parser_classes = (YamlParser, StrictJSONParser)
 
+    @operation(
+        "Have a configuration of a deployment checked.",
+        body=Any,
+        body_as=YAML,
+        is_body_required=False,
+        example=A_CONFIGURATION,
+        answer=shapes.Judgement,
+    )
     def post(self, request: Request, deployment_id: str) -> Response:
         return answer_judgement(request, find_deployment(request, deployment_id), request.data)
 
@@ -68,6 +90,14 @@ class SnapshotValidation(APIView):
 
     parser_classes = (SnapshotRunParser,)
 
+    @operation(
+        "Have a configuration of a snapshot checked.",
+        parameters=(PRESET,),
+        body=SnapshotBody | None,
+        is_body_required=False,
+        example={"run_configuration": A_CONFIGURATION},
+        answer=shapes.Judgement,
+    )
     def post(self, request: Request, name_or_id: str) -> Response:
         deployment = unnamed_snapshot(request, name_or_id)
         if deployment is not None:

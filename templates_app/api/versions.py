@@ -8,12 +8,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from templates_app.api import shapes
 from templates_app.api.entities import describe_template_version
 from templates_app.api.views import SORT_TIMES, TIMES, acting_user, find_run_template, find_source
 from templates_app.models import RunTemplate, RunTemplateVersion
 from templates_app.services import deploy_run_template, restore_run_template
 from zenweb.api.bodies import Body, read_body
+from zenweb.api.examples import AN_ID
 from zenweb.api.listing import Column, Listing, Related, find, wants_hydration
+from zenweb.api.operations import HYDRATE, listed, operation
+from zenweb.api.shapes import Page
 from zenweb.exceptions import DoesNotExist, FieldError, ValidationFailed
 
 LONGEST_NUMBER = 9  # digits: what databases keep in an integer
@@ -43,9 +47,20 @@ class VersionBody(Body):
 class VersionList(APIView):
     """The versions of a template, the newest first; a new one is made of a deployment."""
 
+    @operation(
+        "List the versions of a run template.",
+        parameters=listed(VERSIONS),
+        answer=Page[shapes.RunTemplateVersion],
+    )
     def get(self, request: Request, name_or_id: str) -> Response:
         return VERSIONS.answer(versions_of(find_run_template(request, name_or_id)), request.query_params)
 
+    @operation(
+        "Give a run template another deployment: its next version.",
+        body=VersionBody,
+        example={"source_deployment_id": AN_ID},
+        answer=shapes.RunTemplateVersion,
+    )
     def post(self, request: Request, name_or_id: str) -> Response:
         body = read_body(VersionBody, request)
         source = body.source_deployment_id or body.source_snapshot_id
@@ -61,6 +76,7 @@ class VersionList(APIView):
 
 
 class VersionDetail(APIView):
+    @operation("Get a version of a run template.", parameters=(HYDRATE,), answer=shapes.RunTemplateVersion)
     def get(self, request: Request, name_or_id: str, version: str) -> Response:
         found = find_version(find_run_template(request, name_or_id), version)
         return Response(describe_template_version(found, wants_hydration(request.query_params, default=True)))
@@ -69,6 +85,11 @@ class VersionDetail(APIView):
 class VersionRestore(APIView):
     """Make a template what it was: a new version that says what this one said."""
 
+    @operation(
+        "Make a run template what it was in this version: its next one.",
+        answer=shapes.RunTemplateVersion,
+        errors=(422,),
+    )
     def post(self, request: Request, name_or_id: str, version: str) -> Response:
         template = find_run_template(request, name_or_id)
         restored = restore_run_template(

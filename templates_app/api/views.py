@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from templates_app.api import shapes
 from templates_app.api.entities import (
     describe_code_archive,
     describe_deployment,
@@ -19,6 +20,7 @@ from templates_app.api.entities import (
 )
 from templates_app.models import CodeArchive, Pipeline, PipelineDeployment, RunTemplate, Stack
 from templates_app.permissions import role_on
+from templates_app.querysets import TEMPLATE_DOCUMENTS, documents_of
 from templates_app.services import (
     ConcurrencyLimit,
     DeploymentRequest,
@@ -34,6 +36,7 @@ from templates_app.services import (
 from zenweb.accounts.models import User
 from zenweb.accounts.services import find_project
 from zenweb.api.bodies import Body, read_body
+from zenweb.api.examples import AN_ID
 from zenweb.api.listing import (
     Absent,
     Column,
@@ -45,7 +48,9 @@ from zenweb.api.listing import (
     parse_time,
     wants_hydration,
 )
+from zenweb.api.operations import BYTES, HYDRATE, NOT_JSON, PROJECT, listed, operation
 from zenweb.api.parsing import DeploymentParser, RawParser
+from zenweb.api.shapes import Page
 from zenweb.entity import is_id
 from zenweb.exceptions import DoesNotExist, FieldError, ValidationFailed
 
@@ -78,6 +83,7 @@ DEPLOYMENTS = Listing(
     },
     sortable=SORT_TIMES,
     describe=describe_deployment,
+    deferred=documents_of(),
 )
 RUN_TEMPLATES = Listing(
     columns={
@@ -94,6 +100,7 @@ RUN_TEMPLATES = Listing(
     },
     sortable={**SORT_TIMES, "name": "name"},
     describe=describe_run_template,
+    deferred=TEMPLATE_DOCUMENTS,
 )
 
 
@@ -120,6 +127,18 @@ class DeploymentBody(Body):
     python_version: str
     client_version: str
     project: str | None = None
+
+
+A_DEPLOYMENT = {
+    "pipeline": "training_pipeline",
+    "stack": "celery",
+    "spec": {"name": "training_pipeline", "source": "run.training_pipeline", "steps": []},
+    "config_schema": {"type": "object"},
+    "config_template": {},
+    "code_archive": "9f" * 32,
+    "python_version": "3.11",
+    "client_version": "0.1.0",
+}
 
 
 class LimitBody(Body):
@@ -163,9 +182,17 @@ def in_project(queryset: QuerySet[Any], request: Request) -> QuerySet[Any]:
 
 
 class PipelineList(APIView):
+    @operation("List pipelines.", parameters=listed(PIPELINES, PROJECT), answer=Page[shapes.Pipeline])
     def get(self, request: Request) -> Response:
         return PIPELINES.answer(in_project(visible_pipelines(request), request), request.query_params)
 
+    @operation(
+        "Make a pipeline.",
+        body=PipelineBody,
+        example={"name": "training_pipeline"},
+        answer=shapes.Pipeline,
+        errors=(404, 409),
+    )
     def post(self, request: Request) -> Response:
         body = read_body(PipelineBody, request)
         pipeline = create_pipeline(
@@ -178,10 +205,17 @@ class PipelineList(APIView):
 
 
 class PipelineDetail(APIView):
+    @operation("Get a pipeline.", parameters=(HYDRATE,), answer=shapes.Pipeline)
     def get(self, request: Request, name_or_id: str) -> Response:
         pipeline = find(visible_pipelines(request), name_or_id, "pipeline")
         return Response(describe_pipeline(pipeline, wants_hydration(request.query_params, default=True)))
 
+    @operation(
+        "Describe a pipeline.",
+        body=PipelineUpdateBody,
+        example={"description": "Trained every night."},
+        answer=shapes.Pipeline,
+    )
     def put(self, request: Request, name_or_id: str) -> Response:
         body = read_body(PipelineUpdateBody, request)
         pipeline = find(visible_pipelines(request), name_or_id, "pipeline")
@@ -191,6 +225,7 @@ class PipelineDetail(APIView):
         update_pipeline(actor=acting_user(request), pipeline=pipeline, description=body.description)
         return Response(describe_pipeline(pipeline, True))
 
+    @operation("Delete a pipeline that has neither templates nor runs.")
     def delete(self, request: Request, name_or_id: str) -> Response:
         pipeline = find(visible_pipelines(request), name_or_id, "pipeline")
         delete_pipeline(actor=acting_user(request), pipeline=pipeline)
@@ -198,11 +233,13 @@ class PipelineDetail(APIView):
 
 
 class StackList(APIView):
+    @operation("List stacks.", parameters=listed(STACKS), answer=Page[shapes.Stack])
     def get(self, request: Request) -> Response:
         return STACKS.answer(visible_stacks(request), request.query_params)
 
 
 class StackDetail(APIView):
+    @operation("Get a stack.", parameters=(HYDRATE,), answer=shapes.Stack)
     def get(self, request: Request, name_or_id: str) -> Response:
         stack = find(visible_stacks(request), name_or_id, "stack")
         return Response(describe_stack(stack, wants_hydration(request.query_params, default=True)))
@@ -213,12 +250,19 @@ class CodeArchiveDetail(APIView):
 
     parser_classes = (RawParser,)
 
+    @operation("Get a pipeline's source code.", answer=NOT_JSON, also={"application/gzip": BYTES})
     def get(self, request: Request, sha256: str) -> HttpResponse:
         archive = CodeArchive.objects.visible_to(request.user).filter(sha256=sha256).first()
         if archive is None:
             raise DoesNotExist(f"There is no code archive {sha256}.")
         return HttpResponse(bytes(archive.content), content_type="application/gzip")
 
+    @operation(
+        "Store a pipeline's source code.",
+        body_as={"application/gzip": BYTES},
+        is_body_required=True,
+        answer=shapes.CodeArchive,
+    )
     def put(self, request: Request, sha256: str) -> Response:
         content = request.data if isinstance(request.data, bytes) else b""
         archive = store_code_archive(actor=acting_user(request), sha256=sha256, content=content)
@@ -228,9 +272,17 @@ class CodeArchiveDetail(APIView):
 class DeploymentList(APIView):
     parser_classes = (DeploymentParser,)
 
+    @operation("List deployments.", parameters=listed(DEPLOYMENTS, PROJECT), answer=Page[shapes.Deployment])
     def get(self, request: Request) -> Response:
         return DEPLOYMENTS.answer(in_project(visible_deployments(request), request), request.query_params)
 
+    @operation(
+        "Freeze a pipeline: a deployment of it.",
+        body=DeploymentBody,
+        example=A_DEPLOYMENT,
+        answer=shapes.Deployment,
+        errors=(404,),
+    )
     def post(self, request: Request) -> Response:
         body = read_body(DeploymentBody, request)
         archive = CodeArchive.objects.filter(sha256=body.code_archive).defer("content").first()
@@ -247,12 +299,16 @@ class DeploymentList(APIView):
 
 
 class DeploymentDetail(APIView):
+    @operation("Get a deployment.", parameters=(HYDRATE,), answer=shapes.Deployment)
     def get(self, request: Request, deployment_id: str) -> Response:
         deployment = find_deployment(request, deployment_id)
         return Response(describe_deployment(deployment, wants_hydration(request.query_params, default=True)))
 
 
 class RunTemplateList(APIView):
+    @operation(
+        "List run templates.", parameters=listed(RUN_TEMPLATES, PROJECT), answer=Page[shapes.RunTemplate]
+    )
     def get(self, request: Request) -> Response:
         templates = in_project(visible_run_templates(request), request)
         query = request.query_params
@@ -262,6 +318,13 @@ class RunTemplateList(APIView):
             query["sort_by"] = "desc:created"
         return RUN_TEMPLATES.answer(templates, query)
 
+    @operation(
+        "Make a run template of a deployment.",
+        body=RunTemplateBody,
+        example={"name": "daily-retraining", "source_deployment_id": AN_ID},
+        answer=shapes.DeployedRunTemplate,
+        errors=(404, 409),
+    )
     def post(self, request: Request) -> Response:
         body = read_body(RunTemplateBody, request)
         source = body.source_deployment_id or body.source_snapshot_id
@@ -282,10 +345,18 @@ class RunTemplateList(APIView):
 
 
 class RunTemplateDetail(APIView):
+    @operation("Get a run template.", parameters=(HYDRATE,), answer=shapes.RunTemplate)
     def get(self, request: Request, name_or_id: str) -> Response:
         template = find_run_template(request, name_or_id)
         return Response(describe_run_template(template, wants_hydration(request.query_params, default=True)))
 
+    @operation(
+        "Change a run template; what is null stays as it is.",
+        body=RunTemplateUpdateBody,
+        example={"description": "Trained every night.", "add_tags": ["nightly"]},
+        answer=shapes.RunTemplate,
+        errors=(409,),
+    )
     def put(self, request: Request, name_or_id: str) -> Response:
         body = read_body(RunTemplateUpdateBody, request)
         template = update_run_template(
@@ -301,6 +372,7 @@ class RunTemplateDetail(APIView):
         )
         return Response(describe_run_template(template, True))
 
+    @operation("Delete a run template. Its runs stay.")
     def delete(self, request: Request, name_or_id: str) -> Response:
         delete_run_template(actor=acting_user(request), template=find_run_template(request, name_or_id))
         return Response(None)

@@ -1,6 +1,8 @@
 """REST is described in OpenAPI. That the description tells the truth is tried by every test: tests/described.py."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,10 +11,31 @@ from drf_spectacular.validation import validate_schema
 from jsonschema_rs import Draft202012Validator
 from ruamel.yaml import YAML
 
+from tests.accounts.test_key_scopes import routes
 from tests.described import validator_of
 from zenweb.api.openapi import description
 
 METHODS = [(path, method) for path, methods in description()["paths"].items() for method in methods]
+
+
+DOCS = Path(__file__).parents[2] / "docs" / "api.md"
+TOLD = re.compile(r"`((?:GET|POST|PUT|DELETE|PATCH)(?:, [A-Z]+)*) (/[^`?]*)(?:\?[^`]*)?`")
+
+
+def without_names(method: str, path: str) -> str:
+    return f"{method.upper()} {re.sub(r'{[^}]+}', '{}', path)}"
+
+
+def test_routes_and_the_description_and_the_documentation_tell_the_same() -> None:
+    served = {f"{route.method} /{route.pattern}" for route in routes()}
+    described = {without_names(method, path.removeprefix("/api/v1")) for path, method in METHODS}
+    told = {
+        without_names(method, path)
+        for methods, path in TOLD.findall(DOCS.read_text())
+        for method in methods.split(", ")
+    }
+    assert sorted(described ^ served) == []
+    assert sorted(told ^ served) == []
 
 
 def test_anybody_may_read_it(client: Client) -> None:

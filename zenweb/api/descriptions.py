@@ -1,6 +1,8 @@
 """REST for REST's own description: as JSON, as YAML, and as a page to read and try."""
 
 from django.http import HttpResponse
+from django.shortcuts import render
+from rest_framework.authentication import SessionAuthentication
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -27,3 +29,11 @@ class YAMLDescription(Description):
     @operation("Get this description as YAML.", answer=NOT_JSON, also={"application/yaml": TEXT})
     def get(self, request: Request) -> HttpResponse:
         return HttpResponse(description_as_yaml(), content_type="application/yaml")
+
+
+class DescriptionPage(Description):
+    authentication_classes = (SessionAuthentication,)  # what is tried there is done as whoever is signed in
+
+    @operation("Read and try this in a browser.", answer=NOT_JSON, also={"text/html": TEXT})
+    def get(self, request: Request) -> HttpResponse:
+        return render(request._request, "api_docs.html")

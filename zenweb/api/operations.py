@@ -43,6 +43,8 @@ class Operation:
     answer: Any = None
     also: Mapping[str, Json] = field(default_factory=dict)
     """What else may be answered, by media type; a stream or a file. Alone where there is no `answer`: see `NOTHING`."""
+    otherwise: Mapping[int, tuple[str, Mapping[str, Json]]] = field(default_factory=dict)
+    """Other statuses that are no errors: what each means, and its content by media type."""
     body: Any = None
     body_types: tuple[str, ...] = (JSON,)
     body_as: Mapping[str, Json] = field(default_factory=dict)
@@ -93,6 +95,7 @@ IDEMPOTENCY_KEY = Parameter(
     {"type": "string", "maxLength": 255},
     "header",
 )
+DRY_RUN = Parameter("dry_run", "Only tell what would be done.", {"type": "boolean", "default": False})
 KINDS: dict[Any, str] = {
     uuid.UUID: "An id.",
     parse_time: "A moment in UTC, such as `2026-11-29 06:30:00`.",
@@ -100,7 +103,6 @@ KINDS: dict[Any, str] = {
     int: "A whole number.",
     str: "A text.",
 }
-OPERATORS = "`value`, or `operator:value`, as [Lists] says."
 
 
 def listed(listing: Listing, *more: Parameter) -> tuple[Parameter, ...]:
