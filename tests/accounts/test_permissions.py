@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Group
 from django.contrib.messages import ERROR, get_messages
 from django.db import transaction
@@ -19,12 +21,15 @@ from tests.accounts.conftest import ask, bearer
 from tests.factories import launch
 from tests.routes import Route, filled, routes
 from zenweb.accounts.actions import Action, Scope
+from zenweb.accounts.management.commands.permissions import PLACE, table
 from zenweb.accounts.models import AuditEvent, Project, RoleGrant, User
 from zenweb.accounts.services import create_api_key
 from zenweb.enums import GRANTABLE, ExecutionStatus, Role
 
 PUBLIC, ANYBODY, ADMINISTRATOR, ITS_OWN = "public", "anybody", "administrator", "its own"
 """Who may, where it is no matter of roles: also who is not signed in; who is; nobody but the account whose it is."""
+AUTHOR_SOMEWHERE = "author somewhere"
+"""Code belongs to no project before it is frozen in one."""
 
 SEE, RUN, EDIT, AUTHOR = Action.SEE, Action.RUN, Action.EDIT, Action.AUTHOR
 LEAST: dict[str, Action | str] = {
@@ -32,6 +37,7 @@ LEAST: dict[str, Action | str] = {
     "GET version": PUBLIC,
     "POST login": PUBLIC,
     "POST device_authorization": PUBLIC,
+    "GET docs": PUBLIC,
     "GET openapi.json": PUBLIC,
     "GET openapi.yaml": PUBLIC,
     "GET current-user": ANYBODY,
@@ -72,7 +78,7 @@ LEAST: dict[str, Action | str] = {
     "GET stacks": ANYBODY,
     "GET stacks/{}": ANYBODY,
     "GET code_archives/{}": SEE,
-    "PUT code_archives/{}": AUTHOR,
+    "PUT code_archives/{}": AUTHOR_SOMEWHERE,
     "GET pipeline_deployments": ANYBODY,
     "POST pipeline_deployments": AUTHOR,
     "GET pipeline_deployments/{}": SEE,
@@ -188,7 +194,13 @@ PAGES: dict[str, Action | str] = {
 }
 QUERIES = {"POST uploads": "?name=orders.csv"}
 # What is refused to whoever asks, since there is nothing to do: it is past the question who may.
-NOTHING_TO_DO = ("is not chosen from", "has no visualization", "is no file that")
+NOTHING_TO_DO = (
+    "is not chosen from",
+    "has no visualization",
+    "is no file that",
+    "cannot be had from here",
+    "Delete the run",
+)
 
 
 @pytest.fixture
@@ -277,6 +289,8 @@ SUBJECTS = [
 def is_for(
     least: Action | str, role: Role, give: Callable[..., None], *, is_administrator: bool = False
 ) -> bool:
+    if least == AUTHOR_SOMEWHERE:
+        return give is give_nothing or is_for(AUTHOR, role, give)
     if isinstance(least, str):
         return least in {PUBLIC, ANYBODY} or (least == ADMINISTRATOR and is_administrator)
     if least.value.scope is Scope.PROJECT and give is give_on_template:
@@ -304,6 +318,12 @@ def judged(status: int, text: str, *, may: bool, is_visible: bool) -> bool:
         is_refused = status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
         return status < 500 and (not is_refused or any(words in text for words in NOTHING_TO_DO))
     return status in ({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND} if is_visible else {HTTPStatus.NOT_FOUND})
+
+
+def test_the_documentation_has_the_table_of_the_code() -> None:
+    told = PLACE.search((Path(settings.BASE_DIR) / "docs" / "permissions.md").read_text())
+    assert told is not None
+    assert told[2] == table()  # else: make docs
 
 
 def test_every_route_has_its_place_in_the_table() -> None:
@@ -423,7 +443,7 @@ def test_every_page_has_its_place_in_the_table() -> None:
         and each.name
         and not str(getattr(resolver, "pattern", "")).startswith("admin")
     }
-    assert named - {"openapi"} == {entry.removeprefix("POST ") for entry in PAGES} | {"logout"}
+    assert named - {"openapi", "api-docs"} == {entry.removeprefix("POST ") for entry in PAGES} | {"logout"}
 
 
 @pytest.mark.parametrize(("give", "role"), SUBJECTS)
