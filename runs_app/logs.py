@@ -14,7 +14,7 @@ from typing import IO
 
 from django.conf import settings
 from django.db import close_old_connections
-from django.db.models import F, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from runs_app.models import LogChunk, PipelineRun, StepAttempt, StepRun
 from zenweb.artifacts import store
@@ -48,7 +48,8 @@ def read_log(step: StepRun) -> str:
 def read_run_log(run: PipelineRun) -> str:
     """What the newest attempts of a run's steps printed so far, each under its step's name; bounded as one log is."""
     texts, room = list[str](), settings.LOG_LIMIT
-    newest = StepAttempt.objects.filter(step__run=run, number=F("step__attempt"))
+    later = StepAttempt.objects.filter(step=OuterRef("step"), number__gt=OuterRef("number"))
+    newest = StepAttempt.objects.filter(~Exists(later), step__run=run)
     attempts = {attempt.step_id: attempt for attempt in newest}
     shown_live = set(LogChunk.objects.filter(attempt__in=newest).values_list("attempt", flat=True).distinct())
     for step in run.steps.order_by("index"):
