@@ -66,6 +66,8 @@ from zenweb.exceptions import (
     EntityExists,
     LocalStackRefused,
     NotAllowed,
+    RangeNotSatisfiable,
+    ServerBusy,
     ValidationFailed,
     ZenWebError,
 )
@@ -296,12 +298,14 @@ def show_preview(request: HttpRequest, artifact_version_id: UUID) -> HttpRespons
 @login_required
 @require_safe
 def download_file(request: HttpRequest, artifact_version_id: UUID) -> HttpResponseBase:
-    """The file that an artifact version is."""
+    """The file that an artifact version is; where it is several, an archive of them."""
     versions = ArtifactVersion.objects.visible_to(request.user).with_relations()
     try:
-        return attachment(get_object_or_404(versions, pk=artifact_version_id))
+        return attachment(request, get_object_or_404(versions, pk=artifact_version_id))
     except DoesNotExist as error:
         raise Http404(str(error)) from error
+    except (RangeNotSatisfiable, ServerBusy, ValidationFailed) as error:
+        return render(request, "400.html", {"sentence": str(error)}, status=error.http_status)
 
 
 def _find_run(request: HttpRequest, run_id: UUID) -> PipelineRun:

@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from zenweb.exceptions import (
     CredentialsNotValid,
     DeviceLoginUnfinished,
+    RangeNotSatisfiable,
     ServerBusy,
     ValidationFailed,
     ZenWebError,
@@ -81,6 +82,8 @@ def _answer_ours(error: ZenWebError) -> Response:
     headers = BEARER if isinstance(error, CredentialsNotValid) else None
     if isinstance(error, ServerBusy):
         headers = {"Retry-After": "5"}
+    if isinstance(error, RangeNotSatisfiable):
+        headers = {"Content-Range": f"bytes */{error.size}"}
     return Response(answer, error.http_status, headers=headers)
 
 
