@@ -16,6 +16,7 @@ from zenweb.exceptions import (
     CredentialsNotValid,
     DeviceLoginUnfinished,
     ServerBusy,
+    TooManyTries,
     ValidationFailed,
     ZenWebError,
 )
@@ -78,9 +79,9 @@ def _answer_ours(error: ZenWebError) -> Response:
         answer["errors"] = [{"pointer": entry.pointer, "message": entry.message} for entry in error.errors]
     if isinstance(error, DeviceLoginUnfinished):  # as OAuth's clients read it
         answer |= {"error": error.reason.value, "error_description": str(error)}
-    headers = BEARER if isinstance(error, CredentialsNotValid) else None
-    if isinstance(error, ServerBusy):
-        headers = {"Retry-After": "5"}
+    headers = dict(BEARER) if isinstance(error, CredentialsNotValid) else {}
+    if isinstance(error, TooManyTries | ServerBusy):
+        headers["Retry-After"] = str(error.retry_after)
     return Response(answer, error.http_status, headers=headers)
 
 

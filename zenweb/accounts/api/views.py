@@ -118,6 +118,7 @@ class DeviceAuthorization(SignInView):
         body_types=(JSON, FORM),
         example={"client_id": "0f7e3b1a-5c64-4d0e-9a52-3c8d1f6b7a90"},
         answer=shapes.DeviceCode,
+        errors=(401,),
     )
     def post(self, request: Request) -> Response:
         """A code for a program that wants to be signed in; a person confirms it in the browser."""
