@@ -232,10 +232,14 @@ def server_info() -> Json:
 
 
 def text_field(request: Request, name: str) -> str:
-    """A field of a form or of JSON; "" where it is missing, or no text."""
-    fields = request.data if isinstance(request.data, Mapping) else {}
-    value = fields.get(name, "")
-    return value if isinstance(value, str) else ""
+    """A field of a form or of JSON; "" where it is missing. Raises ValidationFailed for what is no text."""
+    fields = {} if request.data is None else request.data
+    if not isinstance(fields, Mapping):
+        raise ValidationFailed("Send a form, or a JSON object.")
+    value = fields.get(name)
+    if not isinstance(value, str | None):
+        raise ValidationFailed([FieldError(f"/{name}", f"{name} is a text.")])
+    return value or ""
 
 
 def _answer_device(request: Request) -> Json:
