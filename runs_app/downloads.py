@@ -1,21 +1,149 @@
-"""Handing out a file that was uploaded or made by a step: to be saved, never to be shown or run by a browser."""
+"""Handing out what was uploaded or made by a step: to be saved, never to be shown or run by a browser."""
 
-from django.http import FileResponse
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Any, BinaryIO
 
-from runs_app.found_files import readable_address
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.cache import get_conditional_response
+from django.utils.http import content_disposition_header
+from rest_framework.request import Request
+
+from runs_app.found_files import is_single_file, is_within, readable_address, readable_folder
 from runs_app.models import ArtifactVersion
+from zenweb.api.places import Places
+from zenweb.api.ranges import asked_range
 from zenweb.artifacts import store
+from zenweb.artifacts.store import ArtifactStoreError
 
-CONTENT_TYPE = "application/octet-stream"
+CONTENT_TYPE, ZIP_TYPE = "application/octet-stream", "application/zip"
 PIECE = 64 * 1024
+DOWNLOADS = Places(16, "Too many download from here at once. Ask again later.")  # of one process
 
 
-def attachment(version: ArtifactVersion) -> FileResponse:
-    """Raises DoesNotExist where there is no file to be had."""
-    address, name = readable_address(version)
-    response = FileResponse(store.open(address), as_attachment=True, filename=name, content_type=CONTENT_TYPE)
-    response.block_size = PIECE
-    response["X-Content-Type-Options"] = "nosniff"
-    response["Content-Security-Policy"] = "sandbox; default-src 'none'"
-    response["Cache-Control"] = "private"
-    return response
+def attachment(request: HttpRequest | Request, version: ArtifactVersion) -> HttpResponseBase:
+    """An artifact version: its file, or all of its files in one archive. Raises DoesNotExist where none can be had."""
+    if is_single_file(version):
+        address, name = readable_address(version)
+        return _file(request, version, address, name)
+    folder, paths, name = readable_folder(version)
+    if len(paths) == 1 and folder == version.uri:  # a value that is one file, such as an array
+        return _file(request, version, store.join(folder, paths[0]), name + PurePosixPath(paths[0]).suffix)
+    return _archive(request, folder, paths, name)
+
+
+def _file(
+    request: HttpRequest | Request, version: ArtifactVersion, address: str, name: str
+) -> HttpResponseBase:
+    """Or the part of it that is asked for."""
+    size = store.size(address)
+    etag = f'"{version.pk.hex}-{size:x}"'  # a version never changes
+    headers = _headers(name, CONTENT_TYPE) | {"ETag": etag, "Accept-Ranges": "bytes"}
+    if (unchanged := get_conditional_response(request, etag)) is not None:
+        unchanged["ETag"] = etag
+        return unchanged
+    whole = range(size)
+    part = whole
+    if request.method == "GET" and (asked := request.headers.get("Range")):
+        part = asked_range(asked, request.headers.get("If-Range", ""), size, etag) or whole
+    headers["Content-Length"] = str(len(part))
+    if part is not whole:
+        headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{size}"
+    if request.method == "HEAD":
+        return HttpResponse(headers=headers)
+    return StreamingHttpResponse(
+        DOWNLOADS.seat(FilePart(address, part)), status=200 if part is whole else 206, headers=headers
+    )
+
+
+def _archive(request: HttpRequest | Request, folder: str, paths: list[str], name: str) -> HttpResponseBase:
+    headers = _headers(f"{name}.zip", ZIP_TYPE) | {"Accept-Ranges": "none"}
+    if request.method == "HEAD":
+        return HttpResponse(headers=headers)
+    return StreamingHttpResponse(DOWNLOADS.seat(zipped(folder, paths)), headers=headers)
+
+
+def _headers(name: str, content_type: str) -> dict[str, str]:
+    return {
+        "Content-Type": content_type,
+        "Content-Disposition": content_disposition_header(True, name) or "attachment",
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+        "Cache-Control": "private",
+    }
+
+
+class FilePart:
+    """Some bytes of a file, piece by piece."""
+
+    def __init__(self, address: str, part: range) -> None:
+        self._file = store.open(address)
+        self._left = len(part)
+        if part.start:
+            self._file.seek(part.start)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        piece = self._file.read(min(PIECE, self._left))
+        if not piece:
+            raise StopIteration
+        self._left -= len(piece)
+        return piece
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def zipped(folder: str, paths: list[str]) -> Iterator[bytes]:
+    """An archive of files, made as it is read: no more of it is held than a piece and the list of its entries."""
+    made = _Outlet()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as archive:
+        for path in paths:
+            with (
+                _opened(folder, path) as source,
+                archive.open(zipfile.ZipInfo(_entry(path)), "w", force_zip64=True) as entry,
+            ):
+                while piece := source.read(PIECE):
+                    entry.write(piece)
+                    yield made.taken()
+    yield made.taken()
+
+
+def _entry(path: str) -> str:
+    """Names that every system takes, and none of them leads out of the folder that it is unpacked into."""
+    parts = path.replace("\\", "_").split("/")
+    return (
+        "/".join("_" if part in {"", ".", ".."} else part for part in parts)
+        .encode("utf-8", "replace")
+        .decode()
+    )
+
+
+def _opened(folder: str, path: str) -> BinaryIO:
+    address = store.join(folder, path)
+    if not is_within(address, folder):  # it has become a link since
+        raise ArtifactStoreError(f"{address} lies outside of the artifact.")
+    return store.open(address)
+
+
+class _Outlet(io.RawIOBase):
+    """Where an archive is written to that goes out at once."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, piece: Any) -> int:
+        self._pieces.append(bytes(piece))
+        return len(piece)
+
+    def taken(self) -> bytes:
+        taken, self._pieces = b"".join(self._pieces), []
+        return taken

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from django import forms
 from django.forms.utils import ErrorDict
@@ -24,7 +24,7 @@ from runs_app.drafts import (
     read_draft,
     without_secrets_in_text,
 )
-from runs_app.querysets import PipelineRunQuerySet
+from runs_app.querysets import PipelineRunQuerySet, RunCountQuerySet
 from runs_app.repair import Repair, has_value, left_over, path_of, without_left_over
 from runs_app.run_configuration import validate
 from runs_app.wording import STATUSES
@@ -41,6 +41,7 @@ from zenweb.config.yaml_text import YamlRefused, rewrite
 from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import FieldError, MalformedRequest
 
+Runs = TypeVar("Runs", PipelineRunQuerySet, RunCountQuerySet)
 # The other words are for steps and attempts only.
 RUN_STATUSES = [
     ExecutionStatus.INITIALIZING,
@@ -376,7 +377,8 @@ class RunFilterForm(forms.Form):
         super().__init__(data)
         self.fields["template"].queryset = templates  # type: ignore[attr-defined]
 
-    def apply(self, runs: PipelineRunQuerySet) -> PipelineRunQuerySet:
+    def apply(self, runs: Runs) -> Runs:
+        """Those of the runs, or of the counts of runs, that are meant."""
         self.full_clean()
         chosen = self.cleaned_data
         if text := chosen.get("q"):
@@ -390,3 +392,8 @@ class RunFilterForm(forms.Form):
     @property
     def is_narrowing(self) -> bool:
         return any(self.cleaned_data.values())
+
+    @property
+    def has_words(self) -> bool:
+        """Whether words are looked for, by which no runs are counted."""
+        return bool(self.cleaned_data.get("q"))

@@ -1,6 +1,7 @@
 """Artifact versions that may be given where a file is asked for: what is told of them, and where their files lie."""
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from zenweb.config.file_references import (
     reference_in,
     references_in,
 )
-from zenweb.exceptions import DoesNotExist
+from zenweb.exceptions import DoesNotExist, ValidationFailed
+
+MOST_FILES = 10_000  # of one artifact that are handed out together
 
 Rules = Mapping[str, Any]
 """What a parameter says with the keyword `zenweb-file`."""
@@ -33,7 +36,7 @@ AS_WORDS = {
 
 def found_file(version: ArtifactVersion) -> FoundFile:
     """What is told of a version, of `with_relations()`, where it is given to a parameter."""
-    facts, is_file = version.metadata, _is_single_file(version)
+    facts, is_file = version.metadata, is_single_file(version)
     name = facts.get("file_name") or (facts.get("string_representation") if is_file else "")
     size = facts.get("storage_size")
     return FoundFile(
@@ -64,7 +67,7 @@ def files_in(user: User, value: Any) -> dict[str, FoundFile]:
 
 def readable_address(version: ArtifactVersion) -> tuple[str, str]:
     """Where the file lies that a version is, and its name. Raises DoesNotExist where there is none to be had here."""
-    if not _is_single_file(version):
+    if not is_single_file(version):
         raise DoesNotExist(gettext("This artifact is no file that could be downloaded."))
     root = root_of(version)
     if not root or not is_within(version.uri, root):
@@ -75,6 +78,31 @@ def readable_address(version: ArtifactVersion) -> tuple[str, str]:
     if address is None or not is_within(address, root):
         raise DoesNotExist(gettext("This file lies outside of the artifact store."))
     return address, clean_name(found_file(version).name)
+
+
+def readable_folder(version: ArtifactVersion) -> tuple[str, list[str], str]:
+    """Where what an artifact version is lies as several files, their paths from there, and what all of it is called.
+
+    What a step made is nowhere else than below its run's folder: a step's process tells where, and is not believed.
+    Raises DoesNotExist where there is nothing to be had here, ValidationFailed for too many files.
+    """
+    root, step = root_of(version), version.producer_step
+    if not root or step is None or not is_within(version.uri, store.join(root, str(step.run_id))):
+        raise DoesNotExist(
+            gettext("This artifact is kept where its run was executed and cannot be had from here.")
+        )
+    folder = address_of(version.uri, version.materializer) or version.uri
+    if not is_within(folder, version.uri):
+        raise DoesNotExist(gettext("This file lies outside of the artifact store."))
+    preview = (version.preview or {}).get("file")
+    below = (path for path in store.files_below(folder) if path != preview or folder != version.uri)
+    paths = list(islice(below, MOST_FILES + 1))
+    if not paths:
+        raise DoesNotExist(gettext("There is no file in this artifact."))
+    if len(paths) > MOST_FILES:
+        sentence = gettext("This has more than %(most)s files: read it where the artifact store is.")
+        raise ValidationFailed(sentence % {"most": MOST_FILES})
+    return folder, paths, clean_name(found_file(version).name)
 
 
 def root_of(version: ArtifactVersion) -> str:
@@ -113,7 +141,7 @@ def misfit(version: ArtifactVersion, rules: Rules) -> str:
     )
 
 
-def _is_single_file(version: ArtifactVersion) -> bool:
+def is_single_file(version: ArtifactVersion) -> bool:
     return version.materializer == PATH_MATERIALIZER and "file_count" not in version.metadata
 
 

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connections
 from django.utils import timezone
 
-from runs_app import choices, preparations, recording, waiting
+from runs_app import choices, preparations, recording, run_counts, waiting
 from runs_app.dispatch import wake_workers
 from runs_app.models import PipelineRun, StepRun, Worker
 from runs_app.observation import Observer
@@ -24,6 +24,7 @@ from zenweb.accounts.audit import forget_old_events
 logger = logging.getLogger(__name__)
 INTERVAL = 1.0  # seconds
 FORGOTTEN_EVERY = 60.0  # seconds
+COUNTED_EVERY = 10.0  # seconds
 UNHEARD = 4.0  # seconds of ringing after which a worker looks by itself
 
 
@@ -114,12 +115,15 @@ def keep_schedules(over: threading.Event) -> None:
 
     In a thread of its own: launching many runs may take longer than a heartbeat can wait.
     """
-    forget_next = 0.0
+    forget_next = count_next = 0.0
     while not over.wait(INTERVAL):
         try:
             fire_due_schedules()
             recording.admit_forgotten()
             choices.settle_all()
+            if time.monotonic() >= count_next:
+                count_next = time.monotonic() + COUNTED_EVERY
+                run_counts.fold()
             if time.monotonic() >= forget_next:
                 forget_next = time.monotonic() + FORGOTTEN_EVERY
                 forget_old_firings()

@@ -20,6 +20,7 @@ from runs_app.querysets import (
     PipelineRunQuerySet,
     PreparationQuerySet,
     RunChoiceQuerySet,
+    RunCountQuerySet,
     RunEventQuerySet,
     ScheduleQuerySet,
     StepRunQuerySet,
@@ -71,13 +72,21 @@ class Execution(Entity):
 class PipelineRun(Execution):
     """One execution of a deployment with one configuration."""
 
-    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="runs")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
-    pipeline = models.ForeignKey(Pipeline, on_delete=models.CASCADE, related_name="runs")
+    # Those without an index of their own begin one of the indexes below, or would only mislead SQLite.
+    project = models.ForeignKey(Project, on_delete=models.PROTECT, related_name="runs", db_index=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
+    pipeline = models.ForeignKey(Pipeline, on_delete=models.CASCADE, related_name="runs", db_index=False)
     deployment = models.ForeignKey(PipelineDeployment, on_delete=models.PROTECT, related_name="runs")
     stack = models.ForeignKey(Stack, on_delete=models.PROTECT, related_name="runs")
     template = models.ForeignKey(
-        RunTemplate, null=True, blank=True, on_delete=models.SET_NULL, related_name="runs"
+        RunTemplate,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="runs",
+        db_index=False,
     )
     template_version = models.ForeignKey(
         RunTemplateVersion, null=True, blank=True, on_delete=models.SET_NULL, related_name="runs"
@@ -124,13 +133,19 @@ class PipelineRun(Execution):
     class Meta:
         ordering: ClassVar = ["-created"]
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["project", "name"], name="run_name_per_project")
+            models.UniqueConstraint(fields=["name", "project"], name="run_name_per_project")
         ]
         indexes: ClassVar = [
-            models.Index(fields=["-created"], name="run_created"),
-            models.Index(fields=["status", "-created"], name="run_status_created"),
-            models.Index(fields=["template", "-created"], name="run_template_created"),
-            models.Index(fields=["pipeline", "-created"], name="run_pipeline_created"),
+            # Whole pages of lists are found in these, without a look at a row (decisions/0015).
+            models.Index(fields=["created", "id", "project", "template", "name"], name="run_created"),
+            models.Index(
+                fields=["status", "created", "id", "project", "template"], name="run_status_created"
+            ),
+            models.Index(fields=["template", "created", "id", "project"], name="run_template_created"),
+            models.Index(
+                fields=["pipeline", "created", "id", "project", "template"], name="run_pipeline_created"
+            ),
+            models.Index(fields=["user", "created", "id", "project", "template"], name="run_user_created"),
             models.Index(fields=["caller_beat"], condition=Q(caller_beat__isnull=False), name="run_caller"),
             models.Index(
                 fields=["template", "-priority", "index"],
@@ -161,6 +176,45 @@ class PipelineRun(Execution):
         """With their secrets, to be judged again and to nobody's eyes. Raises SecretUnreadable."""
         parameters: dict[str, dict[str, Any]] = opened(self.parameters, self.pk)
         return parameters
+
+
+class RunCount(models.Model):
+    """So many runs more (or fewer, below 0) that are alike; what is counted adds up, see `run_counts`.
+
+    The database writes them itself, whoever changes a run. They outlive what they point at.
+    """
+
+    project = models.ForeignKey(
+        Project, on_delete=models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False
+    )
+    status = models.CharField(max_length=20)
+    pipeline = models.ForeignKey(
+        Pipeline, on_delete=models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False
+    )
+    template = models.ForeignKey(
+        RunTemplate,
+        null=True,
+        on_delete=models.DO_NOTHING,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+    )
+    # Of runs that belong to no template; of others it is not told, so that fewer differ.
+    is_restricted = models.BooleanField(default=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.DO_NOTHING,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+    )
+    count = models.IntegerField()
+
+    objects = RunCountQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.count:+} {self.status}"
 
 
 class StepRun(Execution):

@@ -60,7 +60,7 @@ def create_preset(
     _keep(preset, configuration or {})
     _save(preset)
     _share_files(actor, preset)
-    record_audit(actor=actor, verb=AuditVerb.CREATE, thing=preset, after=facts_of(preset))
+    record_audit(actor=actor, verb=AuditVerb.CREATE, thing=preset, after=_facts(preset))
     return preset
 
 
@@ -75,7 +75,7 @@ def update_preset(
 ) -> Preset:
     """Change what is given; None leaves a thing as it is."""
     check_can_edit_preset(actor, preset)
-    before, facts = (preset.name, preset.is_shared), facts_of(preset)
+    before, facts = (preset.name, preset.is_shared), _facts(preset)
     preset.name = preset.name if name is None else name.strip()
     preset.is_shared = preset.is_shared if is_shared is None else is_shared
     if before != (preset.name, preset.is_shared):
@@ -84,7 +84,7 @@ def update_preset(
         _keep(preset, configuration)
     _save(preset)
     _share_files(actor, preset)
-    record_audit(actor=actor, verb=AuditVerb.CHANGE, thing=preset, before=facts, after=facts_of(preset))
+    record_audit(actor=actor, verb=AuditVerb.CHANGE, thing=preset, before=facts, after=_facts(preset))
     return preset
 
 
@@ -92,7 +92,7 @@ def update_preset(
 def delete_preset(*, actor: User, preset: Preset) -> None:
     """Forget a preset; runs and schedules that started from it have values of their own."""
     check_can_edit_preset(actor, preset)
-    record_audit(actor=actor, verb=AuditVerb.DELETE, thing=preset, before=facts_of(preset))
+    record_audit(actor=actor, verb=AuditVerb.DELETE, thing=preset, before=_facts(preset))
     preset.delete()
 
 
@@ -230,6 +230,12 @@ def _errors(version: RunTemplateVersion, configuration: Mapping[str, Any]) -> li
 def _is_missing(error: FieldError, configuration: Mapping[str, Any]) -> bool:
     path = path_of(error)
     return bool(path) and not has_value(configuration, path)
+
+
+def _facts(preset: Preset) -> dict[str, Any]:
+    """For the audit, which the template's owner reads: the values of a private preset are its own owner's alone."""
+    told = facts_of(preset)
+    return told if preset.is_shared else {name: told[name] for name in told if name != "configuration"}
 
 
 def _check_name(preset: Preset) -> None:

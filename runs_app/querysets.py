@@ -12,7 +12,7 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
-from templates_app.querysets import VisibleQuerySet, projects_of, run_templates
+from templates_app.querysets import VisibleQuerySet, documents_of, projects_of, run_templates
 from zenweb.accounts.actions import Action
 from zenweb.artifacts.materializers.files import PATH_MATERIALIZER
 from zenweb.enums import OPEN_STATUSES, ExecutionStatus, PreparationStatus, Role
@@ -119,6 +119,16 @@ class PipelineRunQuerySet(VisibleQuerySet):
     def search(self, text: str) -> Self:
         return self.filter(Q(name__icontains=text) | Q(pipeline__name__icontains=text))
 
+    def newest_first(self) -> Self:
+        """In an order in which no two are alike, so that no page of a list repeats what another shows."""
+        return self.order_by("-created", "-pk")
+
+    def for_list(self) -> Self:
+        """With what an answer tells of each of many runs; a row of another table costs as much as the run."""
+        return self.select_related("user", "pipeline", "stack", "deployment").defer(
+            *documents_of("deployment")
+        )
+
     def with_relations(self) -> Self:
         """All that a list shows, in one query; the configurations stay where they are."""
         return self.select_related("project", "user", "pipeline", "stack", "template").defer(
@@ -138,6 +148,13 @@ class PipelineRunQuerySet(VisibleQuerySet):
             "original__configuration",
             "original__resolved_configuration",
         )
+
+
+class RunCountQuerySet(VisibleQuerySet):
+    """Narrowed as the runs that are counted, but for their words."""
+
+    def beside_templates(self, user: "User") -> Q:
+        return runs_beside_templates(user)
 
 
 class StepRunQuerySet(VisibleQuerySet):

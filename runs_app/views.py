@@ -9,7 +9,6 @@ from uuid import UUID
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import SuspiciousFileOperation
-from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -41,7 +40,7 @@ from runs_app.launching import (
 )
 from runs_app.ledger import ledger_of
 from runs_app.logs import read_log
-from runs_app.models import ArtifactVersion, PipelineRun, StepRun
+from runs_app.models import ArtifactVersion, PipelineRun, RunCount, StepRun
 from runs_app.permissions import RunPowers, check_may_see_values, may_see_values
 from runs_app.plans import rules_of_run
 from runs_app.presets import delete_preset
@@ -67,9 +66,12 @@ from zenweb.exceptions import (
     EntityExists,
     LocalStackRefused,
     NotAllowed,
+    RangeNotSatisfiable,
+    ServerBusy,
     ValidationFailed,
     ZenWebError,
 )
+from zenweb.paging import LongPaginator
 
 PAGE_SIZE = 25
 PARTS = {
@@ -150,8 +152,9 @@ def copy_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
 @require_safe
 def list_runs(request: HttpRequest) -> HttpResponse:
     form = RunFilterForm(request.GET, RunTemplate.objects.visible_to(request.user).order_by("name"))
-    runs = form.apply(PipelineRun.objects.visible_to(request.user).with_relations())
-    page = Paginator(runs, PAGE_SIZE).get_page(request.GET.get("page"))
+    runs = form.apply(PipelineRun.objects.visible_to(request.user).with_relations()).newest_first()
+    counts = None if form.has_words else form.apply(RunCount.objects.visible_to(request.user))
+    page = LongPaginator(runs, PAGE_SIZE, counts).get_page(request.GET.get("page"))
     context = {"form": form, "page": page, "is_live": any(not run.is_finished for run in page)}
     name = "_runs.html" if is_refinement(request) else "run_list.html"
     return render(request, f"runs_app/{name}", context)
@@ -295,12 +298,14 @@ def show_preview(request: HttpRequest, artifact_version_id: UUID) -> HttpRespons
 @login_required
 @require_safe
 def download_file(request: HttpRequest, artifact_version_id: UUID) -> HttpResponseBase:
-    """The file that an artifact version is."""
+    """The file that an artifact version is; where it is several, an archive of them."""
     versions = ArtifactVersion.objects.visible_to(request.user).with_relations()
     try:
-        return attachment(get_object_or_404(versions, pk=artifact_version_id))
+        return attachment(request, get_object_or_404(versions, pk=artifact_version_id))
     except DoesNotExist as error:
         raise Http404(str(error)) from error
+    except (RangeNotSatisfiable, ServerBusy, ValidationFailed) as error:
+        return render(request, "400.html", {"sentence": str(error)}, status=error.http_status)
 
 
 def _find_run(request: HttpRequest, run_id: UUID) -> PipelineRun:

@@ -23,6 +23,19 @@ def run_templates() -> "RunTemplateQuerySet":
     return found
 
 
+def documents_of(deployment: str = "") -> tuple[str, ...]:
+    """What is large of a deployment, to be deferred; `deployment` is the relation that leads there."""
+    path = f"{deployment}__" if deployment else ""
+    return (f"{path}spec", f"{path}config_schema", f"{path}config_template")
+
+
+TEMPLATE_DOCUMENTS = (
+    *documents_of("latest_version__deployment"),
+    "latest_version__curation",
+    "latest_version__curation_notes",
+)
+
+
 class VisibleQuerySet(models.QuerySet[Any]):
     """Rows that a signed-in user may see: what belongs to templates that they may see, and what is beside them.
 
@@ -194,13 +207,7 @@ class RunTemplateQuerySet(WithRunsQuerySet):
 
     def without_schemas(self) -> Self:
         """For lists: the large documents stay where they are."""
-        return self.defer(
-            "latest_version__deployment__spec",
-            "latest_version__deployment__config_schema",
-            "latest_version__deployment__config_template",
-            "latest_version__curation",
-            "latest_version__curation_notes",
-        )
+        return self.defer(*TEMPLATE_DOCUMENTS)
 
     def for_page(self) -> Self:
         """One template with the schema that its form is made of."""

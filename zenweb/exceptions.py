@@ -119,6 +119,17 @@ class EntityExists(ZenWebError):
     wire_class = "EntityExistsError"
 
 
+class RangeNotSatisfiable(ZenWebError):
+    """The file has none of the bytes that were asked for."""
+
+    http_status = 416
+    wire_class = "ValueError"
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"The file has {size} bytes, and none of those that were asked for.")
+        self.size = size
+
+
 class SecretUnreadable(ZenWebError):
     """A stored secret cannot be read any more; the message says why and what to do."""
 

@@ -60,16 +60,27 @@ class UploadList(APIView):
 
 
 class ArtifactVersionContent(APIView):
-    """The file that an artifact version is."""
+    """The file that an artifact version is; where it is several, an archive of them."""
 
     @operation(
-        "Download the file that an artifact version is.",
+        "Download what an artifact version is: its file, or all of its files in an archive.",
+        parameters=(
+            Parameter("Range", "The part of a file that is asked for: `bytes=1000-`.", location="header"),
+            Parameter("If-Range", "The `ETag` of the file whose part it is to be.", location="header"),
+            Parameter("If-None-Match", "The `ETag` of what is there already.", location="header"),
+        ),
         answer=NOT_JSON,
-        also={"application/octet-stream": BYTES},
+        also={"application/octet-stream": BYTES, "application/zip": BYTES},
+        otherwise={
+            206: ("The part that was asked for.", {"application/octet-stream": BYTES}),
+            304: ("It is what is there already.", {}),
+            412: ("It is not what `If-Match` names.", {}),
+        },
+        errors=(416, 422),
     )
     def get(self, request: Request, version_id: str) -> HttpResponseBase:
         version = find(visible_artifact_versions(request), version_id, "artifact version", None)
-        return attachment(cast(ArtifactVersion, version))
+        return attachment(request, cast(ArtifactVersion, version))
 
 
 @dataclass(frozen=True)

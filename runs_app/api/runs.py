@@ -2,6 +2,7 @@
 
 import math
 import uuid
+from collections.abc import Sequence
 from typing import Any, cast
 
 from django.db.models import QuerySet
@@ -23,10 +24,11 @@ from runs_app.choices import choices_of
 from runs_app.endings import LONGEST, wait_for_end
 from runs_app.history import delete_run, tag_run
 from runs_app.ledger import ledger_page
-from runs_app.models import PipelineRun
+from runs_app.models import PipelineRun, RunCount
 from runs_app.services import stop_run
 from runs_app.waiting import explain, explain_runs
-from templates_app.api.views import SORT_TIMES, TIMES, acting_user, in_project
+from templates_app.api.views import SORT_TIMES, TIMES, acting_user
+from zenweb.accounts.services import find_project
 from zenweb.api.bodies import Body, read_body
 from zenweb.api.envelope import page
 from zenweb.api.listing import (
@@ -46,6 +48,15 @@ from zenweb.enums import OPEN_STATUSES, ExecutionStatus, Orchestrator
 from zenweb.exceptions import FieldError, ValidationFailed
 
 REMOTE_ORCHESTRATORS = frozenset(each for each in Orchestrator if each.is_remote)
+
+
+def tell_of_runs(runs: Sequence[PipelineRun]) -> None:
+    """Have runs know what an answer says of them."""
+    explain_runs(runs)
+    for run in runs:
+        if run.deployment.stack_id == run.stack_id:
+            run.deployment.stack = run.stack  # it is not read twice
+
 
 RUNS = Listing(
     columns={
@@ -84,7 +95,12 @@ RUNS = Listing(
         "end_time": "end_time",
     },
     describe=describe_run,
-    prepare=explain_runs,
+    prepare=tell_of_runs,
+    counted=frozenset(
+        {"status", "in_progress", "template_id", "source_snapshot_id"}
+        | {"pipeline_id", "pipeline", "pipeline_name"}
+    ),
+    deferred=("configuration", "resolved_configuration", "warnings", "metadata", "deployment__requirements"),
 )
 
 
@@ -111,7 +127,11 @@ WAIT_FOR_END = Parameter(
 class RunList(APIView):
     @operation("List runs.", parameters=listed(RUNS, PROJECT), answer=Page[shapes.Run])
     def get(self, request: Request) -> Response:
-        return RUNS.answer(in_project(visible_runs(request), request), request.query_params)
+        user = acting_user(request)
+        project = find_project(user, request.query_params.get("project"))
+        runs = PipelineRun.objects.visible_to(user).with_values_shown_to(user).for_list()
+        counts = RunCount.objects.visible_to(user).filter(project=project)
+        return RUNS.answer(runs.filter(project=project), request.query_params, counts)
 
 
 class RunDetail(APIView):

@@ -39,6 +39,7 @@ SNAPSHOTS = Listing(
     },
     sortable=RUN_TEMPLATES.sortable,
     describe=describe_template_snapshot,
+    deferred=RUN_TEMPLATES.deferred,
 )
 
 

@@ -20,6 +20,7 @@ from templates_app.api.entities import (
 )
 from templates_app.models import CodeArchive, Pipeline, PipelineDeployment, RunTemplate, Stack
 from templates_app.permissions import role_on
+from templates_app.querysets import TEMPLATE_DOCUMENTS, documents_of
 from templates_app.services import (
     ConcurrencyLimit,
     DeploymentRequest,
@@ -82,6 +83,7 @@ DEPLOYMENTS = Listing(
     },
     sortable=SORT_TIMES,
     describe=describe_deployment,
+    deferred=documents_of(),
 )
 RUN_TEMPLATES = Listing(
     columns={
@@ -98,6 +100,7 @@ RUN_TEMPLATES = Listing(
     },
     sortable={**SORT_TIMES, "name": "name"},
     describe=describe_run_template,
+    deferred=TEMPLATE_DOCUMENTS,
 )
 
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from runs_app.housekeeping import forget_old_events
 from runs_app.models import Schedule
+from runs_app.presets import create_preset, update_preset
 from runs_app.schedules import create_schedule, fire_due_schedules, update_schedule
 from templates_app.models import RunTemplate, Stack
 from templates_app.services import delete_run_template
@@ -184,3 +185,11 @@ def test_a_key_shows_no_secret_in_the_audit(alice: User) -> None:
         *("user", "name", "description", "access", "is_bound", "expires_at", "revoked_at", "rotated_at"),
         "former_until",
     }
+
+
+def test_the_values_of_a_private_preset_are_told_to_nobody(template: RunTemplate, alice: User) -> None:
+    values = {"steps": {"trainer": {"parameters": {"learning_rate": 0.25}}}}
+    preset = create_preset(actor=alice, template=template, name="mine", configuration=values)
+    assert last(noun="preset").after == {"name": "mine", "is_shared": False}
+    update_preset(actor=alice, preset=preset, is_shared=True)
+    assert "0.25" in str(last(noun="preset").after)

@@ -28,6 +28,7 @@ def spy(
 ) -> Annotated[dict[str, str], "booty"]:
     """What reading, writing, connecting and killing led to; the name of the refusal where it was refused."""
     own = Path(get_step_context().get_output_artifact_uri()).parent
+    own.mkdir(parents=True, exist_ok=True)
     own.joinpath("link").symlink_to(files[0])
     own.joinpath("program").write_text("#!/bin/sh\n")
     own.joinpath("program").chmod(0o6755)

@@ -243,3 +243,25 @@ def test_it_is_told_what_isolates_here(settings: Any, capsys: pytest.CaptureFixt
     settings.STEP_USER = "nosuchuser"
     with pytest.raises(CommandError, match="ZENWEB_STEP_USER"):
         call_command("isolation")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_step_sees_nothing_of_the_servers_environment(
+    stacks: dict[str, Stack], alice: User, settings: Any, tmp_path: Path
+) -> None:
+    settings.STEP_USER = "worker"
+    (tmp_path / "file").touch()
+    stack = stacks["celery"]
+    stack.artifact_store_uri = settings.ARTIFACT_STORE_URI
+    stack.save()
+    template = make_template(freeze("spying.spying_pipeline", alice, stack), alice, "spying")
+    values = {"worker": os.getpid(), "files": [str(tmp_path / "file")], "sockets": [], "folders": []}
+    run = launch(template, alice, {"steps": {"spy": {"parameters": values}}})
+    worker = StepWorker(name="w1", queues=["default"], slots=1)
+    worker.run_ready_steps("default")
+    worker.shut_down()
+    assert finished(run).status == "completed", [step.status_reason for step in run.steps.all()]
+    version = ArtifactVersion.objects.get(artifact__name="booty")
+    seen = materializers.load(version.uri, version.materializer)["own environment"].split()
+    assert set(seen) - set(settings.STEP_ENVIRONMENT) <= {"ZENWEB_WARM_PARENT", "TMPDIR", "LC_CTYPE"}
+    assert not any("SECRET" in name or "DATABASE" in name or "BROKER" in name for name in seen)

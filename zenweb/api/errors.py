@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from zenweb.exceptions import (
     CredentialsNotValid,
     DeviceLoginUnfinished,
+    RangeNotSatisfiable,
     ServerBusy,
     TooManyTries,
     ValidationFailed,
@@ -82,6 +83,8 @@ def _answer_ours(error: ZenWebError) -> Response:
     headers = dict(BEARER) if isinstance(error, CredentialsNotValid) else {}
     if isinstance(error, TooManyTries | ServerBusy):
         headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, RangeNotSatisfiable):
+        headers["Content-Range"] = f"bytes */{error.size}"
     return Response(answer, error.http_status, headers=headers)
 
 

@@ -3,7 +3,7 @@
 import json
 import operator
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import reduce
@@ -19,6 +19,7 @@ from zenweb.api.envelope import Json, page
 from zenweb.config.suggestions import did_you_mean
 from zenweb.entity import is_id
 from zenweb.exceptions import DoesNotExist, FieldError, ValidationFailed
+from zenweb.paging import find_page
 
 MOST_PER_PAGE = 10_000
 MOST_COMPARED = 500  # names that a mistyped one is compared with
@@ -90,6 +91,18 @@ class Tags(Column):
         return Q(GreaterThan(place, 0))
 
 
+class Word(Value):
+    """A word of our own within the text of a query, to be planned for by how rare it is.
+
+    PostgreSQL plans once for all that may stand in a place, and of a million runs few are in progress.
+    """
+
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
+        if not self.value.isidentifier():
+            raise ValueError(f"{self.value!r} is no word")
+        return f"'{self.value}'", []
+
+
 @dataclass(frozen=True)
 class Whether(Column):
     """A yes or no: whether the field has one of these values."""
@@ -99,7 +112,7 @@ class Whether(Column):
     def compare(self, operation: str, text: str) -> Q:
         if operation != "equals":
             raise ValueError("it is either True or False")
-        found = Q(**{f"{self.path}__in": self.values})
+        found = Q(**{f"{self.path}__in": [Word(value) for value in sorted(self.values)]})
         return found if parse_bool(text) else ~found
 
 
@@ -123,24 +136,35 @@ class Listing:
     default_sort: str = "created"
     prepare: Callable[[list[Any]], None] | None = None
     """What is done with the rows of a page before they are described."""
+    counted: frozenset[str] = frozenset()
+    """The columns by which rows are counted that need not be looked at for it: the `counts` of `answer`."""
+    deferred: Sequence[str] = ()
+    """What is read of rows that are hydrated, and only of them."""
 
-    def answer(self, queryset: QuerySet[Any], query: QueryDict) -> Response:
+    def answer(
+        self, queryset: QuerySet[Any], query: QueryDict, counts: QuerySet[Any] | None = None
+    ) -> Response:
         index, size = page_asked_for(query)
-        rows = self.filtered(queryset, query).order_by(*self._order(query))
-        total = rows.count()
-        shown = list(rows[(index - 1) * size : index * size])
-        if self.prepare is not None:
-            self.prepare(shown)
         hydrate = wants_hydration(query, default=False)
-        return Response(
-            page([self.describe(row, hydrate) for row in shown], index=index, size=size, total=total)
-        )
+        rows = self.filtered(queryset, query).order_by(*self._order(query))
+        if not hydrate:
+            rows = rows.defer(*self.deferred)
+        if counts is not None:
+            is_counted = self.counted.issuperset(name for name, _ in self._wanted(query))
+            counts = self.filtered(counts, query) if is_counted else None
+        found = find_page(rows, (index - 1) * size, size, counts)
+        if self.prepare is not None:
+            self.prepare(found.rows)
+        items = [self.describe(row, hydrate) for row in found.rows]
+        return Response(page(items, index=index, size=size, total=found.total))
 
     def filtered(self, queryset: QuerySet[Any], query: QueryDict) -> QuerySet[Any]:
-        wanted = [(name, text) for name in query if name in self.columns for text in query.getlist(name)]
-        conditions = [_condition(name, self.columns[name], text) for name, text in wanted]
+        conditions = [_condition(name, self.columns[name], text) for name, text in self._wanted(query)]
         join = operator.or_ if query.get("logical_operator", "and").lower() == "or" else operator.and_
         return queryset.filter(reduce(join, conditions)) if conditions else queryset
+
+    def _wanted(self, query: QueryDict) -> list[tuple[str, str]]:
+        return [(name, text) for name in query if name in self.columns for text in query.getlist(name)]
 
     def _order(self, query: QueryDict) -> list[str]:
         direction, _, name = query.get("sort_by", self.default_sort).rpartition(":")
@@ -148,7 +172,8 @@ class Listing:
             known = ", ".join(self.sortable)
             raise ValidationFailed([FieldError("/sort_by", f"Cannot sort by {name!r}. There is: {known}.")])
         sign = "-" if direction == "desc" else ""
-        return [f"{sign}{self.sortable[name]}", f"{sign}pk"]
+        # What sorts rows that are alike too; beside the key it would only mislead.
+        return list(dict.fromkeys([f"{sign}{self.sortable[name]}", f"{sign}pk"]))
 
 
 def page_asked_for(query: QueryDict) -> tuple[int, int]:

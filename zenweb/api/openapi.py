@@ -35,9 +35,13 @@ STATUSES = {
     409: ("The name is taken.", "EntityExistsError"),
     411: ("The body has to say beforehand how long it is.", "ValueError"),
     413: ("The body is larger than the server takes.", "ValueError"),
+    416: ("The file has none of the bytes that were asked for.", "ValueError"),
     422: ("Understood and refused: `errors` names each place.", "ValueError"),
     500: ("Something went wrong; the server's log says more.", "RuntimeError"),
-    503: ("The database does not answer. Ask again after `Retry-After` seconds.", "RuntimeError"),
+    503: (
+        "The database does not answer, or too many ask for the same. Ask again after `Retry-After` seconds.",
+        "RuntimeError",
+    ),
 }
 HEADERS = {
     401: {
@@ -47,6 +51,7 @@ HEADERS = {
             "schema": {"type": "integer"},
         },
     },
+    416: {"Content-Range": {"description": "`bytes */` and the size.", "schema": {"type": "string"}}},
     503: {"Retry-After": {"description": "For how many seconds to wait.", "schema": {"type": "integer"}}},
 }
 PATH_PARAMETERS = {
@@ -137,6 +142,11 @@ class WireSchema(AutoSchema):
             schema = self._schema(operation.answer, "serialization")
             content = {JSON: {"schema": schema, "example": example_of(schema, self._schemas())}} | content
         answers: dict[str, Any] = {"200": {"description": "Done.", "content": content}}
+        for status, (sentence, contents) in operation.otherwise.items():
+            answers[str(status)] = {
+                "description": sentence,
+                "content": {media: {"schema": schema} for media, schema in contents.items()},
+            }
         return answers | {str(status): self._refusal(status) for status in sorted(self._errors())}
 
     def _errors(self) -> Iterator[int]:

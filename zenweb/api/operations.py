@@ -43,6 +43,8 @@ class Operation:
     answer: Any = None
     also: Mapping[str, Json] = field(default_factory=dict)
     """What else may be answered, by media type; a stream or a file. Alone where there is no `answer`: see `NOTHING`."""
+    otherwise: Mapping[int, tuple[str, Mapping[str, Json]]] = field(default_factory=dict)
+    """Other statuses that are no errors: what each means, and its content by media type."""
     body: Any = None
     body_types: tuple[str, ...] = (JSON,)
     body_as: Mapping[str, Json] = field(default_factory=dict)

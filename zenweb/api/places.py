@@ -18,9 +18,11 @@ class Places:
     def seat(self, pieces: Iterable[bytes]) -> "Seated":
         """The pieces of an answer, with a place until that is closed. Raises ServerBusy where all are taken."""
         with self._lock:
-            if self.taken >= self.most:
-                raise ServerBusy(self._busy)
-            self.taken += 1
+            has_place = self.taken < self.most
+            self.taken += has_place
+        if not has_place:
+            _close(pieces)
+            raise ServerBusy(self._busy)
         return Seated(self, iter(pieces))
 
     def leave(self) -> None:
@@ -47,5 +49,9 @@ class Seated:
             return
         self._is_closed = True
         self._places.leave()
-        if close := getattr(self._pieces, "close", None):
-            close()
+        _close(self._pieces)
+
+
+def _close(pieces: Iterable[bytes]) -> None:
+    if close := getattr(pieces, "close", None):
+        close()

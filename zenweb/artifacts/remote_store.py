@@ -41,6 +41,12 @@ class RemoteFiles:
         with _as_os_error():
             return int(self._files.du(path, total=True))
 
+    def files_below(self, path: str) -> Iterator[str]:
+        with _as_os_error():
+            root = str(self._files._strip_protocol(path)).rstrip("/")
+            found = sorted(self._files.find(path))
+        yield from (name.removeprefix(root).lstrip("/") for name in found)
+
     def write_bytes(self, path: str, data: bytes) -> None:
         with _as_os_error():
             self._make_parent(path)

@@ -14,6 +14,7 @@ import errno
 import importlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -43,6 +44,7 @@ class Files(Protocol):
     def exists(self, path: str) -> bool: ...
     def list(self, path: str) -> Sequence[str]: ...
     def size(self, path: str) -> int: ...
+    def files_below(self, path: str) -> Iterator[str]: ...
     def write_bytes(self, path: str, data: bytes) -> None: ...
     @contextmanager
     def writing(self, path: str) -> Iterator[Path]: ...
@@ -96,6 +98,13 @@ def size(uri: str) -> int:
     files, path = _find(uri)
     with _explained(uri, "read"):
         return files.size(path)
+
+
+def files_below(uri: str) -> Iterator[str]:
+    """The files in and below a folder, by their paths from there, in an order that stays. Links are none of them."""
+    files, path = _find(uri)
+    with _explained(uri, "read"):
+        yield from files.files_below(path)
 
 
 def write_bytes(uri: str, data: bytes) -> None:
@@ -167,6 +176,14 @@ class LocalFiles:
         except NotADirectoryError:
             return os.stat(path).st_size
 
+    def files_below(self, path: str) -> Iterator[str]:
+        for folder, folders, names in os.walk(path, onerror=_refuse):
+            folders.sort()
+            for name in sorted(names):
+                file = f"{folder}/{name}"
+                if stat.S_ISREG(os.lstat(file).st_mode):
+                    yield os.path.relpath(file, path)
+
     def write_bytes(self, path: str, data: bytes) -> None:
         temporary = _temporary_beside(path)
         try:
@@ -209,6 +226,10 @@ class LocalFiles:
             shutil.rmtree(path)
         else:
             os.unlink(path)
+
+
+def _refuse(error: OSError) -> None:
+    raise error
 
 
 def _temporary_beside(path: str) -> str:
