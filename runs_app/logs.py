@@ -14,7 +14,7 @@ from typing import IO
 
 from django.conf import settings
 from django.db import close_old_connections
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from runs_app.models import LogChunk, PipelineRun, StepAttempt, StepRun
 from zenweb.artifacts import store
@@ -48,8 +48,13 @@ def read_log(step: StepRun) -> str:
 def read_run_log(run: PipelineRun) -> str:
     """What the newest attempts of a run's steps printed so far, each under its step's name; bounded as one log is."""
     texts, room = list[str](), settings.LOG_LIMIT
+    later = StepAttempt.objects.filter(step=OuterRef("step"), number__gt=OuterRef("number"))
+    newest = StepAttempt.objects.filter(~Exists(later), step__run=run)
+    attempts = {attempt.step_id: attempt for attempt in newest}
+    shown_live = set(LogChunk.objects.filter(attempt__in=newest).values_list("attempt", flat=True).distinct())
     for step in run.steps.order_by("index"):
-        text = read_log(step)
+        attempt = attempts.get(step.pk)
+        text = _text_of(attempt, attempt.pk in shown_live) if attempt else ""
         end = "\n" if text and not text.endswith("\n") else ""
         texts.append(f"--- {step.name}\n{text[:room]}{end}")
         room -= len(text)
@@ -57,6 +62,11 @@ def read_run_log(run: PipelineRun) -> str:
             texts.append("\n[cut here: the logs of its steps have the rest]\n")
             break
     return "".join(texts)
+
+
+def _text_of(attempt: StepAttempt, was_shown_live: bool) -> str:
+    """Pieces that are not there are not looked for: of many steps most have none."""
+    return read_attempt_log(attempt) if attempt.log_uri or was_shown_live else attempt.log_tail
 
 
 def read_attempt_log(attempt: StepAttempt) -> str:

@@ -80,9 +80,7 @@ REMOVE = f"DELETE FROM {COUNTS} WHERE (id <= %s AND id IN ({ALIKE})) OR count = 
 
 def keep_counting() -> None:
     """Have the database count runs, unless it does: a table that SQLite makes anew has lost what does it."""
-    with connection.cursor() as cursor:
-        cursor.execute(INSTALLED[connection.vendor])
-        names = [str(name) for (name,) in cursor.fetchall()]
+    names = trigger_names()
     if _are_all_there(names):
         return
     with transaction.atomic(), connection.cursor() as cursor:
@@ -92,6 +90,13 @@ def keep_counting() -> None:
         for statement in TRIGGERS[connection.vendor]:
             cursor.execute(statement)
         recount()
+
+
+def trigger_names() -> list[str]:
+    """What counts in the database, at present."""
+    with connection.cursor() as cursor:
+        cursor.execute(INSTALLED[connection.vendor])
+        return [str(name) for (name,) in cursor.fetchall()]
 
 
 @transaction.atomic

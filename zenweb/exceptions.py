@@ -68,6 +68,10 @@ class CredentialsNotValid(ZenWebError):
 class TooManyTries(CredentialsNotValid):
     """Somebody has guessed too often; the message says how long they have to wait."""
 
+    def __init__(self, message: str, seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after = seconds
+
 
 class DeviceLoginUnfinished(ZenWebError):
     """A program that waits for a person to confirm its sign-in gets no token, or not yet; `reason` says why."""
@@ -138,6 +142,7 @@ class ServerBusy(ZenWebError):
 
     http_status = 503
     wire_class = "RuntimeError"
+    retry_after: ClassVar[int] = 5
 
 
 class CodeArchiveRefused(ValidationFailed):

@@ -17,6 +17,7 @@ urlpatterns = [
     path("account/", include("zenweb.accounts.urls")),
     path("device/", device_login, name="device-login"),
     path("admin/login/", sign_in_to_admin),
+    path("admin/logout/", SignOut.as_view()),  # nor another way out
     path("admin/", admin.site.urls),
     path("health", health, name="health"),
     path("ready", ready, name="ready"),

@@ -22,9 +22,9 @@ from django.test import Client  # noqa: E402
 from benchmarks.size.seeding import seed  # noqa: E402
 from runs_app.models import PipelineRun  # noqa: E402
 from templates_app.models import RunTemplate  # noqa: E402
-from zenweb.accounts.models import ApiKey, User  # noqa: E402
+from zenweb.accounts.models import ApiKey, Project, RoleGrant, User  # noqa: E402
 from zenweb.accounts.services import create_api_key  # noqa: E402
-from zenweb.enums import KeyAccess  # noqa: E402
+from zenweb.enums import KeyAccess, Role  # noqa: E402
 
 PAGE = 50
 SEEN = 50  # templates of a key that is bound
@@ -100,7 +100,8 @@ def _requests(runs: int) -> Iterator[Request]:
         return Request(title, kind, client or everything, "/api/v1/runs", lambda: {"size": PAGE, **query})
 
     everything = _client(owner, [])
-    bound = _client(owner, random.Random(5).sample(templates, SEEN))  # noqa: S311 no secret
+    some = random.Random(5).sample(templates, SEEN)  # noqa: S311 no secret
+    bound, viewer = _client(owner, some), _client(_viewer_of(some), [])
     browser = Client(SERVER_NAME="localhost")
     browser.force_login(owner)
     yield listed("unfiltered")
@@ -114,15 +115,17 @@ def _requests(runs: int) -> Iterator[Request]:
     yield listed(
         "by time: the second half", created=f"gte:{middle:%Y-%m-%d %H:%M:%S}", sort_by="desc:created"
     )
-    yield listed("who sees 50 of 200 templates", FIRST, bound)
-    yield listed("the same, newest first", FIRST, bound, sort_by="desc:created")
-    yield listed("the same, by status", FIRST, bound, status="failed")
+    for who, client in (("a viewer of 50 of 200 templates", viewer), ("a key bound to them", bound)):
+        yield listed(who, FIRST, client)
+        yield listed(f"{who}, newest first", FIRST, client, sort_by="desc:created")
+        yield listed(f"{who}, by status", FIRST, client, status="failed")
     yield listed("by template and status", template_id=often.pk, status="failed")
     yield listed("by user, sorted by name", user="owner", sort_by="name")
     yield listed(f"page {last:,}", DEEP, page=last)
     yield listed(f"page {last // 2:,}", DEEP, page=last // 2)
     yield listed(f"page {last // 2:,}, by status", DEEP, page=last // 2, status="completed")
-    yield listed("who sees 50 of 200: page 2,000", DEEP, bound, page=min(2000, last // 10))
+    yield listed("a viewer of 50 of 200: page 2,000", DEEP, viewer, page=min(2000, last // 10))
+    yield listed("a key bound to them: page 2,000", DEEP, bound, page=min(2000, last // 10))
     yield listed("name contains: one run", CONTAINS, name=f"contains:run-{runs // 2}")
     yield Request(
         *("name contains: another run each time", CONTAINS, everything, "/api/v1/runs"),
@@ -141,8 +144,19 @@ def _requests(runs: int) -> Iterator[Request]:
     yield Request("the page of runs, by status", FIRST, browser, "/runs/", lambda: {"status": "failed"})
 
 
+def _viewer_of(templates: Sequence[RunTemplate]) -> User:
+    """Somebody who is nobody in the project, but a viewer of these templates."""
+    Project.objects.update(default_role=Role.NOBODY)
+    viewer, is_new = User.objects.get_or_create(username="viewer")
+    if is_new:
+        RoleGrant.objects.bulk_create(
+            RoleGrant(user=viewer, template=template, role=Role.VIEWER) for template in templates
+        )
+    return viewer
+
+
 def _client(owner: User, templates: Sequence[RunTemplate]) -> Client:
-    ApiKey.objects.filter(name=f"bound to {len(templates)}").delete()
+    ApiKey.objects.filter(user=owner, name=f"bound to {len(templates)}").delete()
     _, text = create_api_key(
         user=owner, name=f"bound to {len(templates)}", access=KeyAccess.READ, templates=templates or None
     )

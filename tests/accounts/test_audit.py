@@ -120,7 +120,10 @@ def test_signing_in_is_told_and_failing_to(client: Client, alice: User) -> None:
     client.post("/login/", {"username": "alice", "password": PASSWORD})
     assert last(verb="sign_in").user_name == "alice"
     client.post("/logout/")
-    assert last(verb="sign_out").user_name == "alice"
+    assert last(verb="sign_out").channel == "page"
+    client.force_login(alice)
+    client.post("/admin/logout/")
+    assert last(verb="sign_out").channel == "admin"
 
 
 def test_a_password_that_was_typed_as_a_name_is_not_told(client: Client, db: None) -> None:

@@ -43,6 +43,7 @@ def test_after_some_wrong_passwords_even_the_right_one_has_to_wait(alice: User) 
     refused = sign_in(PASSWORD)
     assert refused.status_code == 401
     assert "Try again in 2 seconds" in refused.json()["detail"][1]
+    assert refused["Retry-After"] == "2"
     wait(2)
     assert sign_in(PASSWORD).status_code == 200
 

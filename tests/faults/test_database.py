@@ -40,7 +40,7 @@ def test_runs_accepted_while_the_database_is_restarted_all_end(
     connection.close()
     accepted, refused = list[str](), list[str]()
     with ThreadPoolExecutor(1) as operator:
-        restarting = operator.submit(restart_again_and_again, random.Random(SEED))  # noqa: S311
+        restarting = operator.submit(restart_again_and_again, random.Random(SEED))
         while not restarting.done():
             answer = trigger(site, template, body)
             if answer.status_code == 200:

@@ -45,7 +45,7 @@ def assert_that_each_end_is_recorded_once(witness: Witness) -> None:
 def test_every_run_ends_however_often_workers_are_killed(
     machine: Machine, witness: Witness, start: Launch
 ) -> None:
-    chance = random.Random(SEED)  # noqa: S311
+    chance = random.Random(SEED)
     machine.settings["ZENWEB_MAX_WORKER_DEATHS"] = "1000"  # chance may hit one step three times
     machine.start_broker()
     workers = dict(zip(("w0", "w1"), machine.start_workers("w0", "w1"), strict=True))

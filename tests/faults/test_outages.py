@@ -88,7 +88,7 @@ def test_a_broker_that_never_comes_back_costs_seconds_and_no_run(
 def test_a_worker_outlives_brokers_that_die_while_it_works(
     machine: Machine, witness: Witness, start: Launch
 ) -> None:
-    chance = random.Random(SEED)  # noqa: S311
+    chance = random.Random(SEED)
     broker = machine.start_broker()
     worker = machine.start_worker()
     wait_until_over([start("single", witness.parameters(["only"]))], 30)
@@ -109,7 +109,7 @@ def test_a_worker_outlives_brokers_that_die_while_it_works(
 def test_messages_delivered_three_times_and_out_of_order_change_nothing(
     machine: Machine, witness: Witness, start: Launch
 ) -> None:
-    chance = random.Random(SEED)  # noqa: S311
+    chance = random.Random(SEED)
     machine.start_broker()
     runs = [start("witnessed", witness.parameters(WORKING, seconds=0.02)) for _ in range(10)]
     with redis.Redis(unix_socket_path=str(machine.folder.socket)) as queue:

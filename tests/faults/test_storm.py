@@ -97,7 +97,7 @@ class Storm:
 def test_after_any_mix_of_faults_what_was_accepted_ends_and_nothing_is_run_by_nobody(
     machine: Machine, witness: Witness, key: str
 ) -> None:
-    chance = random.Random(SEED)  # noqa: S311
+    chance = random.Random(SEED)
     storm = Storm(machine, chance)
     template = RunTemplate.objects.get(name="witnessed").id
     accepted: list[str] = []

@@ -41,7 +41,7 @@ class Crowd:
     def run(self) -> None:
         roles = [self._work] * WORKERS + [self._stop, self._bury, self._bury, self._beat]
         threads = [
-            threading.Thread(target=self._play, args=(role, random.Random(self.seed + place)))  # noqa: S311
+            threading.Thread(target=self._play, args=(role, random.Random(self.seed + place)))
             for place, role in enumerate(roles)
         ]
         for thread in threads:

@@ -294,7 +294,7 @@ class Crowd:
 
     def _thread(self, role: Callable[[random.Random], None]) -> threading.Thread:
         self.seed += 1
-        thread = threading.Thread(target=self._play, args=(role, random.Random(self.seed)))  # noqa: S311
+        thread = threading.Thread(target=self._play, args=(role, random.Random(self.seed)))
         thread.start()
         return thread
 

@@ -19,6 +19,7 @@ from django.db import connection
 from runs_app import step_users
 from runs_app.models import ArtifactVersion, PipelineRun
 from runs_app.step_users import find_isolation
+from runs_app.uploads import store_upload
 from runs_app.worker import StepWorker
 from templates_app.models import Stack
 from tests.factories import freeze, launch, make_template
@@ -26,6 +27,7 @@ from tests.packages import make_tiny_wheel
 from tests.runs.test_environments import BUILD_LIMIT
 from tests.runs.test_worker import finished, wait_for
 from zenweb.accounts.models import User
+from zenweb.accounts.services import default_project
 from zenweb.artifacts import materializers, store
 from zenweb.exceptions import ZenWebError
 from zenweb.execution.step_user import StepUser, seal
@@ -150,6 +152,24 @@ def test_what_an_attempt_made_is_nobodys_to_change_after_its_end(
     assert not (made / "program").stat().st_mode & (stat.S_ISUID | stat.S_ISGID)
     assert not (data / "secret_key").stat().st_mode & 0o007
     assert (made / "link").is_symlink()
+
+
+@as_root
+@pytest.mark.django_db(transaction=True)
+def test_a_step_reads_what_was_uploaded_for_it_and_what_steps_made(
+    worker: StepWorker, data: Path, stacks: dict[str, Stack], alice: User
+) -> None:
+    stack = stacks["celery"]
+    stack.artifact_store_uri = str(data / "artifacts")
+    stack.save()
+    template = make_template(freeze("filed.filed_pipeline", alice, stack), alice, "filed")
+    upload = store_upload(actor=alice, project=default_project(), name="t.txt", content=[b"hello"])
+    values = {"steps": {"read": {"parameters": {"document": {"artifact_version": str(upload.pk)}}}}}
+    run = launch(template, alice, values)
+    worker.run_ready_steps("default")
+    assert finished(run).status == "completed", [step.status_reason for step in run.steps.all()]
+    told = ArtifactVersion.objects.get(artifact__name="told")
+    assert "hello" in materializers.load(told.uri, told.materializer)["document"]
 
 
 @as_root

@@ -64,13 +64,13 @@ def some_value(chance: random.Random, depth: int = 0) -> Any:
 
 @pytest.mark.parametrize("seed", range(60))
 def test_what_is_written_is_read_as_the_same(seed: int) -> None:
-    value = {"given": some_value(random.Random(seed))}  # noqa: S311
+    value = {"given": some_value(random.Random(seed))}
     assert repr(read(write(value)).value) == repr(value)
 
 
 @pytest.mark.parametrize("seed", range(30))
 def test_a_text_is_made_to_say_something_else(seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     text = "# mine\n" + write({"a": some_value(chance), "b": some_value(chance)})
     value = {"b": some_value(chance), "c": some_value(chance)}
     assert repr(read(rewrite(text, value)).value["c"]) == repr(value["c"])
@@ -139,7 +139,7 @@ def test_what_is_deep_but_not_too_deep_is_read() -> None:
 @pytest.mark.parametrize("seed", range(40))
 def test_whatever_is_broken_is_read_or_refused(seed: int) -> None:
     """Texts with pieces cut out, doubled and swapped: nothing else is raised, and no warning given."""
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     whole = "a: &x {b: [1, 'c', \"d\\n\"], ? e : !!str f}\ng: |\n  h\n *i : >-\n  j\n<<: *x\n# k\n%YAML 1.2\n---\n"
     for _ in range(20):
         start, end = sorted(chance.sample(range(len(whole)), 2))

@@ -439,7 +439,7 @@ def test_any_value_survives_being_copied(asking: RunTemplate, note: str, options
     assert parse_yaml(copies["yaml"], "run.yaml") == given_values
     told: dict[str, Any] = {}
     code = copies["python"].split("trigger_pipeline(")[1].rpartition(")\nprint")[0]
-    exec(f"told.update(dict({code}))", {"told": told})  # noqa: S102
+    exec(f"told.update(dict({code}))", {"told": told})  # noqa: S102  # the copied code is what is tried
     assert told["run_configuration"] == given_values
     [step] = YAML(typ="safe").load(copies["github"])
     assert step["run"].replace("${{ '${{' }}", "${{") == copies["curl"]

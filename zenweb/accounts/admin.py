@@ -195,7 +195,6 @@ class AuditEventAdmin(ReadOnlyAdmin):
     )
     list_filter = (VerbFilter, ChannelFilter, "created")
     search_fields = ("user_name", "thing_name", "=thing_id", "=address", "api_key_name")
-    date_hierarchy = "created"
     show_full_result_count = False
     list_per_page = 50
     fields = (

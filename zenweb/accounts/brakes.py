@@ -47,7 +47,7 @@ class Brake:
             forgiven = max(0, int(passed / self.longest_wait))
             tries.count = 0 if abs(passed) > FORGOTTEN_AFTER else max(0, tries.count - forgiven)
             if wait := self._wait(tries, now):
-                raise TooManyTries(_too_many(wait))
+                raise TooManyTries(_too_many(wait), wait)
             tries.count += 1
             tries.last_at = now
             tries.save()

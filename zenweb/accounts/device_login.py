@@ -48,7 +48,9 @@ def start_device_login(*, client_id: str, program: str, machine: str, address: s
     waiting = DeviceLogin.objects.filter(status=DeviceLoginStatus.WAITING)
     _forget_oldest(waiting.filter(address=address), MOST_WAITING_PER_ADDRESS)
     if waiting.count() >= MOST_WAITING:
-        raise TooManyTries("Too many programs wait to be signed in. Try again in ten minutes.")
+        raise TooManyTries(
+            "Too many programs wait to be signed in. Try again in ten minutes.", int(LIFETIME.total_seconds())
+        )
     device_code = secrets.token_urlsafe(32)
     login = DeviceLogin(
         client_id=client_id,

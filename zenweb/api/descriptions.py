@@ -26,7 +26,9 @@ class JSONDescription(Description):
 
 
 class YAMLDescription(Description):
-    @operation("Get this description as YAML.", answer=NOT_JSON, also={"application/yaml": TEXT})
+    @operation(
+        "Get this description as YAML.", answer=NOT_JSON, also={"application/yaml": {"type": "object"}}
+    )
     def get(self, request: Request) -> HttpResponse:
         return HttpResponse(description_as_yaml(), content_type="application/yaml")
 

@@ -17,6 +17,7 @@ from zenweb.exceptions import (
     DeviceLoginUnfinished,
     RangeNotSatisfiable,
     ServerBusy,
+    TooManyTries,
     ValidationFailed,
     ZenWebError,
 )
@@ -79,11 +80,11 @@ def _answer_ours(error: ZenWebError) -> Response:
         answer["errors"] = [{"pointer": entry.pointer, "message": entry.message} for entry in error.errors]
     if isinstance(error, DeviceLoginUnfinished):  # as OAuth's clients read it
         answer |= {"error": error.reason.value, "error_description": str(error)}
-    headers = BEARER if isinstance(error, CredentialsNotValid) else None
-    if isinstance(error, ServerBusy):
-        headers = {"Retry-After": "5"}
+    headers = dict(BEARER) if isinstance(error, CredentialsNotValid) else {}
+    if isinstance(error, TooManyTries | ServerBusy):
+        headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, RangeNotSatisfiable):
-        headers = {"Content-Range": f"bytes */{error.size}"}
+        headers["Content-Range"] = f"bytes */{error.size}"
     return Response(answer, error.http_status, headers=headers)
 
 

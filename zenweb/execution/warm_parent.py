@@ -304,7 +304,7 @@ class WarmParent:
         """Become another program, which keeps this process's number, its parent and what it promised the kernel."""
         orders.set_inheritable(True)
         module = [sys.executable, "-P", "-m", "zenweb.execution.spawned_child"]
-        os.execv(sys.executable, [*module, self.orders.model_dump_json(), str(orders.fileno())])  # noqa: S606
+        os.execv(sys.executable, [*module, self.orders.model_dump_json(), str(orders.fileno())])  # noqa: S606  # our own
 
     def _stop(self, attempt: str, grace: float) -> None:
         for child in self.children.values():

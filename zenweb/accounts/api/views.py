@@ -115,6 +115,7 @@ class DeviceAuthorization(SignInView):
         body_types=(JSON, FORM),
         example={"client_id": "0f7e3b1a-5c64-4d0e-9a52-3c8d1f6b7a90"},
         answer=shapes.DeviceCode,
+        errors=(401,),
     )
     def post(self, request: Request) -> Response:
         """A code for a program that wants to be signed in; a person confirms it in the browser."""
@@ -200,10 +201,14 @@ def server_info() -> Json:
 
 
 def text_field(request: Request, name: str) -> str:
-    """A field of a form or of JSON; "" where it is missing, or no text."""
-    fields = request.data if isinstance(request.data, Mapping) else {}
-    value = fields.get(name, "")
-    return value if isinstance(value, str) else ""
+    """A field of a form or of JSON; "" where it is missing. Raises ValidationFailed for what is no text."""
+    fields = {} if request.data is None else request.data
+    if not isinstance(fields, Mapping):
+        raise ValidationFailed("Send a form, or a JSON object.")
+    value = fields.get(name)
+    if not isinstance(value, str | None):
+        raise ValidationFailed([FieldError(f"/{name}", f"{name} is a text.")])
+    return value or ""
 
 
 def _answer_device(request: Request) -> Json:

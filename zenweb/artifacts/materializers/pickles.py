@@ -30,7 +30,7 @@ def write_pickle(value: object, uri: str) -> None:
 def read_pickle(uri: str) -> Any:
     # Unpickling runs code: this is called in step processes and on the user's machine, never in a server.
     try:
-        return pickle.loads(store.read_bytes(store.join(uri, _FILE)))  # noqa: S301
+        return pickle.loads(store.read_bytes(store.join(uri, _FILE)))  # noqa: S301  # in a step's process or its user's
     except (ImportError, AttributeError, pickle.UnpicklingError) as error:
         raise ArtifactNotLoadable(
             f"The artifact at {uri} cannot be loaded under Python {platform.python_version()} with the packages and "
