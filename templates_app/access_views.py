@@ -8,6 +8,7 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import Group
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods
 
@@ -23,7 +24,9 @@ from templates_app.grants import (
 )
 from templates_app.models import RunTemplate
 from templates_app.services import update_run_template
+from zenweb.accounts.actions import Action
 from zenweb.accounts.models import ROLE_WORDS, Project, RoleGrant, User
+from zenweb.accounts.permissions import may_in_project
 from zenweb.accounts.projects import update_project
 from zenweb.enums import Role
 from zenweb.exceptions import DoesNotExist, NotAllowed, ValidationFailed
@@ -69,7 +72,13 @@ def template_access(request: HttpRequest, template_id: UUID) -> HttpResponse:
     if template.user is not None:
         made_it = gettext("made the template")
         inherited.insert(0, Holding(template.user.get_username(), False, Role.OWNER, reason=made_it))
-    context = {"template": template, "project": template.project, "inherited": inherited}
+    context = {
+        "template": template,
+        "project": template.project,
+        "project_address": reverse("project-access", args=[template.project_id]),
+        "can_manage_project": may_in_project(request.user, Action.MANAGE_PROJECT, template.project),
+        "inherited": inherited,
+    }
     return _answer(request, template, context)
 
 

@@ -97,8 +97,7 @@ def test_it_is_told_why(run: PipelineRun, alice: User, alices_key: str, route: s
 
 def test_of_many_runs_at_once_it_starts_none(run: PipelineRun, alice: User) -> None:
     body, path = {"runs": [{}, {}]}, "/run_templates/daily-retraining/runs/bulk"
-    answer = ask(key_of(alice, access=KeyAccess.READ), "POST", path, body).json()
-    assert [item["status"] for item in answer["items"]] == [403, 403]
+    assert ask(key_of(alice, access=KeyAccess.READ), "POST", path, body).status_code == 403
     assert PipelineRun.objects.count() == 1
 
 

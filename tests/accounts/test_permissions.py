@@ -184,6 +184,7 @@ PAGES: dict[str, Action | str] = {
     "POST key-rotate": ITS_OWN,
     "POST key-revoke": ITS_OWN,
     "POST key-remove": ITS_OWN,
+    "password-change": ANYBODY,
     "POST sessions-end": ANYBODY,
     "POST session-end": ANYBODY,
     "device-login": ANYBODY,
