@@ -173,6 +173,9 @@ DEEDS: dict[str, Callable[[World], object]] = {
     "zenweb.accounts.device_login.decide_device_login": lambda w: device_login.decide_device_login(
         actor=w.actor, login=w.login(), is_confirmed=False
     ),
+    "zenweb.accounts.services.change_password": lambda w: account_services.change_password(
+        actor=w.actor, current="alice has a long password", new="quite another one, and longer"
+    ),
     "zenweb.accounts.services.create_service_account": lambda w: account_services.create_service_account(
         actor=w.actor, name="new"
     ),

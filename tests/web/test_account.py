@@ -12,6 +12,7 @@ from django.utils import timezone
 from templates_app.models import RunTemplate
 from zenweb.accounts.models import ApiKey, BrowserSession, User
 from zenweb.accounts.services import create_api_key
+from zenweb.exceptions import EntityExists
 
 PASSWORD = "alice has a long password"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -107,6 +108,24 @@ def test_a_key_is_revoked(browser: Client, alice: User) -> None:
     assert not ApiKey.objects.exists()
 
 
+def test_the_name_of_a_key_that_has_ended_can_be_used_again(browser: Client, alice: User) -> None:
+    for number, end in enumerate(({"revoked_at": timezone.now()}, {"expires_at": timezone.now()})):
+        key, _ = create_api_key(user=alice, name="ci")
+        ApiKey.objects.filter(pk=key.pk).update(**end)
+        text = key_in(make(browser))
+        assert works(text)
+        assert [each.pk == key.pk for each in ApiKey.objects.all()] == [False], number
+        ApiKey.objects.all().delete()
+
+
+def test_the_name_of_a_key_of_an_account_that_is_switched_off_is_taken(alice: User, bob: User) -> None:
+    key, _ = create_api_key(user=bob, name="ci")
+    User.objects.update(is_active=False)
+    with pytest.raises(EntityExists):
+        create_api_key(user=bob, name="ci")
+    assert ApiKey.objects.get() == key
+
+
 @pytest.mark.parametrize("name", ["key-rotate", "key-revoke", "key-remove"])
 def test_the_keys_of_others_are_not_there(browser: Client, bob: User, name: str) -> None:
     key, text = create_api_key(user=bob, name="bobs")
@@ -140,6 +159,24 @@ def test_browsers_are_listed_and_signed_out(browser: Client, alice: User) -> Non
     browser.post(reverse("session-end", args=[theirs.handle]))
     assert other.get(reverse("account")).status_code == 302
     assert browser.get(reverse("account")).status_code == 200
+
+
+def test_a_session_tells_when_it_was_active_last(
+    browser: Client, alice: User, django_assert_num_queries: Any
+) -> None:
+    other = browser_of(alice)
+    theirs = BrowserSession.objects.filter(session_key=other.session.session_key)
+    long_ago = timezone.now() - timedelta(hours=3)
+    theirs.update(active_at=long_ago)
+    assert "last active <time" in browser.get(reverse("account")).text
+    assert "3\N{NO-BREAK SPACE}hours ago" in browser.get(reverse("account")).text
+    other.get(reverse("account"))
+    noted = theirs.get().active_at
+    assert noted is not None
+    assert noted > long_ago
+    with django_assert_num_queries(5):  # within a minute nothing is written again
+        other.get(reverse("account"))
+    assert theirs.get().active_at == noted
 
 
 def test_all_other_browsers_are_signed_out_at_once(browser: Client, alice: User, bob: User) -> None:

@@ -8,7 +8,7 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from zenweb.accounts.addresses import client_address
 from zenweb.accounts.models import NAME_LIMIT, ApiKey, User
@@ -17,6 +17,7 @@ from zenweb.enums import KeyAccess
 from zenweb.exceptions import CredentialsNotValid, ValidationFailed, ZenWebError
 
 MOST_OFFERED = 100  # run templates; REST takes those that are not among them
+LONGEST_PASSWORD = 1000  # characters: hashing takes the longer the longer it is
 NEVER = "never"
 LIFETIMES = [
     ("30", gettext_lazy("in 30 days")),
@@ -104,6 +105,46 @@ class RotationForm(forms.Form):
     @property
     def retain_period(self) -> timedelta:
         return timedelta(minutes=int(self.cleaned_data["minutes"]))
+
+
+class PasswordForm(forms.Form):
+    """Another password for oneself."""
+
+    current = forms.CharField(
+        label=gettext_lazy("Your password now"),
+        strip=False,
+        max_length=LONGEST_PASSWORD,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+    new = forms.CharField(
+        label=gettext_lazy("New password"),
+        help_text=gettext_lazy(
+            "At least 10 characters, not one that many people use, and not like your name."
+        ),
+        strip=False,
+        max_length=LONGEST_PASSWORD,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+    again = forms.CharField(
+        label=gettext_lazy("New password again"),
+        strip=False,
+        max_length=LONGEST_PASSWORD,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        new, again = (self.cleaned_data.get(name) for name in ("new", "again"))
+        if new is not None and again is not None and new != again:
+            self.add_error("again", gettext("These two are not the same."))
+        return self.cleaned_data
+
+    def refuse(self, error: ZenWebError) -> None:
+        """Show at its field what the service does not take."""
+        if not isinstance(error, ValidationFailed):
+            self.add_error("current", str(error))
+            return
+        for one in error.errors:
+            self.add_error(one.pointer.lstrip("/"), one.message)
 
 
 class CodeForm(forms.Form):

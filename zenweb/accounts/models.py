@@ -170,6 +170,16 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
             user__is_active=True,
         )
 
+    def not_ended(self) -> "ApiKeyQuerySet":
+        """Those that work, or would if their account were not switched off."""
+        is_over = models.Q(expires_at__isnull=False, expires_at__lte=timezone.now())
+        return self.filter(~is_over, revoked_at__isnull=True)
+
+    def ended(self) -> "ApiKeyQuerySet":
+        """Revoked or expired."""
+        is_over = models.Q(expires_at__lte=timezone.now())
+        return self.filter(is_over | models.Q(revoked_at__isnull=False))
+
     def visible_to(self, user: User) -> "ApiKeyQuerySet":
         """One's own and, for administrators, those of service accounts; a key that is bound sees itself."""
         if user.is_bound:
@@ -285,6 +295,7 @@ class BrowserSession(AbstractBaseSession):
 
     user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="browser_sessions")
     started_at = models.DateTimeField(null=True)
+    active_at = models.DateTimeField(null=True, help_text="When it asked for something last, to the minute.")
     address = models.CharField(max_length=ADDRESS_LIMIT, blank=True)
     browser = models.CharField(max_length=PROGRAM_LIMIT, blank=True)
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from django.contrib.auth import authenticate
+from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
@@ -34,6 +35,7 @@ LONGEST_RETAIN_PERIOD = timedelta(days=30)
 # One who mistypes never notices these. Whoever guesses at one account is slowed down there, whoever tries one password
 # at many accounts by the brake of the address, behind which there may be a whole office.
 ACCOUNT_BRAKE = Brake("sign-in", 5, timedelta(seconds=2), timedelta(minutes=15))
+PASSWORD_BRAKE = Brake("password", 5, timedelta(seconds=2), timedelta(minutes=15))
 ADDRESS_BRAKE = Brake("sign-in-address", 100, timedelta(seconds=2), timedelta(minutes=15))
 
 
@@ -101,6 +103,46 @@ def _note_failure(username: str) -> None:
 def _is_text(text: str) -> bool:
     """Half of a character, which JSON can name, is no part of any name or password."""
     return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+# -- one's own password -----------------------------------------------------------------------------------------------
+
+
+def change_password(*, actor: User, current: str, new: str, kept_session: str = "") -> None:
+    """Give oneself another password. All that the former one had signed in ends with it: browsers and access tokens.
+
+    `kept_session`: the key of the one that asks. API keys go on working: they are secrets of their own. Raises
+    ValidationFailed (`/current`, `/new`), TooManyTries where the current one was wrong too often, NotAllowed.
+    """
+    check_may_change(actor)
+    if not actor.has_usable_password():
+        raise NotAllowed(gettext("This account has no password to change: it signs in with API keys."))
+    _check_current_password(actor, current)
+    _check_new_password(actor, current, new)
+    with transaction.atomic():
+        actor.set_password(new)
+        actor.save(update_fields=["password", "updated"])
+        actor.browser_sessions.exclude(session_key=kept_session).delete()
+        record_audit(actor=actor, verb=AuditVerb.CHANGE_PASSWORD, thing=actor)
+
+
+def _check_current_password(actor: User, current: str) -> None:
+    """Whoever finds a browser that is signed in shall not find out the password with it."""
+    PASSWORD_BRAKE.take(str(actor.pk))
+    if not _is_text(current) or not actor.check_password(current):
+        raise ValidationFailed([FieldError("/current", gettext("This is not your password."))])
+    PASSWORD_BRAKE.release(str(actor.pk))
+
+
+def _check_new_password(actor: User, current: str, new: str) -> None:
+    try:
+        if not _is_text(new):
+            raise ValidationError(gettext("This has half of a character in it."))
+        validate_password(new, actor)
+    except ValidationError as error:
+        raise ValidationFailed([FieldError("/new", sentence) for sentence in error.messages]) from error
+    if new == current:
+        raise ValidationFailed([FieldError("/new", gettext("This is the password that you have."))])
 
 
 # -- service accounts -------------------------------------------------------------------------------------------------
@@ -182,6 +224,7 @@ def create_api_key(
     access = access or (KeyAccess.FULL if bound is None else KeyAccess.RUN)
     check_new_api_key(actor, user, name, description, access, bound, expires_at)
     _make_room(user)
+    _free_name(user, name)
     secret, secret_hash = new_secret()
     api_key = ApiKey.objects.create(
         user=user,
@@ -241,6 +284,7 @@ def update_api_key(
     before = facts_of(api_key)
     if name is not None and name != api_key.name:
         _check_key_name(api_key.user, name)
+        _free_name(api_key.user, name)
         api_key.name = name
     if description is not None:
         _check_description(description)
@@ -324,9 +368,14 @@ def _check_scope(access: KeyAccess, bound: list[Any] | None, expires_at: datetim
 
 def _check_key_name(user: User, name: str) -> None:
     _check_can_be_named(name, NAME_LIMIT)
-    if ApiKey.objects.filter(user=user, name=name).exists():
+    if ApiKey.objects.filter(user=user, name=name).not_ended().exists():
         sentence = gettext("%(account)s already has an API key called %(name)r. Choose another name.")
         raise EntityExists(sentence % {"account": user.get_username(), "name": name})
+
+
+def _free_name(user: User, name: str) -> None:
+    """A key that has ended gives way to one that is to have its name. Runs that it started keep saying it."""
+    ApiKey.objects.filter(user=user, name=name).ended().delete()
 
 
 def _check_account_name(name: str) -> None:

@@ -5,6 +5,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView, LogoutView, redirect_to_login
@@ -14,14 +15,21 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext, gettext_lazy, ngettext
 from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from zenweb.accounts import interrupted_forms
 from zenweb.accounts.audit import record_audit
 from zenweb.accounts.device_login import decide_device_login, find_device_login, shown_code
-from zenweb.accounts.forms import RETAIN_PERIODS, ApiKeyForm, CodeForm, RotationForm, SignInForm
+from zenweb.accounts.forms import RETAIN_PERIODS, ApiKeyForm, CodeForm, PasswordForm, RotationForm, SignInForm
 from zenweb.accounts.models import ApiKey, User
-from zenweb.accounts.services import create_api_key, delete_api_key, rotate_api_key, update_api_key
+from zenweb.accounts.services import (
+    change_password,
+    create_api_key,
+    delete_api_key,
+    rotate_api_key,
+    update_api_key,
+)
 from zenweb.accounts.sessions import end_other_sessions, end_session, note_origin, sessions_of
 from zenweb.enums import AuditVerb
 from zenweb.exceptions import DoesNotExist, TooManyTries, ZenWebError
@@ -29,6 +37,10 @@ from zenweb.exceptions import DoesNotExist, TooManyTries, ZenWebError
 LOST = gettext_lazy(
     "What had been typed into the form is not here: somebody else had typed it, or it "
     "was too long ago. Nothing was started."
+)
+CHANGED = gettext_lazy(
+    "Your password is changed. Every other browser is signed out, and so is every program that had signed in with the "
+    "former one. API keys go on working."
 )
 
 
@@ -127,6 +139,26 @@ def remove_key(request: HttpRequest, key_id: UUID) -> HttpResponse:
     user = cast(User, request.user)
     delete_api_key(actor=user, api_key=get_object_or_404(ApiKey.objects.filter(user=user), pk=key_id))
     return redirect("account")
+
+
+@login_required
+@never_cache
+@sensitive_post_parameters()
+@require_http_methods(["GET", "HEAD", "POST"])
+def change_own_password(request: HttpRequest) -> HttpResponse:
+    user = cast(User, request.user)
+    form = PasswordForm(request.POST if request.method == "POST" else None)
+    if form.is_bound and form.is_valid():
+        given = {name: form.cleaned_data[name] for name in ("current", "new")}
+        try:
+            change_password(actor=user, kept_session=request.session.session_key or "", **given)
+        except ZenWebError as error:
+            form.refuse(error)
+        else:
+            update_session_auth_hash(request, user)
+            messages.success(request, CHANGED)
+            return redirect("account")
+    return render(request, "accounts/password.html", {"form": form}, status=422 if form.errors else 200)
 
 
 @login_required
