@@ -128,6 +128,7 @@ def test_a_step_gets_nothing_that_is_the_workers(
     booty = materializers.load(version.uri, version.materializer)
     assert booty.pop("uid") == str(NOBODY.uid)
     assert booty.pop("home") == "1"
+    assert booty.pop("privileges") == "1"  # it cannot become somebody else by su or sudo either
     for own in ("own environment", "parent's environment"):
         seen = booty.pop(own)
         assert "PATH" in seen
