@@ -102,7 +102,8 @@ def readable_folder(version: ArtifactVersion) -> tuple[str, list[str], str]:
     if len(paths) > MOST_FILES:
         sentence = gettext("This has more than %(most)s files: read it where the artifact store is.")
         raise ValidationFailed(sentence % {"most": MOST_FILES})
-    return folder, paths, clean_name(found_file(version).name)
+    own_name = "" if folder == version.uri else folder.rpartition("/")[2]
+    return folder, paths, clean_name(own_name or found_file(version).name)
 
 
 def root_of(version: ArtifactVersion) -> str:

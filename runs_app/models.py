@@ -282,6 +282,11 @@ class StepRun(Execution):
         return self.name
 
     @property
+    def template_id(self) -> uuid.UUID | None:
+        """Its run's, whose owner reads in the audit what was noted about it."""
+        return self.run.template_id
+
+    @property
     def duration(self) -> timedelta | None:
         """Of its newest attempt; while it waits for another one nothing counts."""
         if self.status == ExecutionStatus.RETRYING and self.ready_at and self.start_time:

@@ -185,6 +185,7 @@ class WarmParent:
             scratch=str(upbringing.scratch),
             lease=upbringing.lease.total_seconds(),
             spawns=key.process is StepProcess.SPAWN,
+            is_confined=upbringing.user is not None,
         )
         with theirs, upbringing.log.open("ab") as log:
             self.process = subprocess.Popen(  # our own module, in our interpreter or an environment's

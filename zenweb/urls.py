@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from zenweb.accounts.views import SignIn, SignOut, device_login, sign_in_to_admin
 from zenweb.api.health import health, ready
@@ -18,6 +19,8 @@ urlpatterns = [
     path("device/", device_login, name="device-login"),
     path("admin/login/", sign_in_to_admin),
     path("admin/logout/", SignOut.as_view()),  # nor another way out
+    # Nor a page of its own for the password, which would end no session.
+    path("admin/password_change/", RedirectView.as_view(pattern_name="password-change")),
     path("admin/", admin.site.urls),
     path("health", health, name="health"),
     path("ready", ready, name="ready"),

@@ -10,7 +10,7 @@ from crispy_forms.layout import Layout
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.utils import ErrorDict
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from templates_app.schema_forms.controls import ChoiceSource, Control, FileSource, Occasion
 from templates_app.schema_forms.layout import ErrorSummary, PlainSteps, Section
@@ -25,12 +25,36 @@ from templates_app.schema_forms.schemas import (
     read_steps,
 )
 from templates_app.schema_forms.wording import shortened, worded
-from templates_app.schema_places import holds_secret, is_same
+from templates_app.schema_places import (
+    DROP,
+    holds_secret,
+    is_same,
+    replace_secrets,
+    schemas_at,
+    types_of,
+    value_at,
+)
 from zenweb.exceptions import FieldError
 
 ACTION = "do"  # the name of the buttons that change the form itself
 CHECK = "check"  # what it says while one types
 Validator = Callable[[dict[str, Any], Any], list[FieldError]]
+
+
+SECRET_AWAY = gettext_lazy("“%(title)s” (%(step)s) cannot be what it was, so it starts from its default.")
+
+
+def without_open_secrets(config_schema: dict[str, Any], configuration: dict[str, Any]) -> dict[str, Any]:
+    """Without secrets that are no texts: there is no field for these that hides what is in it."""
+    if not configuration or not holds_secret([config_schema], config_schema):
+        return configuration
+
+    def keep_text(path: tuple[str, ...]) -> Json:
+        is_text = "string" in types_of(schemas_at(config_schema, path))
+        return value_at(configuration, path) if is_text else DROP
+
+    kept: dict[str, Any] = replace_secrets(config_schema, configuration, keep_text)
+    return kept
 
 
 class ConfigurationForm(forms.Form):
@@ -74,7 +98,8 @@ class ConfigurationForm(forms.Form):
         self.controls: list[Control] = [
             control for controls in self._by_step.values() for control in controls
         ]
-        self.configuration = dict(configuration or {})
+        self._asked = dict(configuration or {})
+        self.configuration = without_open_secrets(config_schema, self._asked)
         self.notes: list[str] = []
         """What of the values that it starts from it cannot show, in sentences."""
         occasion = Occasion(
@@ -174,11 +199,13 @@ class ConfigurationForm(forms.Form):
         """The value that a control starts from; where it cannot show that, the default, and not without a word."""
         parameter = control.parameter
         value = _value_at(self.configuration, parameter)
+        if value is MISSING and _value_at(self._asked, parameter) is not MISSING:
+            self.notes.append(SECRET_AWAY % self._names_of(parameter))
         if value is MISSING or is_same(value, parameter.default) or control.can_show(value):
             return value
         words = gettext("“%(title)s” (%(step)s) cannot be “%(value)s”, so it starts from its default.")
         if holds_secret([dict(parameter.schema.keywords)], dict(parameter.schema.root)):
-            words = gettext("“%(title)s” (%(step)s) cannot be what it was, so it starts from its default.")
+            words = str(SECRET_AWAY)
         if parameter.is_locked:
             words = gettext("“%(title)s” (%(step)s) is fixed by now, so it has another value than there.")
         self.notes.append(words % {**self._names_of(parameter), "value": shortened(label_of(value))})

@@ -1,6 +1,8 @@
 """The audit tells who did what, from where and with which key, and nobody changes what it tells."""
 
+import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +12,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from runs_app.housekeeping import forget_old_events
-from runs_app.models import Schedule
+from runs_app.models import Schedule, StepRun
 from runs_app.presets import create_preset, update_preset
 from runs_app.schedules import create_schedule, fire_due_schedules, update_schedule
+from runs_app.services import note_metadata
 from templates_app.models import RunTemplate, Stack
 from templates_app.services import delete_run_template
 from tests.accounts.conftest import ask, bearer
@@ -20,7 +23,7 @@ from tests.factories import freeze, launch, make_template
 from zenweb.accounts.audit import LONGEST_FACT, record_audit
 from zenweb.accounts.models import AuditEvent, User
 from zenweb.accounts.services import create_api_key
-from zenweb.enums import AuditVerb
+from zenweb.enums import AuditChannel, AuditVerb
 from zenweb.exceptions import NotAllowed
 
 PASSWORD = "alice has a long password"
@@ -196,3 +199,21 @@ def test_the_values_of_a_private_preset_are_told_to_nobody(template: RunTemplate
     assert last(noun="preset").after == {"name": "mine", "is_shared": False}
     update_preset(actor=alice, preset=preset, is_shared=True)
     assert "0.25" in str(last(noun="preset").after)
+
+
+def test_what_is_noted_about_a_step_is_told_to_the_templates_owner(
+    template: RunTemplate, alice: User
+) -> None:
+    step = StepRun.objects.filter(run=launch(template, alice)).first()
+    assert step is not None
+    StepRun.objects.filter(pk=step.pk).update(status="completed")
+    step.refresh_from_db()
+    note_metadata(actor=alice, things=[step], values={"accuracy": 0.5})
+    event = last(verb="note_metadata")
+    assert (event.noun, event.template_id, event.after) == ("step_run", template.pk, {"names": ["accuracy"]})
+
+
+def test_every_verb_and_channel_is_in_the_documentation() -> None:
+    text = (Path(__file__).parents[2] / "docs/audit.md").read_text()
+    words = set(re.findall(r"\w+", text))
+    assert {*AuditVerb, *AuditChannel} <= words

@@ -35,6 +35,7 @@ def spy(
     return {
         "uid": str(os.getuid()),
         "own environment": " ".join(os.environ),
+        "privileges": Path("/proc/self/status").read_text().partition("NoNewPrivs:")[2].split()[0],
         "home": attempt(lambda: Path.home().joinpath("x").write_text("x")),
         "worker's environment": attempt(lambda: Path(f"/proc/{worker}/environ").read_bytes()),
         "parent's environment": attempt(lambda: Path(f"/proc/{os.getppid()}/environ").read_text()),

@@ -126,7 +126,7 @@ def test_a_folder_is_handed_out_as_an_archive(rest: Client, run: PipelineRun) ->
     folder = output(run, files, materializer=PATH_MATERIALIZER, metadata={"file_count": 3})
     answer = get(rest, folder)
     assert (answer["Content-Type"], answer["Accept-Ranges"]) == ("application/zip", "none")
-    assert answer["Content-Disposition"] == 'attachment; filename="model.zip"'
+    assert answer["Content-Disposition"] == 'attachment; filename="models.zip"'
     archive = zipfile.ZipFile(io.BytesIO(answer.body))
     assert archive.testzip() is None
     assert {name: archive.read(name) for name in archive.namelist()} == {

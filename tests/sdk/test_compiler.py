@@ -4,7 +4,7 @@ import io
 from typing import Annotated
 
 import pytest
-from pydantic import Field, SecretStr
+from pydantic import Field, Secret, SecretStr
 
 from zenweb import pipeline, step
 from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
@@ -45,6 +45,10 @@ def read_stream(stream: io.BytesIO) -> int:
 
 @step
 def show(artifact: UnmaterializedArtifact) -> None: ...
+
+
+@step
+def unlock(pins: list[Secret[int]]) -> None: ...
 
 
 @step
@@ -282,6 +286,10 @@ def circle():
         (
             lambda: ask("?", token=SecretStr("x")),
             r"Step 'ask', parameter 'token': a secret would be stored in clear",
+        ),
+        (
+            unlock,
+            r"Step 'unlock', parameter 'pins': a value of the type Secret\[\.\.\.\] would be stored and shown",
         ),
         (nested_outputs, r"parameter 'rows': outputs of steps cannot be collected in a list"),
         (nothing_handed_on, r"parameter 'score': step 'report' returns nothing"),

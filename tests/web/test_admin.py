@@ -162,3 +162,7 @@ def test_a_stack_gets_no_name_that_no_address_can_hold(boss: Client) -> None:
     answer = boss.post(reverse("admin:templates_app_stack_add"), fields)
     assert (answer.status_code, "no slash" in answer.content.decode()) == (200, True)
     assert not Stack.objects.filter(name="gpu/large").exists()
+
+
+def test_the_admin_has_no_page_of_its_own_for_ones_password(boss: Client) -> None:
+    assert boss.get("/admin/password_change/")["Location"] == reverse("password-change")

@@ -184,3 +184,32 @@ def test_what_cannot_be_shown_of_a_secret_is_not_quoted(
     page = pages.get(f"{asking.get_absolute_url()}?from={run.pk}").text
     assert "“Key” (Trainer) cannot be what it was, so it starts from its default." in page
     assert "hush" not in page
+
+
+@pytest.mark.parametrize(
+    "keywords", [{"type": "integer"}, {"type": "object"}, {"type": "array", "items": {"type": "integer"}}]
+)
+def test_a_secret_of_any_type_is_sealed_and_its_run_can_be_looked_at(
+    pages: Client, asking: RunTemplate, alice: User, rest: Client, keywords: dict[str, Any]
+) -> None:
+    describe(asking.deployment, keywords)
+    key: Any = {"integer": 4711, "object": {"a": 4711}, "array": [4711]}[keywords["type"]]
+    run = launch(asking, alice, {"steps": {"trainer": {"parameters": {"key": key}}}})
+    run.refresh_from_db()
+    assert "4711" not in str(
+        [run.configuration, run.resolved_configuration, *run.steps.values_list("parameters")]
+    )
+    assert key_of(run) == key
+    PipelineRun.objects.update(status="failed")
+    for address in (
+        run.get_absolute_url(),
+        f"{asking.get_absolute_url()}?from={run.pk}",
+        f"{asking.get_absolute_url()}?view=yaml&from={run.pk}",
+        reverse("run-repair", args=[run.pk]),
+        f"{run.get_absolute_url()}copy",
+    ):
+        page = pages.get(address, follow=True)
+        assert (page.status_code, "4711" in page.text, "zenweb-sealed" in page.text) == (200, False, False), (
+            address
+        )
+    assert "zenweb-sealed" not in rest.get(f"/api/v1/runs/{run.pk}").text

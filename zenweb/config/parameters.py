@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin
 
 import docstring_parser
-from pydantic import PydanticUserError, TypeAdapter, ValidationError
+from pydantic import PydanticUserError, Secret, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticSerializationError, SchemaError, to_jsonable_python
 
@@ -78,6 +78,7 @@ def _parameter(
 ) -> Parameter:
     owner = f"{owner}, parameter {declared.name!r}"
     adapter = _json_adapter(owner, declared)
+    _check_secrets_say_so(owner, adapter)
     value = given.get(declared.name, _default(declared))
     is_dynamic = declared.name not in given and _is_found(owner, adapter)
     is_required = value is EMPTY and not is_dynamic
@@ -183,6 +184,32 @@ def _is_input_left_out(declared: DeclaredParameter, given: Mapping[str, Any]) ->
 
 def holds_secret(adapter: TypeAdapter[Any]) -> bool:
     return any(node.get("writeOnly") is True for node in nodes_of(adapter.json_schema()))
+
+
+def _check_secrets_say_so(owner: str, adapter: TypeAdapter[Any]) -> None:
+    """The JSON Schema of pydantic's `Secret[int]` is that of an int, so nobody who reads it would keep it secret."""
+    if any(_is_of_generic_secret(function) for function in _functions_in(adapter.core_schema, set())):
+        raise AuthoringError(
+            f"{owner}: a value of the type Secret[...] would be stored and shown in clear. Use SecretStr, and make of "
+            "its text what you need in the step."
+        )
+
+
+def _is_of_generic_secret(function: Any) -> bool:
+    made_in = str(getattr(function, "__qualname__", ""))
+    return getattr(function, "__module__", "") == Secret.__module__ and made_in.startswith("Secret.")
+
+
+def _functions_in(schema: Any, seen: set[int]) -> Iterator[Any]:
+    """All that a schema of pydantic calls; types may refer to themselves."""
+    if id(schema) in seen:
+        return
+    seen.add(id(schema))
+    if callable(schema):
+        yield schema
+    elif isinstance(schema, Mapping | list | tuple):
+        for member in schema.values() if isinstance(schema, Mapping) else schema:
+            yield from _functions_in(member, seen)
 
 
 def _check_secret_is_not_frozen(owner: str, declared: DeclaredParameter, given: Mapping[str, Any]) -> None:

@@ -155,7 +155,7 @@ class Build:
             bufsize=0,
             cwd=self.folder,  # installers read settings from the folder they are started in
             # This process has one thread, so that here it is safe.
-            preexec_fn=processes.die_with_parent,  # noqa: PLW1509
+            preexec_fn=processes.die_with_parent if self.user is None else _confine,  # noqa: PLW1509
             **self._as_user(),
         ) as process:
             try:
@@ -200,6 +200,11 @@ class Build:
                 self.tail.append(text)
                 with suppress(BrokenPipeError):
                     print(text, flush=True)  # noqa: T201
+
+
+def _confine() -> None:
+    processes.die_with_parent()
+    processes.gain_no_privileges()
 
 
 def name_in_scripts(made_in: Path, target: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NO_NEW_PRIVS = 38
 IS_LINUX = sys.platform == "linux"
 _libc = ctypes.CDLL(None, use_errno=True) if IS_LINUX else None
 
@@ -28,6 +29,11 @@ def outlive_parent() -> None:
 def adopt_orphans() -> None:
     """Become the parent of every descendant whose own parent ends, so that none of them is ever lost sight of."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def gain_no_privileges() -> None:
+    """From here on no program, such as `su` or `sudo`, makes this process or one that it starts somebody else."""
+    _prctl(PR_SET_NO_NEW_PRIVS, 1)
 
 
 def children_of(pid: int) -> Iterator[int]:

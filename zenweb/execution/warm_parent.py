@@ -68,6 +68,8 @@ class Orders(BaseModel):
     """Seconds after the import within which the worker has to say until when it holds its steps."""
     spawns: bool = False
     """Each attempt gets an interpreter of its own."""
+    is_confined: bool = False
+    """It runs as another user than its worker, and stays so."""
 
 
 @dataclass
@@ -95,6 +97,8 @@ def main() -> None:
     # Its worker starts it from a thread that lasts as long as the worker.
     processes.die_with_parent()
     processes.adopt_orphans()
+    if orders.is_confined:
+        processes.gain_no_privileges()
     home = Path(orders.scratch, uuid4().hex)
     try:
         make_home(home, orders.code_root)
