@@ -12,10 +12,17 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
-from templates_app.querysets import VisibleQuerySet, documents_of, projects_of, run_templates
+from templates_app.querysets import (
+    VisibleQuerySet,
+    documents_of,
+    named_projects_of,
+    projects_of,
+    run_templates,
+)
 from zenweb.accounts.actions import Action
 from zenweb.artifacts.materializers.files import PATH_MATERIALIZER
 from zenweb.enums import OPEN_STATUSES, ExecutionStatus, PreparationStatus, Role
+from zenweb.paging import total_of
 from zenweb.prepared import insert
 
 if TYPE_CHECKING:
@@ -28,6 +35,7 @@ if TYPE_CHECKING:
 MOST_SKEW = timedelta(minutes=1)
 # How often whoever waits for a question says so.
 TOLD_EVERY = timedelta(seconds=3)
+MANY = 20_000  # runs
 ENDED_PREPARATIONS = (PreparationStatus.ANSWERED, PreparationStatus.FAILED)
 
 
@@ -54,11 +62,9 @@ def runs_beside_templates(user: "User", path: str = "") -> Q:
     def where(**conditions: Any) -> Q:
         return Q(**{f"{path}{name}": value for name, value in conditions.items()})
 
-    return where(template=None) & (
-        where(user=user)
-        | where(is_restricted=False, project__in=projects_of(user, Role.VIEWER))
-        | where(project__in=projects_of(user, Role.OWNER))
-    )
+    viewed, owned = named_projects_of(user, Role.VIEWER, Role.OWNER)
+    in_projects = where(is_restricted=False, project__in=viewed) | where(project__in=owned)
+    return where(template=None) & (where(user=user) | in_projects)
 
 
 def _shows_values(user: "User", path: str = "") -> models.Expression:
@@ -66,17 +72,30 @@ def _shows_values(user: "User", path: str = "") -> models.Expression:
     if user.is_superuser:
         return models.Value(True)
     editors = run_templates().with_role(user, Action.SEE_VALUES.least)
-    in_project = projects_of(user, Action.SEE_VALUES.least)
+    edited, owned = named_projects_of(user, Action.SEE_VALUES.least, Role.OWNER)
     shown = (
         Q(**{f"{path}user": user})
         | Q(**{f"{path}template__in": editors.values("pk")})
-        | Q(**{f"{path}template": None, f"{path}is_restricted": False, f"{path}project__in": in_project})
-        | Q(**{f"{path}project__in": projects_of(user, Role.OWNER)})
+        | Q(**{f"{path}template": None, f"{path}is_restricted": False, f"{path}project__in": edited})
+        | Q(**{f"{path}project__in": owned})
     )
     return models.Case(models.When(shown, then=True), default=False, output_field=models.BooleanField())
 
 
 class PipelineRunQuerySet(VisibleQuerySet):
+    def visible_in_lists_to(self, user: "User", counts: "RunCountQuerySet") -> Self:
+        """As `visible_to`. `counts`: of all that the user may see.
+
+        Many are looked through in their order, for the first ones are soon found. SQLite would gather all by what makes
+        them visible, and sort them, which is as well for few.
+        """
+        if self.sees_all(user) or counts.total() <= MANY:
+            return self.visible_to(user)
+        seen = models.Case(
+            models.When(self.seen_by(user), then=True), default=False, output_field=models.BooleanField()
+        )
+        return self.filter(seen)
+
     def beside_templates(self, user: "User") -> Q:
         return runs_beside_templates(user)
 
@@ -152,6 +171,10 @@ class PipelineRunQuerySet(VisibleQuerySet):
 
 class RunCountQuerySet(VisibleQuerySet):
     """Narrowed as the runs that are counted, but for their words."""
+
+    def total(self) -> int:
+        """How many runs there are."""
+        return total_of(self, self)
 
     def beside_templates(self, user: "User") -> Q:
         return runs_beside_templates(user)

@@ -152,9 +152,10 @@ def copy_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
 @require_safe
 def list_runs(request: HttpRequest) -> HttpResponse:
     form = RunFilterForm(request.GET, RunTemplate.objects.visible_to(request.user).order_by("name"))
-    runs = form.apply(PipelineRun.objects.visible_to(request.user).with_relations()).newest_first()
-    counts = None if form.has_words else form.apply(RunCount.objects.visible_to(request.user))
-    page = LongPaginator(runs, PAGE_SIZE, counts).get_page(request.GET.get("page"))
+    counts = RunCount.objects.visible_to(request.user)
+    runs = form.apply(PipelineRun.objects.visible_in_lists_to(request.user, counts).with_relations())
+    paginator = LongPaginator(runs.newest_first(), PAGE_SIZE, None if form.has_words else form.apply(counts))
+    page = paginator.get_page(request.GET.get("page"))
     context = {"form": form, "page": page, "is_live": any(not run.is_finished for run in page)}
     name = "_runs.html" if is_refinement(request) else "run_list.html"
     return render(request, f"runs_app/{name}", context)

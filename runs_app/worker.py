@@ -249,16 +249,21 @@ class StepWorker:
 
     @contextmanager
     def _folder_for_outputs(self, attempt: StepAttempt) -> Iterator[None]:
-        """Another user may write below it for as long as its attempt runs: what it made is nobody's to change."""
+        """Another user may write below it for as long as its attempt runs: what it made is nobody's to change.
+
+        Some file systems let not even root give a folder away (NFS): then the step sees for itself how far it comes.
+        """
         folder = store.local_folder(attempt.artifact_uri) if self.user else None
         if self.user is None or folder is None:
             yield
             return
-        self.user.give(folder)
+        with _overlooking("given to steps", folder):
+            self.user.give(folder)
         try:
             yield
         finally:
-            seal(folder)
+            with _overlooking("taken back from steps", folder):
+                seal(folder)
 
     def _watch_process(self, attempt: StepAttempt, key: ParentKey, lease: Lease, mask: Mask) -> ChildEnd:
         is_wanted = partial(self._is_wanted, attempt)
@@ -428,6 +433,14 @@ class StepWorker:
         for thread in (self._heart, self._schedules):
             if thread.is_alive():
                 thread.join(FAREWELL)
+
+
+@contextmanager
+def _overlooking(deed: str, folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        logger.warning("The folder %s cannot be %s: %s", folder, deed, error)
 
 
 def _outcome(attempt: StepAttempt, end: ChildEnd) -> StepOutcome:

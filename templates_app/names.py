@@ -10,8 +10,11 @@ from zenweb.entity import is_id
 from zenweb.exceptions import FieldError, ValidationFailed
 
 NAME_LIMIT = 255
+DESCRIPTION_LIMIT = 20_000
 # Control characters, ends of lines and halves of surrogate pairs: nobody sees them, and not every database keeps them.
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+_UNKEPT = re.compile("[\x00\ud800-\udfff]")
 
 
 def check_name(name: str) -> None:
@@ -31,6 +34,13 @@ def check_name(name: str) -> None:
         raise ValidationFailed([FieldError("/name", sentence)])
 
 
+def check_description(text: str) -> None:
+    """Raises ValidationFailed for what no database keeps, or what nobody reads."""
+    if len(text) > DESCRIPTION_LIMIT or _UNKEPT.search(text):
+        sentence = gettext("A description has at most %(limit)s characters, and no NUL.")
+        raise ValidationFailed([FieldError("/description", sentence % {"limit": DESCRIPTION_LIMIT})])
+
+
 def check_tags(tags: Any, pointer: str = "/tags") -> None:
     """Raises ValidationFailed for all that can be no tag."""
     if errors := wrong_tags(tags, pointer):
@@ -39,11 +49,13 @@ def check_tags(tags: Any, pointer: str = "/tags") -> None:
 
 def wrong_tags(tags: Any, pointer: str = "/tags") -> list[FieldError]:
     """The tags that can be none. Of what kind they are is looked at by whoever knows their schema."""
-    sentence = gettext("A tag is one line, without control characters (such as tabs).")
+    sentence = gettext(
+        "A tag is one line of at most %(limit)s characters, without control characters (such as tabs)."
+    ) % {"limit": NAME_LIMIT}
     return [
         FieldError(f"{pointer}/{index}", sentence)
         for index, tag in enumerate(tags if isinstance(tags, Iterable) else ())
-        if isinstance(tag, str) and not is_one_line(tag)
+        if isinstance(tag, str) and (len(tag) > NAME_LIMIT or not is_one_line(tag))
     ]
 
 

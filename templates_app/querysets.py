@@ -1,6 +1,7 @@
 """How what can be run is read."""
 
 from typing import TYPE_CHECKING, Any, Self
+from uuid import UUID
 
 from django.apps import apps
 from django.db import models
@@ -8,6 +9,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from zenweb.accounts.actions import Action
 from zenweb.accounts.querysets import role_grants
+from zenweb.accounts.standing import standing_of
 from zenweb.enums import Role
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from zenweb.accounts.models import User
 
 NOTHING = Q(pk__in=())
+Ids = models.QuerySet[Any] | list[UUID]
 
 
 def run_templates() -> "RunTemplateQuerySet":
@@ -45,11 +48,15 @@ class VisibleQuerySet(models.QuerySet[Any]):
     def visible_to(self, user: "User | AnonymousUser") -> Self:
         if not (user.is_authenticated and user.is_active):
             return self.none()
-        if user.is_superuser and not user.is_bound:
-            return self
-        templates = run_templates().visible_to(user).values("pk")
-        seen = self.of_templates(templates, user)
-        return self.filter(seen if user.is_bound else seen | self.beside_templates(user))
+        return self if self.sees_all(user) else self.filter(self.seen_by(user))
+
+    def sees_all(self, user: "User") -> bool:
+        return user.is_superuser and not user.is_bound
+
+    def seen_by(self, user: "User") -> Q:
+        """What those see who do not see all."""
+        seen = self.of_templates(run_templates().visible_to(user).values("pk"), user)
+        return seen if user.is_bound else seen | self.beside_templates(user)
 
     def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Q:
         """What belongs to these templates (a query for their ids)."""
@@ -67,19 +74,30 @@ def projects_of(user: "User", least: Role) -> models.QuerySet[Any]:
     return found
 
 
+def named_projects_of(user: "User", *least: Role) -> list[Ids]:
+    """The same for several roles at once; the projects are named where they are not too many."""
+    standing = None if user.is_superuser else standing_of(user)
+    if standing is None:
+        return [projects_of(user, each) for each in least]
+    return [standing.projects_with(each) for each in least]
+
+
 class WithRunsQuerySet(VisibleQuerySet):
     """Rows that runs point at. What was run lives in another app, so it is reached by the relation alone."""
 
     def with_latest_run(self, user: "User | AnonymousUser") -> Self:
         """With the newest that the user may see."""
         relation = self.model._meta.get_field("runs")
-        visible = relation.related_model.objects.visible_to(user)
+        visible = self.visible_runs(relation.related_model.objects.all(), user)
         runs = visible.filter(**{relation.field.name: OuterRef("pk")})
         latest = runs.order_by("-created")
         return self.annotate(
             latest_run_id=models.Subquery(latest.values("pk")[:1]),
             latest_run_status=models.Subquery(latest.values("status")[:1]),
         )
+
+    def visible_runs(self, runs: Any, user: "User | AnonymousUser") -> Any:
+        return runs.visible_to(user)
 
 
 class PipelineQuerySet(WithRunsQuerySet):
@@ -158,17 +176,30 @@ class RunTemplateQuerySet(WithRunsQuerySet):
         seen = self.with_role(user, Role.VIEWER)
         return seen.filter(pk__in=user.bound_templates) if user.is_bound else seen
 
+    def visible_runs(self, runs: Any, user: "User | AnonymousUser") -> Any:
+        """All: who sees a template sees its runs."""
+        return runs
+
     def with_role(self, user: "User", least: Role) -> Self:
         """Those on which the user is at least this; `role_on` says the same of one of them."""
         if user.is_superuser:
             return self
-        given = role_grants().held_by(user).filter(role__gte=least, template__isnull=False)
-        return self.filter(
-            Q(user=user)
-            | Q(pk__in=given.values("template"))
-            | Q(is_restricted=False, project__in=projects_of(user, least))
-            | Q(project__in=projects_of(user, Role.OWNER))
+        standing = standing_of(user)
+        if standing is None:
+            given = role_grants().held_by(user).filter(role__gte=least, template__isnull=False)
+            return self._with(
+                user, given.values("template"), projects_of(user, least), projects_of(user, Role.OWNER)
+            )
+        return self._with(
+            user,
+            standing.templates_with(least),
+            standing.projects_with(least),
+            standing.projects_with(Role.OWNER),
         )
+
+    def _with(self, user: "User", given: Ids, projects: Ids, owned: Ids) -> Self:
+        in_projects = Q(is_restricted=False, project__in=projects) | Q(project__in=owned)
+        return self.filter(Q(user=user) | Q(pk__in=given) | in_projects)
 
     def audited_by(self, user: "User") -> Self:
         """Those whose audit the user may see."""

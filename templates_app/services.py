@@ -24,7 +24,7 @@ from templates_app.models import (
     RunTemplateVersion,
     Stack,
 )
-from templates_app.names import check_name, check_tags
+from templates_app.names import check_description, check_name, check_tags
 from templates_app.permissions import check_can_edit, check_can_edit_pipeline, check_may
 from templates_app.schema_validation import check_schema
 from templates_app.suggestions import suggestion
@@ -127,6 +127,7 @@ def store_code_archive(*, actor: User, sha256: str, content: bytes) -> CodeArchi
 def create_pipeline(*, actor: User, project: Project, name: str, description: str = "") -> Pipeline:
     check_may_in_project(actor, Action.AUTHOR, project)
     check_name(name)
+    check_description(description)
     if Pipeline.objects.filter(project=project, name=name).exists():
         raise EntityExists(
             gettext("A pipeline called %(name)r already exists in project %(project)r.")
@@ -142,6 +143,7 @@ def update_pipeline(*, actor: User, pipeline: Pipeline, description: str | None 
     """Change what is given; None leaves a thing as it is."""
     check_can_edit_pipeline(actor, pipeline)
     if description is not None:
+        check_description(description)
         before = facts_of(pipeline)
         pipeline.description = description
         pipeline.save(update_fields=["description", "updated"])
@@ -232,6 +234,7 @@ def create_run_template(
     check_stack_is_remote(deployment.stack)
     check_name(name)
     check_tags(tags)
+    check_description(description)
     limit = limit or ConcurrencyLimit()
     limit.check()
     existing = RunTemplate.objects.select_for_update().filter(project=deployment.project, name=name).first()
@@ -401,6 +404,7 @@ def update_run_template(
         check_new_name(template, name)
         template.name = name
     if description is not None:
+        check_description(description)
         template.description = description
     if is_hidden is not None:
         template.is_hidden = is_hidden

@@ -55,6 +55,7 @@ class LongPaginator(Paginator):  # type: ignore[type-arg]  # it cannot be subscr
 
 
 def total_of(rows: QuerySet[Any], counts: QuerySet[Any] | None = None) -> int:
+    """How many rows there are, as `find_page` tells it."""
     if counts is not None:
         total: int = counts.order_by().aggregate(total=Sum("count", default=0))["total"]
         return total

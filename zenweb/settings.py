@@ -152,6 +152,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "zenweb.page_cache.vary_on_htmx",
     "zenweb.accounts.origins.remember_origin",
+    "zenweb.accounts.standing.remember_standings",
 ]
 ROOT_URLCONF = "zenweb.urls"
 WSGI_APPLICATION = "zenweb.wsgi.application"

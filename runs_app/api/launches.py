@@ -34,6 +34,7 @@ LAUNCHED_BY_NAME = Prepared(lambda: RunTemplate.objects.for_launch().filter(name
 
 
 A_CONFIGURATION = {"steps": {"trainer": {"parameters": {"learning_rate": 0.1}}}}
+LONGEST_KEY = 255
 PRESET = Parameter("preset", "The name of a preset to start from, where the body names none.")
 
 
@@ -124,9 +125,18 @@ def trigger_of(request: Request) -> Trigger:
         actor=acting_user(request),
         channel=CHANNELS.get(request.headers.get("X-ZenWeb-Channel", ""), TriggerChannel.REST),
         route=f"POST {request.path}"[:300],
-        idempotency_key=request.headers.get("Idempotency-Key", "")[:255],
+        idempotency_key=idempotency_key(request),
         api_key_name=request.auth.name if isinstance(request.auth, ApiKey) else "",
     )
+
+
+def idempotency_key(request: Request) -> str:
+    """Cut off, the beginning of one key would be that of another."""
+    key: str = request.headers.get("Idempotency-Key", "")
+    if len(key) > LONGEST_KEY:
+        sentence = f"An Idempotency-Key has {LONGEST_KEY} characters at most."
+        raise ValidationFailed([FieldError("/Idempotency-Key", sentence)])
+    return key
 
 
 def answer_launch(request: Request, launch: Launch, *, summary: bool = False) -> Response:

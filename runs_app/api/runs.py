@@ -129,9 +129,11 @@ class RunList(APIView):
     def get(self, request: Request) -> Response:
         user = acting_user(request)
         project = find_project(user, request.query_params.get("project"))
-        runs = PipelineRun.objects.visible_to(user).with_values_shown_to(user).for_list()
         counts = RunCount.objects.visible_to(user).filter(project=project)
-        return RUNS.answer(runs.filter(project=project), request.query_params, counts)
+        runs = PipelineRun.objects.visible_in_lists_to(user, counts).filter(project=project).for_list()
+        if wants_hydration(request.query_params, default=False):
+            runs = runs.with_values_shown_to(user)
+        return RUNS.answer(runs, request.query_params, counts)
 
 
 class RunDetail(APIView):

@@ -337,5 +337,7 @@ def test_a_bound_key_costs_no_query_more(
 ) -> None:
     key = key_of(alice, template)
     ask(key, "GET", "/run_templates")
-    with django_assert_num_queries(4):  # the key, the project, the number, the rows
+    with django_assert_num_queries(
+        6
+    ):  # the key, the project, what she is (two), the keys of the page, the rows
         ask(key, "GET", "/run_templates")

@@ -286,3 +286,17 @@ def test_a_step_sees_nothing_of_the_servers_environment(
     seen = materializers.load(version.uri, version.materializer)["own environment"].split()
     assert set(seen) - set(settings.STEP_ENVIRONMENT) <= {"ZENWEB_WARM_PARENT", "TMPDIR", "LC_CTYPE"}
     assert not any("SECRET" in name or "DATABASE" in name or "BROKER" in name for name in seen)
+
+
+@as_root
+@pytest.mark.django_db(transaction=True)
+def test_a_folder_that_cannot_be_given_away_is_told_in_the_log_and_fails_no_step_by_itself(
+    worker: StepWorker, data: Path, spying: Any, alice: User, caplog: pytest.LogCaptureFixture
+) -> None:
+    (data / "artifacts").rmdir()
+    (data / "artifacts").write_text("a file where the store should be")
+    run = launch(spying, alice)
+    worker.run_ready_steps("default")
+    assert finished(run).status == "failed"
+    assert "cannot be given to steps" in caplog.text
+    assert run.steps.get(name="spy").status_reason.startswith("NotADirectoryError")  # the step's own

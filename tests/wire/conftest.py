@@ -1,12 +1,14 @@
 """A run that has ended, and one call for everything that is asked."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
 from django.test import Client
 
 from runs_app import recording
@@ -71,3 +73,14 @@ def ended(template: RunTemplate, alice: User) -> PipelineRun:
     run = run_to_the_end(template, alice)
     assert run.status == "completed"
     return run
+
+
+@pytest.fixture
+def connection_stays_open() -> Iterator[None]:
+    """For who calls the server without Django's client, which sees to it: what is not committed would be lost."""
+    signals = (request_started, request_finished)
+    for signal in signals:
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in signals:
+        signal.connect(close_old_connections)

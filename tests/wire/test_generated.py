@@ -1,15 +1,13 @@
 """Schemathesis makes up requests from REST's description: whatever is sent, the answer is one that is described."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import pytest
 import schemathesis
-from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
-from django.db import close_old_connections, transaction
+from django.db import transaction
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.strategies import booleans
 from schemathesis import Case, GenerationMode
@@ -45,7 +43,7 @@ def read_to_the_end(environ: Any, start_response: Any) -> list[bytes]:
 
 
 schema.app = read_to_the_end
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("connection_stays_open")]
 PATHS = description()["paths"]
 BOUNDED = settings(
     max_examples=4,
@@ -88,17 +86,6 @@ class World:
             for before, part in pairwise(parts)
             if part.startswith("{")
         }
-
-
-@pytest.fixture(autouse=True)
-def connection_stays_open() -> Iterator[None]:
-    """As Django's own client sees to: what is not committed would be lost with it."""
-    signals = (request_started, request_finished)
-    for signal in signals:
-        signal.disconnect(close_old_connections)
-    yield
-    for signal in signals:
-        signal.connect(close_old_connections)
 
 
 @pytest.fixture

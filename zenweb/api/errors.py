@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, TooManyFieldsSent
 from django.db import DataError, IntegrityError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -25,6 +25,11 @@ from zenweb.exceptions import (
 logger = logging.getLogger(__name__)
 UNEXPECTED = {"detail": ["RuntimeError", "Something went wrong on the server. Its log says more."]}
 UNSTORABLE = "A text here is too long, or has a character (NUL) that the database does not take."
+# What Django finds while it reads a form or an address.
+UNREADABLE: dict[type[Exception], tuple[str, int]] = {
+    RequestDataTooBig: ("The body is larger than this server accepts.", 413),
+    TooManyFieldsSent: ("There are more fields in the address or the form than this server reads.", 422),
+}
 AT_ONCE = "Somebody asked for the same at the same moment. Look whether it is there; if not, ask again."
 NO_DATABASE = "The database does not answer, or is too busy. Please try again."
 BEARER = {"WWW-Authenticate": "Bearer"}
@@ -43,6 +48,9 @@ def answer_error(error: Exception, context: dict[str, Any]) -> Response:
         return Response({"detail": ["IllegalOperationError", str(error) or "You may not do this."]}, 403)
     if isinstance(error, rest.APIException):
         return Response({"detail": ["ValueError", _flat(error.detail)]}, error.status_code)
+    if type(error) in UNREADABLE:
+        sentence, status = UNREADABLE[type(error)]
+        return Response({"detail": ["ValueError", sentence]}, status)
     if isinstance(error, IntegrityError):
         logger.warning("Two requests wanted the same in %s.", context["request"].path, exc_info=error)
         return Response({"detail": ["EntityExistsError", AT_ONCE]}, 409)

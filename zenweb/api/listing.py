@@ -22,6 +22,7 @@ from zenweb.exceptions import DoesNotExist, FieldError, ValidationFailed
 from zenweb.paging import find_page
 
 MOST_PER_PAGE = 10_000
+MOST_FILTERS, MOST_OPTIONS = 100, 500  # databases take so much in one question
 MOST_COMPARED = 500  # names that a mistyped one is compared with
 LOOKUPS = {
     "equals": "exact",
@@ -41,7 +42,10 @@ NOTHING = Q(pk__in=[])
 def parse_time(text: str) -> datetime:
     """A moment; without an offset it is in UTC, as ZenML's clients send it."""
     moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError as error:
+        raise ValueError("no calendar has this moment in UTC") from error
 
 
 def parse_bool(text: str) -> bool:
@@ -159,8 +163,11 @@ class Listing:
         return Response(page(items, index=index, size=size, total=found.total))
 
     def filtered(self, queryset: QuerySet[Any], query: QueryDict) -> QuerySet[Any]:
-        conditions = [_condition(name, self.columns[name], text) for name, text in self._wanted(query)]
-        join = operator.or_ if query.get("logical_operator", "and").lower() == "or" else operator.and_
+        wanted = self._wanted(query)
+        if len(wanted) > MOST_FILTERS:
+            raise ValidationFailed(f"A list is filtered by {MOST_FILTERS} conditions at most.")
+        conditions = [_condition(name, self.columns[name], text) for name, text in wanted]
+        join = operator.or_ if _is_either(query) else operator.and_
         return queryset.filter(reduce(join, conditions)) if conditions else queryset
 
     def _wanted(self, query: QueryDict) -> list[tuple[str, str]]:
@@ -176,6 +183,15 @@ class Listing:
         return list(dict.fromkeys([f"{sign}{self.sortable[name]}", f"{sign}pk"]))
 
 
+def _is_either(query: QueryDict) -> bool:
+    word = query.get("logical_operator", "and").lower()
+    if word not in {"and", "or"}:
+        raise ValidationFailed(
+            [FieldError("/logical_operator", f"It is either `and` or `or`, not {word!r}.")]
+        )
+    return word == "or"
+
+
 def page_asked_for(query: QueryDict) -> tuple[int, int]:
     """The number of the page, from 1 on, and how many rows it has."""
     return whole_number(query, "page", 1, None), whole_number(query, "size", 20, MOST_PER_PAGE)
@@ -184,6 +200,8 @@ def page_asked_for(query: QueryDict) -> tuple[int, int]:
 def find(queryset: QuerySet[Any], name_or_id: str, noun: str, name_field: str | None = "name") -> Any:
     """The row with this id, name (where there are names), or unique beginning of an id. Raises DoesNotExist."""
     found = queryset.filter(pk=name_or_id).first() if is_id(name_or_id) else None
+    if "\0" in name_or_id:  # which nothing has, and not every database can be asked for
+        raise DoesNotExist(f"There is no {noun} {name_or_id!r}.")
     if found is None and name_field:
         found = queryset.filter(**{name_field: name_or_id}).first()
     if found is None and (condition := id_prefix(name_or_id)) is not None:
@@ -221,8 +239,10 @@ def _condition(name: str, column: Column, text: str) -> Q:
     word, colon, rest = text.partition(":")
     operation, value = (word, rest) if colon and word in OPERATORS else ("equals", text)
     try:
+        if "\0" in value:
+            raise ValueError("no text here has the character NUL")
         return _compare(column, operation, value)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         sentence = f"{value!r} cannot be compared with {name}: {error}"
         raise ValidationFailed([FieldError(f"/{name}", sentence)]) from error
 
@@ -230,6 +250,8 @@ def _condition(name: str, column: Column, text: str) -> Q:
 def _compare(column: Column, operation: str, text: str) -> Q:
     if operation in {"oneof", "in"}:
         options = json.loads(text) if text.startswith("[") else text.split(",")
+        if len(options) > MOST_OPTIONS:
+            raise ValueError(f"name {MOST_OPTIONS} values at most")
         return reduce(operator.or_, (column.compare("equals", str(option)) for option in options), NOTHING)
     if operation == "notequals":
         return ~column.compare("equals", text)

@@ -3,14 +3,16 @@
 import json
 import math
 from collections.abc import Mapping
+from io import BytesIO
 from typing import IO, Any
 
 from django.conf import settings
-from rest_framework.parsers import BaseParser
+from rest_framework.parsers import BaseParser, FormParser
 
 from zenweb.exceptions import BodyTooLarge, MalformedRequest
 
 LONGEST_NUMBER = 4_300  # digits; Python reads no longer ones
+MOST_LEVELS = 200
 
 
 class StrictJSONParser(BaseParser):
@@ -25,6 +27,19 @@ class StrictJSONParser(BaseParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
         return parse_json(read_bounded(stream, settings.DATA_UPLOAD_MAX_MEMORY_SIZE))
+
+
+class BoundedFormParser(FormParser):
+    """A form that has no files."""
+
+    def parse(
+        self,
+        stream: IO[bytes],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        body = read_bounded(stream, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        return super().parse(BytesIO(body), media_type, parser_context)
 
 
 class DeploymentParser(StrictJSONParser):
@@ -66,8 +81,9 @@ def parse_json(body: bytes, what: str = "The body") -> Any:
     """The value of a body; an empty one is None. Raises MalformedRequest; `what` is that which is wrong then."""
     if not body.strip():
         return None
+    too_deep = f"{what} is nested more than {MOST_LEVELS} levels deep."
     try:
-        return json.loads(
+        value = json.loads(
             body,
             parse_constant=_refuse_constant,
             parse_float=_finite,
@@ -75,9 +91,28 @@ def parse_json(body: bytes, what: str = "The body") -> Any:
             object_pairs_hook=_once_each,
         )
     except RecursionError as error:
-        raise MalformedRequest(f"{what} is nested too deeply.") from error
+        raise MalformedRequest(too_deep) from error
     except ValueError as error:
         raise MalformedRequest(f"{what} is not valid JSON: {error}") from error
+    # Most have fewer brackets than that in all, and need not be looked through.
+    if body.count(b"[") + body.count(b"{") > MOST_LEVELS and _is_deep(value):
+        raise MalformedRequest(too_deep)
+    return value
+
+
+def _is_deep(value: Any) -> bool:
+    """Level by level: what goes through a value later may go into it by calling itself."""
+    level = [value]
+    for _ in range(MOST_LEVELS):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, dict | list)
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return False
+    return any(isinstance(each, dict | list) for each in level)
 
 
 def _refuse_constant(name: str) -> None:

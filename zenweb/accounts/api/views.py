@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.urls import reverse
 from pydantic import Field
-from rest_framework.parsers import FormParser, MultiPartParser
+from rest_framework.parsers import MultiPartParser
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -34,7 +34,7 @@ from zenweb.api.bodies import Body
 from zenweb.api.envelope import Json, entity, user_entity
 from zenweb.api.listing import Column, Listing, find
 from zenweb.api.operations import FORM, JSON, NOT_JSON, TEXT, Parameter, listed, operation
-from zenweb.api.parsing import StrictJSONParser
+from zenweb.api.parsing import BoundedFormParser, StrictJSONParser
 from zenweb.api.shapes import Page
 from zenweb.api.shapes import User as UserShape
 from zenweb.exceptions import FieldError, ValidationFailed
@@ -56,7 +56,7 @@ class PublicView(APIView):
 class SignInView(PublicView):
     """Programs send what they know as a form, or as JSON."""
 
-    parser_classes = (FormParser, MultiPartParser, StrictJSONParser)
+    parser_classes = (BoundedFormParser, MultiPartParser, StrictJSONParser)
 
 
 class LoginBody(Body):
