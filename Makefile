@@ -34,7 +34,7 @@ help:
 	@echo "make check    the same without the tests"
 	@echo "make faults   the long form of the tests that kill and freeze processes, on both (SEED=2: other moments)"
 	@echo "make zenml-clients  ZenML's own clients, old and new, against a server of this version"
-	@echo "make bench    measure ZenWeb beside bare Celery (ROUNDS=9)"
+	@echo "make bench    measure ZenWeb beside bare Celery (ROUNDS=9), and lists of a million runs (RUNS=10000)"
 	@echo "make static   build the pages' styles and scripts"
 	@echo "make wheel    build the package, with what 'make static' built"
 	@echo "make docs     write into docs what is told by the code"
@@ -83,6 +83,7 @@ build/zenml-%/.installed: | $(BIN)/python
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks --rounds $(or $(ROUNDS),5)
+	@$(BIN)/python -m benchmarks.size --runs $(or $(RUNS),1000000)
 
 # The tests start a PostgreSQL of their own and remove it with its databases: none has to be dropped before.
 pytest-postgresql: $(VENV)/.dev $(BUILT) chromium faketime
