@@ -88,13 +88,16 @@ class WithRunsQuerySet(VisibleQuerySet):
     def with_latest_run(self, user: "User | AnonymousUser") -> Self:
         """With the newest that the user may see."""
         relation = self.model._meta.get_field("runs")
-        visible = relation.related_model.objects.visible_to(user)
+        visible = self.visible_runs(relation.related_model.objects.all(), user)
         runs = visible.filter(**{relation.field.name: OuterRef("pk")})
         latest = runs.order_by("-created")
         return self.annotate(
             latest_run_id=models.Subquery(latest.values("pk")[:1]),
             latest_run_status=models.Subquery(latest.values("status")[:1]),
         )
+
+    def visible_runs(self, runs: Any, user: "User | AnonymousUser") -> Any:
+        return runs.visible_to(user)
 
 
 class PipelineQuerySet(WithRunsQuerySet):
@@ -172,6 +175,10 @@ class RunTemplateQuerySet(WithRunsQuerySet):
             return self.none()
         seen = self.with_role(user, Role.VIEWER)
         return seen.filter(pk__in=user.bound_templates) if user.is_bound else seen
+
+    def visible_runs(self, runs: Any, user: "User | AnonymousUser") -> Any:
+        """All: who sees a template sees its runs."""
+        return runs
 
     def with_role(self, user: "User", least: Role) -> Self:
         """Those on which the user is at least this; `role_on` says the same of one of them."""

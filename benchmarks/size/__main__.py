@@ -86,12 +86,12 @@ def _address_of(database: str, folder: Path, is_kept: bool) -> Iterator[str]:
 def _show(measures: Sequence[dict[str, Any]], about: dict[str, Any]) -> None:
     click.echo(", ".join(f"{name} {value}" for name, value in about.items()))
     show_table(
-        ("DATABASE", "MEASURE", "P50", "P95", "LEAST", "FIRST", "TARGET (P50)"),
+        ("DATABASE", "MEASURE", "P50", "P95", "WORK", "FIRST", "TARGET (P50)"),
         [
             (
                 row["database"],
                 row["name"],
-                *(f"{row[figure]:.3g} {row['unit']}" for figure in ("p50", "p95", "least", "first")),
+                *(f"{row[figure]:.3g} {row['unit']}" for figure in ("p50", "p95", "work", "first")),
                 row["target"],
             )
             for row in measures

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import django
+import psutil
 
 django.setup()
 
-from django.conf import settings  # noqa: E402
 from django.core.management import call_command  # noqa: E402
+from django.db import connection  # noqa: E402
 from django.test import Client  # noqa: E402
 
 from benchmarks.size.seeding import seed  # noqa: E402
@@ -43,7 +44,8 @@ class Measure:
     unit: str
     p50: float
     p95: float
-    least: float
+    work: float
+    """Of the processors, for the server and its database: what it takes on a machine that does nothing else."""
     first: float
     """The first request of its kind, for which nothing is remembered."""
     target: str
@@ -81,11 +83,23 @@ def main(runs: int, rounds: int, output: Path) -> None:
 
 def _measure(request: Request, rounds: int) -> Measure:
     first = request.send()
+    before = _processor_time()
     spent = [request.send() for _ in range(rounds)]
-    vendor = "postgresql" if "postgresql" in settings.DATABASES["default"]["ENGINE"] else "sqlite"
+    work = (_processor_time() - before) / rounds * 1000
+    vendor = connection.vendor
     p95 = statistics.quantiles(spent, n=20, method="inclusive")[18]
     target = f"≤ {TARGETS[vendor][request.kind]}" if request.kind in TARGETS[vendor] else ""
-    return Measure(request.name, "ms", statistics.median(spent), p95, min(spent), first, target)
+    return Measure(request.name, "ms", statistics.median(spent), p95, work, first, target)
+
+
+def _processor_time() -> float:
+    """Seconds, of this process and of those of PostgreSQL that serve it."""
+    backends = []
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'")
+            backends = [psutil.Process(pid).cpu_times() for (pid,) in cursor.fetchall()]
+    return time.process_time() + sum(times.user + times.system for times in backends)
 
 
 def _requests(runs: int) -> Iterator[Request]:
