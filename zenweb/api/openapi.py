@@ -145,6 +145,10 @@ class WireSchema(AutoSchema):
             schema = self._schema(operation.answer, "serialization")
             content = {JSON: {"schema": schema, "example": example_of(schema, self._schemas())}} | content
         answers: dict[str, Any] = {"200": {"description": "Done.", "content": content}}
+        if operation.headers:
+            text = {"schema": {"type": "string"}}
+            told = {name: text | {"description": sentence} for name, sentence in operation.headers.items()}
+            answers["200"]["headers"] = told
         for status, (sentence, contents) in operation.otherwise.items():
             answers[str(status)] = {
                 "description": sentence,
