@@ -169,6 +169,7 @@ class RunTemplateUpdateBody(LimitBody):
     hidden: bool | None = None
     add_tags: list[str] | None = None
     remove_tags: list[str] | None = None
+    restricted: bool | None = None
 
 
 def acting_user(request: Request) -> User:
@@ -361,6 +362,7 @@ class RunTemplateDetail(APIView):
         template = update_run_template(
             actor=acting_user(request),
             template=find_run_template(request, name_or_id),
+            is_restricted=body.restricted,
             name=body.name,
             description=body.description,
             is_hidden=body.hidden,
