@@ -21,7 +21,10 @@ ON_POSTGRESQL := tests/runs tests/wire tests/accounts tests/templates/test_templ
 # tests/conftest.py says which tests stay together.
 PYTEST = $(BIN)/python -m pytest --numprocesses $(or $(JOBS),3) --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo test test-all check pytest pytest-postgresql faults zenml-clients bench lock static wheel chromium faketime clean
+docs: $(VENV)/.dev
+	@$(CHECK_SETTINGS) $(BIN)/python manage.py permissions --into docs/permissions.md
+
+.PHONY: docs help demo test test-all check pytest pytest-postgresql faults zenml-clients bench lock static wheel chromium faketime clean
 .DELETE_ON_ERROR:
 
 help:
@@ -34,6 +37,7 @@ help:
 	@echo "make bench    measure ZenWeb beside bare Celery (ROUNDS=9), and lists of a million runs (RUNS=10000)"
 	@echo "make static   build the pages' styles and scripts"
 	@echo "make wheel    build the package, with what 'make static' built"
+	@echo "make docs     write into docs what is told by the code"
 	@echo "make lock     compile requirements/*.txt again (UPGRADE=1: to the newest versions)"
 	@echo "make clean    remove what was built (never data)"
 

@@ -221,12 +221,12 @@ def _check_outputs_are_its_own(attempt: StepAttempt, outcome: StepOutcome) -> No
 
 def _check_is_callers(actor: User, run: PipelineRun) -> None:
     check_may_run(actor)
+    if run.user_id != actor.pk:
+        raise NotAllowed("Only who started this run may report on it.")
     if run.stack.is_remote:
         raise ValidationFailed(
             "Workers execute this run; only runs of a local stack are reported by their caller."
         )
-    if run.user_id != actor.pk:
-        raise NotAllowed("Only who started this run may report on it.")
 
 
 # -- accepting --------------------------------------------------------------------------------------------------------

@@ -392,9 +392,10 @@ def update_run_template(
     add_tags: Sequence[str] = (),
     remove_tags: Sequence[str] = (),
     limit: ConcurrencyLimit | None = None,
+    is_restricted: bool | None = None,
 ) -> RunTemplate:
-    """Change what is given; None leaves a thing as it is."""
-    check_can_edit(actor, template)
+    """Change what is given; None leaves a thing as it is. To restrict it is its owner's."""
+    check_may(actor, Action.EDIT if is_restricted is None else Action.GRANT, template)
     check_tags(add_tags, "/add_tags")
     limit = limit or ConcurrencyLimit()
     limit.check()
@@ -409,8 +410,10 @@ def update_run_template(
     if is_hidden is not None:
         template.is_hidden = is_hidden
     template.tags = [tag for tag in dict.fromkeys([*template.tags, *add_tags]) if tag not in remove_tags]
+    template.is_restricted = template.is_restricted if is_restricted is None else is_restricted
     limit.apply_to(template)
-    template.save(update_fields=["name", "description", "is_hidden", "tags", *LIMIT_FIELDS, "updated"])
+    changed = ["name", "description", "is_hidden", "is_restricted", "tags", *LIMIT_FIELDS, "updated"]
+    template.save(update_fields=changed)
     record_audit(actor=actor, verb=AuditVerb.CHANGE, thing=template, before=before, after=facts_of(template))
     return template
 

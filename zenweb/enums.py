@@ -1,6 +1,7 @@
 """Words with a fixed meaning, shared by the SDK, the wire and the database."""
 
 from enum import IntEnum, StrEnum
+from typing import Literal
 
 
 class ExecutionStatus(StrEnum):
@@ -181,7 +182,16 @@ class Role(IntEnum):
         """As it is spelt on the wire."""
         return self.name.lower()
 
+    @classmethod
+    def spelt(cls, word: str) -> "Role":
+        """Raises ValueError."""
+        found = {role.word: role for role in cls}.get(word)
+        if found is None:
+            raise ValueError(f"there are the roles {', '.join(role.word for role in cls)}")
+        return found
 
+
+RoleWord = Literal["viewer", "runner", "editor", "owner"]
 GRANTABLE = tuple(role for role in Role if role is not Role.NOBODY)
 
 

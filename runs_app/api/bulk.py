@@ -14,6 +14,7 @@ from runs_app.api.entities import describe_run
 from runs_app.api.launches import find_template_to_run, trigger_of
 from runs_app.services import Trigger, launch_run
 from templates_app.models import RunTemplate
+from templates_app.permissions import check_can_run
 from zenweb.api.bodies import Body, read_body
 from zenweb.api.envelope import Json
 from zenweb.api.errors import answer_error
@@ -57,6 +58,7 @@ class BulkRuns(APIView):
         body = read_body(BulkBody, request)
         template = find_template_to_run(request, name_or_id)
         trigger = trigger_of(request)
+        check_can_run(trigger.actor, template)  # else every one of them would be told the same
         # The same key for the same run, whether it is asked for alone or among others.
         trigger = replace(trigger, route=trigger.route.removesuffix("/bulk"))
         items = [

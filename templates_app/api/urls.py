@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from templates_app.api import curation, snapshots, versions, views
+from templates_app.api import curation, grants, snapshots, versions, views
 
 urlpatterns = [
     path("pipelines", views.PipelineList.as_view()),
@@ -21,4 +21,10 @@ urlpatterns = [
     path("run_templates/<str:name_or_id>/versions", versions.VersionList.as_view()),
     path("run_templates/<str:name_or_id>/versions/<str:version>", versions.VersionDetail.as_view()),
     path("run_templates/<str:name_or_id>/versions/<str:version>/restore", versions.VersionRestore.as_view()),
+    path("run_templates/<str:name_or_id>/role_grants", grants.TemplateRoleGrantList.as_view()),
+    path(
+        "run_templates/<str:name_or_id>/role_grants/<str:grant_id>", grants.TemplateRoleGrantDetail.as_view()
+    ),
+    path("projects/<str:name_or_id>/role_grants", grants.ProjectRoleGrantList.as_view()),
+    path("projects/<str:name_or_id>/role_grants/<str:grant_id>", grants.ProjectRoleGrantDetail.as_view()),
 ]

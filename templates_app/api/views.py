@@ -169,6 +169,7 @@ class RunTemplateUpdateBody(LimitBody):
     hidden: bool | None = None
     add_tags: list[str] | None = None
     remove_tags: list[str] | None = None
+    restricted: bool | None = None
 
 
 def acting_user(request: Request) -> User:
@@ -251,7 +252,8 @@ class CodeArchiveDetail(APIView):
 
     @operation("Get a pipeline's source code.", answer=NOT_JSON, also={"application/gzip": BYTES})
     def get(self, request: Request, sha256: str) -> HttpResponse:
-        archive = CodeArchive.objects.visible_to(request.user).filter(sha256=sha256).first()
+        archives = CodeArchive.objects.visible_to(request.user)
+        archive = archives.filter(sha256=sha256).first() if sha256.isalnum() else None
         if archive is None:
             raise DoesNotExist(f"There is no code archive {sha256}.")
         return HttpResponse(bytes(archive.content), content_type="application/gzip")
@@ -361,6 +363,7 @@ class RunTemplateDetail(APIView):
         template = update_run_template(
             actor=acting_user(request),
             template=find_run_template(request, name_or_id),
+            is_restricted=body.restricted,
             name=body.name,
             description=body.description,
             is_hidden=body.hidden,

@@ -17,15 +17,16 @@ import zenweb.accounts
 from runs_app import history, presets, schedules, services, uploads
 from runs_app.models import PipelineRun, Schedule
 from runs_app.repair import Repair
+from templates_app import grants
 from templates_app import services as template_services
 from templates_app.models import PipelineDeployment, Preset, RunTemplate, Stack
 from tests.factories import freeze, launch, make_template
-from zenweb.accounts import device_login
+from zenweb.accounts import device_login, projects
 from zenweb.accounts import services as account_services
-from zenweb.accounts.models import ApiKey, AuditEvent, User
+from zenweb.accounts.models import ApiKey, AuditEvent, RoleGrant, User
 from zenweb.accounts.services import default_project
 from zenweb.config.code_archive import pack
-from zenweb.enums import TriggerChannel
+from zenweb.enums import Role, TriggerChannel
 
 # They change nothing that lasts, or only tell how a step goes on that was started already.
 NOT_DEEDS = {
@@ -169,6 +170,17 @@ DEEDS: dict[str, Callable[[World], object]] = {
     ),
     "templates_app.services.delete_run_template": lambda w: template_services.delete_run_template(
         actor=w.actor, template=w.template
+    ),
+    "templates_app.grants.grant_role": lambda w: grants.grant_role(
+        actor=w.actor, on=w.template, to=w.account, role=Role.VIEWER
+    ),
+    "templates_app.grants.revoke_role": lambda w: grants.revoke_role(
+        actor=w.actor,
+        grant=RoleGrant.objects.create(template=w.template, user=w.account, role=Role.VIEWER),
+    ),
+    "zenweb.accounts.projects.create_project": lambda w: projects.create_project(actor=w.actor, name="new"),
+    "zenweb.accounts.projects.update_project": lambda w: projects.update_project(
+        actor=w.actor, project=default_project(), default_role=Role.VIEWER
     ),
     "zenweb.accounts.device_login.decide_device_login": lambda w: device_login.decide_device_login(
         actor=w.actor, login=w.login(), is_confirmed=False

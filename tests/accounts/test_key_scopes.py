@@ -1,14 +1,9 @@
 """Keys that may not do everything: read, run, and certain templates only. Every route is tried with them."""
 
-import json
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver
 
 from runs_app.models import Artifact, ArtifactVersion, PipelineRun, Schedule, StepOutput
 from runs_app.presets import create_preset
@@ -17,6 +12,7 @@ from runs_app.uploads import store_upload
 from templates_app.models import PipelineDeployment, Preset, RunTemplate, Stack
 from tests.accounts.conftest import API, ask, bearer
 from tests.factories import freeze, launch, make_template
+from tests.routes import Route, filled, routes
 from zenweb.accounts.models import ApiKey, User
 from zenweb.accounts.services import create_api_key, default_project
 from zenweb.enums import KeyAccess
@@ -24,59 +20,6 @@ from zenweb.enums import KeyAccess
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
 # These sign in and change nothing.
 WITHOUT_KEYS = {"login", "device_authorization"}
-# What a route needs in order to do something, where an empty body would be refused for itself.
-BODIES: dict[str, Any] = {
-    "POST pipelines": {"name": "new"},
-    "POST run_templates": {"name": "new", "source_deployment_id": "DEPLOYMENT"},
-    "POST run_templates/{}/versions": {"source_deployment_id": "DEPLOYMENT"},
-    "POST schedules": {"name": "new", "template": "daily-retraining", "cron_expression": "0 0 * * *"},
-    "POST run_templates/{}/presets": {"name": "new"},
-    "POST run_templates/{}/choices": {"step": "trainer", "parameter": "rate"},
-    "POST run-metadata": {"resources": [{"id": "RUN", "type": "pipeline_run"}], "values": {"a": 1}},
-    "POST current-user/api_keys": {"name": "new"},
-    "POST service_accounts": {"name": "new"},
-}
-NAMES = {
-    "run_templates": "daily-retraining",
-    "pipelines": "training_pipeline",
-    "stacks": "celery",
-    "projects": "default",
-    "current-user": "tests",
-    "presets": "mine",
-    "versions": "1",
-    "schedules": "nightly",
-}
-
-
-@dataclass(frozen=True)
-class Route:
-    method: str
-    pattern: str
-
-    def __str__(self) -> str:
-        return f"{self.method} {self.pattern}"
-
-
-def routes() -> Iterator[Route]:
-    """Every method of every route of the REST interface."""
-
-    def walk(patterns: list[Any], before: str) -> Iterator[tuple[str, Any]]:
-        for each in patterns:
-            if isinstance(each, URLResolver):
-                yield from walk(each.url_patterns, before + str(each.pattern))
-            elif isinstance(each, URLPattern):
-                yield before + str(each.pattern), each.callback
-
-    for pattern, callback in walk(get_resolver("zenweb.api_urls").url_patterns, ""):
-        view = getattr(callback, "cls", None)
-        methods = (
-            {name.upper() for name in view.http_method_names if hasattr(view, name)} if view else {"GET"}
-        )
-        for method in sorted(methods - {"OPTIONS", "HEAD"}):
-            if not pattern.startswith("^"):
-                yield Route(method, re.sub(r"<[^>]+>", "{}", pattern))
-
-
 ONLY_READING = {"runs/{}/refresh"}  # though clients send POST there
 WRITING = [
     route for route in routes() if route.method in UNSAFE and route.pattern not in WITHOUT_KEYS | ONLY_READING
@@ -101,21 +44,6 @@ def other(stacks: dict[str, Stack], alice: User) -> PipelineRun:
 
 def key_of(user: User, *templates: RunTemplate, access: KeyAccess | None = None) -> Client:
     return bearer(create_api_key(user=user, name="scoped", templates=templates or None, access=access)[1])
-
-
-def filled(route: Route, run: PipelineRun) -> tuple[str, Any]:
-    """The route's address with things that exist, and a body that it takes."""
-    step = run.steps.first()
-    assert step is not None
-    ids = NAMES | {"runs": str(run.pk), "steps": str(step.pk), "pipeline_deployments": str(run.deployment_id)}
-    parts: list[str] = []
-    for part in route.pattern.split("/"):
-        before = next((each for each in reversed(parts) if each in ids), "")
-        name = step.name if parts[:1] == ["runs"] and parts[-1] == "steps" else ids.get(before, "x")
-        parts.append(name if part == "{}" else part)
-    body = BODIES.get(str(route), {})
-    text = json.dumps(body).replace("DEPLOYMENT", str(run.deployment_id)).replace("RUN", str(run.pk))
-    return "/".join(parts), json.loads(text)
 
 
 def rows() -> dict[str, int]:
@@ -169,8 +97,7 @@ def test_it_is_told_why(run: PipelineRun, alice: User, alices_key: str, route: s
 
 def test_of_many_runs_at_once_it_starts_none(run: PipelineRun, alice: User) -> None:
     body, path = {"runs": [{}, {}]}, "/run_templates/daily-retraining/runs/bulk"
-    answer = ask(key_of(alice, access=KeyAccess.READ), "POST", path, body).json()
-    assert [item["status"] for item in answer["items"]] == [403, 403]
+    assert ask(key_of(alice, access=KeyAccess.READ), "POST", path, body).status_code == 403
     assert PipelineRun.objects.count() == 1
 
 

@@ -6,11 +6,13 @@ import statistics
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
 
+from runs_app.api.logs import FOLLOWERS
 from tests.e2e.conftest import Site
 from tests.e2e.test_sdk import run_script
 from tests.runs.test_worker import wait_for
@@ -120,6 +122,35 @@ def test_fifty_that_wait_hold_nobody_up(site: Site, template: str, tmp_path: Pat
             assert {one.result().json()["summary"]["status"] for one in waiting} == {"completed"}
             assert time.monotonic() - began < 5
     assert beside < 3 * alone + 0.02
+
+
+def test_who_goes_away_from_a_log_makes_room(site: Site, template: str, tmp_path: Path) -> None:
+    headers = {"Authorization": f"Bearer {site.api_key}"}
+    body = {"steps": {"waits_for": {"parameters": {"file": f"{tmp_path}/go"}}}}
+    limits = httpx.Limits(max_connections=FOLLOWERS.most + 2)
+    with (
+        httpx.Client(base_url=f"{site.url}/api/v1", headers=headers, timeout=30, limits=limits) as api,
+        ExitStack() as following,
+    ):
+        run = api.post(f"/run_templates/{template}/runs", json=body).json()["id"]
+
+        def follow() -> httpx.Response:
+            answer = api.send(api.build_request("GET", f"/runs/{run}/logs?follow=true"), stream=True)
+            following.callback(answer.close)
+            if answer.status_code != 200:
+                answer.close()
+            return answer
+
+        answers = [follow() for _ in range(FOLLOWERS.most)]
+        assert {answer.status_code for answer in answers} == {200}
+        assert follow().status_code == 503
+        answers[0].close()
+        wait_for(
+            lambda: follow().status_code == 200
+        )  # at its next sign of life the server finds nobody there
+        assert time_of_list(api) < 1
+        (tmp_path / "go").touch()
+        assert b"goes_on" not in answers[1].read()  # the run has ended, and so does what follows it
 
 
 def time_of_list(api: httpx.Client) -> float:

@@ -215,6 +215,26 @@ def test_a_long_history_is_folded_but_for_its_last_lines(
     assert len(re.findall("<time", open_part.partition('id="ledger"')[2])) == 12
 
 
+def test_a_result_can_be_downloaded(pages: Client, run: PipelineRun, attempt: StepAttempt) -> None:
+    version = complete(attempt, "json", "preview.json", b"1")
+    (Path(version.uri) / "data.json").write_text("[1]")
+    address = reverse("artifact-file", args=[version.pk])
+    assert f'href="{address}" download' in page_of(pages, run)
+    answer = pages.get(address)
+    assert b"".join(answer.streaming_content) == b"[1]"
+    assert answer["Content-Disposition"].endswith('score.json"')
+
+
+def test_what_lies_with_whoever_called_a_pipeline_is_offered_to_nobody(
+    pages: Client, run: PipelineRun, attempt: StepAttempt
+) -> None:
+    version = complete(attempt, "json", "preview.json", b"1")
+    run.stack.artifact_store_uri = ""
+    run.stack.save()
+    assert " download>" not in page_of(pages, run)
+    assert pages.get(reverse("artifact-file", args=[version.pk])).status_code == 404
+
+
 def test_many_results_are_folded_but_for_the_last(
     pages: Client, run: PipelineRun, attempt: StepAttempt
 ) -> None:

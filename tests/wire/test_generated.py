@@ -23,8 +23,8 @@ from runs_app.models import PipelineRun
 from runs_app.presets import create_preset
 from runs_app.schedules import create_schedule
 from templates_app.models import RunTemplate
-from tests.accounts.test_key_scopes import NAMES
 from tests.factories import launch
+from tests.routes import NAMES
 from zenweb.accounts.models import User
 from zenweb.accounts.services import create_api_key
 from zenweb.api.openapi import description

@@ -22,8 +22,9 @@ from runs_app.models import (
 from runs_app.presets import create_preset
 from runs_app.schedules import create_schedule
 from templates_app.models import Preset, RunTemplate, RunTemplateVersion
-from zenweb.accounts.models import ApiKey, AuditEvent, User
+from zenweb.accounts.models import ApiKey, AuditEvent, RoleGrant, User
 from zenweb.accounts.services import create_api_key, create_service_account
+from zenweb.enums import Role
 
 MANY = 29  # beside the first
 Found = dict[str, Any]
@@ -44,6 +45,10 @@ ROUTES: dict[str, str] = {
     "audit_events/<str:event>": "audit_events/{event}",
     "projects": "projects",
     "projects/<str:name_or_id>": "projects/default",
+    "projects/<str:name_or_id>/role_grants": "projects/default/role_grants",
+    "projects/<str:name_or_id>/role_grants/<str:grant_id>": "projects/default/role_grants/{project_grant}",
+    "run_templates/<str:name_or_id>/role_grants": "run_templates/{template}/role_grants",
+    "run_templates/<str:name_or_id>/role_grants/<str:grant_id>": "run_templates/{template}/role_grants/{grant}",
     "pipelines": "pipelines",
     "pipelines/<str:name_or_id>": "pipelines/{pipeline}",
     "stacks": "stacks",
@@ -143,6 +148,10 @@ def things(ended: PipelineRun, alice: User, root: Client) -> Found:
         "own_key": ApiKey.objects.get(user=alice, name="root").pk,
         "account": account.pk,
         "key": create_api_key(user=account, name="first")[0].pk,
+        "grant": RoleGrant.objects.create(template=template, user=account, role=Role.VIEWER).pk,
+        "project_grant": RoleGrant.objects.create(
+            project=template.project, user=account, role=Role.VIEWER
+        ).pk,
         "event": AuditEvent.objects.latest("pk").pk,
         "pipeline": ended.pipeline_id,
         "deployment": ended.deployment_id,
@@ -172,7 +181,9 @@ def multiply(things: Found) -> Found:
     more(version, version=counted)
     more(version.artifact, name=named)
     more(AuditEvent.objects.latest("pk"))
-    more(User.objects.get(pk=things["account"]), username=named)
+    for account in more(User.objects.get(pk=things["account"]), username=named):
+        RoleGrant.objects.create(template=template, user=account, role=Role.VIEWER)
+        RoleGrant.objects.create(project=template.project, user=account, role=Role.VIEWER)
     more(ApiKey.objects.get(pk=things["key"]), name=named, secret_hash=hashed)
     more(ApiKey.objects.get(pk=things["own_key"]), name=named, secret_hash=hashed)
     for other in more(run, name=named, index=counted):

@@ -134,6 +134,7 @@ class RoleGrant(Entity):
     role = models.PositiveSmallIntegerField(choices=[(role.value, ROLE_WORDS[role]) for role in GRANTABLE])
 
     objects = RoleGrantQuerySet.as_manager()
+    audited: ClassVar = ("holder", "role_word")
 
     class Meta:
         ordering: ClassVar = ["-role", "created"]
@@ -155,6 +156,15 @@ class RoleGrant(Entity):
 
     def __str__(self) -> str:
         return f"{self.holder}: {Role(self.role).word}"
+
+    @property
+    def thing(self) -> Any:
+        """The project or run template."""
+        return self.template or self.project
+
+    @property
+    def role_word(self) -> str:
+        return Role(self.role).word
 
     @property
     def holder(self) -> str:

@@ -7,7 +7,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from zenweb.api.shapes import Document, Entity, Moment, Named, Times
-from zenweb.enums import AuditChannel, AuditVerb, KeyAccess
+from zenweb.enums import AuditChannel, AuditVerb, KeyAccess, RoleWord
 
 
 class ServerInfo(TypedDict):
@@ -60,6 +60,7 @@ class DeviceCode(TypedDict):
 
 class ProjectFields(Times):
     display_name: str
+    default_role: Annotated[str, Field(description="What everybody is there who was given no other role.")]
 
 
 class ProjectMetadata(TypedDict):
@@ -69,6 +70,20 @@ class ProjectMetadata(TypedDict):
 class Project(Named):
     body: ProjectFields
     metadata: ProjectMetadata | None
+    resources: None
+
+
+class RoleGrantFields(Times):
+    role: RoleWord
+    user: str | None
+    group: str | None
+    run_template_id: UUID | None
+    project_id: UUID | None
+
+
+class RoleGrant(Named):
+    body: RoleGrantFields
+    metadata: Document | None
     resources: None
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from zenweb.accounts.api import api_keys, audit, service_accounts, views
+from zenweb.accounts.api import api_keys, audit, projects, service_accounts, views
 
 urlpatterns = [
     path("info", views.Info.as_view()),
@@ -22,6 +22,6 @@ urlpatterns = [
     path("audit_events", audit.AuditEventList.as_view()),
     path("audit_events/export", audit.AuditEventExport.as_view()),
     path("audit_events/<str:event>", audit.AuditEventDetail.as_view()),
-    path("projects", views.ProjectList.as_view()),
-    path("projects/<str:name_or_id>", views.ProjectDetail.as_view()),
+    path("projects", projects.ProjectList.as_view()),
+    path("projects/<str:name_or_id>", projects.ProjectDetail.as_view()),
 ]

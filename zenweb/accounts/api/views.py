@@ -4,11 +4,10 @@ import re
 import uuid
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, cast
+from typing import cast
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.urls import reverse
 from pydantic import Field
@@ -27,15 +26,13 @@ from zenweb.accounts.device_login import (
     shown_code,
     start_device_login,
 )
-from zenweb.accounts.models import ApiKey, Project, User
+from zenweb.accounts.models import ApiKey, User
 from zenweb.accounts.services import sign_in
 from zenweb.accounts.tokens import Credentials, issue_token
 from zenweb.api.bodies import Body
-from zenweb.api.envelope import Json, entity, user_entity
-from zenweb.api.listing import Column, Listing, find
-from zenweb.api.operations import FORM, JSON, NOT_JSON, TEXT, Parameter, listed, operation
+from zenweb.api.envelope import Json, user_entity
+from zenweb.api.operations import FORM, JSON, NOT_JSON, TEXT, Parameter, operation
 from zenweb.api.parsing import BoundedFormParser, StrictJSONParser
-from zenweb.api.shapes import Page
 from zenweb.api.shapes import User as UserShape
 from zenweb.exceptions import FieldError, ValidationFailed
 
@@ -175,34 +172,6 @@ class ApiToken(APIView):
             raise ValidationFailed("expires_in is a number of seconds between 1 and 86400.")
         credentials = Credentials(cast(User, request.user), cast(ApiKey | None, request.auth))
         return Response(issue_token(credentials, timedelta(seconds=int(seconds)), is_temporary=True))
-
-
-def describe_project(project: Project, hydrate: bool) -> Json:
-    metadata = {"description": ""} if hydrate else None
-    return entity(project, name=project.name, body={"display_name": project.display_name}, metadata=metadata)
-
-
-PROJECTS = Listing(
-    columns={"name": Column("name"), "id": Column("pk", uuid.UUID)},
-    sortable={"created": "created", "name": "name"},
-    describe=describe_project,
-)
-
-
-class ProjectList(APIView):
-    @operation("List projects.", parameters=listed(PROJECTS), answer=Page[shapes.Project])
-    def get(self, request: Request) -> Response:
-        return PROJECTS.answer(visible_projects(request), request.query_params)
-
-
-class ProjectDetail(APIView):
-    @operation("Get a project.", answer=shapes.Project)
-    def get(self, request: Request, name_or_id: str) -> Response:
-        return Response(describe_project(find(visible_projects(request), name_or_id, "project"), True))
-
-
-def visible_projects(request: Request) -> QuerySet[Any]:
-    return Project.objects.visible_to(cast(User, request.user))
 
 
 def server_info() -> Json:
