@@ -220,7 +220,6 @@ def test_the_page_takes_a_constant_number_of_queries(
     for number in range(5):
         create_api_key(user=alice, name=f"k{number}", templates=[template])
         browser_of(alice)
-    with django_assert_num_queries(
-        8
-    ):  # session, user, standing (2), offered templates, keys, their templates, sessions
+    # Session, user, standing (2), offered templates, keys, their templates, sessions.
+    with django_assert_num_queries(8):
         browser.get(reverse("account"))
