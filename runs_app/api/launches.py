@@ -21,7 +21,7 @@ from templates_app.api.views import acting_user, find_deployment
 from templates_app.models import PipelineDeployment, RunTemplate
 from zenweb.accounts.models import ApiKey
 from zenweb.api.listing import find, flag
-from zenweb.api.operations import DRY_RUN, IDEMPOTENCY_KEY, Parameter, operation
+from zenweb.api.operations import DRY_RUN, IDEMPOTENCY_KEY, REPLAYED, Parameter, operation
 from zenweb.config.run_configuration import PipelineRunConfiguration, StepRunConfiguration
 from zenweb.entity import is_id
 from zenweb.enums import TriggerChannel
@@ -55,6 +55,7 @@ class TemplateRuns(APIView):
         is_body_required=False,
         example=A_CONFIGURATION,
         answer=shapes.LaunchedRun | shapes.Preflight,
+        headers=REPLAYED,
         errors=(409,),
     )
     def post(self, request: Request, name_or_id: str) -> Response:
@@ -71,6 +72,7 @@ class DeploymentRuns(APIView):
         is_body_required=False,
         example=A_CONFIGURATION,
         answer=shapes.LaunchedRun,
+        headers=REPLAYED,
         errors=(409,),
     )
     def post(self, request: Request, deployment_id: str) -> Response:
@@ -160,7 +162,8 @@ def find_template_to_run(request: Request, name_or_id: str) -> RunTemplate:
     """The template with what a launch needs of it, in one query."""
     # The common ways to name one: whether they may see it at all, is asked with whether they may run it.
     query = LAUNCHED_BY_ID if is_id(name_or_id) else LAUNCHED_BY_NAME
-    found = [] if acting_user(request).is_bound else query.ask(key=name_or_id)
+    is_asked_plainly = not acting_user(request).is_bound and "\0" not in name_or_id
+    found = query.ask(key=name_or_id) if is_asked_plainly else []
     if len(found) == 1:
         template = found[0]
     else:

@@ -15,7 +15,7 @@ from runs_app.services import repair_run
 from zenweb.api.bodies import Body, read_body
 from zenweb.api.envelope import Json
 from zenweb.api.listing import flag
-from zenweb.api.operations import DRY_RUN, IDEMPOTENCY_KEY, operation
+from zenweb.api.operations import DRY_RUN, IDEMPOTENCY_KEY, REPLAYED, operation
 
 
 class RepairBody(Body):
@@ -37,6 +37,7 @@ class RunRepair(APIView):
         body=RepairBody,
         example={"from_steps": ["trainer"]},
         answer=shapes.LaunchedRun | shapes.RepairPlan,
+        headers=REPLAYED,
         errors=(409,),
     )
     def post(self, request: Request, name_or_id: str) -> Response:

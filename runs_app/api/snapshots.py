@@ -13,7 +13,7 @@ from runs_app.api.launches import A_CONFIGURATION, PRESET, LaunchBody, run_deplo
 from runs_app.api.runs import WAIT_FOR_END
 from templates_app.api.snapshots import unnamed_snapshot
 from zenweb.api.bodies import Body
-from zenweb.api.operations import DRY_RUN, IDEMPOTENCY_KEY, operation
+from zenweb.api.operations import DRY_RUN, IDEMPOTENCY_KEY, REPLAYED, operation
 from zenweb.api.parsing import StrictJSONParser
 from zenweb.exceptions import FieldError, ValidationFailed
 
@@ -57,6 +57,7 @@ class SnapshotRuns(APIView):
         is_body_required=False,
         example={"run_configuration": A_CONFIGURATION},
         answer=shapes.LaunchedRun | shapes.Preflight,
+        headers=REPLAYED,
         errors=(409,),
     )
     def post(self, request: Request, name_or_id: str) -> Response:

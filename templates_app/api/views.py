@@ -252,7 +252,8 @@ class CodeArchiveDetail(APIView):
 
     @operation("Get a pipeline's source code.", answer=NOT_JSON, also={"application/gzip": BYTES})
     def get(self, request: Request, sha256: str) -> HttpResponse:
-        archive = CodeArchive.objects.visible_to(request.user).filter(sha256=sha256).first()
+        archives = CodeArchive.objects.visible_to(request.user)
+        archive = archives.filter(sha256=sha256).first() if sha256.isalnum() else None
         if archive is None:
             raise DoesNotExist(f"There is no code archive {sha256}.")
         return HttpResponse(bytes(archive.content), content_type="application/gzip")

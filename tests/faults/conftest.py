@@ -12,7 +12,7 @@ from runs_app import dispatch
 from runs_app.management.commands.bootstrap import bootstrap
 from runs_app.models import PipelineRun
 from templates_app.models import RunTemplate, Stack
-from tests.factories import freeze, launch, make_template
+from tests.factories import freeze, launch, make_editor, make_template
 from tests.faults.database import copy_database, new_database, using_database
 from tests.faults.machine import Machine, Witness, client_of, figures
 from zenweb.accounts.models import User
@@ -42,7 +42,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, django_db_blocker: Any) -
     with django_db_blocker.unblock(), using_database(url):
         call_command("migrate", verbosity=0)
         bootstrap()
-        alice = User.objects.create_user(username="alice", password="alice has a long password")
+        alice = make_editor(User.objects.create_user(username="alice", password="alice has a long password"))
         _, key = create_api_key(user=alice, name="tests")
         celery = Stack.objects.get(name="celery")
         for source in [f"{module}.{name}_pipeline" for module, names in PIPELINES.items() for name in names]:

@@ -158,10 +158,10 @@ def test_the_page_of_a_run_names_the_form_that_made_it_to_who_sent_it(
 def test_a_check_while_one_types_answers_the_form_alone(
     pages: Client, template: RunTemplate, bob: User, verb: str, django_assert_num_queries: Any
 ) -> None:
-    """Session, user, template with its version, roles on it: nothing for what stands beside the form."""
+    """Session, user, what he is (two), template and version, roles on it: nothing for what stands beside the form."""
     create_preset(actor=bob, template=template, name="nightly")
     typed = {RATE: "2", MODEL: "rf", "do": verb}
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(6):
         part = pages.post(template.get_absolute_url(), typed, headers={"X-Requested-With": "fetch"})
     assert part.status_code == 200
     assert 'id="form-values"' in part.text

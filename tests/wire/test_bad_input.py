@@ -236,6 +236,8 @@ def test_a_name_that_is_only_unusual(rest: Client, deployment: PipelineDeploymen
 def test_a_thing_that_is_not_there(rest: Client, template: RunTemplate, name: str) -> None:
     for noun in ("run_templates", "runs", "steps", "artifact_versions", "code_archives", "schedules"):
         assert rest.get(f"{API}/{noun}/{name}").status_code == 404, noun
+    started = rest.post(f"{API}/run_templates/{name}/runs", content_type="application/json")
+    assert started.status_code == 404
 
 
 @pytest.mark.parametrize(

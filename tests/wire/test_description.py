@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.http import HttpResponse
 from django.test import Client
 from drf_spectacular.validation import validate_schema
 from jsonschema_rs import Draft202012Validator
 from ruamel.yaml import YAML
 
 from tests.accounts.test_key_scopes import routes
-from tests.described import validator_of
+from tests.described import validator_of, what_is_wrong
 from zenweb.api.openapi import description
 
 METHODS = [(path, method) for path, methods in description()["paths"].items() for method in methods]
@@ -63,3 +64,21 @@ def test_no_two_methods_have_one_name() -> None:
     names = [description()["paths"][path][method]["operationId"] for path, method in METHODS]
     assert sorted(names) == sorted(set(names))
     assert json.dumps(names).isascii()
+
+
+@pytest.mark.parametrize(
+    ("status", "media", "body", "wrong"),
+    [
+        (200, "application/json", {"goes_on": True}, ""),
+        (404, "application/json", {"detail": ["KeyError", "There is no run."]}, ""),
+        (200, "application/json", {"goes_on": "yes"}, "goes_on"),
+        (200, "application/json", {}, "goes_on"),
+        (200, "application/json", {"goes_on": True, "more": 1}, "more"),
+        (200, "text/html", {"goes_on": True}, "text/html"),
+        (418, "application/json", {}, "Described are 200"),
+    ],
+)
+def test_an_answer_that_is_not_described_is_found(status: int, media: str, body: Any, wrong: str) -> None:
+    answer = HttpResponse(json.dumps(body), status=status, content_type=media)
+    found = what_is_wrong("/api/v1/runs/{name_or_id}/lease", "post", answer)
+    assert (wrong in found) if wrong else (found == "")

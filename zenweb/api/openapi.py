@@ -2,11 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterator
-from functools import cache
-from io import StringIO
-from typing import Any, get_args, get_origin
+from collections.abc import Callable, Iterator
+from functools import cache, wraps
+from threading import Lock
+from typing import Any, TypeVar, get_args, get_origin
 
+import yaml
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
@@ -15,12 +16,14 @@ from drf_spectacular.utils import OpenApiParameter
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 from rest_framework.permissions import AllowAny
-from ruamel.yaml import YAML
 
 from zenweb.api.examples import example_of
 from zenweb.api.operations import JSON, NOT_JSON, PROJECT, Operation
 from zenweb.api.shapes import Page, Problem
 
+Made = TypeVar("Made")
+# The former is there on most machines, and some times faster.
+Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 COMPONENT = "#/components/schemas/{model}"
 # Whatever is sent, this may be answered.
 ANY_BODY = frozenset({400, 413, 422})
@@ -142,6 +145,10 @@ class WireSchema(AutoSchema):
             schema = self._schema(operation.answer, "serialization")
             content = {JSON: {"schema": schema, "example": example_of(schema, self._schemas())}} | content
         answers: dict[str, Any] = {"200": {"description": "Done.", "content": content}}
+        if operation.headers:
+            text = {"schema": {"type": "string"}}
+            told = {name: text | {"description": sentence} for name, sentence in operation.headers.items()}
+            answers["200"]["headers"] = told
         for status, (sentence, contents) in operation.otherwise.items():
             answers[str(status)] = {
                 "description": sentence,
@@ -225,19 +232,31 @@ def name_of(shape: Any) -> str:
     )
 
 
-@cache
+def once(make: Callable[[], Made]) -> Callable[[], Made]:
+    """Made once in each process, however many ask for it at first."""
+    made, one_at_a_time = cache(make), Lock()
+
+    @wraps(make)
+    def give() -> Made:
+        with one_at_a_time:
+            return made()
+
+    return give
+
+
+@once
 def description() -> dict[str, Any]:
-    """All of it; made once in each process."""
+    """All of it."""
     return dict(SchemaGenerator(urlconf="zenweb.urls").get_schema(public=True))
 
 
-@cache
+@once
 def description_as_json() -> bytes:
     return json.dumps(description(), ensure_ascii=False).encode()
 
 
-@cache
+@once
 def description_as_yaml() -> bytes:
-    text = StringIO()
-    YAML(typ="safe", pure=True).dump(description(), text)
-    return text.getvalue().encode()
+    return bytes(
+        yaml.dump(description(), Dumper=Dumper, sort_keys=False, allow_unicode=True, encoding="utf-8")
+    )

@@ -43,6 +43,8 @@ class Operation:
     answer: Any = None
     also: Mapping[str, Json] = field(default_factory=dict)
     """What else may be answered, by media type; a stream or a file. Alone where there is no `answer`: see `NOTHING`."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """What an answer may carry beside its content, each with a sentence."""
     otherwise: Mapping[int, tuple[str, Mapping[str, Json]]] = field(default_factory=dict)
     """Other statuses that are no errors: what each means, and its content by media type."""
     body: Any = None
@@ -95,6 +97,9 @@ IDEMPOTENCY_KEY = Parameter(
     {"type": "string", "maxLength": 255},
     "header",
 )
+REPLAYED = {
+    "Idempotent-Replayed": "`true`: this was asked for before, and the answer tells of what was made then."
+}
 DRY_RUN = Parameter("dry_run", "Only tell what would be done.", {"type": "boolean", "default": False})
 KINDS: dict[Any, str] = {
     uuid.UUID: "An id.",
