@@ -50,6 +50,7 @@ MEMORY_INTERVAL = 5.0  # seconds between two looks at what the parents take: the
 READ_SIZE = 65_536
 LOG_INTERVAL = 0.4  # seconds between two looks at what a running step printed
 EVENT_LIMIT = 16 * 1024 * 1024
+MOST_QUOTED = 1000  # characters of what cannot be read
 
 
 @dataclass(frozen=True)
@@ -397,9 +398,8 @@ class AttemptProcess:
             for line in lines:
                 self._take_in(parse_event(line))
         except (ValueError, RecursionError) as error:
-            logger.warning(
-                "Attempt %s is ended: its process sent what cannot be read.", self.attempt, exc_info=error
-            )
+            why = self._mask.text(str(error))[:MOST_QUOTED]  # it quotes what was sent
+            logger.warning("Attempt %s is ended: its process sent what cannot be read: %s", self.attempt, why)
             self._nonsense = _process_exception(
                 "The step's process sent its worker what cannot be read, and was ended."
             )

@@ -36,7 +36,7 @@ from templates_app.schema_forms.schemas import MISSING, Parameter, read_json, re
 from templates_app.schema_forms.times import DurationControl, TimeControl
 from templates_app.schema_forms.wording import describe_bounds
 
-PLAIN = ("label", "help", "placeholder", "widget", "pattern")
+PLAIN = ("label", "help", "placeholder", "widget", "pattern", "unless")
 BOUND_WORDS = {
     "minimum": gettext_lazy("At least"),
     "exclusive_minimum": gettext_lazy("More than"),
@@ -144,6 +144,7 @@ class Card:
             (gettext("hidden"), self.is_on("hidden")),
             (gettext("narrower"), bounds),
             (gettext("other default"), starts_elsewhere),
+            (gettext("not for every role"), self.is_on("unless")),
         ]
         return [word for word, is_said in words if is_said]
 

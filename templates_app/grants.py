@@ -72,7 +72,9 @@ def find_holder(name: str) -> Holder:
         return group
     user = User.objects.filter(username=name, is_active=True).first()
     if user is None:
-        sentence = gettext("There is no account %(name)r. Of a group, write group: before its name.")
+        sentence = gettext(
+            "There is no account %(name)r. If you mean a group, write “group:” before its name."
+        )
         raise DoesNotExist(sentence % {"name": name})
     return user
 

@@ -124,13 +124,14 @@ class RunResources(TypedDict):
 class Run(Named):
     """One execution of a pipeline."""
 
+    name: Annotated[str, Field(examples=["training_pipeline-2026_11_29-06_30_00"])]
     body: RunFields
     metadata: RunMetadata | None
     resources: RunResources
 
 
 class StepSummary(TypedDict):
-    name: str
+    name: Annotated[str, Field(examples=["trainer"])]
     status: ExecutionStatus
     reason: Reason
     attempts: int
@@ -339,6 +340,7 @@ class ArtifactResources(TypedDict):
 class Artifact(Named):
     """A named output, with all its versions."""
 
+    name: Annotated[str, Field(examples=["model"])]
     body: Owned
     metadata: ArtifactMetadata | None
     resources: ArtifactResources
@@ -400,6 +402,7 @@ class StepResources(TypedDict):
 class Step(Named):
     """One step of a run."""
 
+    name: Annotated[str, Field(examples=["trainer"])]
     body: StepFields
     metadata: StepMetadata | None
     resources: StepResources
@@ -470,6 +473,7 @@ class ScheduleResources(TypedDict):
 class Schedule(Named):
     """A template that runs by itself."""
 
+    name: Annotated[str, Field(examples=["nightly"])]
     body: ScheduleFields
     metadata: ScheduleMetadata | None
     resources: ScheduleResources
@@ -489,6 +493,7 @@ class PresetMetadata(TypedDict):
 class Preset(Named):
     """Values of a template under a name."""
 
+    name: Annotated[str, Field(examples=["careful"])]
     body: PresetFields
     metadata: PresetMetadata | None
     resources: OwnResources

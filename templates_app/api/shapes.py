@@ -40,6 +40,7 @@ class StackReferenceFields(Times):
 class StackReference(Named):
     """A stack that another thing names, without the rest of it."""
 
+    name: Annotated[str, Field(examples=["celery"])]
     body: StackReferenceFields
     metadata: None
     resources: None
@@ -63,6 +64,7 @@ class OwnResources(TypedDict):
 class Stack(Named):
     """Where runs execute: `local` is the process of who calls, everything else is remote."""
 
+    name: Annotated[str, Field(examples=["celery"])]
     body: StackReferenceFields
     metadata: StackMetadata | None
     resources: OwnResources
@@ -79,6 +81,7 @@ class PipelineResources(LatestRun):
 
 
 class Pipeline(Named):
+    name: Annotated[str, Field(examples=["training_pipeline"])]
     body: Owned
     metadata: PipelineMetadata | None
     resources: PipelineResources

@@ -195,6 +195,20 @@ def test_another_artifact_store_has_a_cache_of_its_own(
     assert execute(worker) == ["first", "second", "last"]
 
 
+def test_what_a_restricted_template_gave_out_is_given_to_no_other(
+    chain: RunTemplate, alice: User, worker: Worker
+) -> None:
+    other = make_template(chain.deployment, alice, "open to all")
+    RunTemplate.objects.filter(pk=chain.pk).update(is_restricted=True)
+    chain.refresh_from_db()
+    launch(chain, alice)
+    execute(worker)
+    launch(other, alice)
+    assert execute(worker) == ["first", "second", "last"]
+    launch(chain, alice)
+    assert execute(worker) == []
+
+
 def test_the_cache_is_asked_through_its_index(chain: RunTemplate) -> None:
     explain = "EXPLAIN" if connection.vendor == "postgresql" else "EXPLAIN QUERY PLAN"
     with connection.cursor() as cursor:

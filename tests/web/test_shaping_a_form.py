@@ -76,6 +76,7 @@ def sent(page: Client, template: RunTemplate) -> dict[str, list[str]]:
         data.update(
             {f"{card.key}:{name}": "on" for name in ("locked", "hidden", "unset") if card.is_on(name)}
         )
+        data[f"{card.key}:unless"] = card.texts.get("unless", "")
         if card.listed:
             data[f"{card.key}:has-list"] = "1"
             data.setlist(f"{card.key}:listed", [key for key, _, is_chosen in card.boxes if is_chosen])
@@ -121,6 +122,17 @@ def test_saving_makes_a_version_and_says_its_number(owner: Client, shaped: RunTe
     assert "Speed" in page
     shaped.refresh_from_db()
     assert shaped.version.curation == {"version": 1, "parameters": {RATE: {"label": "Speed", "locked": 0.3}}}
+
+
+def test_what_is_fixed_may_hold_for_some_roles_alone(owner: Client, shaped: RunTemplate, bob: User) -> None:
+    save(owner, shaped, **{f"{RATE}:value": "0.3", f"{RATE}:locked": "on", f"{RATE}:unless": "editor"})
+    shaped.refresh_from_db()
+    assert shaped.version.curation["parameters"][RATE] == {"locked": 0.3, "unless": "editor"}
+    name = "steps.trainer.parameters.rate"
+    assert f'name="{name}"' in owner.get(shaped.get_absolute_url()).text
+    runner = Client()
+    runner.force_login(bob)
+    assert f'name="{name}"' not in runner.get(shaped.get_absolute_url()).text
 
 
 def test_what_is_wrong_stands_at_its_input_and_nothing_is_saved(owner: Client, shaped: RunTemplate) -> None:

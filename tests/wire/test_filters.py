@@ -3,12 +3,14 @@
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from runs_app.models import PipelineRun
 from templates_app.models import PipelineDeployment, RunTemplate
 from templates_app.services import create_run_template
 from tests.wire.conftest import Get, run_to_the_end
-from zenweb.accounts.models import User
+from zenweb.accounts.models import Project, User
+from zenweb.enums import Role
 
 
 @pytest.fixture
@@ -143,3 +145,23 @@ def test_a_list_costs_the_same_however_long_it_is(
         run_to_the_end(template, alice, {"steps": {"trainer": {"parameters": {"learning_rate": rate}}}})
     with django_assert_max_num_queries(len(one)):
         get(f"/{path}", hydrate=hydrate)
+
+
+def test_a_name_in_several_projects_means_the_default_one_or_has_to_be_an_id(
+    rest: Client, template: RunTemplate, alice: User
+) -> None:
+    others = [Project.objects.create(name=name, default_role=Role.RUNNER) for name in ("one", "two")]
+    copies = [
+        RunTemplate.objects.create(
+            project=other, user=alice, name=template.name, latest_version=template.version
+        )
+        for other in others
+    ]
+    address = f"/api/v1/run_templates/{template.name}"
+    assert rest.get(address).json()["id"] == str(template.pk)
+    template.name = "moved"
+    template.save()
+    refused = rest.get(address)
+    assert refused.status_code == 422
+    assert "in several projects: name it by its id" in refused.text
+    assert rest.get(f"/api/v1/run_templates/{copies[0].pk}").status_code == 200

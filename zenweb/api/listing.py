@@ -15,6 +15,7 @@ from django.db.models.lookups import GreaterThan
 from django.http import QueryDict
 from rest_framework.response import Response
 
+from zenweb.accounts.models import Project
 from zenweb.api.envelope import Json, page
 from zenweb.config.suggestions import did_you_mean
 from zenweb.entity import is_id
@@ -198,12 +199,15 @@ def page_asked_for(query: QueryDict) -> tuple[int, int]:
 
 
 def find(queryset: QuerySet[Any], name_or_id: str, noun: str, name_field: str | None = "name") -> Any:
-    """The row with this id, name (where there are names), or unique beginning of an id. Raises DoesNotExist."""
+    """The row with this id, name (where there are names), or unique beginning of an id. Raises DoesNotExist.
+
+    Of several projects' rows of one name the default project's is meant; ValidationFailed where it has none.
+    """
     found = queryset.filter(pk=name_or_id).first() if is_id(name_or_id) else None
     if "\0" in name_or_id:  # which nothing has, and not every database can be asked for
         raise DoesNotExist(f"There is no {noun} {name_or_id!r}.")
     if found is None and name_field:
-        found = queryset.filter(**{name_field: name_or_id}).first()
+        found = _named(queryset.filter(**{name_field: name_or_id}), name_or_id, noun)
     if found is None and (condition := id_prefix(name_or_id)) is not None:
         candidates = list(queryset.filter(condition)[:2])
         found = candidates[0] if len(candidates) == 1 else None
@@ -211,6 +215,16 @@ def find(queryset: QuerySet[Any], name_or_id: str, noun: str, name_field: str | 
         known = queryset.values_list(name_field, flat=True)[:MOST_COMPARED] if name_field else ()
         raise DoesNotExist(f"There is no {noun} {name_or_id!r}.{did_you_mean(name_or_id, known)}")
     return found
+
+
+def _named(queryset: QuerySet[Any], name: str, noun: str) -> Any:
+    found = list(queryset[:2])
+    if len(found) < 2 or not hasattr(found[0], "project_id"):
+        return found[0] if found else None
+    in_default = queryset.filter(project__name=Project.DEFAULT).first()
+    if in_default is None:
+        raise ValidationFailed(f"There is a {noun} {name!r} in several projects: name it by its id.")
+    return in_default
 
 
 def id_prefix(text: str, path: str = "pk") -> Q | None:

@@ -58,6 +58,7 @@ class Owned(Times):
 class Reference(Named):
     """A thing that another one names, without the rest of it."""
 
+    name: Annotated[str, Field(examples=["training_pipeline"])]
     body: Owned
     metadata: None
     resources: None
@@ -99,6 +100,7 @@ class UserMetadata(TypedDict):
 class User(Named):
     """A person or a service account."""
 
+    name: Annotated[str, Field(examples=["ada"])]
     body: UserFields
     metadata: UserMetadata | None
     resources: None
@@ -111,6 +113,7 @@ class TagFields(Times):
 
 
 class Tag(Named):
+    name: Annotated[str, Field(examples=["nightly"])]
     body: TagFields
     metadata: None
     resources: None

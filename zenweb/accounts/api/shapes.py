@@ -68,6 +68,7 @@ class ProjectMetadata(TypedDict):
 
 
 class Project(Named):
+    name: Annotated[str, Field(examples=["default"])]
     body: ProjectFields
     metadata: ProjectMetadata | None
     resources: None
@@ -99,6 +100,7 @@ class ServiceAccountMetadata(TypedDict):
 
 
 class ServiceAccount(Named):
+    name: Annotated[str, Field(examples=["ci"])]
     body: ServiceAccountFields
     metadata: ServiceAccountMetadata | None
     resources: None
@@ -121,6 +123,7 @@ class ApiKeyMetadata(TypedDict):
 
 
 class ApiKey(Named):
+    name: Annotated[str, Field(examples=["ci"])]
     body: ApiKeyFields
     metadata: ApiKeyMetadata | None
     resources: None
