@@ -18,10 +18,12 @@ from runs_app.models import (
     StepRun,
     Worker,
 )
+from runs_app.permissions import may_see_values
 from runs_app.schedules import update_schedule
 from runs_app.services import stop_run
 from zenweb.accounts.models import User
 from zenweb.accounts.read_only_admin import ReadOnlyAdmin, ReadOnlyInline
+from zenweb.accounts.visible_admin import VisibleAdmin, VisibleFilter
 from zenweb.exceptions import ZenWebError
 
 
@@ -39,15 +41,19 @@ class RunEventInline(ReadOnlyInline):
 
 
 @admin.register(PipelineRun)
-class PipelineRunAdmin(ReadOnlyAdmin):
+class PipelineRunAdmin(VisibleAdmin, ReadOnlyAdmin):
     list_display = ("name", "status", "pipeline", "template", "user", "channel", "created", "end_time")
-    list_filter = ("status", "channel", "stack", "pipeline", "template")
+    list_filter = ("status", "channel", "stack", ("pipeline", VisibleFilter), ("template", VisibleFilter))
     search_fields = ("name", "id", "pipeline__name", "template__name")
     list_select_related = ("pipeline", "template", "user")
     date_hierarchy = "created"
     show_full_result_count = False
     inlines = (StepRunInline, RunEventInline)
     actions = ("stop",)
+
+    def get_exclude(self, request: HttpRequest, obj: PipelineRun | None = None) -> tuple[str, ...]:
+        is_shown = obj is None or may_see_values(cast(User, request.user), obj)
+        return () if is_shown else ("configuration", "resolved_configuration")
 
     def has_stop_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("runs_app.change_pipelinerun")
@@ -70,7 +76,7 @@ class StepAttemptInline(ReadOnlyInline):
 
 
 @admin.register(StepRun)
-class StepRunAdmin(ReadOnlyAdmin):
+class StepRunAdmin(VisibleAdmin, ReadOnlyAdmin):
     list_display = ("name", "run", "status", "attempt", "queue", "start_time", "end_time")
     list_filter = ("status", "queue")
     search_fields = ("name", "run__name", "id")
@@ -78,9 +84,13 @@ class StepRunAdmin(ReadOnlyAdmin):
     show_full_result_count = False
     inlines = (StepAttemptInline,)
 
+    def get_exclude(self, request: HttpRequest, obj: StepRun | None = None) -> tuple[str, ...]:
+        is_shown = obj is None or may_see_values(cast(User, request.user), obj.run)
+        return () if is_shown else ("parameters",)
+
 
 @admin.register(ArtifactVersion)
-class ArtifactVersionAdmin(ReadOnlyAdmin):
+class ArtifactVersionAdmin(VisibleAdmin, ReadOnlyAdmin):
     list_display = ("artifact", "version", "type", "data_type", "created")
     list_filter = ("type",)
     search_fields = ("artifact__name", "id")
@@ -108,9 +118,9 @@ class ScheduleFiringInline(ReadOnlyInline):
 
 
 @admin.register(Schedule)
-class ScheduleAdmin(ReadOnlyAdmin):
+class ScheduleAdmin(VisibleAdmin, ReadOnlyAdmin):
     list_display = ("name", "is_paused", "next_time", "cron", "zone", "template", "user")
-    list_filter = ("is_paused", "zone", "template")
+    list_filter = ("is_paused", "zone", ("template", VisibleFilter))
     search_fields = ("name", "id", "template__name", "user__username")
     list_select_related = ("template", "user")
     fields = (
@@ -119,6 +129,11 @@ class ScheduleAdmin(ReadOnlyAdmin):
     )
     inlines = (ScheduleFiringInline,)
     actions = ("pause", "resume")
+
+    def get_fields(self, request: HttpRequest, obj: Schedule | None = None) -> list[str]:
+        seen = Schedule.objects.with_values_shown_to(cast(User, request.user)).filter(shows_values=True)
+        is_shown = obj is None or seen.filter(pk=obj.pk).exists()
+        return [name for name in self.fields if is_shown or name != "configuration"]
 
     def has_update_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("runs_app.change_schedule")
@@ -187,4 +202,6 @@ class PreparationAdmin(ReadOnlyAdmin):
     show_full_result_count = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Preparation]:
-        return super().get_queryset(request).defer("answer")  # up to a megabyte each
+        """For administrators: with what a function was asked, and what it printed, is nobody else's."""
+        found = super().get_queryset(request).defer("answer")  # up to a megabyte each
+        return found if request.user.is_superuser else found.none()

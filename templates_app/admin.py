@@ -1,15 +1,16 @@
-"""Pipelines, stacks, deployments and templates in the admin."""
+"""Projects, pipelines, stacks, deployments and templates in the admin."""
 
-from typing import cast
+from typing import Any, cast
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
+from templates_app.grants_admin import GrantingAdmin, RoleGrantInline, may_grant
 from templates_app.models import (
     CodeArchive,
     Pipeline,
@@ -20,13 +21,17 @@ from templates_app.models import (
     Stack,
 )
 from templates_app.names import check_name
-from templates_app.services import check_new_name
-from zenweb.accounts.audit import facts_of, record_audit
+from templates_app.permissions import Powers, can_edit_preset, check_can_edit_pipeline, role_on
+from templates_app.services import check_new_name, delete_run_template, update_run_template
+from zenweb.accounts import projects
+from zenweb.accounts.actions import Action
 from zenweb.accounts.audited_admin import AuditedAdmin
-from zenweb.accounts.models import User
+from zenweb.accounts.models import Project, User
+from zenweb.accounts.permissions import may_in_project
 from zenweb.accounts.read_only_admin import ReadOnlyAdmin, ReadOnlyInline
-from zenweb.enums import AuditVerb
-from zenweb.exceptions import EntityExists, ValidationFailed
+from zenweb.accounts.visible_admin import VisibleAdmin, VisibleFilter
+from zenweb.enums import Role
+from zenweb.exceptions import EntityExists, NotAllowed, ValidationFailed, ZenWebError
 
 
 class NamedForm(forms.ModelForm):
@@ -51,19 +56,61 @@ class RunTemplateForm(NamedForm):
         check_new_name(self.instance, name)
 
 
+class ProjectForm(NamedForm):
+    def check(self, name: str) -> None:
+        projects.check_new_name(name)
+
+
+@admin.register(Project)
+class ProjectAdmin(VisibleAdmin, GrantingAdmin):
+    form = ProjectForm
+    list_display = ("name", "display_name", "default_role", "created")
+    search_fields = ("name", "display_name")
+    fields = ("name", "display_name", "default_role")
+    inlines = (RoleGrantInline,)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.is_superuser
+
+    def has_change_permission(self, request: HttpRequest, obj: Project | None = None) -> bool:
+        may = obj is None or may_in_project(_actor(request), Action.MANAGE_PROJECT, obj)
+        return super().has_change_permission(request, obj) and may
+
+    def has_delete_permission(self, request: HttpRequest, obj: Project | None = None) -> bool:
+        return request.user.is_superuser and (obj is None or obj.name != Project.DEFAULT)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Project | None = None) -> tuple[str, ...]:
+        """The name stays: clients have it in their settings."""
+        return ("name",) if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: Project, form: ProjectForm, change: bool) -> None:
+        values = {"display_name": obj.display_name, "default_role": Role(obj.default_role)}
+        if change:
+            projects.update_project(actor=_actor(request), project=obj, **values)
+        else:
+            made = projects.create_project(actor=_actor(request), name=obj.name, **values)
+            obj.__dict__.update(made.__dict__)
+
+
 @admin.register(Pipeline)
-class PipelineAdmin(AuditedAdmin):
+class PipelineAdmin(VisibleAdmin, AuditedAdmin):
     list_display = ("name", "project", "user", "run_count", "created")
-    list_filter = ("project",)
+    list_filter = (("project", VisibleFilter),)
     search_fields = ("name", "description")
     readonly_fields = ("id", "name", "project", "user", "run_count", "created", "updated")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
+    def has_change_permission(self, request: HttpRequest, obj: Pipeline | None = None) -> bool:
+        return super().has_change_permission(request, obj) and (obj is None or _may_edit(request, obj))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Pipeline | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and (obj is None or _may_edit(request, obj))
+
 
 @admin.register(Stack)
-class StackAdmin(AuditedAdmin):
+class StackAdmin(VisibleAdmin, AuditedAdmin):
     form = NamedForm
     list_display = ("name", "orchestrator", "queue", "artifact_store_uri", "created")
     list_filter = ("orchestrator",)
@@ -72,7 +119,7 @@ class StackAdmin(AuditedAdmin):
 
 
 @admin.register(CodeArchive)
-class CodeArchiveAdmin(ReadOnlyAdmin):
+class CodeArchiveAdmin(VisibleAdmin, ReadOnlyAdmin):
     list_display = ("sha256", "size", "created")
     search_fields = ("sha256",)
     fields = ("id", "sha256", "size", "created")
@@ -82,9 +129,9 @@ class CodeArchiveAdmin(ReadOnlyAdmin):
 
 
 @admin.register(PipelineDeployment)
-class PipelineDeploymentAdmin(ReadOnlyAdmin):
+class PipelineDeploymentAdmin(VisibleAdmin, ReadOnlyAdmin):
     list_display = ("id", "pipeline", "stack", "user", "python_version", "client_version", "created")
-    list_filter = ("stack", "python_version", "pipeline")
+    list_filter = ("stack", "python_version", ("pipeline", VisibleFilter))
     search_fields = ("id", "pipeline__name", "fingerprint")
     list_select_related = ("pipeline", "stack", "user")
     date_hierarchy = "created"
@@ -97,18 +144,47 @@ class RunTemplateVersionInline(ReadOnlyInline):
 
 
 @admin.register(RunTemplate)
-class RunTemplateAdmin(AuditedAdmin):
+class RunTemplateAdmin(VisibleAdmin, GrantingAdmin):
     form = RunTemplateForm
-    list_display = ("name", "project", "user", "is_enabled", "is_hidden", "latest_version", "updated")
-    list_filter = ("is_enabled", "is_hidden", "project")
+    list_display = (
+        *("name", "project", "user", "is_enabled", "is_hidden", "is_restricted", "latest_version", "updated"),
+    )
+    list_filter = ("is_enabled", "is_hidden", "is_restricted", ("project", VisibleFilter))
     search_fields = ("name", "description", "id")
     list_select_related = ("project", "user", "latest_version")
     readonly_fields = ("id", "project", "user", "latest_version", "usage", "created", "updated")
-    inlines = (RunTemplateVersionInline,)
+    inlines = (RoleGrantInline, RunTemplateVersionInline)
     actions = ("enable", "disable")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
+
+    def has_change_permission(self, request: HttpRequest, obj: RunTemplate | None = None) -> bool:
+        may = obj is None or Powers.over(_actor(request), obj).can_edit
+        return super().has_change_permission(request, obj) and may
+
+    def has_delete_permission(self, request: HttpRequest, obj: RunTemplate | None = None) -> bool:
+        may = obj is None or Powers.over(_actor(request), obj).can_delete
+        return super().has_delete_permission(request, obj) and may
+
+    def get_readonly_fields(self, request: HttpRequest, obj: RunTemplate | None = None) -> tuple[str, ...]:
+        is_owners = obj is not None and may_grant(request, obj)
+        return self.readonly_fields if is_owners else (*self.readonly_fields, "is_restricted")
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, set[str], Any]:
+        """Who may delete a template may delete what belongs to it, and is not told what others keep of it."""
+        _, counts, _, protected = super().get_deleted_objects(objs, request)
+        may = all(self.has_delete_permission(request, each) for each in objs)
+        lacking = set() if may else {str(RunTemplate._meta.verbose_name)}
+        return [str(each) for each in objs], counts, lacking, protected
+
+    def delete_model(self, request: HttpRequest, obj: RunTemplate) -> None:
+        delete_run_template(actor=_actor(request), template=obj)
+
+    @transaction.atomic
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[RunTemplate]) -> None:
+        for template in queryset:
+            delete_run_template(actor=_actor(request), template=template)
 
     @admin.display(description="usage")
     def usage(self, template: RunTemplate) -> str:
@@ -117,38 +193,51 @@ class RunTemplateAdmin(AuditedAdmin):
 
     @admin.action(description="Enable the selected templates", permissions=["change"])
     def enable(self, request: HttpRequest, queryset: QuerySet[RunTemplate]) -> None:
-        self.message_user(request, f"{_enable(request, queryset, True)} template(s) may be run.")
+        done = self._enable(request, queryset, True)
+        self.message_user(request, f"{done} template(s) may be run.")
 
     @admin.action(description="Disable the selected templates", permissions=["change"])
     def disable(self, request: HttpRequest, queryset: QuerySet[RunTemplate]) -> None:
-        self.message_user(request, f"{_enable(request, queryset, False)} template(s) may no longer be run.")
+        done = self._enable(request, queryset, False)
+        self.message_user(request, f"{done} template(s) may no longer be run.")
 
-
-@transaction.atomic
-def _enable(request: HttpRequest, templates: QuerySet[RunTemplate], is_enabled: bool) -> int:
-    changed = list(templates.exclude(is_enabled=is_enabled).select_for_update(of=("self",)))
-    for template in changed:
-        before = facts_of(template)
-        template.is_enabled = is_enabled
-        template.save(update_fields=["is_enabled"])
-        record_audit(
-            actor=cast(User, request.user),
-            verb=AuditVerb.CHANGE,
-            thing=template,
-            before=before,
-            after=facts_of(template),
-        )
-    return len(changed)
+    def _enable(self, request: HttpRequest, templates: QuerySet[RunTemplate], is_enabled: bool) -> int:
+        done = 0
+        for template in templates.exclude(is_enabled=is_enabled):
+            try:
+                update_run_template(actor=_actor(request), template=template, is_enabled=is_enabled)
+                done += 1
+            except ZenWebError as error:
+                self.message_user(request, f"{template.name}: {error}", messages.ERROR)
+        return done
 
 
 @admin.register(Preset)
-class PresetAdmin(AuditedAdmin, ReadOnlyAdmin):
+class PresetAdmin(VisibleAdmin, AuditedAdmin, ReadOnlyAdmin):
     """To look at and to delete: values are changed where they are checked."""
 
     list_display = ("name", "template", "user", "is_shared", "version", "updated")
-    list_filter = ("is_shared", "template")
+    list_filter = ("is_shared", ("template", VisibleFilter))
     search_fields = ("name", "id", "template__name", "user__username")
     list_select_related = ("template", "user", "version")
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Preset]:
+        """Nobody sees another's private ones, administrators neither."""
+        return cast(QuerySet[Preset], super().get_queryset(request).visible_to(_actor(request)))
+
     def has_delete_permission(self, request: HttpRequest, obj: Preset | None = None) -> bool:
-        return request.user.has_perm("templates_app.delete_preset")
+        actor = _actor(request)
+        may = obj is None or can_edit_preset(actor, obj, role_on(actor, obj.template))
+        return actor.has_perm("templates_app.delete_preset") and may
+
+
+def _actor(request: HttpRequest) -> User:
+    return cast(User, request.user)
+
+
+def _may_edit(request: HttpRequest, pipeline: Pipeline) -> bool:
+    try:
+        check_can_edit_pipeline(_actor(request), pipeline)
+    except NotAllowed:
+        return False
+    return True

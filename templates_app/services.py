@@ -393,6 +393,7 @@ def update_run_template(
     remove_tags: Sequence[str] = (),
     limit: ConcurrencyLimit | None = None,
     is_restricted: bool | None = None,
+    is_enabled: bool | None = None,
 ) -> RunTemplate:
     """Change what is given; None leaves a thing as it is. To restrict it is its owner's."""
     check_may(actor, Action.EDIT if is_restricted is None else Action.GRANT, template)
@@ -411,9 +412,10 @@ def update_run_template(
         template.is_hidden = is_hidden
     template.tags = [tag for tag in dict.fromkeys([*template.tags, *add_tags]) if tag not in remove_tags]
     template.is_restricted = template.is_restricted if is_restricted is None else is_restricted
+    template.is_enabled = template.is_enabled if is_enabled is None else is_enabled
     limit.apply_to(template)
-    changed = ["name", "description", "is_hidden", "is_restricted", "tags", *LIMIT_FIELDS, "updated"]
-    template.save(update_fields=changed)
+    changed = ["name", "description", "is_hidden", "is_restricted", "is_enabled", "tags", *LIMIT_FIELDS]
+    template.save(update_fields=[*changed, "updated"])
     record_audit(actor=actor, verb=AuditVerb.CHANGE, thing=template, before=before, after=facts_of(template))
     return template
 

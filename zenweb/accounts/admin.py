@@ -1,4 +1,4 @@
-"""Users, projects and keys in the admin."""
+"""Users, groups and keys in the admin."""
 
 import json
 from enum import StrEnum
@@ -17,15 +17,30 @@ from django.utils.html import format_html
 
 from zenweb.accounts.audit_export import export
 from zenweb.accounts.audited_admin import AuditedAdmin, record
-from zenweb.accounts.models import ApiKey, AuditEvent, AuditEventQuerySet, Project, User
-from zenweb.accounts.read_only_admin import ReadOnlyAdmin
+from zenweb.accounts.models import ApiKey, AuditEvent, AuditEventQuerySet, RoleGrant, User
+from zenweb.accounts.read_only_admin import ReadOnlyAdmin, ReadOnlyInline
 from zenweb.accounts.services import check_new_api_key, create_api_key, rotate_api_key, update_api_key
+from zenweb.accounts.visible_admin import VisibleAdmin
 from zenweb.enums import AuditChannel, AuditVerb, KeyAccess
 from zenweb.exceptions import ZenWebError
 
 admin.site.site_header = admin.site.site_title = "ZenWeb administration"
 admin.site.index_title = "Manage"
 COPY_NOW = "Copy the key now, it is not shown again: "
+STANDING = ("is_staff", "is_superuser", "groups", "user_permissions")
+"""What makes somebody more than they are."""
+
+
+class RoleGrantInline(ReadOnlyInline):
+    """What was given to a user or group; it is given on the page of the project or run template."""
+
+    model = RoleGrant
+    fields = ("project", "template", "role")
+    readonly_fields = fields
+    show_change_link = False
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.is_superuser
 
 
 @admin.register(User)
@@ -36,6 +51,20 @@ class ZenWebUserAdmin(AuditedAdmin, UserAdmin):
         *(UserAdmin.fieldsets or ()),
         ("Service account", {"fields": ("is_service_account", "description")}),
     )
+    inlines = (RoleGrantInline,)
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Who could change an administrator could become one."""
+        is_above = obj is not None and obj.is_superuser and not request.user.is_superuser
+        return super().has_change_permission(request, obj) and not is_above
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        is_above = obj is not None and obj.is_superuser and not request.user.is_superuser
+        return super().has_delete_permission(request, obj) and not is_above
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
+        fields = tuple(super().get_readonly_fields(request, obj))
+        return fields if request.user.is_superuser else (*fields, *STANDING)
 
     @transaction.atomic
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
@@ -55,11 +84,7 @@ admin.site.unregister(Group)
 class ZenWebGroupAdmin(AuditedAdmin, GroupAdmin):
     """Django's, told by the audit."""
 
-
-@admin.register(Project)
-class ProjectAdmin(AuditedAdmin):
-    list_display = ("name", "display_name", "created")
-    search_fields = ("name", "display_name")
+    inlines = (RoleGrantInline,)
 
 
 class NewApiKeyForm(ModelForm):
@@ -86,7 +111,7 @@ class NewApiKeyForm(ModelForm):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(AuditedAdmin):
+class ApiKeyAdmin(VisibleAdmin, AuditedAdmin):
     """Keys are made, replaced and revoked here; what one may do stays as it was made."""
 
     fields = (
@@ -187,7 +212,7 @@ class ChannelFilter(ChoiceFilter):
 
 
 @admin.register(AuditEvent)
-class AuditEventAdmin(ReadOnlyAdmin):
+class AuditEventAdmin(VisibleAdmin, ReadOnlyAdmin):
     """What was done. Nothing of it is changed or deleted."""
 
     list_display = (

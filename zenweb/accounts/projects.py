@@ -22,8 +22,8 @@ def create_project(
 ) -> Project:
     """A space of its own, in which nobody is anything unless it is said. Raises ValidationFailed, EntityExists."""
     check_is_administrator(actor)
-    _check_name(name)
-    _check_display_name(display_name)
+    check_new_name(name)
+    check_display_name(display_name)
     project = Project.objects.create(name=name, display_name=display_name or name, default_role=default_role)
     record_audit(actor=actor, verb=AuditVerb.CREATE, thing=project, after=facts_of(project))
     return project
@@ -38,7 +38,7 @@ def update_project(
     project = Project.objects.select_for_update().get(pk=project.pk)
     before = facts_of(project)
     if display_name is not None:
-        _check_display_name(display_name)
+        check_display_name(display_name)
         project.display_name = display_name
     if default_role is not None:
         project.default_role = default_role
@@ -47,7 +47,8 @@ def update_project(
     return project
 
 
-def _check_name(name: str) -> None:
+def check_new_name(name: str) -> None:
+    """Whether a project may be made that is called this. Raises ValidationFailed, EntityExists."""
     if not NAME.fullmatch(name) or is_id(name):
         sentence = gettext(
             "A project is called by 1 to 200 letters, digits, blanks, '_', '-' and '.', and by nothing like an id."
@@ -57,7 +58,7 @@ def _check_name(name: str) -> None:
         raise EntityExists(gettext("A project called %(name)r already exists.") % {"name": name})
 
 
-def _check_display_name(display_name: str) -> None:
+def check_display_name(display_name: str) -> None:
     if len(display_name) > 200 or not (display_name.isprintable()):
         sentence = gettext("A project is shown with at most 200 characters on one line.")
         raise ValidationFailed([FieldError("/display_name", sentence)])
