@@ -18,11 +18,11 @@ from templates_app.querysets import (
     named_projects_of,
     projects_of,
     run_templates,
+    templates_seen_by,
 )
 from zenweb.accounts.actions import Action
 from zenweb.artifacts.materializers.files import PATH_MATERIALIZER
 from zenweb.enums import OPEN_STATUSES, ExecutionStatus, PreparationStatus, Role
-from zenweb.paging import total_of
 from zenweb.prepared import insert
 
 if TYPE_CHECKING:
@@ -89,12 +89,16 @@ class PipelineRunQuerySet(VisibleQuerySet):
         Many are looked through in their order, for the first ones are soon found. SQLite would gather all by what makes
         them visible, and sort them, which is as well for few.
         """
-        if self.sees_all(user) or counts.total() <= MANY:
+        if self.sees_all(user):
             return self.visible_to(user)
-        seen = models.Case(
-            models.When(self.seen_by(user), then=True), default=False, output_field=models.BooleanField()
+        total, beside = counts.total_and_beside_templates()
+        if total <= MANY:
+            return self.visible_to(user)
+        # Where there are none beside templates, the index alone tells what is seen.
+        seen = self.seen_by(user) if beside else self.of_templates(templates_seen_by(user), user)
+        return self.filter(
+            models.Case(models.When(seen, then=True), default=False, output_field=models.BooleanField())
         )
-        return self.filter(seen)
 
     def beside_templates(self, user: "User") -> Q:
         return runs_beside_templates(user)
@@ -172,9 +176,11 @@ class PipelineRunQuerySet(VisibleQuerySet):
 class RunCountQuerySet(VisibleQuerySet):
     """Narrowed as the runs that are counted, but for their words."""
 
-    def total(self) -> int:
-        """How many runs there are."""
-        return total_of(self, self)
+    def total_and_beside_templates(self) -> tuple[int, int]:
+        """How many runs there are, and how many of them belong to no template."""
+        beside = models.Sum("count", filter=Q(template=None), default=0)
+        found = self.aggregate(total=models.Sum("count", default=0), beside=beside)
+        return found["total"], found["beside"]
 
     def beside_templates(self, user: "User") -> Q:
         return runs_beside_templates(user)

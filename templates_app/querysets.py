@@ -26,6 +26,11 @@ def run_templates() -> "RunTemplateQuerySet":
     return found
 
 
+def templates_seen_by(user: "User") -> models.QuerySet[Any]:
+    """The ids of the templates that the user may see, for a query."""
+    return run_templates().visible_to(user).values("pk")
+
+
 def documents_of(deployment: str = "") -> tuple[str, ...]:
     """What is large of a deployment, to be deferred; `deployment` is the relation that leads there."""
     path = f"{deployment}__" if deployment else ""
@@ -55,7 +60,7 @@ class VisibleQuerySet(models.QuerySet[Any]):
 
     def seen_by(self, user: "User") -> Q:
         """What those see who do not see all."""
-        seen = self.of_templates(run_templates().visible_to(user).values("pk"), user)
+        seen = self.of_templates(templates_seen_by(user), user)
         return seen if user.is_bound else seen | self.beside_templates(user)
 
     def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Q:

@@ -45,7 +45,7 @@ def test_the_same_runs_are_seen(
     counts = RunCount.objects.visible_to(bob)
     listed = PipelineRun.objects.visible_in_lists_to(bob, counts).order_by("created")
     assert list(listed) == list(PipelineRun.objects.visible_to(bob).order_by("created")) == seen
-    assert counts.total() == 2
+    assert counts.total_and_beside_templates() == (2, 1)
 
 
 @pytest.mark.parametrize("many", [0, 20_000])
@@ -57,6 +57,15 @@ def test_a_list_tells_what_is_seen_and_how_much(
     answer = Client(headers={"Authorization": f"Bearer {key}"}).get("/api/v1/runs").json()
     assert [item["id"] for item in answer["items"]] == [str(run.pk) for run in seen]
     assert answer["total"] == 2
+
+
+def test_who_sees_none_beside_templates_sees_the_others(
+    seen: list[PipelineRun], bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(querysets, "MANY", 0)
+    seen[1].delete()
+    counts = RunCount.objects.visible_to(bob)
+    assert list(PipelineRun.objects.visible_in_lists_to(bob, counts)) == seen[:1]
 
 
 def asked_for_roles(queries: Any) -> int:
