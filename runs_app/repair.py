@@ -26,7 +26,6 @@ from templates_app.curated_schema import curate
 from templates_app.curation import read_curation
 from templates_app.curation_fit import carry_over
 from templates_app.models import PipelineDeployment, RunTemplateVersion
-from templates_app.permissions import role_on
 from templates_app.schema_places import holds_secret, is_same, schemas_at
 from templates_app.suggestions import suggestion
 from zenweb.accounts.models import User
@@ -242,9 +241,9 @@ class Repair:
 
     def asked_by(self, actor: User) -> "Repair":
         """The same, with what holds for what they are to the template. Raises NotAllowed for other people's values."""
-        check_may_see_values(actor, self.original)
-        if self.version is not None and self.original.template is not None:
-            self.version.used_by(role_on(actor, self.original.template))
+        role = check_may_see_values(actor, self.original)
+        if self.version is not None:
+            self.version.used_by(role)
         return self
 
     def check_possible(self) -> None:
