@@ -14,7 +14,7 @@ from runs_app.querysets import HEAVY
 from templates_app.curated_schema import curate, defaults_of, parameters_of
 from templates_app.curation import read_curation
 from templates_app.models import PipelineDeployment, RunTemplateVersion
-from templates_app.schema_places import holds_secret
+from templates_app.schema_places import holds_secret, schemas_at
 from templates_app.schema_validation import Validator, compile_schema
 from zenweb.config.defaults import Source
 from zenweb.config.json_schema import DYNAMIC_DEFAULT
@@ -43,6 +43,16 @@ class Plan:
     def holds_secrets(self) -> bool:
         """Whether any parameter is one, or has one in it."""
         return holds_secret([self.config_schema], self.config_schema)
+
+    @cached_property
+    def open_parameters(self) -> frozenset[tuple[str, str]]:
+        """Those, by step and name, that surely hold no secret: looked up once, for it takes longer than a launch."""
+        root = self.config_schema
+        return frozenset(
+            (step, name)
+            for step, name in parameters_of(root)
+            if not holds_secret(schemas_at(root, ("steps", step, "parameters", name)), root)
+        )
 
     def step(self, index: int) -> StepSpec:
         return self.spec.steps[index]

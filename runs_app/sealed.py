@@ -1,9 +1,10 @@
 """Configurations as rows keep them: with their secrets sealed."""
 
 import uuid
+from collections.abc import Mapping
 
 from runs_app.plans import Plan
-from templates_app.schema_places import replace_secrets, value_at
+from templates_app.schema_places import replace_secrets_below, value_at
 from zenweb.sealing import Json, seal
 
 
@@ -11,6 +12,25 @@ def sealed(plan: Plan, configuration: Json, of: uuid.UUID) -> Json:
     """A run configuration, or what it was resolved to, for the row with this id: `zenweb.sealing.opened` undoes it."""
     if not plan.holds_secrets or not isinstance(configuration, dict):
         return configuration
-    return replace_secrets(
-        plan.config_schema, configuration, lambda path: seal(value_at(configuration, path), of)
-    )
+    steps = {
+        step: _sealed_section(plan, configuration, step, section, of)
+        for step, section in (configuration.get("steps") or {}).items()
+    }
+    return {**configuration, "steps": steps} if steps else configuration
+
+
+def _sealed_section(plan: Plan, configuration: Json, step: str, section: Json, of: uuid.UUID) -> Json:
+    given = section.get("parameters") if isinstance(section, Mapping) else None
+    if not isinstance(given, Mapping):
+        return section
+
+    def seal_at(place: tuple[str, ...]) -> str:
+        return seal(value_at(configuration, place), of)
+
+    parameters = {
+        name: value
+        if (step, name) in plan.open_parameters
+        else replace_secrets_below(plan.config_schema, ("steps", step, "parameters", name), value, seal_at)
+        for name, value in given.items()
+    }
+    return {**section, "parameters": parameters}

@@ -251,6 +251,24 @@ def test_a_key_that_is_lost_is_told_in_a_sentence(
     assert "sealed with the key" in Schedule.objects.get().firings.get().refusal
 
 
+def test_a_secret_is_sealed_wherever_the_schema_says_that_it_is_one(
+    secretive: RunTemplate, alice: User
+) -> None:
+    """Not only where the SDK writes that."""
+    deployment = secretive.deployment
+    parameters = deployment.config_schema["properties"]["steps"]["properties"]["tells"]["properties"][
+        "parameters"
+    ]
+    hint = {"writeOnly": True}
+    parameters["allOf"] = [{"properties": {"how": hint}}, {"$ref": "#/$defs/more"}]
+    deployment.config_schema.setdefault("$defs", {})["more"] = {"properties": {"times": hint}}
+    deployment.save()
+    run = launch(secretive, alice, values(how="hush", times=7))
+    stored = run.parameters["tells"]
+    assert all(str(stored[name]).startswith("zenweb-sealed:") for name in ("token", "how", "times"))
+    assert (run.opened_parameters["tells"]["how"], run.opened_parameters["tells"]["times"]) == ("hush", 7)
+
+
 def in_clear(run: PipelineRun, schedule: Schedule) -> None:
     """As versions before this one have stored them."""
     for row in (run, schedule):

@@ -112,6 +112,10 @@ def test_ones_account(pages: Client, alice: User, template: RunTemplate) -> None
     assert is_marked(pages.post(reverse("sessions-end"), follow=True))
 
 
+def test_what_rest_is(pages: Client, alice: User) -> None:
+    assert is_marked(pages.get(reverse("api-docs")))
+
+
 def test_a_program_that_is_confirmed_and_one_that_nobody_started(pages: Client, alice: User) -> None:
     started = start_device_login(client_id="x", program="Linux", machine="", address="")
     sent = {"code": started.login.user_code}
