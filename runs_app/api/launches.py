@@ -56,7 +56,6 @@ class TemplateRuns(APIView):
         example=A_CONFIGURATION,
         answer=shapes.LaunchedRun | shapes.Preflight,
         headers=REPLAYED,
-        errors=(409,),
     )
     def post(self, request: Request, name_or_id: str) -> Response:
         return run_template(request, name_or_id)
@@ -73,7 +72,6 @@ class DeploymentRuns(APIView):
         example=A_CONFIGURATION,
         answer=shapes.LaunchedRun,
         headers=REPLAYED,
-        errors=(409,),
     )
     def post(self, request: Request, deployment_id: str) -> Response:
         return run_deployment(request, find_deployment(request, deployment_id))

@@ -73,7 +73,7 @@ class StepEndBody(Body):
 
 
 class LocalStepStart(APIView):
-    @operation("Begin a step of a run that the caller executes.", answer=Assignment, errors=(409, 422))
+    @operation("Begin a step of a run that the caller executes.", answer=Assignment, errors=(422,))
     def post(self, request: Request, name_or_id: str, step_name: str) -> Response:
         attempt = start_local_step(
             actor=acting_user(request), run=find_run(request, name_or_id), step_name=step_name
@@ -87,7 +87,6 @@ class LocalStepEnd(APIView):
         body=StepEndBody,
         example={"attempt": 1, "status": "completed", "outputs": []},
         answer=shapes.LocalStepEnd,
-        errors=(409,),
     )
     def post(self, request: Request, name_or_id: str, step_name: str) -> Response:
         body = read_body(StepEndBody, request)

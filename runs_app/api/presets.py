@@ -71,7 +71,6 @@ class PresetList(APIView):
             "configuration": {"steps": {"trainer": {"parameters": {"learning_rate": 0.01}}}},
         },
         answer=shapes.Preset,
-        errors=(409,),
     )
     def post(self, request: Request, name_or_id: str) -> Response:
         body = read_body(PresetBody, request)
@@ -96,7 +95,6 @@ class PresetDetail(APIView):
         body=PresetUpdateBody,
         example={"shared": True},
         answer=shapes.Preset,
-        errors=(409,),
     )
     def put(self, request: Request, name_or_id: str, preset: str) -> Response:
         body = read_body(PresetUpdateBody, request)

@@ -39,7 +39,6 @@ class RunRepair(APIView):
         example={"from_steps": ["trainer"]},
         answer=shapes.LaunchedRun | shapes.RepairPlan,
         headers=REPLAYED,
-        errors=(409,),
     )
     def post(self, request: Request, name_or_id: str) -> Response:
         body = read_body(RepairBody, request)

@@ -69,7 +69,7 @@ class ScheduleList(APIView):
             "zone": "Europe/Berlin",
         },
         answer=shapes.Schedule,
-        errors=(404, 409),
+        errors=(404,),
     )
     def post(self, request: Request) -> Response:
         body = read_body(ScheduleBody, request)
@@ -101,7 +101,6 @@ class ScheduleDetail(APIView):
         body=ScheduleUpdateBody,
         example={"active": False},
         answer=shapes.Schedule,
-        errors=(409,),
     )
     def put(self, request: Request, name_or_id: str) -> Response:
         body = read_body(ScheduleUpdateBody, request)

@@ -58,7 +58,6 @@ class SnapshotRuns(APIView):
         example={"run_configuration": A_CONFIGURATION},
         answer=shapes.LaunchedRun | shapes.Preflight,
         headers=REPLAYED,
-        errors=(409,),
     )
     def post(self, request: Request, name_or_id: str) -> Response:
         deployment = unnamed_snapshot(request, name_or_id)

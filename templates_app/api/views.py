@@ -191,7 +191,7 @@ class PipelineList(APIView):
         body=PipelineBody,
         example={"name": "training_pipeline"},
         answer=shapes.Pipeline,
-        errors=(404, 409),
+        errors=(404,),
     )
     def post(self, request: Request) -> Response:
         body = read_body(PipelineBody, request)
@@ -324,7 +324,7 @@ class RunTemplateList(APIView):
         body=RunTemplateBody,
         example={"name": "daily-retraining", "source_deployment_id": AN_ID},
         answer=shapes.DeployedRunTemplate,
-        errors=(404, 409),
+        errors=(404,),
     )
     def post(self, request: Request) -> Response:
         body = read_body(RunTemplateBody, request)
@@ -356,7 +356,6 @@ class RunTemplateDetail(APIView):
         body=RunTemplateUpdateBody,
         example={"description": "Trained every night.", "add_tags": ["nightly"]},
         answer=shapes.RunTemplate,
-        errors=(409,),
     )
     def put(self, request: Request, name_or_id: str) -> Response:
         body = read_body(RunTemplateUpdateBody, request)

@@ -27,6 +27,8 @@ Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 COMPONENT = "#/components/schemas/{model}"
 # Whatever is sent, this may be answered.
 ANY_BODY = frozenset({400, 413, 422})
+# Whatever is changed: a key may do less than its account, a browser sends its token, two may want the same at once.
+CHANGING = frozenset({403, 409})
 # Whatever is asked for, this may be answered.
 ANYWHERE = frozenset({500, 503})
 # What each status means, and the class that its answer names first.
@@ -35,7 +37,7 @@ STATUSES = {
     401: ("Who asks is not known: log in, or send another key.", "CredentialsNotValid"),
     403: ("Not yours to do, or not now.", "IllegalOperationError"),
     404: ("Not there, or not for you to see.", "KeyError"),
-    409: ("The name is taken.", "EntityExistsError"),
+    409: ("The name is taken, or somebody did the same at this moment.", "EntityExistsError"),
     411: ("The body has to say beforehand how long it is.", "ValueError"),
     413: ("The body is larger than the server takes.", "ValueError"),
     416: ("The file has none of the bytes that were asked for.", "ValueError"),
@@ -161,7 +163,8 @@ class WireSchema(AutoSchema):
         yield from operation.errors | ANYWHERE
         if not is_public:
             yield 401
-            yield 403 if self.method != "GET" else 401  # a session asks for its token, a key may be bound
+            if self.method != "GET":
+                yield from CHANGING
         if "{" in self.path or PROJECT in operation.parameters:
             yield 404
         if operation.body is not None or operation.body_as:

@@ -105,7 +105,6 @@ class ApiKeyList(APIView):
         body=ApiKeyBody,
         example={"name": "ci", "access": "run", "templates": ["daily-retraining"]},
         answer=shapes.ApiKey,
-        errors=(409,),
     )
     def post(self, request: Request, account: str | None = None) -> Response:
         body = read_body(ApiKeyBody, request)
@@ -133,7 +132,6 @@ class ApiKeyDetail(APIView):
         body=ApiKeyUpdateBody,
         example={"active": False},
         answer=shapes.ApiKey,
-        errors=(409,),
     )
     def put(self, request: Request, key: str, account: str | None = None) -> Response:
         body = read_body(ApiKeyUpdateBody, request)

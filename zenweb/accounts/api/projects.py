@@ -56,7 +56,6 @@ class ProjectList(APIView):
         body=ProjectBody,
         example={"name": "marketing", "default_role": "viewer"},
         answer=shapes.Project,
-        errors=(409,),
     )
     def post(self, request: Request) -> Response:
         body = read_body(ProjectBody, request)

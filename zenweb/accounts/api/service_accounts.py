@@ -62,7 +62,6 @@ class ServiceAccountList(APIView):
         body=ServiceAccountBody,
         example={"name": "ci"},
         answer=shapes.ServiceAccount,
-        errors=(409,),
     )
     def post(self, request: Request) -> Response:
         body = read_body(ServiceAccountBody, request)
@@ -87,7 +86,6 @@ class ServiceAccountDetail(APIView):
         body=ServiceAccountUpdateBody,
         example={"active": False},
         answer=shapes.ServiceAccount,
-        errors=(409,),
     )
     def put(self, request: Request, account: str) -> Response:
         body = read_body(ServiceAccountUpdateBody, request)
