@@ -12,6 +12,7 @@ from django.utils.translation import gettext, ngettext
 
 from runs_app import statements
 from runs_app.models import PipelineRun, StepRun
+from runs_app.permissions import check_may_see_values
 from runs_app.plans import Runnable, plan_of, rules_of
 from runs_app.run_configuration import (
     Configuration,
@@ -25,10 +26,12 @@ from templates_app.curated_schema import curate
 from templates_app.curation import read_curation
 from templates_app.curation_fit import carry_over
 from templates_app.models import PipelineDeployment, RunTemplateVersion
+from templates_app.permissions import check_can_run, check_may_run_deployment
 from templates_app.schema_places import holds_secret, is_same, schemas_at
 from templates_app.suggestions import suggestion
+from zenweb.accounts.models import User
 from zenweb.config.spec import StepSpec
-from zenweb.enums import ExecutionStatus
+from zenweb.enums import ExecutionStatus, Role
 from zenweb.exceptions import FieldError, SecretUnreadable, ValidationFailed
 from zenweb.sealing import opened
 
@@ -237,6 +240,14 @@ class Repair:
         """The values it is to run with, not checked yet."""
         return lay_over(self.start, self.configuration, self.known)
 
+    def check_may(self, actor: User) -> None:
+        """Whether somebody may see what it starts from, and run it. Raises NotAllowed, ValidationFailed."""
+        check_may_see_values(actor, self.original)
+        if self.version is None:
+            check_may_run_deployment(actor, self.deployment)
+        else:
+            self.version.used_by(check_can_run(actor, self.version.template))
+
     def check_possible(self) -> None:
         """Raises ValidationFailed, with what to do instead, for a run that cannot be repaired (like this)."""
         run = self.original
@@ -273,6 +284,10 @@ class Repair:
             is_same_store=self.original.stack.artifact_store_uri == self.deployment.stack.artifact_store_uri,
         )
 
+    @property
+    def _role(self) -> Role:
+        return self.version.role if self.version else Role.NOBODY
+
     def _check_changes(self, resolved: ResolvedConfiguration) -> None:
         """What the original ran with was accepted once; other values keep to what the owner says by now, too."""
         template, before = self.original.template, self.original.opened_parameters
@@ -282,7 +297,7 @@ class Repair:
             step.spec.name: _changed_values(step, before.get(step.spec.name, {})) for step in resolved.steps
         }
         given = {"steps": {name: {"parameters": values} for name, values in changed.items()}}
-        errors = validate(_schema_by_now(self.deployment, template.version), given)
+        errors = validate(_schema_by_now(self.deployment, template.version, self._role), given)
         # What is required is the affair of the version that runs: here, most values are left out.
         if refused := [error for error in errors if has_value(given, path_of(error)[:4])]:
             raise ValidationFailed(refused)
@@ -306,16 +321,18 @@ def _changed_values(step: ResolvedStep, before: Mapping[str, Any]) -> dict[str, 
     }
 
 
-def _schema_by_now(deployment: PipelineDeployment, newest: RunTemplateVersion) -> Configuration:
-    """What a deployment takes as far as the newest curation of its template speaks of that."""
+def _schema_by_now(deployment: PipelineDeployment, newest: RunTemplateVersion, role: Role) -> Configuration:
+    """What a deployment takes as far as the newest curation of its template speaks of that, to who has this role."""
     config_schema = plan_of(deployment.pk).config_schema
-    curation, _ = carry_over(config_schema, read_curation(newest.curation), drops_misfits=True)
+    asked = read_curation(newest.curation).for_role(role)
+    curation, _ = carry_over(config_schema, asked, drops_misfits=True)
     return curate(config_schema, curation)
 
 
-def preview_repair(repair: Repair) -> RepairPlan:
-    """What a repair would run again and keep; raises ValidationFailed as the repair itself would."""
+def preview_repair(*, actor: User, repair: Repair) -> RepairPlan:
+    """What a repair would run again and keep; raises NotAllowed and ValidationFailed as the repair itself would."""
     repair.check_possible()
+    repair.check_may(actor)
     with repair.explaining():
         return repair.plan(resolve(repair.runnable, repair.values, timezone.now()))
 

@@ -16,6 +16,7 @@ from django.utils import timezone
 from runs_app import cron as times
 from runs_app.choices import check_choices
 from runs_app.differences import with_secrets_hidden, without_empty_steps
+from runs_app.given_files import check_files
 from runs_app.models import PipelineRun, RunEvent, Schedule, ScheduleFiring
 from runs_app.permissions import check_can_edit_schedule
 from runs_app.plans import plan_of
@@ -25,7 +26,7 @@ from runs_app.sealed import sealed
 from runs_app.services import Trigger, launch_run
 from templates_app.models import RunTemplate
 from templates_app.names import check_name
-from templates_app.permissions import check_can_run
+from templates_app.permissions import check_can_run, role_on
 from templates_app.schema_forms.schemas import read_steps
 from templates_app.schema_forms.wording import worded
 from zenweb.accounts.audit import facts_of, record_audit
@@ -77,7 +78,7 @@ def create_schedule(
     )
     _check_name_is_free(schedule)
     values = configuration or {}
-    _together(partial(_look_ahead, schedule, timezone.now()), partial(_check_values, schedule, values))
+    _together(partial(_look_ahead, schedule, timezone.now()), partial(_check_values, actor, schedule, values))
     _keep_values(schedule, values)
     schedule.save(force_insert=True)
     record_audit(actor=actor, verb=AuditVerb.CREATE, thing=schedule, after=_facts(schedule))
@@ -110,7 +111,7 @@ def update_schedule(
         checks.append(partial(_look_ahead, schedule, timezone.now()))
     if configuration is not None or is_paused is False:
         values = _values_of(schedule) if configuration is None else configuration
-        checks.append(partial(_check_values, schedule, values))
+        checks.append(partial(_check_values, actor, schedule, values))
     _together(*checks)
     if configuration is not None:
         _keep_values(schedule, configuration)
@@ -276,9 +277,14 @@ def _values_of(schedule: Schedule) -> dict[str, Any]:
     return values
 
 
-def _check_values(schedule: Schedule, configuration: dict[str, Any]) -> None:
-    """Its values must do for its template's newest version, and for more than one run."""
+def _check_values(actor: User, schedule: Schedule, configuration: dict[str, Any]) -> None:
+    """Its values must do for its template's newest version, and for more than one run.
+
+    It runs in its owner's name: nobody else may give it a file that only the owner may see.
+    """
     version = _template_of(schedule).version
+    if schedule.user is not None:
+        version.used_by(role_on(schedule.user, version.template))
     now = timezone.now()
     try:
         # What a pattern makes of another day and another hour.
@@ -286,6 +292,7 @@ def _check_values(schedule: Schedule, configuration: dict[str, Any]) -> None:
         _together(
             partial(_check_names_differ, first.run_name, later.run_name),
             partial(check_choices, version, first),
+            partial(check_files, actor=actor, runnable=version, resolved=first),
         )
     except ValidationFailed as error:
         raise ValidationFailed(

@@ -41,7 +41,7 @@ from runs_app.launching import (
 from runs_app.ledger import ledger_of
 from runs_app.logs import read_log
 from runs_app.models import ArtifactVersion, PipelineRun, RunCount, StepRun
-from runs_app.permissions import RunPowers, check_may_see_values, may_see_values
+from runs_app.permissions import RunPowers, may_see_values
 from runs_app.plans import rules_of_run
 from runs_app.presets import delete_preset
 from runs_app.repair import Repair, RepairPlan, preview_repair, without_left_over
@@ -207,8 +207,8 @@ def repair(request: HttpRequest, run_id: UUID) -> HttpResponse:
         is_newest=request.GET.get("version") == "newest",
     )
     try:
-        check_may_see_values(request.user, run)
         asked.check_possible()
+        asked.check_may(request.user)
     except (NotAllowed, ValidationFailed) as error:
         messages.error(request, str(error))
         return redirect(run)
@@ -224,7 +224,7 @@ def repair(request: HttpRequest, run_id: UUID) -> HttpResponse:
     if is_valid and not is_look and (launch := launch_once(request, form, start)):
         return redirect(launch.run)
     form.choices = form_choices(request, asked.runnable, run.template)
-    plan, is_as_asked = _plan_to_show(form, is_right=is_valid or not is_sent)
+    plan, is_as_asked = _plan_to_show(request, form, is_right=is_valid or not is_sent)
     context = {
         "run": run,
         "form": form,
@@ -342,16 +342,16 @@ def _values(run: PipelineRun, files: Mapping[str, FoundFile]) -> Iterator[tuple[
             yield step.title, facts
 
 
-def _plan_to_show(form: RepairForm, is_right: bool) -> tuple[RepairPlan | None, bool]:
+def _plan_to_show(request: HttpRequest, form: RepairForm, is_right: bool) -> tuple[RepairPlan | None, bool]:
     """The plan, and whether it is that of the form's values: while one of them is wrong, it is the original's."""
     asked = form.repair
     try:
-        return preview_repair(asked), is_right
+        return preview_repair(actor=request.user, repair=asked), is_right
     except ValidationFailed:
         before = replace(asked, configuration=without_left_over({}, asked.start, asked.known))
     for repair in (before, replace(before, from_steps=())):
         with suppress(ValidationFailed):
-            return preview_repair(repair), False
+            return preview_repair(actor=request.user, repair=repair), False
     return None, False
 
 

@@ -48,7 +48,7 @@ class RunRepair(APIView):
             is_newest=body.version == "newest",
         )
         if flag(request.query_params, "dry_run"):
-            return Response(describe_plan(preview_repair(repair)))
+            return Response(describe_plan(preview_repair(actor=trigger_of(request).actor, repair=repair)))
         return answer_launch(request, repair_run(repair=repair, trigger=trigger_of(request)))
 
 
