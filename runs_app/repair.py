@@ -26,7 +26,6 @@ from templates_app.curated_schema import curate
 from templates_app.curation import read_curation
 from templates_app.curation_fit import carry_over
 from templates_app.models import PipelineDeployment, RunTemplateVersion
-from templates_app.permissions import check_can_run, check_may_run_deployment
 from templates_app.schema_places import holds_secret, is_same, schemas_at
 from templates_app.suggestions import suggestion
 from zenweb.accounts.models import User
@@ -240,13 +239,12 @@ class Repair:
         """The values it is to run with, not checked yet."""
         return lay_over(self.start, self.configuration, self.known)
 
-    def check_may(self, actor: User) -> None:
-        """Whether somebody may see what it starts from, and run it. Raises NotAllowed, ValidationFailed."""
-        check_may_see_values(actor, self.original)
-        if self.version is None:
-            check_may_run_deployment(actor, self.deployment)
-        else:
-            self.version.used_by(check_can_run(actor, self.version.template))
+    def asked_by(self, actor: User) -> "Repair":
+        """The same, with what holds for what they are to the template. Raises NotAllowed for other people's values."""
+        role = check_may_see_values(actor, self.original)
+        if self.version is not None:
+            self.version.used_by(role)
+        return self
 
     def check_possible(self) -> None:
         """Raises ValidationFailed, with what to do instead, for a run that cannot be repaired (like this)."""
@@ -284,10 +282,6 @@ class Repair:
             is_same_store=self.original.stack.artifact_store_uri == self.deployment.stack.artifact_store_uri,
         )
 
-    @property
-    def _role(self) -> Role:
-        return self.version.role if self.version else Role.NOBODY
-
     def _check_changes(self, resolved: ResolvedConfiguration) -> None:
         """What the original ran with was accepted once; other values keep to what the owner says by now, too."""
         template, before = self.original.template, self.original.opened_parameters
@@ -297,7 +291,8 @@ class Repair:
             step.spec.name: _changed_values(step, before.get(step.spec.name, {})) for step in resolved.steps
         }
         given = {"steps": {name: {"parameters": values} for name, values in changed.items()}}
-        errors = validate(_schema_by_now(self.deployment, template.version, self._role), given)
+        role = self.version.role if self.version else Role.NOBODY
+        errors = validate(_schema_by_now(self.deployment, template.version, role), given)
         # What is required is the affair of the version that runs: here, most values are left out.
         if refused := [error for error in errors if has_value(given, path_of(error)[:4])]:
             raise ValidationFailed(refused)
@@ -322,17 +317,19 @@ def _changed_values(step: ResolvedStep, before: Mapping[str, Any]) -> dict[str, 
 
 
 def _schema_by_now(deployment: PipelineDeployment, newest: RunTemplateVersion, role: Role) -> Configuration:
-    """What a deployment takes as far as the newest curation of its template speaks of that, to who has this role."""
+    """What a deployment takes from this role, as far as the newest curation of its template speaks of that."""
     config_schema = plan_of(deployment.pk).config_schema
-    asked = read_curation(newest.curation).for_role(role)
-    curation, _ = carry_over(config_schema, asked, drops_misfits=True)
+    by_now = read_curation(newest.curation).for_role(role)
+    curation, _ = carry_over(config_schema, by_now, drops_misfits=True)
     return curate(config_schema, curation)
 
 
-def preview_repair(*, actor: User, repair: Repair) -> RepairPlan:
-    """What a repair would run again and keep; raises NotAllowed and ValidationFailed as the repair itself would."""
-    repair.check_possible()
-    repair.check_may(actor)
+def preview_repair(repair: Repair, *, actor: User) -> RepairPlan:
+    """What a repair would run again and keep; raises ValidationFailed as the repair itself would.
+
+    It says which values differ from the original's, so it is for who may see those: NotAllowed.
+    """
+    repair.asked_by(actor).check_possible()
     with repair.explaining():
         return repair.plan(resolve(repair.runnable, repair.values, timezone.now()))
 

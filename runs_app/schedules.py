@@ -32,7 +32,7 @@ from templates_app.schema_forms.wording import worded
 from zenweb.accounts.audit import facts_of, record_audit
 from zenweb.accounts.models import User
 from zenweb.accounts.permissions import check_may_change
-from zenweb.enums import AuditVerb, TriggerChannel
+from zenweb.enums import AuditVerb, Role, TriggerChannel
 from zenweb.exceptions import EntityExists, FieldError, NotAllowed, ValidationFailed, ZenWebError
 from zenweb.sealing import opened
 
@@ -63,7 +63,7 @@ def create_schedule(
     `preset`: its values as they are now, with the configuration over them, become the schedule's own.
     """
     check_may_change(actor)
-    check_can_run(actor, template)
+    template.version.used_by(check_can_run(actor, template))
     if preset:
         use = use_preset(actor=actor, template=template, name=preset, given=configuration)
         configuration = without_empty_steps(use.values)
@@ -78,7 +78,8 @@ def create_schedule(
     )
     _check_name_is_free(schedule)
     values = configuration or {}
-    _together(partial(_look_ahead, schedule, timezone.now()), partial(_check_values, actor, schedule, values))
+    check_values = partial(_check_values, schedule, values, given_by=actor)
+    _together(partial(_look_ahead, schedule, timezone.now()), check_values)
     _keep_values(schedule, values)
     schedule.save(force_insert=True)
     record_audit(actor=actor, verb=AuditVerb.CREATE, thing=schedule, after=_facts(schedule))
@@ -111,7 +112,8 @@ def update_schedule(
         checks.append(partial(_look_ahead, schedule, timezone.now()))
     if configuration is not None or is_paused is False:
         values = _values_of(schedule) if configuration is None else configuration
-        checks.append(partial(_check_values, actor, schedule, values))
+        given_by = None if configuration is None else actor
+        checks.append(partial(_check_values, schedule, values, given_by=given_by))
     _together(*checks)
     if configuration is not None:
         _keep_values(schedule, configuration)
@@ -277,14 +279,14 @@ def _values_of(schedule: Schedule) -> dict[str, Any]:
     return values
 
 
-def _check_values(actor: User, schedule: Schedule, configuration: dict[str, Any]) -> None:
+def _check_values(schedule: Schedule, configuration: dict[str, Any], *, given_by: User | None) -> None:
     """Its values must do for its template's newest version, and for more than one run.
 
-    It runs in its owner's name: nobody else may give it a file that only the owner may see.
+    It runs in its owner's name, so who gives it values may give those that both of them may run with.
     """
-    version = _template_of(schedule).version
-    if schedule.user is not None:
-        version.used_by(role_on(schedule.user, version.template))
+    template = _template_of(schedule)
+    people = [user for user in (schedule.user, given_by) if user is not None]
+    version = template.version.used_by(min((role_on(user, template) for user in people), default=Role.NOBODY))
     now = timezone.now()
     try:
         # What a pattern makes of another day and another hour.
@@ -292,7 +294,7 @@ def _check_values(actor: User, schedule: Schedule, configuration: dict[str, Any]
         _together(
             partial(_check_names_differ, first.run_name, later.run_name),
             partial(check_choices, version, first),
-            partial(check_files, actor=actor, runnable=version, resolved=first),
+            *(partial(check_files, actor=user, runnable=version, resolved=first) for user in people),
         )
     except ValidationFailed as error:
         raise ValidationFailed(

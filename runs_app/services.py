@@ -101,8 +101,11 @@ def repair_run(*, repair: Repair, trigger: Trigger) -> Launch:
     """
 
     def start(body_hash: str) -> PipelineRun:
-        repair.check_possible()
-        repair.check_may(trigger.actor)
+        repair.asked_by(trigger.actor).check_possible()
+        if repair.version is not None:
+            check_can_run(trigger.actor, repair.version.template)
+        else:
+            check_may_run_deployment(trigger.actor, repair.deployment)
         with repair.explaining():
             return _start_run(repair.deployment, repair.version, repair.values, trigger, body_hash, repair)
 
