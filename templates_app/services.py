@@ -176,10 +176,17 @@ def delete_pipeline(*, actor: User, pipeline: Pipeline) -> None:
 
 @transaction.atomic
 def create_deployment(
-    *, actor: User, project: Project, stack: Stack, code_archive: CodeArchive, request: DeploymentRequest
+    *,
+    actor: User,
+    project: Project,
+    stack: Stack,
+    code_archive: CodeArchive | None,
+    request: DeploymentRequest,
 ) -> PipelineDeployment:
     """Freeze a pipeline; the same pipeline with the same code on the same stack is the deployment that exists."""
     check_may_in_project(actor, Action.AUTHOR, project)
+    if code_archive is None:
+        raise ValidationFailed([FieldError("/code_archive", "Upload this code archive first.")])
     spec = _parse_spec(request.spec)
     _check_config_schema(request.config_schema, spec)
     check_name(request.pipeline)

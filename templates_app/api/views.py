@@ -288,8 +288,6 @@ class DeploymentList(APIView):
         body = read_body(DeploymentBody, request)
         visible = CodeArchive.objects.visible_to(request.user).defer("content")
         archive = visible.filter(sha256=body.code_archive).first()
-        if archive is None:
-            raise ValidationFailed([FieldError("/code_archive", "Upload this code archive first.")])
         deployment = create_deployment(
             actor=acting_user(request),
             project=find_project(acting_user(request), body.project),
