@@ -162,6 +162,25 @@ def test_a_secret_is_masked_however_it_is_cut(size: int) -> None:
     assert mask.rest() == b""
 
 
+@pytest.mark.parametrize("size", [1, 4, 5, 6, 9, 100])
+def test_a_secret_that_a_longer_one_begins_with_or_has_in_it_hides_nothing_of_it(size: int) -> None:
+    mask = Mask(["admin", "admin:hunter2@db", "ter2@d", "hunter2@"])
+    printed = b"admin:hunter2@db admin:hunter admin:hunter2@ admin"
+    pieces = [mask.feed(printed[start : start + size]) for start in range(0, len(printed), size)]
+    told = b"".join([*pieces, mask.rest()]).decode()
+    assert told == "•••••• ••••••:hunter ••••••:•••••• ••••••"
+
+
+@pytest.mark.parametrize("secret", ["hunter2\n", "\r\n hunter2", "hunter2"])
+def test_a_secret_of_one_line_is_masked_without_its_end_of_line(secret: str) -> None:
+    assert Mask([secret]).text("<hunter2>") == "<••••••>"
+
+
+def test_short_lines_of_a_longer_secret_stay() -> None:
+    """They stand in every other word."""
+    assert Mask(["begin\nc2VjcmV0\nend"]).text("begin c2VjcmV0") == "begin ••••••"
+
+
 def test_a_long_secret_is_masked_as_a_whole() -> None:
     secret = "".join(f"{number:06}" for number in range(3000))
     mask = Mask([secret])
