@@ -51,14 +51,17 @@ class RunPowers:
         )
 
 
-def check_may_see_values(actor: User, run: PipelineRun) -> None:
-    if not may_see_values(actor, run):
+def check_may_see_values(actor: User, run: PipelineRun) -> Role:
+    """What they are to it, who may see its values. Raises NotAllowed."""
+    role, is_own = role_over(actor, run), run.user_id == actor.pk
+    if not is_own and not Action.SEE_VALUES.is_for(role):
         raise NotAllowed(
             gettext(
                 'Only who started the run "%(name)s" and who may run its template see and may take over its values.'
             )
             % {"name": run.name}
         )
+    return role
 
 
 def check_may_stop(actor: User, run: PipelineRun) -> None:

@@ -12,6 +12,7 @@ from django.utils.translation import gettext, ngettext
 
 from runs_app import statements
 from runs_app.models import PipelineRun, StepRun
+from runs_app.permissions import check_may_see_values
 from runs_app.plans import Runnable, plan_of, rules_of
 from runs_app.run_configuration import (
     Configuration,
@@ -27,8 +28,9 @@ from templates_app.curation_fit import carry_over
 from templates_app.models import PipelineDeployment, RunTemplateVersion
 from templates_app.schema_places import holds_secret, is_same, schemas_at
 from templates_app.suggestions import suggestion
+from zenweb.accounts.models import User
 from zenweb.config.spec import StepSpec
-from zenweb.enums import ExecutionStatus
+from zenweb.enums import ExecutionStatus, Role
 from zenweb.exceptions import FieldError, SecretUnreadable, ValidationFailed
 from zenweb.sealing import opened
 
@@ -237,6 +239,13 @@ class Repair:
         """The values it is to run with, not checked yet."""
         return lay_over(self.start, self.configuration, self.known)
 
+    def asked_by(self, actor: User) -> "Repair":
+        """The same, with what holds for what they are to the template. Raises NotAllowed for other people's values."""
+        role = check_may_see_values(actor, self.original)
+        if self.version is not None:
+            self.version.used_by(role)
+        return self
+
     def check_possible(self) -> None:
         """Raises ValidationFailed, with what to do instead, for a run that cannot be repaired (like this)."""
         run = self.original
@@ -282,7 +291,8 @@ class Repair:
             step.spec.name: _changed_values(step, before.get(step.spec.name, {})) for step in resolved.steps
         }
         given = {"steps": {name: {"parameters": values} for name, values in changed.items()}}
-        errors = validate(_schema_by_now(self.deployment, template.version), given)
+        role = self.version.role if self.version else Role.NOBODY
+        errors = validate(_schema_by_now(self.deployment, template.version, role), given)
         # What is required is the affair of the version that runs: here, most values are left out.
         if refused := [error for error in errors if has_value(given, path_of(error)[:4])]:
             raise ValidationFailed(refused)
@@ -306,16 +316,20 @@ def _changed_values(step: ResolvedStep, before: Mapping[str, Any]) -> dict[str, 
     }
 
 
-def _schema_by_now(deployment: PipelineDeployment, newest: RunTemplateVersion) -> Configuration:
-    """What a deployment takes as far as the newest curation of its template speaks of that."""
+def _schema_by_now(deployment: PipelineDeployment, newest: RunTemplateVersion, role: Role) -> Configuration:
+    """What a deployment takes from this role, as far as the newest curation of its template speaks of that."""
     config_schema = plan_of(deployment.pk).config_schema
-    curation, _ = carry_over(config_schema, read_curation(newest.curation), drops_misfits=True)
+    by_now = read_curation(newest.curation).for_role(role)
+    curation, _ = carry_over(config_schema, by_now, drops_misfits=True)
     return curate(config_schema, curation)
 
 
-def preview_repair(repair: Repair) -> RepairPlan:
-    """What a repair would run again and keep; raises ValidationFailed as the repair itself would."""
-    repair.check_possible()
+def preview_repair(repair: Repair, *, actor: User) -> RepairPlan:
+    """What a repair would run again and keep; raises ValidationFailed as the repair itself would.
+
+    It says which values differ from the original's, so it is for who may see those: NotAllowed.
+    """
+    repair.asked_by(actor).check_possible()
     with repair.explaining():
         return repair.plan(resolve(repair.runnable, repair.values, timezone.now()))
 

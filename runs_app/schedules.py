@@ -16,6 +16,7 @@ from django.utils import timezone
 from runs_app import cron as times
 from runs_app.choices import check_choices
 from runs_app.differences import with_secrets_hidden, without_empty_steps
+from runs_app.given_files import check_files
 from runs_app.models import PipelineRun, RunEvent, Schedule, ScheduleFiring
 from runs_app.permissions import check_can_edit_schedule
 from runs_app.plans import plan_of
@@ -25,13 +26,13 @@ from runs_app.sealed import sealed
 from runs_app.services import Trigger, launch_run
 from templates_app.models import RunTemplate
 from templates_app.names import check_name
-from templates_app.permissions import check_can_run
+from templates_app.permissions import check_can_run, role_on
 from templates_app.schema_forms.schemas import read_steps
 from templates_app.schema_forms.wording import worded
 from zenweb.accounts.audit import facts_of, record_audit
 from zenweb.accounts.models import User
 from zenweb.accounts.permissions import check_may_change
-from zenweb.enums import AuditVerb, TriggerChannel
+from zenweb.enums import AuditVerb, Role, TriggerChannel
 from zenweb.exceptions import EntityExists, FieldError, NotAllowed, ValidationFailed, ZenWebError
 from zenweb.sealing import opened
 
@@ -62,7 +63,7 @@ def create_schedule(
     `preset`: its values as they are now, with the configuration over them, become the schedule's own.
     """
     check_may_change(actor)
-    check_can_run(actor, template)
+    template.version.used_by(check_can_run(actor, template))
     if preset:
         use = use_preset(actor=actor, template=template, name=preset, given=configuration)
         configuration = without_empty_steps(use.values)
@@ -77,7 +78,8 @@ def create_schedule(
     )
     _check_name_is_free(schedule)
     values = configuration or {}
-    _together(partial(_look_ahead, schedule, timezone.now()), partial(_check_values, schedule, values))
+    check_values = partial(_check_values, schedule, values, given_by=actor)
+    _together(partial(_look_ahead, schedule, timezone.now()), check_values)
     _keep_values(schedule, values)
     schedule.save(force_insert=True)
     record_audit(actor=actor, verb=AuditVerb.CREATE, thing=schedule, after=_facts(schedule))
@@ -110,7 +112,8 @@ def update_schedule(
         checks.append(partial(_look_ahead, schedule, timezone.now()))
     if configuration is not None or is_paused is False:
         values = _values_of(schedule) if configuration is None else configuration
-        checks.append(partial(_check_values, schedule, values))
+        given_by = None if configuration is None else actor
+        checks.append(partial(_check_values, schedule, values, given_by=given_by))
     _together(*checks)
     if configuration is not None:
         _keep_values(schedule, configuration)
@@ -276,9 +279,14 @@ def _values_of(schedule: Schedule) -> dict[str, Any]:
     return values
 
 
-def _check_values(schedule: Schedule, configuration: dict[str, Any]) -> None:
-    """Its values must do for its template's newest version, and for more than one run."""
-    version = _template_of(schedule).version
+def _check_values(schedule: Schedule, configuration: dict[str, Any], *, given_by: User | None) -> None:
+    """Its values must do for its template's newest version, and for more than one run.
+
+    It runs in its owner's name, so who gives it values may give those that both of them may run with.
+    """
+    template = _template_of(schedule)
+    people = [user for user in (schedule.user, given_by) if user is not None]
+    version = template.version.used_by(min((role_on(user, template) for user in people), default=Role.NOBODY))
     now = timezone.now()
     try:
         # What a pattern makes of another day and another hour.
@@ -286,6 +294,7 @@ def _check_values(schedule: Schedule, configuration: dict[str, Any]) -> None:
         _together(
             partial(_check_names_differ, first.run_name, later.run_name),
             partial(check_choices, version, first),
+            *(partial(check_files, actor=user, runnable=version, resolved=first) for user in people),
         )
     except ValidationFailed as error:
         raise ValidationFailed(

@@ -19,7 +19,7 @@ from runs_app.judging import resolve_to_run
 from runs_app.limits import Limit, hold_limit
 from runs_app.masking import mask_of
 from runs_app.models import ArtifactVersion, IdempotencyRecord, PipelineRun, RunEvent, StepAttempt, StepRun
-from runs_app.permissions import check_may_note, check_may_see_values, check_may_stop
+from runs_app.permissions import check_may_note, check_may_stop
 from runs_app.plans import plan_of, rules_of
 from runs_app.presets import use_preset
 from runs_app.recording import StepOutcome
@@ -103,10 +103,9 @@ def repair_run(*, repair: Repair, trigger: Trigger) -> Launch:
     """
 
     def start(body_hash: str) -> PipelineRun:
-        repair.check_possible()
-        check_may_see_values(trigger.actor, repair.original)
+        repair.asked_by(trigger.actor).check_possible()
         if repair.version is not None:
-            repair.version.used_by(check_can_run(trigger.actor, repair.version.template))
+            check_can_run(trigger.actor, repair.version.template)
         else:
             check_may_run_deployment(trigger.actor, repair.deployment)
         with repair.explaining():

@@ -41,7 +41,7 @@ from runs_app.launching import (
 from runs_app.ledger import ledger_of
 from runs_app.logs import read_log
 from runs_app.models import ArtifactVersion, PipelineRun, RunCount, StepRun
-from runs_app.permissions import RunPowers, check_may_see_values, may_see_values
+from runs_app.permissions import RunPowers, may_see_values
 from runs_app.plans import rules_of_run
 from runs_app.presets import delete_preset
 from runs_app.repair import Repair, RepairPlan, preview_repair, without_left_over
@@ -52,13 +52,14 @@ from runs_app.usage import usage_of
 from runs_app.waiting import explain
 from templates_app.forms import NewTemplateForm
 from templates_app.models import Preset, RunTemplate
-from templates_app.permissions import Powers
+from templates_app.permissions import Powers, role_on
 from templates_app.schema_forms.schemas import read_steps
 from templates_app.schema_forms.shown import shown
 from templates_app.services import check_stack_is_remote, create_run_template
 from templates_app.views import is_refinement
 from zenweb.accounts import interrupted_forms
 from zenweb.accounts.actions import Action
+from zenweb.accounts.models import User
 from zenweb.accounts.permissions import check_may_in_project
 from zenweb.config.file_references import FoundFile
 from zenweb.exceptions import (
@@ -143,7 +144,7 @@ def copy_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
     if run.template is None or not may_see_values(request.user, run):
         raise Http404
     template = RunTemplate.objects.for_page().get(pk=run.template_id)
-    schema = as_of_now(template.version).config_schema
+    schema = as_of_now(template.version.used_by(role_on(request.user, template))).config_schema
     copies = copies_of(template, schema, values_to_repeat(run, schema))
     return render(request, "runs_app/run_copy.html", {"run": run, "copies": copies, "template": template})
 
@@ -207,8 +208,7 @@ def repair(request: HttpRequest, run_id: UUID) -> HttpResponse:
         is_newest=request.GET.get("version") == "newest",
     )
     try:
-        check_may_see_values(request.user, run)
-        asked.check_possible()
+        asked.asked_by(request.user).check_possible()
     except (NotAllowed, ValidationFailed) as error:
         messages.error(request, str(error))
         return redirect(run)
@@ -224,7 +224,7 @@ def repair(request: HttpRequest, run_id: UUID) -> HttpResponse:
     if is_valid and not is_look and (launch := launch_once(request, form, start)):
         return redirect(launch.run)
     form.choices = form_choices(request, asked.runnable, run.template)
-    plan, is_as_asked = _plan_to_show(form, is_right=is_valid or not is_sent)
+    plan, is_as_asked = _plan_to_show(request.user, form, is_right=is_valid or not is_sent)
     context = {
         "run": run,
         "form": form,
@@ -342,16 +342,16 @@ def _values(run: PipelineRun, files: Mapping[str, FoundFile]) -> Iterator[tuple[
             yield step.title, facts
 
 
-def _plan_to_show(form: RepairForm, is_right: bool) -> tuple[RepairPlan | None, bool]:
+def _plan_to_show(actor: User, form: RepairForm, is_right: bool) -> tuple[RepairPlan | None, bool]:
     """The plan, and whether it is that of the form's values: while one of them is wrong, it is the original's."""
     asked = form.repair
     try:
-        return preview_repair(asked), is_right
+        return preview_repair(asked, actor=actor), is_right
     except ValidationFailed:
         before = replace(asked, configuration=without_left_over({}, asked.start, asked.known))
     for repair in (before, replace(before, from_steps=())):
         with suppress(ValidationFailed):
-            return preview_repair(repair), False
+            return preview_repair(repair, actor=actor), False
     return None, False
 
 

@@ -86,7 +86,7 @@ class StepWorker:
             Upbringing(
                 lease=settings.PARENT_LEASE,
                 environment=settings.STEP_ENVIRONMENT,
-                scratch=_own_scratch(self.user),
+                scratch=own_scratch(self.user),
                 log=_folder("logs") / "steps.log",
                 bounds=Bounds(
                     number=settings.WARM_PARENTS,
@@ -499,10 +499,14 @@ def _folder(name: str) -> Path:
     return folder
 
 
-def _own_scratch(user: StepUser | None) -> Path:
-    """A folder of this process's own, and of whom its steps run as; those of workers that are gone are removed."""
+def own_scratch(user: StepUser | None) -> Path:
+    """A folder of this process's own, and of whom its steps run as; those of workers that are gone are removed.
+
+    So is one of this process's number: in a container each worker has the same, and its steps may have put links there.
+    """
     for folder in _folder("scratch").iterdir():
-        if not (folder.name.isdecimal() and psutil.pid_exists(int(folder.name))):
+        is_alive = folder.name.isdecimal() and psutil.pid_exists(int(folder.name))
+        if not is_alive or folder.name == str(os.getpid()):
             shutil.rmtree(folder, ignore_errors=True)
     scratch = _folder(f"scratch/{os.getpid()}")
     if user is not None:

@@ -12,6 +12,7 @@ from runs_app.api.launches import answer_launch, trigger_of
 from runs_app.api.runs import find_run
 from runs_app.repair import Repair, RepairPlan, preview_repair
 from runs_app.services import repair_run
+from templates_app.api.views import acting_user
 from zenweb.api.bodies import Body, read_body
 from zenweb.api.envelope import Json
 from zenweb.api.listing import flag
@@ -48,7 +49,7 @@ class RunRepair(APIView):
             is_newest=body.version == "newest",
         )
         if flag(request.query_params, "dry_run"):
-            return Response(describe_plan(preview_repair(repair)))
+            return Response(describe_plan(preview_repair(repair, actor=acting_user(request))))
         return answer_launch(request, repair_run(repair=repair, trigger=trigger_of(request)))
 
 

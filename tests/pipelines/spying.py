@@ -32,6 +32,11 @@ def spy(
     own.joinpath("link").symlink_to(files[0])
     own.joinpath("program").write_text("#!/bin/sh\n")
     own.joinpath("program").chmod(0o6755)
+    own.joinpath("open").mkdir()
+    own.joinpath("open/value").write_text("as made")
+    for path in (own, own / "open"):
+        path.chmod(0o777)
+    own.joinpath("open/value").chmod(0o666)
     return {
         "uid": str(os.getuid()),
         "own environment": " ".join(os.environ),

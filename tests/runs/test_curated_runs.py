@@ -232,7 +232,7 @@ def test_a_repair_is_judged_by_the_version_that_it_runs(
     run.refresh_from_db()
     curate_run_template(actor=alice, template=template, curation=LOCK)
     run.template.refresh_from_db()
-    preview_repair(Repair(run))  # of the version that it ran, which has nothing fixed
+    preview_repair(Repair(run), actor=alice)  # of the version that it ran, which has nothing fixed
     trigger = Trigger(actor=alice, channel=TriggerChannel.REST)
     with pytest.raises(ValidationFailed) as caught:
         repair_run(repair=Repair(run, is_newest=True), trigger=trigger)

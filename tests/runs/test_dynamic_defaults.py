@@ -163,7 +163,7 @@ def test_a_repair_keeps_what_the_original_found(dated: RunTemplate, alice: User)
     PipelineRun.objects.update(resolved_configuration=resolved)
     repair = Repair(original=PipelineRun.objects.for_page().get(pk=run.pk))
     assert repair.values["steps"]["report"]["parameters"]["until"] == "2020-01-01"
-    assert preview_repair(repair).again == ["report"]
+    assert preview_repair(repair, actor=alice).again == ["report"]
 
 
 def test_the_form_starts_with_what_is_found_and_sends_what_was_seen(

@@ -394,7 +394,7 @@ def test_on_the_newest_version_changed_code_runs_again(
 ) -> None:
     make_newer(RunTemplate.objects.get(), second={"code_hash": "other"})
     whole = PipelineRun.objects.get(pk=whole.pk)
-    assert preview_repair(Repair(whole)).again == []
+    assert preview_repair(Repair(whole), actor=alice).again == []
     new = repaired(whole, alice, is_newest=True)
     assert (new.template_version.number, new.deployment) == (2, RunTemplate.objects.get().deployment)
     assert execute(worker) == ["second", "last"]
@@ -434,7 +434,7 @@ def test_a_default_that_nobody_asked_for_may_disappear(
     chain: RunTemplate, whole: PipelineRun, alice: User
 ) -> None:
     make_newer(RunTemplate.objects.get(), second={"schema": {}, "parameters": {}})
-    plan = preview_repair(Repair(PipelineRun.objects.get(pk=whole.pk), is_newest=True))
+    plan = preview_repair(Repair(PipelineRun.objects.get(pk=whole.pk), is_newest=True), actor=alice)
     assert plan.again == ["second", "last"]
     assert plan.steps[1].reason == "Its values changed: factor."
 

@@ -1,5 +1,6 @@
 """Where the worker is root, steps run as somebody else: what they try to get, they do not get."""
 
+import json
 import os
 import shutil
 import socket
@@ -20,7 +21,7 @@ from runs_app import step_users
 from runs_app.models import ArtifactVersion, PipelineRun
 from runs_app.step_users import find_isolation
 from runs_app.uploads import store_upload
-from runs_app.worker import StepWorker
+from runs_app.worker import StepWorker, own_scratch
 from templates_app.models import Stack
 from tests.factories import freeze, launch, make_template
 from tests.packages import make_tiny_wheel
@@ -139,6 +140,40 @@ def test_a_step_gets_nothing_that_is_the_workers(
     assert set(booty.values()) == REFUSED, booty
 
 
+def changes_of_nobody(*paths: Path) -> dict[str, str]:
+    """What a step's user can do to files and folders that have been taken back: append, make, remove."""
+    can = subprocess.run(
+        [sys.executable, "-c", CHANGES, *paths],
+        capture_output=True,
+        check=True,
+        text=True,
+        **NOBODY.popen_options(),
+    )
+    changed: dict[str, str] = json.loads(can.stdout)
+    return changed
+
+
+CHANGES = """
+import json, os, sys
+done = {}
+def attempt(deed, path, *given):
+    try:
+        deed(path, *given)
+        done[path] = deed.__name__
+    except OSError:
+        pass
+for path in sys.argv[1:]:
+    if os.path.isdir(path):
+        attempt(os.mkdir, f"{path}/new")
+        for name in os.listdir(path):
+            attempt(os.rename, f"{path}/{name}", f"{path}/moved")
+    else:
+        attempt(os.truncate, path, 0)
+    attempt(os.chmod, path, 0o777)
+print(json.dumps(done))
+"""
+
+
 @as_root
 @pytest.mark.django_db(transaction=True)
 def test_what_an_attempt_made_is_nobodys_to_change_after_its_end(
@@ -150,6 +185,8 @@ def test_what_an_attempt_made_is_nobodys_to_change_after_its_end(
     assert finished(run).status == "completed"
     made = data / "artifacts" / str(run.pk) / "spy" / "1"
     assert {path.lstat().st_uid for path in (made, *made.rglob("*"))} == {0}
+    assert (made / "open/value").read_text() == "as made"
+    assert changes_of_nobody(made, made / "open", made / "open/value") == {}
     assert not (made / "program").stat().st_mode & (stat.S_ISUID | stat.S_ISGID)
     assert not (data / "secret_key").stat().st_mode & 0o007
     assert (made / "link").is_symlink()
@@ -188,6 +225,46 @@ def test_taking_a_folder_back_follows_no_link(place: Path) -> None:
 
 
 @as_root
+def test_a_folder_is_taken_back_before_it_is_looked_through(
+    place: Path, python_for_all: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    NOBODY.give(place / "folder")
+    (place / "folder").chmod(0o777)
+    listed, added = os.listdir, []
+
+    def add_and_list(folder: Any) -> list[str]:
+        added.append(changes_of_nobody(place / "folder"))
+        return listed(folder)
+
+    monkeypatch.setattr(os, "listdir", add_and_list)
+    seal(place / "folder")
+    assert added == [{}]
+
+
+@as_root
+def test_however_deep_a_folder_goes_nobody_changes_what_is_in_it(place: Path) -> None:
+    (place / "folder").mkdir()
+    deepest = os.open(place / "folder", os.O_RDONLY)
+    for _ in range(40):
+        os.mkdir("d" * 200, mode=0o777, dir_fd=deepest)
+        below = os.open("d" * 200, os.O_RDONLY, dir_fd=deepest)
+        os.fchown(below, NOBODY.uid, NOBODY.gid)
+        os.close(deepest)
+        deepest = below
+    os.close(deepest)
+    seal(place / "folder")
+    modes, here = [], os.open(place / "folder", os.O_RDONLY)
+    while not modes or modes[-1] != 0o700:
+        below = os.open("d" * 200, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+        modes.append(os.fstat(here).st_mode & 0o777)
+        assert os.fstat(here).st_uid == 0
+    os.close(here)
+    assert set(modes[:-1]) == {0o755}
+
+
+@as_root
 @pytest.mark.django_db(transaction=True)
 def test_installers_run_as_that_user_and_cannot_change_what_they_made(
     worker: StepWorker, place: Path, data: Path, settings: Any, stacks: dict[str, Stack], alice: User
@@ -208,7 +285,31 @@ def test_installers_run_as_that_user_and_cannot_change_what_they_made(
     assert finished(run).status == "completed", [step.status_reason for step in run.steps.all()]
     made = next(path for path in (data / "environments").iterdir() if (path / "pyvenv.cfg").exists())
     assert {path.lstat().st_uid for path in (made, *made.rglob("*"))} == {0}
+    assert changes_of_nobody(made, *made.rglob("*")) == {}
     assert (data / "environments/.home").stat().st_uid == NOBODY.uid
+
+
+@as_root
+def test_a_link_where_a_folder_of_its_own_shall_be_is_not_followed(place: Path) -> None:
+    (place / "roots").mkdir(mode=0o755)
+    (place / "home").symlink_to(place / "roots")
+    for give in (NOBODY.give, NOBODY.own_folder):
+        with pytest.raises(OSError, match="home"):
+            give(place / "home")
+    assert ((place / "roots").stat().st_uid, (place / "roots").stat().st_mode & 0o777) == (0, 0o755)
+
+
+@as_root
+def test_what_steps_left_under_the_same_process_number_leads_a_new_worker_nowhere(
+    data: Path, place: Path
+) -> None:
+    (place / "roots").mkdir(mode=0o755)
+    left = data / "scratch" / str(os.getpid())
+    left.mkdir(parents=True)
+    (left / "home").symlink_to(place / "roots")
+    scratch = own_scratch(NOBODY)
+    assert (place / "roots").stat().st_mode & 0o777 == 0o755
+    assert [(path.is_symlink(), path.stat().st_uid) for path in scratch.iterdir()] == [(False, NOBODY.uid)]
 
 
 @as_root

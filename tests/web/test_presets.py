@@ -163,7 +163,7 @@ def test_a_button_that_is_not_ours_only_looks(pages: Client, template: RunTempla
 
 
 def test_presets_are_in_the_admin(client: Client, stacks: object, template: RunTemplate, bob: User) -> None:
-    preset = create_preset(actor=bob, template=template, name="nightly")
+    preset = create_preset(actor=bob, template=template, name="nightly", is_shared=True)
     client.force_login(User.objects.get(username="admin"))
     assert "nightly" in client.get(reverse("admin:templates_app_preset_changelist")).text
     client.post(reverse("admin:templates_app_preset_delete", args=[preset.pk]), {"post": "yes"})

@@ -217,5 +217,5 @@ def test_a_stranger_sees_and_repairs_nothing(client: Client, broken: PipelineRun
 def test_the_page_takes_a_bounded_number_of_queries(
     pages: Client, broken: PipelineRun, django_assert_max_num_queries: Any
 ) -> None:
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(13):
         pages.get(address(broken))

@@ -4,12 +4,14 @@ to decide. Needs the standard library only."""
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-UNSAFE_MODES = stat.S_ISUID | stat.S_ISGID
+# What lets others change a file, or run it as whom it belongs to.
+UNSAFE_MODES = stat.S_ISUID | stat.S_ISGID | stat.S_IWGRP | stat.S_IWOTH
+LONGEST_PATH = 4000  # bytes; the system takes 4096
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,15 @@ class StepUser:
     def give(self, folder: Path) -> None:
         """Let it work in this folder, which is made if it has to be."""
         folder.mkdir(parents=True, exist_ok=True)
-        os.chown(folder, self.uid, self.gid, follow_symlinks=False)
+        with _opened(folder) as descriptor:
+            os.fchown(descriptor, self.uid, self.gid)
 
     def own_folder(self, folder: Path) -> Path:
-        """A folder that it alone has."""
-        self.give(folder)
-        folder.chmod(0o700)
+        """A folder that it alone has. Raises OSError where it has put a link there."""
+        folder.mkdir(parents=True, exist_ok=True)
+        with _opened(folder) as descriptor:
+            os.fchown(descriptor, self.uid, self.gid)
+            os.fchmod(descriptor, 0o700)
         return folder
 
     def obstacle_to(self, path: Path) -> Path | None:
@@ -55,30 +60,45 @@ class StepUser:
 def seal(folder: Path) -> None:
     """Take a folder back with all that is in it: from now on nobody but this process's user changes it.
 
-    Links are taken as they are and never followed, whoever puts one where a file was; what would make a program run as
-    somebody else is taken from files.
+    Links are taken as they are and never followed, whoever puts one where a file was. A folder is taken back before it
+    is looked through: from then on nobody puts anything else into it, and names in it stay what they are.
     """
-    uid, gid = os.geteuid(), os.getegid()
-    for name, parent in _entries(folder):
-        with suppress(FileNotFoundError):
-            os.chown(name, uid, gid, dir_fd=parent, follow_symlinks=False)
-            found = os.stat(name, dir_fd=parent, follow_symlinks=False)
-            if stat.S_ISREG(found.st_mode) and found.st_mode & UNSAFE_MODES:
-                _clear(name, parent, found.st_mode)
-    with suppress(FileNotFoundError):
-        os.chown(folder, uid, gid, follow_symlinks=False)
+    waiting = [os.fspath(folder)]
+    while waiting:
+        here = waiting.pop()
+        with suppress(FileNotFoundError), _opened(here) as descriptor:
+            os.fchown(descriptor, os.geteuid(), os.getegid())
+            os.fchmod(descriptor, _safe(os.fstat(descriptor)))
+            for name in os.listdir(descriptor):  # noqa: PTH208  by its descriptor
+                path = f"{here}/{name}"
+                found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                if stat.S_ISDIR(found.st_mode) and len(os.fsencode(path)) <= LONGEST_PATH:
+                    waiting.append(path)
+                else:
+                    _take_back(name, descriptor)
 
 
-def _entries(folder: Path) -> Iterator[tuple[str, int]]:
-    """A folder before what is in it: once it is taken back, nobody puts anything else into it."""
-    for _, folders, files, here in os.fwalk(folder, follow_symlinks=False):
-        os.chown(here, os.geteuid(), os.getegid())
-        yield from ((name, here) for name in (*folders, *files))
+def _take_back(name: str, parent: int) -> None:
+    """What is no folder, or one so deep that it has no path: that one is closed to everybody else."""
+    os.chown(name, os.geteuid(), os.getegid(), dir_fd=parent, follow_symlinks=False)
+    found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    if stat.S_ISDIR(found.st_mode):
+        os.chmod(name, stat.S_IRWXU, dir_fd=parent)
+    elif not stat.S_ISLNK(found.st_mode) and found.st_mode & UNSAFE_MODES:
+        os.chmod(
+            name, _safe(found), dir_fd=parent
+        )  # the folder is sealed: nobody makes a link of it meanwhile
 
 
-def _clear(name: str, parent: int, mode: int) -> None:
-    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=parent)
+def _safe(found: os.stat_result) -> int:
+    return stat.S_IMODE(found.st_mode) & ~UNSAFE_MODES
+
+
+@contextmanager
+def _opened(folder: Path | str) -> Iterator[int]:
+    """A descriptor of a folder, of no link to one."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        os.fchmod(descriptor, stat.S_IMODE(mode) & ~UNSAFE_MODES)
+        yield descriptor
     finally:
         os.close(descriptor)
