@@ -20,12 +20,13 @@ from django.utils import timezone
 from runs_app.masking import Mask
 from runs_app.models import IdempotencyRecord, PipelineRun, Schedule, StepAttempt, StepRun
 from runs_app.resealing import key_hashes, reseal
-from runs_app.schedules import create_schedule, fire_due_schedules
+from runs_app.schedules import create_schedule, fire_due_schedules, update_schedule
 from runs_app.worker import StepWorker
 from templates_app.models import RunTemplate, Stack
+from templates_app.services import create_run_template
 from tests.factories import freeze, launch, make_template
 from zenweb.accounts.models import User
-from zenweb.exceptions import SecretUnreadable
+from zenweb.exceptions import SecretUnreadable, ValidationFailed
 from zenweb.sealing import opened, seal
 
 API = "/api/v1"
@@ -286,6 +287,35 @@ def test_a_secret_is_sealed_wherever_the_schema_says_that_it_is_one(
     stored = run.parameters["tells"]
     assert all(str(stored[name]).startswith("zenweb-sealed:") for name in ("token", "how", "times"))
     assert (run.opened_parameters["tells"]["how"], run.opened_parameters["tells"]["times"]) == ("hush", 7)
+
+
+def fire(schedule: Schedule) -> str:
+    """Why it made no run."""
+    Schedule.objects.filter(pk=schedule.pk).update(next_time=timezone.now() - timedelta(minutes=1))
+    fire_due_schedules()
+    return schedule.firings.latest("pk").refusal
+
+
+@transactional
+def test_a_schedule_gives_no_secret_to_a_version_that_would_show_it(
+    secretive: RunTemplate, alice: User, rest: Client, stacks: dict[str, Stack], own_data_folder: Path
+) -> None:
+    given = values(login={"user": "ada", "password": PASSWORD}, tokens=[PASSWORD])
+    schedule = create_schedule(
+        actor=alice, template=secretive, name="hourly", cron="0 * * * *", configuration=given
+    )
+    assert fire(schedule) == ""
+    later = freeze("secretive_no_more.secretive_pipeline", alice, stacks["celery"])
+    create_run_template(actor=alice, name="secretive", deployment=later, update=True)
+    assert fire(schedule).count("was given a secret here") == 3
+    with pytest.raises(ValidationFailed, match="/configuration/steps/tells/parameters/login/password: "):
+        update_schedule(actor=alice, schedule=schedule, is_paused=False)
+    assert PipelineRun.objects.count() == 1
+    shown = rest.get(f"{API}/schedules/hourly").json()["metadata"]["configuration"]
+    assert shown["steps"]["tells"]["parameters"]["token"] == "••••••"
+    assert places_of(SECRET, own_data_folder) == places_of(PASSWORD, own_data_folder) == set()
+    update_schedule(actor=alice, schedule=schedule, configuration=values("in the open"))
+    assert fire(schedule) == ""
 
 
 def in_clear(run: PipelineRun, schedule: Schedule) -> None:
