@@ -185,7 +185,8 @@ def test_a_users_groups_are_told(admins: Client, alice: User) -> None:
     url = reverse("admin:accounts_user_change", args=[alice.pk])
     fields = {"username": "alice", "is_active": "on", "groups": [group.pk]}
     dates = {"date_joined_0": "2026-01-01", "date_joined_1": "00:00:00"}
-    answer = admins.post(url, fields | dates)
+    inlines = {"role_grants-TOTAL_FORMS": "0", "role_grants-INITIAL_FORMS": "0"}
+    answer = admins.post(url, fields | dates | inlines)
     assert answer.status_code == 302, answer.context["errors"]
     assert AuditEvent.objects.filter(noun="user", verb="change")[0].after == {"groups": ["team"]}
 

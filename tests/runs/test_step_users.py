@@ -31,6 +31,7 @@ from zenweb.accounts.models import User
 from zenweb.accounts.services import default_project
 from zenweb.artifacts import materializers, store
 from zenweb.exceptions import ZenWebError
+from zenweb.execution.environment_builder import CannotBeMade, name_in_scripts
 from zenweb.execution.step_user import StepUser, seal
 
 IS_ROOT = os.geteuid() == 0
@@ -222,6 +223,46 @@ def test_taking_a_folder_back_follows_no_link(place: Path) -> None:
     seal(folder)
     assert (folder / "inner").stat().st_uid == 0
     assert {each.stat().st_uid for each in (outside, outside / "file")} == {NOBODY.uid}
+
+
+@pytest.fixture
+def environment(place: Path) -> Path:
+    """As an installer leaves it: with a script that names the folder which it was made in."""
+    scripts = place / "new/bin"
+    scripts.mkdir(parents=True)
+    (scripts / "tool").write_text(f"#!{scripts}/python\n")
+    (scripts / "tool").chmod(0o755)
+    return scripts.parent
+
+
+def test_scripts_name_the_folder_that_an_environment_will_have(place: Path, environment: Path) -> None:
+    cached = environment / "cached"
+    os.link(environment / "bin/tool", cached)
+    name_in_scripts(environment, place / "made")
+    assert (environment / "bin/tool").read_text() == f"#!{place}/made/bin/python\n"
+    assert (environment / "bin/tool").stat().st_mode & 0o777 == 0o755
+    assert cached.read_text() == f"#!{environment}/bin/python\n"
+    assert [each.name for each in (environment / "bin").iterdir()] == ["tool"]
+
+
+@pytest.mark.parametrize("planted", [".tool", ".tool.new", "linked"])
+def test_naming_a_folder_in_scripts_writes_through_no_link(
+    place: Path, environment: Path, planted: str
+) -> None:
+    precious = place / "precious"
+    precious.write_text(f"{environment} is not to be changed")
+    (environment / "bin" / planted).symlink_to(precious)
+    name_in_scripts(environment, place / "made")
+    assert precious.read_text() == f"{environment} is not to be changed"
+    assert (environment / "bin/tool").read_text() == f"#!{place}/made/bin/python\n"
+
+
+def test_scripts_that_lie_elsewhere_are_left_alone(place: Path, environment: Path) -> None:
+    (environment / "bin").rename(place / "elsewhere")
+    (environment / "bin").symlink_to(place / "elsewhere")
+    with pytest.raises(CannotBeMade, match="no folder `bin`"):
+        name_in_scripts(environment, place / "made")
+    assert (place / "elsewhere/tool").read_text() == f"#!{environment}/bin/python\n"
 
 
 @as_root

@@ -361,5 +361,31 @@ def test_staff_make_nobody_more_than_they_are(staff: Client, bob: User) -> None:
     assert staff.post(url, {"username": "robert", **fields, **power}).status_code == 302
     bob.refresh_from_db()
     assert (bob.username, bob.is_superuser, bob.groups.count()) == ("robert", False, 0)
-    boss = User.objects.create_superuser(username="boss")
-    assert staff.post(reverse("admin:auth_user_password_change", args=[boss.pk])).status_code == 403
+
+
+def test_staff_give_their_own_groups_no_permission(staff: Client, bob: User) -> None:
+    group = Group.objects.create(name="crew")
+    bob.groups.add(group)
+    none = {"role_grants-TOTAL_FORMS": "0", "role_grants-INITIAL_FORMS": "0"}
+    power = {"permissions": [str(Permission.objects.get(codename="change_user").pk)]}
+    url = reverse("admin:auth_group_change", args=[group.pk])
+    assert staff.post(url, {"name": "team", **power, **none}).status_code == 302
+    assert staff.post(reverse("admin:auth_group_add"), {"name": "new", **power, **none}).status_code == 302
+    assert not Permission.objects.filter(group__isnull=False).exists()
+    assert set(Group.objects.values_list("name", flat=True)) >= {"team", "new"}
+
+
+def test_staff_neither_lock_nor_enter_the_accounts_of_others(staff: Client, alice: User, bob: User) -> None:
+    url = reverse("admin:accounts_user_change", args=[alice.pk])
+    inlines = {"role_grants-TOTAL_FORMS": "0", "role_grants-INITIAL_FORMS": "0"}
+    fields = {"date_joined_0": "2026-01-01", "date_joined_1": "00:00:00", "first_name": "Al", **inlines}
+    power = {"email": "bob@example.org", "is_service_account": "on"}
+    assert "/password/" not in staff.get(url).text
+    assert staff.post(url, {"username": "alice", **fields, **power}).status_code == 302
+    before, alice = alice, User.objects.get(pk=alice.pk)
+    assert (alice.first_name, alice.is_active, alice.is_service_account) == ("Al", True, False)
+    assert (alice.email, alice.password) == (before.email, before.password)
+    for user in (alice, bob, User.objects.create_superuser(username="boss")):
+        new = {"password1": "a long one, long", "password2": "a long one, long", "usable_password": "true"}
+        answer = staff.post(reverse("admin:auth_user_password_change", args=[user.pk]), new)
+        assert (answer.status_code, User.objects.get(pk=user.pk).password) == (403, user.password)

@@ -8,7 +8,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 from django.forms import ModelForm
@@ -29,6 +29,8 @@ admin.site.index_title = "Manage"
 COPY_NOW = "Copy the key now, it is not shown again: "
 STANDING = ("is_staff", "is_superuser", "groups", "user_permissions")
 """What makes somebody more than they are."""
+ENTRANCE = ("email", "is_active", "is_service_account")
+"""What keeps somebody out of their account, or lets another into it; so does the password."""
 
 
 class RoleGrantInline(ReadOnlyInline):
@@ -64,11 +66,26 @@ class ZenWebUserAdmin(AuditedAdmin, UserAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
         fields = tuple(super().get_readonly_fields(request, obj))
-        return fields if request.user.is_superuser else (*fields, *STANDING)
+        if request.user.is_superuser:
+            return fields
+        is_another = obj is not None and obj.pk != request.user.pk
+        return (*fields, *STANDING, *(ENTRANCE if is_another else ()))
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> list[tuple[Any, Any]]:
+        """With the button that sets a password for those only who may."""
+        found = super().get_fieldsets(request, obj)
+        if obj is None or request.user.is_superuser:
+            return list(found)
+        return [
+            (title, {**parts, "fields": [name for name in parts["fields"] if name != "password"]})
+            for title, parts in found
+        ]
 
     @transaction.atomic
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
-        """Django's page saves the password by itself."""
+        """Django's page saves the password by itself. For administrators: one's own is changed on the account page."""
+        if not request.user.is_superuser:
+            raise PermissionDenied
         user = self.get_object(request, unquote(id))
         answer = super().user_change_password(request, id, form_url)
         changed = User.objects.filter(pk=user.pk).exclude(password=user.password).first() if user else None
@@ -85,6 +102,11 @@ class ZenWebGroupAdmin(AuditedAdmin, GroupAdmin):
     """Django's, told by the audit."""
 
     inlines = (RoleGrantInline,)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Group | None = None) -> tuple[str, ...]:
+        """Who could give a group permissions could have any: by the groups that they are in."""
+        fields = tuple(super().get_readonly_fields(request, obj))
+        return fields if request.user.is_superuser else (*fields, "permissions")
 
 
 class NewApiKeyForm(ModelForm):

@@ -12,7 +12,9 @@ is done; whoever waited meanwhile finds the environment, or the reason why there
 import fcntl
 import json
 import os
+import secrets
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -31,6 +33,7 @@ from zenweb.execution.step_user import StepUser, seal
 READY, FAILED, INTERRUPTED = 0, 1, 3
 LOCK_PAUSE = 0.1  # seconds between two looks at a lock that another process holds
 TAIL = 60  # lines
+LARGEST_SCRIPT = 1_000_000  # bytes; what is larger is a program
 # Progress bars come in pieces without an end of line, and would stand where people look for the latest line.
 QUIET_PIP = ("--disable-pip-version-check", "--no-input", "--progress-bar", "off")
 # What every attempt in it starts with. Found missing here, it is the environment's failure and not a step's.
@@ -208,18 +211,52 @@ def _confine() -> None:
 
 
 def name_in_scripts(made_in: Path, target: Path) -> None:
-    """Have the scripts of an environment name the folder that it will have."""
+    """Have the scripts of an environment name the folder that it will have. Raises CannotBeMade.
+
+    The installer chose what lies there, and may be another user than this process: no link is followed, and nothing is
+    written into a file that was there.
+    """
     old, new = str(made_in).encode(), str(target).encode()
-    for script in (made_in / "bin").iterdir():
-        if script.is_symlink() or not script.is_file():
-            continue
-        content = script.read_bytes()
-        if old in content and b"\0" not in content:
-            # A new file: the old one may be the installer's cached copy under another name.
-            changed = script.with_name(f".{script.name}")
-            changed.write_bytes(content.replace(old, new))
-            changed.chmod(script.stat().st_mode)
-            changed.replace(script)
+    with _scripts_of(made_in) as scripts:
+        for name in os.listdir(scripts):  # noqa: PTH208  it is open already
+            content, mode = _read_script(name, scripts)
+            if old in content and b"\0" not in content:
+                # A new file: the old one may be the installer's cached copy under another name.
+                _replace(name, scripts, content.replace(old, new), mode)
+
+
+@contextmanager
+def _scripts_of(environment: Path) -> Iterator[int]:
+    try:
+        opened = os.open(environment / "bin", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError as error:
+        sentence = "The installer left no folder `bin` in the environment."
+        raise CannotBeMade(sentence, sentence) from error
+    try:
+        yield opened
+    finally:
+        os.close(opened)
+
+
+def _read_script(name: str, folder: int) -> tuple[bytes, int]:
+    """What is in it, and its mode; nothing of what is no file or too large for a script."""
+    try:
+        opened = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    except OSError:  # a link, a socket
+        return b"", 0
+    with os.fdopen(opened, "rb") as script:
+        found = os.fstat(opened)
+        is_script = stat.S_ISREG(found.st_mode) and found.st_size <= LARGEST_SCRIPT
+        return script.read(LARGEST_SCRIPT) if is_script else b"", found.st_mode & 0o777
+
+
+def _replace(name: str, folder: int, content: bytes, mode: int) -> None:
+    unfinished = f".{secrets.token_hex(8)}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    with os.fdopen(os.open(unfinished, flags, 0o600, dir_fd=folder), "wb") as changed:
+        changed.write(content)
+        os.fchmod(changed.fileno(), mode)
+    os.replace(unfinished, name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def remove_unfinished(environments: Path) -> None:
