@@ -99,7 +99,7 @@ def check_may_see(actor: User, template: RunTemplate) -> Role:
     """Raises DoesNotExist: to who may not see a template, there is none."""
     role = role_on(actor, template)
     if not Action.SEE.is_for(role):
-        raise DoesNotExist(gettext("There is no run template that may be seen."))
+        raise DoesNotExist(gettext("There is no such run template."))
     return role
 
 
