@@ -34,8 +34,8 @@ def reseal(models_of: Models) -> Resealed:
         for run in _ids(models_of("runs_app", "PipelineRun"), deployment=deployment):
             _count(done, partial(_reseal_run, models_of, run, config_schema))
     schedules = models_of("runs_app", "Schedule")
-    orphans = schedules._default_manager.filter(template=None).exclude(configuration={})
-    done.emptied = orphans.update(configuration={})
+    for schedule in _ids(schedules, template=None):
+        done.emptied += _empty(schedules, schedule)
     for schedule in _ids(schedules, template__isnull=False):
         _count(done, partial(_reseal_schedule, models_of, schedule))
     return done
@@ -103,6 +103,12 @@ def _reseal_run(models_of: Models, run: uuid.UUID, config_schema: Json) -> bool:
             records.filter(pk=pk).update(body_hash=now)
             is_changed = True
     return is_changed
+
+
+def _empty(model: type[models.Model], schedule: uuid.UUID) -> bool:
+    schedules = model._default_manager.filter(pk=schedule)
+    # Looked at here: PostgreSQL does not compare JSON that is kept as it was given.
+    return any(schedules.values_list("configuration", flat=True)) and bool(schedules.update(configuration={}))
 
 
 def _reseal_schedule(models_of: Models, pk: uuid.UUID) -> bool:
