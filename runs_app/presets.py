@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext
@@ -74,6 +74,7 @@ def update_preset(
     is_shared: bool | None = None,
 ) -> Preset:
     """Change what is given; None leaves a thing as it is."""
+    preset = _locked(preset)
     check_can_edit_preset(actor, preset)
     before, facts = (preset.name, preset.is_shared), _facts(preset)
     preset.name = preset.name if name is None else name.strip()
@@ -251,6 +252,13 @@ def _check_name(preset: Preset) -> None:
     ).exclude(pk=preset.pk)
     if (others if preset.is_shared else others.filter(user=preset.user)).exists():
         raise _taken(preset)
+
+
+def _locked(preset: Preset) -> Preset:
+    """As it is now: somebody else may have changed it since it was looked up."""
+    locked = cast(Preset, Preset.objects.select_for_update(of=("self",)).with_relations().get(pk=preset.pk))
+    locked.template = preset.template
+    return locked
 
 
 def _save(preset: Preset) -> None:

@@ -16,8 +16,8 @@ from runs_app.models import Schedule, StepRun
 from runs_app.presets import create_preset, update_preset
 from runs_app.schedules import create_schedule, fire_due_schedules, update_schedule
 from runs_app.services import note_metadata
-from templates_app.models import RunTemplate, Stack
-from templates_app.services import delete_run_template
+from templates_app.models import Pipeline, RunTemplate, Stack
+from templates_app.services import delete_run_template, update_pipeline
 from tests.accounts.conftest import ask, bearer
 from tests.factories import freeze, launch, make_template
 from zenweb.accounts.audit import LONGEST_FACT, record_audit
@@ -64,6 +64,13 @@ def test_it_tells_what_differs(template: RunTemplate, rest: Client) -> None:
     count = AuditEvent.objects.count()
     ask(rest, "PUT", "/run_templates/daily-retraining", {"description": "new"})
     assert AuditEvent.objects.count() == count
+
+
+def test_it_tells_what_was_there_when_it_was_changed(template: RunTemplate, alice: User) -> None:
+    seen_before = Pipeline.objects.get(pk=template.pipeline.pk)
+    update_pipeline(actor=alice, pipeline=template.pipeline, description="nightly")
+    update_pipeline(actor=alice, pipeline=seen_before, description="weekly")
+    assert last(noun="pipeline").before == {"description": "nightly"}
 
 
 def test_what_is_refused_or_rolled_back_is_not_told(template: RunTemplate, alice: User, bob: User) -> None:

@@ -172,6 +172,7 @@ def update_service_account(
 ) -> User:
     """Change what is given; None leaves a thing as it is. Switched off, none of its keys works."""
     check_is_administrator(actor)
+    account = User.objects.select_for_update().get(pk=account.pk)
     before = facts_of(account)
     if name is not None and name != account.username:
         _check_account_name(name)
