@@ -11,6 +11,7 @@ from runs_app.run_configuration import Configuration, without_unset
 from templates_app.schema_forms.schemas import Parameter, Schema, read_steps
 from templates_app.schema_forms.shown import shown
 from templates_app.schema_places import HIDDEN, is_same, replace_secrets, without_secrets
+from zenweb.sealing import is_sealed
 
 ABSENT = "–"
 
@@ -93,9 +94,17 @@ def values_to_compare(config_schema: Configuration, run: PipelineRun) -> Configu
 
 
 def with_secrets_hidden(config_schema: Configuration, configuration: Configuration) -> Configuration:
-    """A configuration to look at: that there is a secret, and not which."""
-    shown: Configuration = replace_secrets(config_schema, configuration, lambda _: HIDDEN)
+    """To look at: that there is a secret, and not which. What is sealed is one, whatever the schema says."""
+    shown: Configuration = _unsealed(replace_secrets(config_schema, configuration, lambda _: HIDDEN))
     return shown
+
+
+def _unsealed(value: Any) -> Any:
+    if is_sealed(value):
+        return HIDDEN
+    if isinstance(value, dict):
+        return {name: _unsealed(member) for name, member in value.items()}
+    return list(map(_unsealed, value)) if isinstance(value, list) else value
 
 
 def value_of(configuration: Mapping[str, Any], parameter: Parameter) -> Any:

@@ -4,7 +4,7 @@ import io
 import zipfile
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Any, BinaryIO
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -12,12 +12,11 @@ from django.utils.cache import get_conditional_response
 from django.utils.http import content_disposition_header
 from rest_framework.request import Request
 
-from runs_app.found_files import is_single_file, is_within, readable_address, readable_folder
+from runs_app.found_files import is_single_file, readable_address, readable_folder, root_of
 from runs_app.models import ArtifactVersion
 from zenweb.api.places import Places
 from zenweb.api.ranges import asked_range
 from zenweb.artifacts import store
-from zenweb.artifacts.store import ArtifactStoreError
 
 CONTENT_TYPE, ZIP_TYPE = "application/octet-stream", "application/zip"
 PIECE = 64 * 1024
@@ -32,7 +31,7 @@ def attachment(request: HttpRequest | Request, version: ArtifactVersion) -> Http
     folder, paths, name = readable_folder(version)
     if len(paths) == 1 and folder == version.uri:  # a value that is one file, such as an array
         return _file(request, version, store.join(folder, paths[0]), name + PurePosixPath(paths[0]).suffix)
-    return _archive(request, folder, paths, name)
+    return _archive(request, version, folder, paths, name)
 
 
 def _file(
@@ -55,15 +54,19 @@ def _file(
     if request.method == "HEAD":
         return HttpResponse(headers=headers)
     return StreamingHttpResponse(
-        DOWNLOADS.seat(FilePart(address, part)), status=200 if part is whole else 206, headers=headers
+        DOWNLOADS.seat(FilePart(address, root_of(version), part)),
+        status=200 if part is whole else 206,
+        headers=headers,
     )
 
 
-def _archive(request: HttpRequest | Request, folder: str, paths: list[str], name: str) -> HttpResponseBase:
+def _archive(
+    request: HttpRequest | Request, version: ArtifactVersion, folder: str, paths: list[str], name: str
+) -> HttpResponseBase:
     headers = _headers(f"{name}.zip", ZIP_TYPE) | {"Accept-Ranges": "none"}
     if request.method == "HEAD":
         return HttpResponse(headers=headers)
-    return StreamingHttpResponse(DOWNLOADS.seat(zipped(folder, paths)), headers=headers)
+    return StreamingHttpResponse(DOWNLOADS.seat(zipped(folder, paths, root_of(version))), headers=headers)
 
 
 def _headers(name: str, content_type: str) -> dict[str, str]:
@@ -77,10 +80,10 @@ def _headers(name: str, content_type: str) -> dict[str, str]:
 
 
 class FilePart:
-    """Some bytes of a file, piece by piece."""
+    """Some bytes of a file below `root`, piece by piece."""
 
-    def __init__(self, address: str, part: range) -> None:
-        self._file = store.open(address)
+    def __init__(self, address: str, root: str, part: range) -> None:
+        self._file = store.open_within(address, root)
         self._left = len(part)
         if part.start:
             self._file.seek(part.start)
@@ -99,13 +102,18 @@ class FilePart:
         self._file.close()
 
 
-def zipped(folder: str, paths: list[str]) -> Iterator[bytes]:
-    """An archive of files, made as it is read: no more of it is held than a piece and the list of its entries."""
+def zipped(folder: str, paths: list[str], root: str) -> Iterator[bytes]:
+    """An archive of files, made as it is read: no more of it is held than a piece and the list of its entries.
+
+    The folder is below `root`, and so is all that is handed out of it.
+    """
     made = _Outlet()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as archive:
         for path in paths:
             with (
-                _opened(folder, path) as source,
+                store.open_within(
+                    store.join(folder, path), root
+                ) as source,  # it may have become a link since
                 archive.open(zipfile.ZipInfo(_entry(path)), "w", force_zip64=True) as entry,
             ):
                 while piece := source.read(PIECE):
@@ -122,13 +130,6 @@ def _entry(path: str) -> str:
         .encode("utf-8", "replace")
         .decode()
     )
-
-
-def _opened(folder: str, path: str) -> BinaryIO:
-    address = store.join(folder, path)
-    if not is_within(address, folder):  # it has become a link since
-        raise ArtifactStoreError(f"{address} lies outside of the artifact.")
-    return store.open(address)
 
 
 class _Outlet(io.RawIOBase):

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -116,9 +115,9 @@ def root_of(version: ArtifactVersion) -> str:
 
 def is_within(uri: str, root: str) -> bool:
     """Whether an address leads nowhere else, by its name, by dots or by a link."""
-    uri, root = uri.removeprefix("file://"), root.removeprefix("file://")
-    if uri.startswith("/"):
-        return Path(uri).resolve().is_relative_to(Path(root).resolve())
+    path, folder = store.local_folder(uri), store.local_folder(root)
+    if path is not None:
+        return folder is not None and path.resolve().is_relative_to(folder.resolve())
     return uri.startswith(root.rstrip("/") + "/") and ".." not in uri.split("/")
 
 

@@ -88,7 +88,7 @@ def log_in_pieces(attempt: StepAttempt) -> Iterator[str]:
 def _stored(attempt: StepAttempt) -> Iterator[str]:
     decoder, has_begun = codecs.getincrementaldecoder("utf-8")("replace"), False
     try:
-        for piece in chain(_read(attempt.log_uri), [b""]):
+        for piece in chain(_read(attempt.log_uri, attempt.artifact_uri), [b""]):
             text = decoder.decode(piece, final=not piece).replace("\x00", "\N{REPLACEMENT CHARACTER}")
             has_begun = has_begun or bool(text)
             yield text
@@ -99,14 +99,14 @@ def _stored(attempt: StepAttempt) -> Iterator[str]:
         )
 
 
-def _read(uri: str) -> Iterator[bytes]:
+def _read(uri: str, root: str) -> Iterator[bytes]:
     """Bounded only against what no worker wrote: the step that printed it could have written its file, too.
 
     The limit may have been higher when the log was stored.
     """
     most = max(MOST_READ, settings.LOG_LIMIT + NOTICE)
     with ExitStack() as closing:
-        file: IO[bytes] | gzip.GzipFile = closing.enter_context(store.open(uri))
+        file: IO[bytes] | gzip.GzipFile = closing.enter_context(store.open_within(uri, root))
         if uri.endswith(".gz"):  # before, logs were stored as they are
             file = closing.enter_context(gzip.GzipFile(fileobj=file))
         left = most
@@ -183,7 +183,7 @@ class Follower:
         attempts = StepAttempt.objects.filter(step__run=self._run_id).select_related("step")
         if self._step_id is not None:
             attempts = attempts.filter(step=self._step_id)
-        fields = ("number", "end_time", "log_uri", "log_tail", "step__name")
+        fields = ("number", "end_time", "artifact_uri", "log_uri", "log_tail", "step__name")
         return attempts.only(*fields).order_by("start_time", "number")
 
     def _has_ended(self) -> bool:

@@ -32,17 +32,20 @@ class Mask:
         """What may be kept of it by now. The beginning of a secret waits for what comes next."""
         if not self:
             return printed
-        text, end = self._kept + printed, 0
+        text = self._kept + printed
+        wait = self._begins_at(text, 0)
         for match in self._pattern.finditer(text):
-            end = match.end()
-        wait = self._begins_at(text, end)
+            if match.start() >= wait:
+                break  # it may turn out to be a part of a longer one
+            if match.end() > wait:
+                wait = self._begins_at(text, match.end())
         self._kept = text[wait:]
         return self._pattern.sub(HIDDEN.encode(), text[:wait])
 
     def rest(self) -> bytes:
         """What waited, when nothing comes any more."""
         kept, self._kept = self._kept, b""
-        return kept
+        return self._pattern.sub(HIDDEN.encode(), kept) if kept else kept
 
     def text(self, text: str) -> str:
         if not self:
@@ -103,16 +106,18 @@ def _texts_in(value: Json) -> Iterator[str]:
 
 
 def _forms_of(secret: str) -> Iterator[str]:
-    """As it is, as it stands in JSON and in Python's own words, and line by line."""
-    if len(secret) < SHORTEST:
-        return
-    yield from (
-        secret,
-        json.dumps(secret)[1:-1],
-        json.dumps(secret, ensure_ascii=False)[1:-1],
-        repr(secret)[1:-1],
-    )
-    yield from (line for line in map(str.strip, secret.splitlines()) if len(line) >= SHORTEST_LINE)
+    """As it is, as it stands in JSON and in Python's own words, and line by line; also without blanks around it."""
+    for text in {secret, secret.strip()}:
+        if len(text) >= SHORTEST:
+            yield from (
+                text,
+                json.dumps(text)[1:-1],
+                json.dumps(text, ensure_ascii=False)[1:-1],
+                repr(text)[1:-1],
+            )
+    lines = [line for line in map(str.strip, secret.splitlines()) if line]
+    if len(lines) > 1:
+        yield from (line for line in lines if len(line) >= SHORTEST_LINE)
 
 
 def _pieces(form: str) -> Iterator[bytes]:

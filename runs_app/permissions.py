@@ -4,13 +4,15 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext
 
-from runs_app.models import PipelineRun, Schedule
+from runs_app.models import ArtifactVersion, PipelineRun, Schedule, StepRun
 from templates_app.permissions import role_on
 from zenweb.accounts.actions import Action
 from zenweb.accounts.models import User
 from zenweb.accounts.permissions import check_may_change, check_may_run, may_in_project, project_role
 from zenweb.enums import Role
 from zenweb.exceptions import NotAllowed
+
+Noteworthy = PipelineRun | StepRun | ArtifactVersion
 
 
 def role_over(actor: User, run: PipelineRun) -> Role:
@@ -21,16 +23,18 @@ def role_over(actor: User, run: PipelineRun) -> Role:
     return Role.NOBODY if run.is_restricted and role < Role.OWNER else role
 
 
-def may_do(action: Action, actor: User, run: PipelineRun) -> bool:
-    """Whether the role does: with a run of one's own, less is needed."""
-    is_own = run.user_id is not None and run.user_id == actor.pk
-    # Who started it may, whatever has become of their role: what one may not see is not found in the first place.
-    return (is_own and action.is_for(Role.VIEWER, is_own=True)) or action.is_for(role_over(actor, run))
-
-
 def may_see_values(actor: User, run: PipelineRun) -> bool:
     """As `with_values_shown_to` says of many."""
-    return may_do(Action.SEE_VALUES, actor, run)
+    return _lets(Action.SEE_VALUES, role_over(actor, run), actor, run)
+
+
+def _lets(action: Action, role: Role, actor: User, run: PipelineRun) -> bool:
+    """Whether a role over the run does: for one's own less is needed.
+
+    Who started it may, whatever has become of their role: what one may not see is not found in the first place.
+    """
+    is_own = run.user_id is not None and run.user_id == actor.pk
+    return action.is_for(max(role, Role.VIEWER) if is_own else role, is_own=is_own)
 
 
 @dataclass(frozen=True)
@@ -43,10 +47,10 @@ class RunPowers:
 
     @classmethod
     def over(cls, actor: User, run: PipelineRun) -> "RunPowers":
-        role, is_own = role_over(actor, run), run.user_id == actor.pk
+        role = role_over(actor, run)
         return cls(
-            sees_values=is_own or Action.SEE_VALUES.is_for(role),
-            can_stop=actor.may_run and (is_own or Action.MANAGE_RUNS.is_for(role)),
+            sees_values=_lets(Action.SEE_VALUES, role, actor, run),
+            can_stop=actor.may_run and _lets(Action.MANAGE_RUNS, role, actor, run),
             can_author=actor.may_change and may_in_project(actor, Action.AUTHOR, run.project),
         )
 
@@ -69,9 +73,26 @@ def check_may_stop(actor: User, run: PipelineRun) -> None:
     _check(Action.MANAGE_RUNS, actor, run)
 
 
-def check_may_note(actor: User, run: PipelineRun) -> None:
-    """Whether something may be noted about it: by who started it, and editors."""
-    check_may_stop(actor, run)
+def check_may_note(actor: User, thing: Noteworthy) -> None:
+    """By whose it is, and editors of the template; of what no run made (any more), owners of the project."""
+    check_may_run(actor)
+    if (run := _run_of(thing)) is not None:
+        _check(Action.MANAGE_RUNS, actor, run)
+    elif (
+        isinstance(thing, ArtifactVersion)
+        and thing.user_id != actor.pk
+        and project_role(actor, thing.project) < Role.OWNER
+    ):
+        raise NotAllowed(
+            gettext("Only whose file this is and owners of its project may note something about it.")
+        )
+
+
+def _run_of(thing: Noteworthy) -> PipelineRun | None:
+    """The run that it belongs to; of an uploaded file there is none."""
+    if isinstance(thing, ArtifactVersion):
+        return thing.producer_step.run if thing.producer_step else None
+    return thing.run if isinstance(thing, StepRun) else thing
 
 
 def check_may_manage(actor: User, run: PipelineRun) -> None:
@@ -81,7 +102,7 @@ def check_may_manage(actor: User, run: PipelineRun) -> None:
 
 
 def _check(action: Action, actor: User, run: PipelineRun) -> None:
-    if not may_do(action, actor, run):
+    if not _lets(action, role_over(actor, run), actor, run):
         raise NotAllowed(
             gettext(
                 'Only who started the run "%(name)s" and editors of its template may stop, change or delete it.'

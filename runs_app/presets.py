@@ -75,7 +75,7 @@ def update_preset(
 ) -> Preset:
     """Change what is given; None leaves a thing as it is."""
     preset = _locked(preset)
-    check_can_edit_preset(actor, preset)
+    preset.template.version.used_by(check_can_edit_preset(actor, preset))
     before, facts = (preset.name, preset.is_shared), _facts(preset)
     preset.name = preset.name if name is None else name.strip()
     preset.is_shared = preset.is_shared if is_shared is None else is_shared

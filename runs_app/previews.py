@@ -84,7 +84,7 @@ def show_preview(version: ArtifactVersion) -> ShownPreview:
         uri = preview_uri(version)
         if kind in {PreviewKind.IMAGE, PreviewKind.FIGURE, PreviewKind.HTML}:
             return ShownPreview(kind)
-        return _lay_out(kind, _read_for_page(uri).decode(errors="replace"))
+        return _lay_out(kind, _read_for_page(uri, root_of(version)).decode(errors="replace"))
     except (ZenWebError, SuspiciousFileOperation) as error:
         return ShownPreview("line", text=in_words or str(error))
 
@@ -118,7 +118,7 @@ def read_preview(version: ArtifactVersion) -> bytes:
 
 def read_preview_file(version: ArtifactVersion) -> bytes:
     """As the step left it. Raises ZenWebError where there is none."""
-    with store.open(preview_uri(version)) as file:
+    with store.open_within(preview_uri(version), root_of(version)) as file:
         data: bytes = file.read(SIZE_LIMIT)
     return data
 
@@ -169,9 +169,9 @@ def _with_style(page: bytes) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def _read_for_page(uri: str) -> bytes:
+def _read_for_page(uri: str, root: str) -> bytes:
     """Kept in memory, since an artifact version never changes and a live page asks every second."""
-    with store.open(uri) as file:
+    with store.open_within(uri, root) as file:
         return file.read(INLINE_LIMIT)
 
 

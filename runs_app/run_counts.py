@@ -28,30 +28,38 @@ OLD, NEW = (", ".join(KIND.values()).format(run=run) for run in ("OLD", "NEW"))
 ONE_MORE = f"{INTO} SELECT {NEW}, 1"
 # Where nothing is counted there is nothing to take away: all tables are being emptied.
 ONE_LESS = f"{INTO} SELECT {OLD}, -1 WHERE EXISTS (SELECT 1 FROM {COUNTS})"
-# What does it is made anew when it is to do something else.
-VERSION = sha256(f"{ONE_MORE} {ONE_LESS}".encode()).hexdigest()[:8]
-TRIGGERS = {
-    "postgresql": [
-        f"""
+FUNCTION = {
+    "postgresql": f"""
         CREATE OR REPLACE FUNCTION runs_app_count_run() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
             IF TG_OP <> 'INSERT' THEN {ONE_LESS}; END IF;
             IF TG_OP <> 'DELETE' THEN {ONE_MORE}; END IF;
             RETURN NULL;
         END $$
-        """,
-        f"CREATE TRIGGER run_count_{VERSION} AFTER INSERT OR DELETE ON {RUNS}"
-        " FOR EACH ROW EXECUTE FUNCTION runs_app_count_run()",
-        f"CREATE TRIGGER run_recount_{VERSION} AFTER UPDATE ON {RUNS}"
-        f" FOR EACH ROW WHEN (({OLD}) IS DISTINCT FROM ({NEW})) EXECUTE FUNCTION runs_app_count_run()",
-    ],
-    "sqlite": [
-        f"CREATE TRIGGER run_count_{VERSION} AFTER INSERT ON {RUNS} BEGIN {ONE_MORE}; END",
-        f"CREATE TRIGGER run_uncount_{VERSION} AFTER DELETE ON {RUNS} BEGIN {ONE_LESS}; END",
-        f"CREATE TRIGGER run_recount_{VERSION} AFTER UPDATE OF {COLUMNS} ON {RUNS}"
-        f" WHEN ({OLD}) IS NOT ({NEW}) BEGIN {ONE_LESS}; {ONE_MORE}; END",
-    ],
+    """,
+    "sqlite": "",
 }
+DOES = {
+    "postgresql": {
+        "run_count": f"AFTER INSERT OR DELETE ON {RUNS} FOR EACH ROW EXECUTE FUNCTION runs_app_count_run()",
+        "run_recount": f"AFTER UPDATE ON {RUNS}"
+        f" FOR EACH ROW WHEN (({OLD}) IS DISTINCT FROM ({NEW})) EXECUTE FUNCTION runs_app_count_run()",
+    },
+    "sqlite": {
+        "run_count": f"AFTER INSERT ON {RUNS} BEGIN {ONE_MORE}; END",
+        "run_uncount": f"AFTER DELETE ON {RUNS} BEGIN {ONE_LESS}; END",
+        "run_recount": f"AFTER UPDATE OF {COLUMNS} ON {RUNS}"
+        f" WHEN ({OLD}) IS NOT ({NEW}) BEGIN {ONE_LESS}; {ONE_MORE}; END",
+    },
+}
+
+
+def triggers(vendor: str) -> dict[str, str]:
+    """What has to count, by names that change with anything that it does: then it is made anew."""
+    version = sha256(f"{FUNCTION[vendor]} {DOES[vendor]}".encode()).hexdigest()[:8]
+    return {f"{name}_{version}": does for name, does in DOES[vendor].items()}
+
+
 INSTALLED = {
     "postgresql": f"SELECT tgname FROM pg_trigger WHERE tgrelid = '{RUNS}'::regclass AND NOT tgisinternal",
     "sqlite": f"SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = '{RUNS}'",
@@ -80,23 +88,26 @@ REMOVE = f"DELETE FROM {COUNTS} WHERE (id <= %s AND id IN ({ALIKE})) OR count = 
 
 def keep_counting() -> None:
     """Have the database count runs, unless it does: a table that SQLite makes anew has lost what does it."""
-    names = trigger_names()
-    if _are_all_there(names):
+    names, needed = trigger_names(), triggers(connection.vendor)
+    if set(names) == set(needed):
         return
     with transaction.atomic(), connection.cursor() as cursor:
         _hold(cursor, HOLD_RUNS)
         for name in names:
             cursor.execute(REMOVE_TRIGGER[connection.vendor].format(name=name))
-        for statement in TRIGGERS[connection.vendor]:
-            cursor.execute(statement)
+        if function := FUNCTION[connection.vendor]:
+            cursor.execute(function)
+        for name, does in needed.items():
+            cursor.execute(f"CREATE TRIGGER {name} {does}")
         recount()
 
 
 def trigger_names() -> list[str]:
-    """What counts in the database, at present."""
+    """What counts in the database, at present. Triggers that others have put there are theirs."""
+    ours = tuple(f"{name}_" for vendor in DOES.values() for name in vendor)
     with connection.cursor() as cursor:
         cursor.execute(INSTALLED[connection.vendor])
-        return [str(name) for (name,) in cursor.fetchall()]
+        return [name for (name,) in cursor.fetchall() if name.startswith(ours)]
 
 
 @transaction.atomic
@@ -139,11 +150,6 @@ def fold() -> None:
         newest = cursor.fetchone()
         cursor.execute(ADD_UP)
         cursor.execute(REMOVE, newest)
-
-
-def _are_all_there(names: list[str]) -> bool:
-    statements = " ".join(TRIGGERS[connection.vendor])
-    return bool(names) and all(f"CREATE TRIGGER {name} " in statements for name in names)
 
 
 def _hold(cursor: Any, statement: str) -> None:

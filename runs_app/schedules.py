@@ -22,7 +22,7 @@ from runs_app.permissions import check_can_edit_schedule
 from runs_app.plans import plan_of
 from runs_app.presets import use_preset
 from runs_app.run_configuration import resolve
-from runs_app.sealed import sealed
+from runs_app.sealed import sealed, unsealed_by
 from runs_app.services import Trigger, launch_run
 from templates_app.models import RunTemplate
 from templates_app.names import check_name
@@ -34,12 +34,17 @@ from zenweb.accounts.models import User
 from zenweb.accounts.permissions import check_may_change
 from zenweb.enums import AuditVerb, Role, TriggerChannel
 from zenweb.exceptions import EntityExists, FieldError, NotAllowed, ValidationFailed, ZenWebError
+from zenweb.pointers import pointer_to
 from zenweb.sealing import opened
 
 logger = logging.getLogger(__name__)
 NO_TEMPLATE = "Its template was deleted. Delete this schedule, and make another for another template."
 NO_OWNER = "The account of its owner was deleted. Make the schedule again in the name of somebody else."
 UNEXPECTED = "Something went wrong that nobody foresaw ({}). The log of the worker says more."
+NO_LONGER_HIDDEN = (
+    "This schedule was given a secret here, and for the template's newest version this is none: whoever sees the run"
+    " could read it. Give the schedule its values anew."
+)
 REFUSAL_LIMIT = 2000  # characters
 ANOTHER_DAY = timedelta(hours=25)
 MOST_FORGOTTEN = 500  # at once
@@ -111,9 +116,8 @@ def update_schedule(
     if before != (schedule.cron, schedule.zone, schedule.is_paused):
         checks.append(partial(_look_ahead, schedule, timezone.now()))
     if configuration is not None or is_paused is False:
-        values = _values_of(schedule) if configuration is None else configuration
         given_by = None if configuration is None else actor
-        checks.append(partial(_check_values, schedule, values, given_by=given_by))
+        checks.append(partial(_check_values, schedule, configuration, given_by=given_by))
     _together(*checks)
     if configuration is not None:
         _keep_values(schedule, configuration)
@@ -197,7 +201,7 @@ def _launch(schedule: Schedule, nominal_time: datetime) -> PipelineRun:
     launch = launch_run(
         deployment=template.deployment,
         version=template.version,
-        configuration=_values_of(schedule),
+        configuration=_values_of(schedule, template),
         trigger=Trigger(actor=schedule.user, channel=TriggerChannel.SCHEDULE, moment=local),
     )
     sentence = f'Asked for by the schedule "{schedule.name}" for {local:%Y-%m-%d %H:%M}, {schedule.zone}.'
@@ -273,14 +277,17 @@ def _keep_values(schedule: Schedule, configuration: dict[str, Any]) -> None:
     schedule.configuration = sealed(plan, configuration, schedule.pk)
 
 
-def _values_of(schedule: Schedule) -> dict[str, Any]:
-    """What it runs with. Raises SecretUnreadable."""
+def _values_of(schedule: Schedule, template: RunTemplate) -> dict[str, Any]:
+    """What it runs with. Raises SecretUnreadable, and ValidationFailed where a run would keep a secret in clear."""
+    plan = plan_of(template.version.deployment_id)
+    if places := unsealed_by(plan, schedule.configuration):
+        raise ValidationFailed([FieldError(pointer_to(place), NO_LONGER_HIDDEN) for place in places])
     values: dict[str, Any] = opened(schedule.configuration, schedule.pk)
     return values
 
 
-def _check_values(schedule: Schedule, configuration: dict[str, Any], *, given_by: User | None) -> None:
-    """Its values must do for its template's newest version, and for more than one run.
+def _check_values(schedule: Schedule, configuration: dict[str, Any] | None, *, given_by: User | None) -> None:
+    """Its values, or those that it is to get, must do for its template's newest version, and for more than one run.
 
     It runs in its owner's name, so who gives it values may give those that both of them may run with.
     """
@@ -289,8 +296,9 @@ def _check_values(schedule: Schedule, configuration: dict[str, Any], *, given_by
     version = template.version.used_by(min((role_on(user, template) for user in people), default=Role.NOBODY))
     now = timezone.now()
     try:
+        values = _values_of(schedule, template) if configuration is None else configuration
         # What a pattern makes of another day and another hour.
-        first, later = (resolve(version, configuration, moment) for moment in (now, now + ANOTHER_DAY))
+        first, later = (resolve(version, values, moment) for moment in (now, now + ANOTHER_DAY))
         _together(
             partial(_check_names_differ, first.run_name, later.run_name),
             partial(check_choices, version, first),

@@ -1,11 +1,11 @@
 """Configurations as rows keep them: with their secrets sealed."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from runs_app.plans import Plan
-from templates_app.schema_places import replace_secrets_below, value_at
-from zenweb.sealing import Json, seal
+from templates_app.schema_places import Path, is_secret, replace_secrets_below, schemas_at, value_at
+from zenweb.sealing import Json, is_sealed, seal
 
 
 def sealed(plan: Plan, configuration: Json, of: uuid.UUID) -> Json:
@@ -17,6 +17,24 @@ def sealed(plan: Plan, configuration: Json, of: uuid.UUID) -> Json:
         for step, section in (configuration.get("steps") or {}).items()
     }
     return {**configuration, "steps": steps} if steps else configuration
+
+
+def unsealed_by(plan: Plan, kept: Json) -> list[Path]:
+    """Places where a configuration is sealed, and would not be if it were kept anew: there the plan has no secret."""
+    root = plan.config_schema
+    return [
+        path
+        for path in _sealed_places(kept, ())
+        if not any(is_secret(schemas_at(root, path[:length])) for length in range(1, len(path) + 1))
+    ]
+
+
+def _sealed_places(value: Json, path: Path) -> Iterator[Path]:
+    if is_sealed(value):
+        yield path
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, member in pairs:
+        yield from _sealed_places(member, (*path, str(key)))
 
 
 def _sealed_section(plan: Plan, configuration: Json, step: str, section: Json, of: uuid.UUID) -> Json:

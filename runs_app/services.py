@@ -19,7 +19,7 @@ from runs_app.judging import resolve_to_run
 from runs_app.limits import Limit, hold_limit
 from runs_app.masking import mask_of
 from runs_app.models import ArtifactVersion, IdempotencyRecord, PipelineRun, RunEvent, StepAttempt, StepRun
-from runs_app.permissions import check_may_note, check_may_stop
+from runs_app.permissions import Noteworthy, check_may_note, check_may_stop
 from runs_app.plans import plan_of, rules_of
 from runs_app.presets import use_preset
 from runs_app.recording import StepOutcome
@@ -37,8 +37,6 @@ from zenweb.exceptions import DoesNotExist, FieldError, NotAllowed, ValidationFa
 from zenweb.execution.metadata import Noted, check_metadata, check_names_about_artifact
 from zenweb.prepared import insert
 from zenweb.sealing import keyed_hash, keyed_hashes
-
-Noteworthy = PipelineRun | StepRun | ArtifactVersion
 
 
 @dataclass(frozen=True)
@@ -129,8 +127,8 @@ def note_metadata(*, actor: User, things: Sequence[Noteworthy], values: Noted) -
     A step that still runs notes for itself, and its end records that.
     """
     check_may_run(actor)
-    for run in {run.pk: run for thing in things if (run := _run_of(thing))}.values():
-        check_may_note(actor, run)
+    for thing in things:
+        check_may_note(actor, thing)
     check_metadata(values)
     if any(isinstance(thing, ArtifactVersion) for thing in things):
         check_names_about_artifact(values)
@@ -142,13 +140,6 @@ def note_metadata(*, actor: User, things: Sequence[Noteworthy], values: Noted) -
             )
         metadata.add(thing, values)
         record_audit(actor=actor, verb=AuditVerb.NOTE_METADATA, thing=thing, after={"names": list(values)})
-
-
-def _run_of(thing: Noteworthy) -> PipelineRun | None:
-    """The run that it belongs to; of an uploaded file there is none."""
-    if isinstance(thing, ArtifactVersion):
-        return thing.producer_step.run if thing.producer_step else None
-    return thing.run if isinstance(thing, StepRun) else thing
 
 
 # -- runs of the local stack, executed by the process that called the pipeline -----------------------------------------

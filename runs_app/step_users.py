@@ -23,6 +23,16 @@ NOBODY = 65534
 SAME = "worker"  # says that steps shall run as the worker does
 PROBE = "import zenweb.execution.warm_parent"
 PROBE_LIMIT = 60  # seconds
+# Prints those of the paths that it can open.
+OPENING = """
+import os, sys
+for path in sys.argv[1:]:
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+    except OSError:
+        continue
+    print(path)
+"""
 # What steps have to enter, in the data folder; the rest of it is none of theirs.
 ENTERED = ("artifacts", "code", "environments", "scratch")
 
@@ -38,12 +48,20 @@ class Isolation:
 def isolate_steps() -> Isolation:
     """Find whom steps shall run as, and open and close the data folder for them.
 
-    Raises ZenWebError where ZENWEB_STEP_USER names somebody whom they cannot run as.
+    Raises ZenWebError where ZENWEB_STEP_USER names somebody whom they cannot run as, or who reads secrets nevertheless.
     """
     isolation = find_isolation()
-    if isolation.user is not None:
-        _open_and_close(isolation.user)
-    return isolation
+    if (user := isolation.user) is None:
+        return isolation
+    _open_and_close(user)
+    if not (opened := _opened_by(user)):
+        return isolation
+    sentence = (
+        f"Steps run as {user.name} (user {user.uid}), who can read {', '.join(opened)}: close that to others."
+    )
+    if settings.STEP_USER:
+        raise ZenWebError(sentence)
+    return Isolation(user, sentence)
 
 
 def find_isolation() -> Isolation:
@@ -85,6 +103,10 @@ def _user(named: str, otherwise: int | None = None) -> StepUser:
 def _checked(user: StepUser) -> StepUser:
     if user.uid == 0:
         raise ZenWebError("ZENWEB_STEP_USER is root, which isolates nothing. Name another user.")
+    if user.gid == 0:
+        raise ZenWebError(
+            f"The group of {user.name} is root's, which isolates nothing. Give them another group."
+        )
     return user
 
 
@@ -94,22 +116,45 @@ def _obstacle(user: StepUser) -> str:
         return (
             f"{user.name} may not enter {closed}, where the data folder is. Move it, as to /var/lib/zenweb."
         )
+    if shared := next((path for path in _secrets(settings.DATA_DIR) if _group_of(path) == user.gid), None):
+        return f"{shared} belongs to the group of {user.name}. Give it to another group."
     try:
-        subprocess.run(
-            [sys.executable, "-P", "-c", PROBE],
-            check=True,
-            capture_output=True,
-            timeout=PROBE_LIMIT,
-            cwd="/",
-            env=user.environment(settings.STEP_ENVIRONMENT, Path("/")),
-            **user.popen_options(),
-        )
+        _run_as(user, PROBE)
     except subprocess.CalledProcessError as error:
-        said = error.stderr.decode(errors="replace").strip().splitlines()
+        said = error.stderr.strip().splitlines()
         return f"{user.name} cannot import ZenWeb with {sys.executable}: {said[-1] if said else error}"
     except (OSError, subprocess.SubprocessError) as error:
         return f"{user.name} cannot start {sys.executable}: {error}"
     return ""
+
+
+def _opened_by(user: StepUser) -> list[str]:
+    """Which secrets the user can open now that they are closed: a link may lead to an open one."""
+    data: Path = settings.DATA_DIR
+    links = (path for path in data.iterdir() if path.is_symlink() and not path.is_dir())
+    return _run_as(user, OPENING, *_secrets(data), *links).splitlines()
+
+
+def _run_as(user: StepUser, program: str, *arguments: Path) -> str:
+    """What it printed. Raises OSError, SubprocessError."""
+    done: subprocess.CompletedProcess[str] = subprocess.run(
+        [sys.executable, "-P", "-c", program, *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=PROBE_LIMIT,
+        cwd="/",
+        env=user.environment(settings.STEP_ENVIRONMENT, Path("/")),
+        **user.popen_options(),
+    )
+    return done.stdout
+
+
+def _group_of(path: Path) -> int | None:
+    with suppress(FileNotFoundError):
+        return path.stat().st_gid
+    return None
 
 
 def _open_and_close(user: StepUser) -> None:
@@ -117,7 +162,7 @@ def _open_and_close(user: StepUser) -> None:
     data: Path = settings.DATA_DIR
     for path in _secrets(data):
         with suppress(FileNotFoundError):  # another process's temporary file
-            path.chmod(path.stat().st_mode & 0o770)
+            path.chmod(path.stat().st_mode & 0o700)
     for name in ENTERED:
         folder = data / name
         folder.mkdir(exist_ok=True)

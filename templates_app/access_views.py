@@ -64,9 +64,10 @@ def template_access(request: HttpRequest, template_id: UUID) -> HttpResponse:
         update_run_template(actor=request.user, template=template, is_restricted=is_restricted)
         messages.success(request, gettext("Saved."))
         return redirect("run-template-access", template.pk)
+    can_manage_project = may_in_project(request.user, Action.MANAGE_PROJECT, template.project)
     inherited = [
         Holding(grant.holder, grant.group_id is not None, Role(grant.role), reason=gettext("in the project"))
-        for grant in grants_on(template.project)
+        for grant in (grants_on(template.project) if can_manage_project else ())
         if not template.is_restricted or grant.role >= Role.OWNER
     ]
     if template.user is not None:
@@ -76,7 +77,7 @@ def template_access(request: HttpRequest, template_id: UUID) -> HttpResponse:
         "template": template,
         "project": template.project,
         "project_address": reverse("project-access", args=[template.project_id]),
-        "can_manage_project": may_in_project(request.user, Action.MANAGE_PROJECT, template.project),
+        "can_manage_project": can_manage_project,
         "inherited": inherited,
     }
     return _answer(request, template, context)
@@ -96,7 +97,9 @@ def project_access(request: HttpRequest, project_id: UUID) -> HttpResponse:
         update_project(actor=request.user, project=project, default_role=default.role)
         messages.success(request, gettext("Saved."))
         return redirect("project-access", project.pk)
-    return _answer(request, project, {"project": project, "default_form": default})
+    return _answer(
+        request, project, {"project": project, "default_form": default, "can_manage_project": True}
+    )
 
 
 def _answer(request: HttpRequest, thing: Granted, context: dict[str, object]) -> HttpResponse:
@@ -114,16 +117,21 @@ def _answer(request: HttpRequest, thing: Granted, context: dict[str, object]) ->
         Holding(grant.holder, grant.group_id is not None, Role(grant.role), grant)
         for grant in grants_on(thing).order_by("-role", "user__username", "group__name")
     ]
-    users = User.objects.filter(is_active=True).order_by("username").values_list("username", flat=True)
-    groups = Group.objects.order_by("name").values_list("name", flat=True)
     context |= {
         "thing": thing,
         "form": form,
         "given": given,
         "default_word": ROLE_WORDS[Role(context["project"].default_role)],  # type: ignore[attr-defined]
-        "suggested": [*users[:MOST_SUGGESTED], *(f"{GROUP_MARK}{name}" for name in groups[:MOST_SUGGESTED])],
+        # Who else has an account here is not everybody's to read.
+        "suggested": _holders() if context["can_manage_project"] else [],
     }
     return render(request, "templates_app/access.html", context, status=422 if form.errors else 200)
+
+
+def _holders() -> list[str]:
+    users = User.objects.filter(is_active=True).order_by("username").values_list("username", flat=True)
+    groups = Group.objects.order_by("name").values_list("name", flat=True)
+    return [*users[:MOST_SUGGESTED], *(f"{GROUP_MARK}{name}" for name in groups[:MOST_SUGGESTED])]
 
 
 def _give(request: HttpRequest, thing: Granted, form: RoleForm) -> bool:

@@ -87,6 +87,8 @@ class CodeArchive(Entity):
     sha256 = models.CharField(max_length=64, unique=True)
     size = models.PositiveBigIntegerField(help_text="Bytes, uncompressed.")
     content = models.BinaryField(help_text="The tar, gzip-compressed.")
+    # Who has shown that they have it. A hash alone, which others may have been told, opens nothing.
+    uploaders = models.ManyToManyField(settings.AUTH_USER_MODEL, blank=True, related_name="+")
 
     objects = CodeArchiveQuerySet.as_manager()
 
@@ -111,6 +113,8 @@ class PipelineDeployment(Entity):
     requirements = JSONField(default=list)
     python_version = models.CharField(max_length=20)
     client_version = models.CharField(max_length=50)
+    # A restricted template ran it that is deleted by now. The one thing that is said of a deployment afterwards.
+    is_restricted = models.BooleanField(default=False, editable=False)
     # SHA-256 of everything above: freezing the same thing twice finds the first.
     fingerprint = models.CharField(max_length=64)
 

@@ -99,7 +99,7 @@ def check_may_see(actor: User, template: RunTemplate) -> Role:
     """Raises DoesNotExist: to who may not see a template, there is none."""
     role = role_on(actor, template)
     if not Action.SEE.is_for(role):
-        raise DoesNotExist(gettext("There is no run template %(name)r.") % {"name": template.name})
+        raise DoesNotExist(gettext("There is no such run template."))
     return role
 
 
@@ -111,10 +111,10 @@ def check_may_run_deployment(actor: User, deployment: PipelineDeployment) -> Non
 def check_may_upload(actor: User, project: Project) -> None:
     """Whoever may run something of the project may upload files to it."""
     check_may_run(actor)
-    least = Action.RUN.least
-    if RunTemplate.objects.with_role(actor, least).filter(project=project).exists():
+    runnable = RunTemplate.objects.visible_to(actor).with_role(actor, Action.RUN.least)
+    if runnable.filter(project=project).exists():
         return
-    if not may_in_project(actor, Action.RUN, project):
+    if actor.is_bound or not may_in_project(actor, Action.RUN, project):
         raise NotAllowed(
             gettext(
                 'There is nothing in the project "%(name)s" that you may run, so no file is wanted there.'
@@ -150,9 +150,11 @@ def can_edit_preset(actor: User, preset: Preset, role: Role) -> bool:
     return actor.may_change and (is_own or (preset.is_shared and Action.MANAGE_KEPT.is_for(role)))
 
 
-def check_can_edit_preset(actor: User, preset: Preset) -> None:
+def check_can_edit_preset(actor: User, preset: Preset) -> Role:
+    """What they are to its template. Raises NotAllowed."""
     check_may_change(actor)
-    if not can_edit_preset(actor, preset, role_on(actor, preset.template)):
+    role = role_on(actor, preset.template)
+    if not can_edit_preset(actor, preset, role):
         raise NotAllowed(
             gettext(
                 'Only the owner of the preset "%(name)s" and editors of its template may change it. '
@@ -160,3 +162,4 @@ def check_can_edit_preset(actor: User, preset: Preset) -> None:
             )
             % {"name": preset.name}
         )
+    return role

@@ -146,11 +146,11 @@ class CodeArchiveQuerySet(VisibleQuerySet):
         )
 
     def beside_templates(self, user: "User") -> Q:
-        """What is in deployments that one may see; and to who registers pipelines, what is in none (yet)."""
+        """What is in deployments that one may see, and what one has uploaded."""
         deployments = self._deployments()
         seen = Q(pk__in=deployments.filter(deployments.beside_templates(user)).values("code_archive"))
-        is_unused = Q(~Exists(deployments.filter(code_archive=OuterRef("pk"))))
-        return seen | (is_unused & Q(Exists(projects_of(user, Action.AUTHOR.least))))
+        own = self.model.uploaders.through.objects.filter(user=user)
+        return seen | Q(pk__in=own.values("codearchive"))
 
     def _deployments(self) -> "PipelineDeploymentQuerySet":
         found: PipelineDeploymentQuerySet = self.model._meta.get_field(
@@ -168,7 +168,12 @@ class PipelineDeploymentQuerySet(VisibleQuerySet):
         """One's own, and where one is somebody, those that no restricted template runs."""
         versions = self.model._meta.get_field("template_versions").related_model.objects
         restricted = versions.filter(template__is_restricted=True, deployment=OuterRef("pk"))
-        return Q(user=user) | (Q(project__in=projects_of(user, Role.VIEWER)) & ~Q(Exists(restricted)))
+        is_open = Q(is_restricted=False) & ~Q(Exists(restricted))
+        return (
+            Q(user=user)
+            | (Q(project__in=projects_of(user, Role.VIEWER)) & is_open)
+            | Q(project__in=projects_of(user, Role.OWNER))
+        )
 
     def with_relations(self) -> Self:
         return self.select_related("project", "user", "pipeline", "stack")

@@ -25,7 +25,7 @@ from templates_app.models import (
     Stack,
 )
 from templates_app.names import check_description, check_name, check_tags
-from templates_app.permissions import check_can_edit, check_can_edit_pipeline, check_may
+from templates_app.permissions import check_can_edit, check_can_edit_pipeline, check_may, role_on
 from templates_app.schema_validation import check_schema
 from templates_app.suggestions import suggestion
 from zenweb.accounts.actions import Action
@@ -107,11 +107,8 @@ class ConcurrencyLimit:
 
 
 def store_code_archive(*, actor: User, sha256: str, content: bytes) -> CodeArchive:
-    """Keep an archive under its hash, after checking every entry; storing it again changes nothing."""
+    """Keep an archive under its hash, after checking every entry; whoever sends one that is there may use it too."""
     check_may_author_somewhere(actor)
-    existing: CodeArchive | None = CodeArchive.objects.filter(sha256=sha256).defer("content").first()
-    if existing is not None:
-        return existing
     size = check_archive(content, sha256=sha256, limit=settings.CODE_ARCHIVE_LIMIT)
     archive: CodeArchive
     with transaction.atomic():
@@ -120,6 +117,7 @@ def store_code_archive(*, actor: User, sha256: str, content: bytes) -> CodeArchi
         )
         if is_new:
             record_audit(actor=actor, verb=AuditVerb.CREATE, thing=archive, after={"size": size})
+        archive.uploaders.add(actor)
     return archive
 
 
@@ -161,12 +159,14 @@ def delete_pipeline(*, actor: User, pipeline: Pipeline) -> None:
     """Remove a pipeline that nothing is left of but its deployments; what would be lost with it is not taken along."""
     check_can_edit_pipeline(actor, pipeline)
     Pipeline.objects.select_for_update().get(pk=pipeline.pk)
-    templates = RunTemplate.objects.filter(versions__deployment__pipeline=pipeline).order_by("name")
-    names = list(templates.values_list("name", flat=True).distinct()[:MOST_NAMED])
-    if names:
+    templates = (
+        RunTemplate.objects.filter(versions__deployment__pipeline=pipeline).order_by("name").distinct()
+    )
+    if templates.exists():
+        names = list(templates.visible_to(actor).values_list("name", flat=True)[:MOST_NAMED])
         raise NotAllowed(
             gettext('Delete the run templates of the pipeline "%(name)s" first: %(templates)s.')
-            % {"name": pipeline.name, "templates": ", ".join(names)}
+            % {"name": pipeline.name, "templates": ", ".join(names) or gettext("some that you do not see")}
         )
     if Pipeline.objects.filter(pk=pipeline.pk, runs__isnull=False).exists():
         raise NotAllowed(
@@ -179,10 +179,17 @@ def delete_pipeline(*, actor: User, pipeline: Pipeline) -> None:
 
 @transaction.atomic
 def create_deployment(
-    *, actor: User, project: Project, stack: Stack, code_archive: CodeArchive, request: DeploymentRequest
+    *,
+    actor: User,
+    project: Project,
+    stack: Stack,
+    code_archive: CodeArchive | None,
+    request: DeploymentRequest,
 ) -> PipelineDeployment:
     """Freeze a pipeline; the same pipeline with the same code on the same stack is the deployment that exists."""
     check_may_in_project(actor, Action.AUTHOR, project)
+    if code_archive is None:
+        raise ValidationFailed([FieldError("/code_archive", "Upload this code archive first.")])
     spec = _parse_spec(request.spec)
     _check_config_schema(request.config_schema, spec)
     check_name(request.pipeline)
@@ -242,7 +249,7 @@ def create_run_template(
     limit.check()
     existing = RunTemplate.objects.select_for_update().filter(project=deployment.project, name=name).first()
     if existing is not None:
-        if not update:
+        if not update or not Action.SEE.is_for(role_on(actor, existing)):
             raise EntityExists(
                 gettext(
                     "A run template called %(name)r already exists. Choose another name, or say "
@@ -427,9 +434,11 @@ def update_run_template(
 def delete_run_template(*, actor: User, template: RunTemplate) -> None:
     """Remove a template with its versions; the runs it made stay, and are seen by no more people than before."""
     check_may(actor, Action.DELETE, template)
+    template = RunTemplate.objects.select_for_update(of=("self",)).get(pk=template.pk)
     record_audit(actor=actor, verb=AuditVerb.DELETE, thing=template, before=facts_of(template))
-    runs = template.runs.all()
-    runs.exclude(is_restricted=template.is_restricted).update(is_restricted=template.is_restricted)
+    if template.is_restricted:
+        template.runs.filter(is_restricted=False).update(is_restricted=True)
+        PipelineDeployment.objects.filter(template_versions__template=template).update(is_restricted=True)
     template.delete()
 
 

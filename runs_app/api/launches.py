@@ -19,6 +19,8 @@ from runs_app.services import Launch, Trigger, launch_run
 from runs_app.waiting import explain_runs
 from templates_app.api.views import acting_user, find_deployment
 from templates_app.models import PipelineDeployment, RunTemplate
+from templates_app.permissions import role_on
+from zenweb.accounts.actions import Action
 from zenweb.accounts.models import ApiKey
 from zenweb.api.listing import find, flag
 from zenweb.api.operations import DRY_RUN, IDEMPOTENCY_KEY, REPLAYED, Parameter, operation
@@ -158,11 +160,11 @@ def answer_launch(request: Request, launch: Launch, *, summary: bool = False) ->
 
 def find_template_to_run(request: Request, name_or_id: str) -> RunTemplate:
     """The template with what a launch needs of it, in one query."""
-    # The common ways to name one: whether they may see it at all, is asked with whether they may run it.
+    # The common ways to name one, in words that are made once. What may not be seen is answered as what is not there.
     query = LAUNCHED_BY_ID if is_id(name_or_id) else LAUNCHED_BY_NAME
     is_asked_plainly = not acting_user(request).is_bound and "\0" not in name_or_id
     found = query.ask(key=name_or_id) if is_asked_plainly else []
-    if len(found) == 1:
+    if len(found) == 1 and Action.SEE.is_for(role_on(acting_user(request), found[0])):
         template = found[0]
     else:
         visible = RunTemplate.objects.visible_to(request.user).for_launch()

@@ -223,6 +223,7 @@ def describe_run_template(template: RunTemplate, hydrate: bool) -> Json:
         **owned(template),
         "runnable": template.is_enabled,
         "hidden": template.is_hidden,
+        "restricted": template.is_restricted,
         "version": template.version.number,
         "max_concurrent_runs": template.max_concurrent_runs,
         "concurrency_policy": template.concurrency_policy,

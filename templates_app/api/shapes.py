@@ -239,6 +239,7 @@ class UnnamedSnapshot(Entity):
 class RunTemplateFields(Owned):
     runnable: bool
     hidden: bool
+    restricted: bool
     version: Annotated[int, Field(description="The number of its newest version.")]
     max_concurrent_runs: Annotated[int | None, Field(description="Null: as many as there are.")]
     concurrency_policy: ConcurrencyPolicy

@@ -117,4 +117,4 @@ def find_version(template: RunTemplate, number_or_id: str) -> RunTemplateVersion
             raise DoesNotExist(f"The run template {template.name!r} has no version {number_or_id}.")
     else:
         found = find(versions, number_or_id, "version", None)
-    return cast(RunTemplateVersion, found)
+    return cast(RunTemplateVersion, found).used_by(template.version.role)

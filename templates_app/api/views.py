@@ -286,9 +286,8 @@ class DeploymentList(APIView):
     )
     def post(self, request: Request) -> Response:
         body = read_body(DeploymentBody, request)
-        archive = CodeArchive.objects.filter(sha256=body.code_archive).defer("content").first()
-        if archive is None:
-            raise ValidationFailed([FieldError("/code_archive", "Upload this code archive first.")])
+        visible = CodeArchive.objects.visible_to(request.user).defer("content")
+        archive = visible.filter(sha256=body.code_archive).first()
         deployment = create_deployment(
             actor=acting_user(request),
             project=find_project(acting_user(request), body.project),
@@ -370,6 +369,7 @@ class RunTemplateDetail(APIView):
             remove_tags=body.remove_tags or [],
             limit=body.limit(),
         )
+        template.version.used_by(role_on(acting_user(request), template))
         return Response(describe_run_template(template, True))
 
     @operation("Delete a run template. Its runs stay.")

@@ -1,6 +1,7 @@
 """What a role shows of a run, whoever asks and through which door; and that one row and many are judged alike."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import product
 from typing import Any
 
@@ -8,11 +9,12 @@ import pytest
 from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from runs_app.models import PipelineRun, Schedule, StepRun
 from runs_app.permissions import may_see_values
 from runs_app.presets import preset_values
-from runs_app.schedules import create_schedule
+from runs_app.schedules import create_schedule, fire_schedule
 from templates_app.models import RunTemplate
 from templates_app.permissions import role_on
 from templates_app.services import delete_run_template, update_run_template
@@ -234,6 +236,21 @@ def test_a_restricted_template_that_is_deleted_leaves_its_runs_with_few(
     assert ask(rest_of(bob), "GET", f"/runs/{run.pk}").status_code == 404
     Project.objects.update(default_role=Role.OWNER)
     assert PipelineRun.objects.visible_to(bob).exists()
+
+
+@pytest.mark.parametrize(
+    ("role", "sentence"), [(Role.VIEWER, "you are Viewer"), (Role.NOBODY, "There is no run template")]
+)
+def test_a_schedule_whose_owner_may_not_run_any_more_says_so_and_makes_no_run(
+    template: RunTemplate, bob: User, role: Role, sentence: str
+) -> None:
+    schedule = create_schedule(actor=bob, template=template, name="his", cron="* * * * *")
+    Project.objects.update(default_role=role)
+    Schedule.objects.update(next_time=timezone.now() - timedelta(seconds=1))
+    firing = fire_schedule(schedule.pk)
+    assert firing is not None
+    assert (firing.run, sentence in firing.refusal) == (None, True)
+    assert not PipelineRun.objects.exists()
 
 
 @pytest.mark.parametrize("holder", ["user", "group"])

@@ -123,8 +123,23 @@ def test_a_log_that_was_stored_as_plain_text_is_read_as_before(
     run = start_printing(printing, alice)
     worker.run_ready_steps("default")
     (tmp_path / "log.txt").write_text("of old\n")
-    StepAttempt.objects.filter(step__run=run).update(log_uri=str(tmp_path / "log.txt"))
+    StepAttempt.objects.filter(step__run=run).update(
+        artifact_uri=str(tmp_path), log_uri=str(tmp_path / "log.txt")
+    )
     assert log_of(run) == "of old\n"
+
+
+@transactional
+def test_a_link_where_a_log_was_stored_is_not_followed(
+    printing: RunTemplate, alice: User, worker: StepWorker, tmp_path: Path
+) -> None:
+    run = start_printing(printing, alice)
+    worker.run_ready_steps("default")
+    (tmp_path / "secret").write_bytes(gzip.compress(b"the server's own"))
+    stored = Path(StepAttempt.objects.get(step__run=run).log_uri)
+    stored.unlink()
+    stored.symlink_to(tmp_path / "secret")
+    assert "the server's own" not in log_of(run)
 
 
 @transactional
@@ -256,7 +271,8 @@ def test_a_log_is_read_in_pieces_as_it_is_followed(
     follower = Follower(run.pk)
     assert [piece.text for piece in follower.read_on()] == ["é" * 700]
     (tmp_path / "log.txt.gz").write_bytes(gzip.compress(("é" * 2_000).encode()))
-    attempt.log_uri, attempt.end_time = str(tmp_path / "log.txt.gz"), timezone.now()
+    attempt.artifact_uri, attempt.log_uri = str(tmp_path), str(tmp_path / "log.txt.gz")
+    attempt.end_time = timezone.now()
     attempt.save()
     assert [len(piece.text) for piece in follower.read_on()] == [300, 500, 500]
     assert list(follower.read_on()) == []

@@ -108,6 +108,45 @@ def test_a_table_that_was_made_anew_is_counted_again(template: RunTemplate, alic
     assert by_status() == {"running": 1}
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize("lost", run_counts.DOES[connection.vendor])
+def test_what_counts_is_made_anew_when_one_part_of_it_is_gone(lost: str) -> None:
+    whole = run_counts.trigger_names()
+    gone = next(name for name in whole if name.startswith(f"{lost}_"))
+    with connection.cursor() as cursor:
+        cursor.execute(run_counts.REMOVE_TRIGGER[connection.vendor].format(name=gone))
+    run_counts.keep_counting()
+    assert sorted(run_counts.trigger_names()) == sorted(whole)
+
+
+@pytest.mark.parametrize("vendor", run_counts.DOES)
+def test_what_counts_has_another_name_when_it_does_anything_else(
+    vendor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names, does = set(run_counts.triggers(vendor)), run_counts.DOES[vendor]
+    for changed in does:
+        other = {**does, changed: does[changed].replace(" ON ", "  ON ")}
+        monkeypatch.setitem(run_counts.DOES, vendor, other)
+        assert names.isdisjoint(run_counts.triggers(vendor))
+    monkeypatch.setitem(run_counts.DOES, vendor, does)
+    monkeypatch.setitem(run_counts.FUNCTION, vendor, "another")
+    assert names.isdisjoint(run_counts.triggers(vendor))
+
+
+@pytest.mark.django_db
+def test_what_others_put_there_stays() -> None:
+    theirs = run_counts.DOES[connection.vendor]["run_count"]
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE TRIGGER theirs {theirs}")
+        cursor.execute(
+            run_counts.REMOVE_TRIGGER[connection.vendor].format(name=run_counts.trigger_names()[0])
+        )
+    run_counts.keep_counting()
+    with connection.cursor() as cursor:
+        cursor.execute(run_counts.INSTALLED[connection.vendor])
+        assert ("theirs",) in cursor.fetchall()
+
+
 @pytest.mark.django_db(transaction=True)
 def test_emptying_all_tables_leaves_no_count(template: RunTemplate, alice: User) -> None:
     launch(template, alice)

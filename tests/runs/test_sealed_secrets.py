@@ -20,12 +20,13 @@ from django.utils import timezone
 from runs_app.masking import Mask
 from runs_app.models import IdempotencyRecord, PipelineRun, Schedule, StepAttempt, StepRun
 from runs_app.resealing import key_hashes, reseal
-from runs_app.schedules import create_schedule, fire_due_schedules
+from runs_app.schedules import create_schedule, fire_due_schedules, update_schedule
 from runs_app.worker import StepWorker
 from templates_app.models import RunTemplate, Stack
+from templates_app.services import create_run_template
 from tests.factories import freeze, launch, make_template
 from zenweb.accounts.models import User
-from zenweb.exceptions import SecretUnreadable
+from zenweb.exceptions import SecretUnreadable, ValidationFailed
 from zenweb.sealing import opened, seal
 
 API = "/api/v1"
@@ -162,6 +163,25 @@ def test_a_secret_is_masked_however_it_is_cut(size: int) -> None:
     assert mask.rest() == b""
 
 
+@pytest.mark.parametrize("size", [1, 4, 5, 6, 9, 100])
+def test_a_secret_that_a_longer_one_begins_with_or_has_in_it_hides_nothing_of_it(size: int) -> None:
+    mask = Mask(["admin", "admin:hunter2@db", "ter2@d", "hunter2@"])
+    printed = b"admin:hunter2@db admin:hunter admin:hunter2@ admin"
+    pieces = [mask.feed(printed[start : start + size]) for start in range(0, len(printed), size)]
+    told = b"".join([*pieces, mask.rest()]).decode()
+    assert told == "•••••• ••••••:hunter ••••••:•••••• ••••••"
+
+
+@pytest.mark.parametrize("secret", ["hunter2\n", "\r\n hunter2", "hunter2"])
+def test_a_secret_of_one_line_is_masked_without_its_end_of_line(secret: str) -> None:
+    assert Mask([secret]).text("<hunter2>") == "<••••••>"
+
+
+def test_short_lines_of_a_longer_secret_stay() -> None:
+    """They stand in every other word."""
+    assert Mask(["begin\nc2VjcmV0\nend"]).text("begin c2VjcmV0") == "begin ••••••"
+
+
 def test_a_long_secret_is_masked_as_a_whole() -> None:
     secret = "".join(f"{number:06}" for number in range(3000))
     mask = Mask([secret])
@@ -267,6 +287,35 @@ def test_a_secret_is_sealed_wherever_the_schema_says_that_it_is_one(
     stored = run.parameters["tells"]
     assert all(str(stored[name]).startswith("zenweb-sealed:") for name in ("token", "how", "times"))
     assert (run.opened_parameters["tells"]["how"], run.opened_parameters["tells"]["times"]) == ("hush", 7)
+
+
+def fire(schedule: Schedule) -> str:
+    """Why it made no run."""
+    Schedule.objects.filter(pk=schedule.pk).update(next_time=timezone.now() - timedelta(minutes=1))
+    fire_due_schedules()
+    return schedule.firings.latest("pk").refusal
+
+
+@transactional
+def test_a_schedule_gives_no_secret_to_a_version_that_would_show_it(
+    secretive: RunTemplate, alice: User, rest: Client, stacks: dict[str, Stack], own_data_folder: Path
+) -> None:
+    given = values(login={"user": "ada", "password": PASSWORD}, tokens=[PASSWORD])
+    schedule = create_schedule(
+        actor=alice, template=secretive, name="hourly", cron="0 * * * *", configuration=given
+    )
+    assert fire(schedule) == ""
+    later = freeze("secretive_no_more.secretive_pipeline", alice, stacks["celery"])
+    create_run_template(actor=alice, name="secretive", deployment=later, update=True)
+    assert fire(schedule).count("was given a secret here") == 3
+    with pytest.raises(ValidationFailed, match="/configuration/steps/tells/parameters/login/password: "):
+        update_schedule(actor=alice, schedule=schedule, is_paused=False)
+    assert PipelineRun.objects.count() == 1
+    shown = rest.get(f"{API}/schedules/hourly").json()["metadata"]["configuration"]
+    assert shown["steps"]["tells"]["parameters"]["token"] == "••••••"
+    assert places_of(SECRET, own_data_folder) == places_of(PASSWORD, own_data_folder) == set()
+    update_schedule(actor=alice, schedule=schedule, configuration=values("in the open"))
+    assert fire(schedule) == ""
 
 
 def in_clear(run: PipelineRun, schedule: Schedule) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import shutil
 import socket
 import stat
@@ -19,7 +20,7 @@ from django.db import connection
 
 from runs_app import step_users
 from runs_app.models import ArtifactVersion, PipelineRun
-from runs_app.step_users import find_isolation
+from runs_app.step_users import find_isolation, isolate_steps
 from runs_app.uploads import store_upload
 from runs_app.worker import StepWorker, own_scratch
 from templates_app.models import Stack
@@ -376,6 +377,38 @@ def test_a_user_who_is_named_is_taken_or_the_worker_does_not_start(
     settings.STEP_USER = named
     with pytest.raises(ZenWebError, match=said):
         find_isolation()
+
+
+@as_root
+@pytest.mark.parametrize("gid", [0, 4242])
+def test_a_user_whose_group_has_secrets_is_refused(
+    data: Path, settings: Any, monkeypatch: Any, gid: int
+) -> None:
+    os.chown(data / "secret_key", 0, gid)
+    account = pwd.struct_passwd(("steps", "x", 4242, gid, "", "/", "/bin/sh"))
+    monkeypatch.setattr(pwd, "getpwnam", {"steps": account}.__getitem__)
+    settings.STEP_USER = "steps"
+    with pytest.raises(ZenWebError, match=r"group of steps"):
+        find_isolation()
+
+
+@as_root
+def test_secrets_are_closed_to_their_group_too(data: Path, python_for_all: None) -> None:
+    (data / "secret_key").chmod(0o640)
+    assert isolate_steps().user == NOBODY
+    assert (data / "secret_key").stat().st_mode & 0o777 == 0o600
+
+
+@as_root
+def test_what_steps_can_read_nevertheless_is_said(
+    data: Path, place: Path, python_for_all: None, settings: Any
+) -> None:
+    (place / "key").write_text("in the open")
+    (data / "encryption_keys").symlink_to(place / "key")
+    assert f"can read {data / 'encryption_keys'}:" in isolate_steps().sentence
+    settings.STEP_USER = "65534"
+    with pytest.raises(ZenWebError, match="close that to others"):
+        isolate_steps()
 
 
 def test_a_worker_that_is_not_root_cannot_be_asked_for_it(

@@ -32,6 +32,33 @@ def test_bytes_are_read_as_written(root):
         assert file.read(3) == b"sec"
 
 
+def test_nothing_outside_of_a_folder_is_opened_where_it_has_to_be_within(root):
+    for name in ("run/value", "other"):
+        store.write_bytes(store.join(root, name), b"x")
+    with store.open_within(store.join(root, "run", "value"), root) as file:
+        assert file.read() == b"x"
+    for outside in (store.join(root, "run", "..", "other"), store.join(root, "other"), "/etc/passwd"):
+        with pytest.raises(ArtifactStoreError, match="outside"):
+            store.open_within(outside, store.join(root, "run"))
+
+
+def test_where_it_has_to_be_within_no_link_is_followed_and_nothing_but_a_file_opened(tmp_path):
+    (tmp_path / "secret").write_text("x")
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "link").symlink_to(tmp_path / "secret")
+    (tmp_path / "store" / "linked").symlink_to(tmp_path)
+    (tmp_path / "store" / "folder").mkdir()
+    os.mkfifo(tmp_path / "store" / "pipe")
+    for name in ("link", "linked/secret", "folder", "pipe"):
+        with pytest.raises(ArtifactStoreError):
+            store.open_within(str(tmp_path / "store" / name), str(tmp_path / "store"))
+    (tmp_path / "entry").symlink_to(
+        tmp_path / "store"
+    )  # how the store itself is called is its owner's to say
+    (tmp_path / "store" / "file").touch()
+    store.open_within(str(tmp_path / "store" / "file"), str(tmp_path / "entry")).close()
+
+
 def test_files_can_be_looked_for_listed_and_measured(root):
     store.write_bytes(store.join(root, "run", "b"), b"12")
     store.write_bytes(store.join(root, "run", "deep", "a"), b"345")

@@ -44,7 +44,7 @@ def default_project() -> Project:
 
 
 def find_project(actor: User, name_or_id: str | None) -> Project:
-    """The project of that name or id, if they may see it; the default one when none is given."""
+    """The project of that name or id, if they may see it. When none is given the default one, whoever asks."""
     if not name_or_id:
         return default_project()
     visible = Project.objects.visible_to(actor)

@@ -1,5 +1,6 @@
 """Files of an artifact store that only fsspec can reach. Loaded by `store` when the first such address appears."""
 
+import errno
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import BinaryIO, cast
 
 import fsspec
 
-from zenweb.artifacts.store import temporary_folder
+from zenweb.artifacts.store import OUTSIDE, temporary_folder
 
 # Stores without folders; asking their drivers for one may create a bucket out of a misspelt name.
 _FLAT_PROTOCOLS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "oss", "r2"})
@@ -23,6 +24,12 @@ class RemoteFiles:
     def open(self, path: str) -> BinaryIO:
         with _as_os_error():
             return cast(BinaryIO, self._files.open(path, "rb"))
+
+    def open_within(self, path: str, root: str) -> BinaryIO:
+        """There are no links, and whether dots lead up is the driver's to decide."""
+        if not path.startswith(root.rstrip("/") + "/") or ".." in path.split("/"):
+            raise OSError(errno.EXDEV, OUTSIDE)
+        return self.open(path)
 
     def exists(self, path: str) -> bool:
         # Not `fs.exists`: it answers "no" to every error, an unreachable store included.

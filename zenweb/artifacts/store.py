@@ -25,6 +25,9 @@ from uuid import uuid4
 
 from zenweb.exceptions import DoesNotExist, ZenWebError
 
+FOLDER = os.O_RDONLY | os.O_DIRECTORY
+OUTSIDE = "it lies outside of where it has to be"
+
 
 class ArtifactStoreError(ZenWebError):
     """The artifact store could not be read or written; the message says where and why."""
@@ -41,6 +44,7 @@ class Files(Protocol):
     """What a place must be able to do. Errors are OSErrors; `store`'s functions put them into words."""
 
     def open(self, path: str) -> BinaryIO: ...
+    def open_within(self, path: str, root: str) -> BinaryIO: ...
     def exists(self, path: str) -> bool: ...
     def list(self, path: str) -> Sequence[str]: ...
     def size(self, path: str) -> int: ...
@@ -72,6 +76,19 @@ def open(uri: str) -> BinaryIO:  # noqa: A001 - reads as `store.open`
     files, path = _find(uri)
     with _explained(uri, "read"):
         return files.open(path)
+
+
+def open_within(uri: str, root: str) -> BinaryIO:
+    """The same for an address that others chose: neither its name nor dots nor a link in it lead out of `root`.
+
+    It is the opened file that is below `root`, whoever puts a link on the way meanwhile.
+    """
+    files, path = _find(uri)
+    other_files, folder = _find(root)
+    with _explained(uri, "read"):
+        if type(files) is not type(other_files):
+            raise OSError(errno.EXDEV, OUTSIDE)
+        return files.open_within(path, folder)
 
 
 def read_bytes(uri: str) -> bytes:
@@ -157,6 +174,26 @@ class LocalFiles:
     def open(self, path: str) -> BinaryIO:
         return builtins.open(path, "rb")
 
+    def open_within(self, path: str, root: str) -> BinaryIO:
+        folder = os.open(root, FOLDER)
+        try:
+            *names, last = _names_below(path, root)
+            for name in names:
+                folder, above = os.open(name, FOLDER | os.O_NOFOLLOW, dir_fd=folder), folder
+                os.close(above)
+            # Without waiting for who writes to a pipe.
+            descriptor = os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise OSError(errno.EXDEV, OUTSIDE) from error
+            raise
+        finally:
+            os.close(folder)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, "it is no file")
+        return builtins.open(descriptor, "rb")
+
     def exists(self, path: str) -> bool:
         try:
             os.stat(path)
@@ -226,6 +263,16 @@ class LocalFiles:
             shutil.rmtree(path)
         else:
             os.unlink(path)
+
+
+def _names_below(path: str, root: str) -> Sequence[str]:
+    """The folders on the way from `root`, which may be named by the links that lead to it, and the file's name."""
+    for folder in (Path(root), Path(root).resolve()):
+        if Path(path).is_relative_to(folder):
+            names = Path(path).relative_to(folder).parts
+            if names and ".." not in names:
+                return names
+    raise OSError(errno.EXDEV, OUTSIDE)
 
 
 def _refuse(error: OSError) -> None:
