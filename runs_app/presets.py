@@ -60,7 +60,7 @@ def create_preset(
     _keep(preset, configuration or {})
     _save(preset)
     _share_files(actor, preset)
-    record_audit(actor=actor, verb=AuditVerb.CREATE, thing=preset, after=_facts(preset))
+    record_audit(actor=actor, verb=AuditVerb.CREATE, thing=preset, after=facts_of(preset))
     return preset
 
 
@@ -76,7 +76,7 @@ def update_preset(
     """Change what is given; None leaves a thing as it is."""
     preset = _locked(preset)
     preset.template.version.used_by(check_can_edit_preset(actor, preset))
-    before, facts = (preset.name, preset.is_shared), _facts(preset)
+    before, facts = (preset.name, preset.is_shared), facts_of(preset)
     preset.name = preset.name if name is None else name.strip()
     preset.is_shared = preset.is_shared if is_shared is None else is_shared
     if before != (preset.name, preset.is_shared):
@@ -86,7 +86,7 @@ def update_preset(
         _keep(preset, configuration)
     _save(preset)
     _share_files(actor, preset)
-    record_audit(actor=actor, verb=AuditVerb.CHANGE, thing=preset, before=facts, after=_facts(preset))
+    record_audit(actor=actor, verb=AuditVerb.CHANGE, thing=preset, before=facts, after=facts_of(preset))
     return preset
 
 
@@ -94,7 +94,7 @@ def update_preset(
 def delete_preset(*, actor: User, preset: Preset) -> None:
     """Forget a preset; runs and schedules that started from it have values of their own."""
     check_can_edit_preset(actor, preset)
-    record_audit(actor=actor, verb=AuditVerb.DELETE, thing=preset, before=_facts(preset))
+    record_audit(actor=actor, verb=AuditVerb.DELETE, thing=preset, before=facts_of(preset))
     preset.delete()
 
 
@@ -232,12 +232,6 @@ def _errors(version: RunTemplateVersion, configuration: Mapping[str, Any]) -> li
 def _is_missing(error: FieldError, configuration: Mapping[str, Any]) -> bool:
     path = path_of(error)
     return bool(path) and not has_value(configuration, path)
-
-
-def _facts(preset: Preset) -> dict[str, Any]:
-    """For the audit, which the template's owner reads: the values of a private preset are its own owner's alone."""
-    told = facts_of(preset)
-    return told if preset.is_shared else {name: told[name] for name in told if name != "configuration"}
 
 
 def _check_name(preset: Preset) -> None:
