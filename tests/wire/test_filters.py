@@ -199,3 +199,7 @@ def test_a_name_in_several_projects_means_the_default_one_or_has_to_be_an_id(
     assert refused.status_code == 422
     assert "in several projects: name it by its id" in refused.text
     assert rest.get(f"/api/v1/run_templates/{copies[0].pk}").status_code == 200
+    for name, copy in zip(("one", "two"), copies, strict=True):
+        assert rest.get(f"{address}?project={name}").json()["id"] == str(copy.pk)
+        ran = rest.post(f"{address}/runs?project={name}", "{}", "application/json").json()
+        assert ran["metadata"]["template_id"] == str(copy.pk)

@@ -100,7 +100,7 @@ class Project(Entity):
     display_name = models.CharField(max_length=200, blank=True)
     default_role = models.PositiveSmallIntegerField(
         choices=[(role.value, ROLE_WORDS[role]) for role in Role],
-        default=Role.RUNNER,
+        default=Role.NOBODY,
         help_text=gettext_lazy("What everybody is here who was given no other role."),
     )
 

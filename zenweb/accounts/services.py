@@ -20,7 +20,7 @@ from zenweb.accounts.origins import current_origin
 from zenweb.accounts.permissions import check_is_administrator, check_may_change
 from zenweb.accounts.tokens import Credentials, authenticate_key, earliest, end_of, key_text, new_secret
 from zenweb.entity import is_id
-from zenweb.enums import AuditVerb, KeyAccess
+from zenweb.enums import AuditVerb, KeyAccess, Role
 from zenweb.exceptions import (
     CredentialsNotValid,
     DoesNotExist,
@@ -41,7 +41,9 @@ ADDRESS_BRAKE = Brake("sign-in-address", 100, timedelta(seconds=2), timedelta(mi
 
 
 def default_project() -> Project:
-    return Project.objects.get_or_create(name=Project.DEFAULT, defaults={"display_name": Project.DEFAULT})[0]
+    """In which everybody is a runner, unless it is said otherwise."""
+    defaults = {"display_name": Project.DEFAULT, "default_role": Role.RUNNER}
+    return Project.objects.get_or_create(name=Project.DEFAULT, defaults=defaults)[0]
 
 
 def find_project(actor: User, name_or_id: str | None) -> Project:
