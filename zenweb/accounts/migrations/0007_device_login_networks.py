@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0005_session_activity"),
+        ("accounts", "0006_new_projects_are_closed"),
     ]
 
     operations = [
