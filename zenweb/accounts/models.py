@@ -278,9 +278,11 @@ class DeviceLogin(Entity):
     program = models.CharField(max_length=PROGRAM_LIMIT, blank=True)
     machine = models.CharField(max_length=NAME_LIMIT, blank=True)
     address = models.CharField(max_length=ADDRESS_LIMIT, blank=True)
+    # Whom it counts for, of all that wait.
+    network = models.CharField(max_length=ADDRESS_LIMIT, blank=True)
 
     class Meta:
-        indexes: ClassVar = [models.Index(fields=["address", "created"], name="device_login_address")]
+        indexes: ClassVar = [models.Index(fields=["network", "created"], name="device_login_network")]
 
     def __str__(self) -> str:
         return self.user_code
