@@ -30,6 +30,18 @@ def test_a_temporary_token_is_a_text_that_signs_in(rest: Client) -> None:
     assert works(token)
 
 
+def test_no_answer_with_a_secret_is_kept_on_the_way(rest: Client, alice: User) -> None:
+    _, text = create_api_key(actor=alice, user=alice, name="ci")
+    answers = [
+        Client().post(f"{API}/login", {"password": text}),
+        Client().post(f"{API}/device_authorization", {"client_id": "x"}),
+        ask(rest, "GET", "/api_token"),
+        ask(rest, "POST", "/current-user/api_keys", {"name": "new"}),
+        ask(rest, "PUT", "/current-user/api_keys/ci/rotate", {}),
+    ]
+    assert [(answer.status_code, answer["Cache-Control"]) for answer in answers] == [(200, "no-store")] * 5
+
+
 @pytest.mark.parametrize("query", ["expires_in=0", "expires_in=86401", "expires_in=x", "token_type=workload"])
 def test_a_temporary_token_of_another_kind_is_refused(rest: Client, query: str) -> None:
     assert ask(rest, "GET", f"/api_token?{query}").status_code == 422

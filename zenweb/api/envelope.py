@@ -8,6 +8,9 @@ from zenweb.accounts.models import User
 
 Json = dict[str, Any]
 
+NO_STORE = {"Cache-Control": "no-store"}
+"""The headers of an answer that carries a secret: nobody on the way keeps it (RFC 6749, 5.1)."""
+
 
 def entity(
     row: Any, *, name: str | None, body: Json, metadata: Json | None = None, resources: Json | None = None

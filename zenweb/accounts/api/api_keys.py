@@ -20,7 +20,7 @@ from zenweb.accounts.services import (
     update_api_key,
 )
 from zenweb.api.bodies import Body, read_body
-from zenweb.api.envelope import Json, entity, wire_time
+from zenweb.api.envelope import NO_STORE, Json, entity, wire_time
 from zenweb.api.listing import Column, Listing, find, parse_bool, parse_time, wants_hydration
 from zenweb.api.operations import HYDRATE, listed, operation
 from zenweb.api.shapes import Page
@@ -118,7 +118,7 @@ class ApiKeyList(APIView):
             access=_access(body.access),
             templates=_templates(request, body.templates),
         )
-        return Response(describe_api_key(key, True, text))
+        return Response(describe_api_key(key, True, text), headers=NO_STORE)
 
 
 class ApiKeyDetail(APIView):
@@ -166,7 +166,7 @@ class ApiKeyRotation(APIView):
             api_key=find_api_key(request, key, account),
             retain_period=timedelta(minutes=minutes),
         )
-        return Response(describe_api_key(rotated, True, text))
+        return Response(describe_api_key(rotated, True, text), headers=NO_STORE)
 
 
 def owner_of_keys(request: Request, account: str | None) -> User:

@@ -30,7 +30,7 @@ from zenweb.accounts.models import ApiKey, User
 from zenweb.accounts.services import sign_in
 from zenweb.accounts.tokens import Credentials, issue_token
 from zenweb.api.bodies import Body
-from zenweb.api.envelope import Json, user_entity
+from zenweb.api.envelope import NO_STORE, Json, user_entity
 from zenweb.api.operations import FORM, JSON, NOT_JSON, TEXT, Parameter, operation
 from zenweb.api.parsing import BoundedFormParser, StrictJSONParser
 from zenweb.api.shapes import User as UserShape
@@ -98,14 +98,14 @@ class Login(SignInView):
         """An access token for an API key (`password` alone), a user name and password, or a code that was confirmed."""
         grant = text_field(request, "grant_type")
         if grant == DEVICE_GRANT:
-            return Response(_answer_device(request))
+            return Response(_answer_device(request), headers=NO_STORE)
         password = text_field(request, "password")
         if not password:
             raise ValidationFailed("Send `password`: an API key, or the password that belongs to `username`.")
         username = "" if grant == KEY_GRANT else text_field(request, "username")
         credentials = sign_in(username=username, password=password, address=client_address(request._request))
         token = issue_token(credentials, settings.ACCESS_TOKEN_LIFETIME)
-        return Response(_token_answer(token, settings.ACCESS_TOKEN_LIFETIME))
+        return Response(_token_answer(token, settings.ACCESS_TOKEN_LIFETIME), headers=NO_STORE)
 
 
 class DeviceAuthorization(SignInView):
@@ -135,7 +135,8 @@ class DeviceAuthorization(SignInView):
                 "verification_uri_complete": f"{page}?code={code}",
                 "expires_in": int(LIFETIME.total_seconds()),
                 "interval": int(INTERVAL.total_seconds()),
-            }
+            },
+            headers=NO_STORE,
         )
 
 
@@ -171,7 +172,8 @@ class ApiToken(APIView):
         if not seconds.isdecimal() or len(seconds) > 6 or not 1 <= int(seconds) <= 86_400:
             raise ValidationFailed("expires_in is a number of seconds between 1 and 86400.")
         credentials = Credentials(cast(User, request.user), cast(ApiKey | None, request.auth))
-        return Response(issue_token(credentials, timedelta(seconds=int(seconds)), is_temporary=True))
+        token = issue_token(credentials, timedelta(seconds=int(seconds)), is_temporary=True)
+        return Response(token, headers=NO_STORE)
 
 
 def server_info() -> Json:
