@@ -9,11 +9,11 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import get_conditional_response
-from django.utils.http import content_disposition_header
 from rest_framework.request import Request
 
 from runs_app.found_files import is_single_file, readable_address, readable_folder, root_of
 from runs_app.models import ArtifactVersion
+from zenweb.api.attachments import attachment_named
 from zenweb.api.places import Places
 from zenweb.api.ranges import asked_range
 from zenweb.artifacts import store
@@ -72,7 +72,7 @@ def _archive(
 def _headers(name: str, content_type: str) -> dict[str, str]:
     return {
         "Content-Type": content_type,
-        "Content-Disposition": content_disposition_header(True, name) or "attachment",
+        "Content-Disposition": attachment_named(name),
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "sandbox; default-src 'none'",
         "Cache-Control": "private",

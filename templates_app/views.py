@@ -9,7 +9,6 @@ from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.http import content_disposition_header
 from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -19,6 +18,7 @@ from templates_app.permissions import check_can_edit
 from templates_app.services import curate_run_template
 from templates_app.shaping import Shape
 from zenweb.accounts.actions import Action
+from zenweb.api.attachments import attachment_named
 from zenweb.api.parsing import parse_json
 from zenweb.config.yaml_text import read as read_yaml
 from zenweb.exceptions import MalformedRequest, NotAllowed, ValidationFailed
@@ -109,7 +109,7 @@ def export_form(request: HttpRequest, template_id: UUID) -> HttpResponse:
     template = get_object_or_404(templates, pk=template_id)
     text = json.dumps(template.version.curation or {"version": 1}, indent=2, ensure_ascii=False)
     response = HttpResponse(f"{text}\n", content_type="application/json")
-    response["Content-Disposition"] = content_disposition_header(True, f"{template.name}-form.json")
+    response["Content-Disposition"] = attachment_named(f"{template.name}-form.json")
     return response
 
 

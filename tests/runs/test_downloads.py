@@ -57,7 +57,9 @@ def test_a_file_is_handed_out_to_be_saved_and_nothing_else(rest: Client, file: A
     assert (answer.status_code, answer.body) == (200, TEXT)
     assert answer["Content-Type"] == "application/octet-stream"
     assert answer["X-Content-Type-Options"] == "nosniff"
-    assert answer["Content-Disposition"] == "attachment; filename*=utf-8''M%C3%A4rz.csv"
+    assert (
+        answer["Content-Disposition"] == "attachment; filename=\"Marz.csv\"; filename*=utf-8''M%C3%A4rz.csv"
+    )
     assert (answer["Content-Length"], answer["Accept-Ranges"]) == ("10", "bytes")
     assert DOWNLOADS.taken == 0
 
