@@ -13,6 +13,7 @@ from templates_app.file_rules import too_large, wrong_type
 from zenweb.accounts.models import User
 from zenweb.artifacts import store
 from zenweb.artifacts.materializers.files import PATH_MATERIALIZER, address_of
+from zenweb.artifacts.store import TooManyEntries
 from zenweb.config.file_references import (
     FileReference,
     FoundFile,
@@ -23,6 +24,7 @@ from zenweb.config.file_references import (
 from zenweb.exceptions import DoesNotExist, ValidationFailed
 
 MOST_FILES = 10_000  # of one artifact that are handed out together
+ENTRIES_PER_FILE = 4  # folders, links and other things beside each file that are passed over
 
 Rules = Mapping[str, Any]
 """What a parameter says with the keyword `zenweb-file`."""
@@ -94,11 +96,15 @@ def readable_folder(version: ArtifactVersion) -> tuple[str, list[str], str]:
     if not is_within(folder, version.uri):
         raise DoesNotExist(gettext("This file lies outside of the artifact store."))
     preview = (version.preview or {}).get("file")
-    below = (path for path in store.files_below(folder) if path != preview or folder != version.uri)
-    paths = list(islice(below, MOST_FILES + 1))
-    if not paths:
+    all_files = store.files_below(folder, ENTRIES_PER_FILE * MOST_FILES)
+    below = (path for path in all_files if path != preview or folder != version.uri)
+    try:
+        paths = list(islice(below, MOST_FILES + 1))
+    except TooManyEntries:
+        paths = None
+    if paths == []:
         raise DoesNotExist(gettext("There is no file in this artifact."))
-    if len(paths) > MOST_FILES:
+    if paths is None or len(paths) > MOST_FILES:
         sentence = gettext("This has more than %(most)s files: read it where the artifact store is.")
         raise ValidationFailed(sentence % {"most": MOST_FILES})
     own_name = "" if folder == version.uri else folder.rpartition("/")[2]
