@@ -695,7 +695,9 @@ class IdempotencyRecord(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     route = models.CharField(max_length=300)
     key = models.CharField(max_length=255)
-    body_hash = models.CharField(max_length=64)
+    body_hash = models.CharField(
+        max_length=255, help_text="Sealed with the run's id where a secret was hashed."
+    )
     run = models.ForeignKey(PipelineRun, on_delete=models.CASCADE, related_name="idempotency_records")
     created = models.DateTimeField(default=timezone.now)
 

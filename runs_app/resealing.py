@@ -42,11 +42,17 @@ def key_hashes(models_of: Models) -> None:
         steps = models_of("runs_app", "StepRun")._default_manager.filter(run__deployment=deployment)
         for key in list(steps.exclude(cache_key="").values_list("cache_key", flat=True).distinct()):
             steps.filter(cache_key=key).update(cache_key=keyed_hash(key))
+
+
+def seal_hashes(models_of: Models) -> None:
+    """Seal the hashes of bodies with secrets that are not sealed yet."""
+    for deployment, _ in _with_secrets(models_of):
         records = models_of("runs_app", "IdempotencyRecord")._default_manager.filter(
             run__deployment=deployment
         )
-        for pk, body_hash in list(records.values_list("pk", "body_hash")):
-            records.filter(pk=pk).update(body_hash=keyed_hash(body_hash))
+        for pk, run, body_hash in list(records.values_list("pk", "run_id", "body_hash")):
+            if not is_sealed(body_hash):
+                records.filter(pk=pk).update(body_hash=seal(body_hash, run))
 
 
 def _with_secrets(models_of: Models) -> Iterator[tuple[uuid.UUID, Json]]:
@@ -85,6 +91,11 @@ def _reseal_run(models_of: Models, run: uuid.UUID, config_schema: Json) -> bool:
         whole = {"steps": {name: {"parameters": parameters}}}
         if (now := _renewed(config_schema, whole, run)) != whole:
             steps.filter(pk=pk).update(parameters=now["steps"][name]["parameters"])
+            is_changed = True
+    records = models_of("runs_app", "IdempotencyRecord")._default_manager.filter(run=run)
+    for pk, body_hash in list(records.values_list("pk", "body_hash")):
+        if (now := _with_newest_key(body_hash, run)) != body_hash:
+            records.filter(pk=pk).update(body_hash=now)
             is_changed = True
     return is_changed
 

@@ -19,6 +19,14 @@ def sealed(plan: Plan, configuration: Json, of: uuid.UUID) -> Json:
     return {**configuration, "steps": steps} if steps else configuration
 
 
+def sealed_hash(plan: Plan, body_hash: str, of: uuid.UUID) -> str:
+    """The hash of what was asked for, for the row of the run with this id: a secret in it cannot be guessed and tried.
+
+    Not a hash with a key, which could be checked with that very key alone, and never brought to another.
+    """
+    return seal(body_hash, of) if plan.holds_secrets else body_hash
+
+
 def unsealed_by(plan: Plan, kept: Json) -> list[Path]:
     """Places where a configuration is sealed, and would not be if it were kept anew: there the plan has no secret."""
     root = plan.config_schema

@@ -25,7 +25,7 @@ from runs_app.presets import use_preset
 from runs_app.recording import StepOutcome
 from runs_app.repair import Repair, RepairPlan
 from runs_app.run_configuration import ResolvedConfiguration
-from runs_app.sealed import sealed
+from runs_app.sealed import sealed, sealed_hash
 from runs_app.statements import ReadyStep
 from templates_app.models import PipelineDeployment, RunTemplateVersion
 from templates_app.permissions import check_can_run, check_may_run_deployment
@@ -33,10 +33,10 @@ from zenweb.accounts.audit import record_audit
 from zenweb.accounts.models import User
 from zenweb.accounts.permissions import check_may_run
 from zenweb.enums import AuditVerb, ConcurrencyPolicy, ExecutionStatus, TriggerChannel
-from zenweb.exceptions import DoesNotExist, FieldError, NotAllowed, ValidationFailed
+from zenweb.exceptions import DoesNotExist, FieldError, NotAllowed, SecretUnreadable, ValidationFailed
 from zenweb.execution.metadata import Noted, check_metadata, check_names_about_artifact
 from zenweb.prepared import insert
-from zenweb.sealing import keyed_hash, keyed_hashes
+from zenweb.sealing import keyed_hashes, opened
 
 
 @dataclass(frozen=True)
@@ -246,10 +246,23 @@ def _find_replay(trigger: Trigger, body_hash: str) -> Launch | None:
     )
     if record is None:
         return None
-    # The second is what was stored before there were keys.
-    if record.body_hash not in {*keyed_hashes(body_hash), body_hash}:
+    if not _is_of(record, body_hash):
         raise ValidationFailed("This Idempotency-Key was used before with another body. Use a new key.")
     return Launch(record.run, is_replay=True)
+
+
+def _is_of(record: IdempotencyRecord, body_hash: str) -> bool:
+    try:
+        kept = opened(record.body_hash, record.run_id)
+    except SecretUnreadable as error:
+        sentence = (
+            f"This Idempotency-Key was used before, for run {record.run.name}. Whether with this body cannot be told "
+            "any more: its secrets were sealed with a key that this server does not have. Look at that run, or use a "
+            "new key."
+        )
+        raise ValidationFailed(sentence) from error
+    # Those with a key are from a time when nothing else was kept.
+    return kept in {body_hash, *keyed_hashes(body_hash)}
 
 
 @transaction.atomic
@@ -311,7 +324,7 @@ def _start_run(
             user=trigger.actor,
             route=trigger.route,
             key=trigger.idempotency_key,
-            body_hash=keyed_hash(body_hash),
+            body_hash=sealed_hash(rules.plan, body_hash, run.pk),
             run=run,
         )
     if limit is not None and is_skipped:

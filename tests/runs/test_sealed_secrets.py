@@ -4,7 +4,7 @@ import gzip
 import json
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from runs_app.masking import Mask
 from runs_app.models import IdempotencyRecord, PipelineRun, Schedule, StepAttempt, StepRun
-from runs_app.resealing import key_hashes, reseal
+from runs_app.resealing import key_hashes, reseal, seal_hashes
 from runs_app.schedules import create_schedule, fire_due_schedules, update_schedule
 from runs_app.worker import StepWorker
 from templates_app.models import RunTemplate, Stack
@@ -27,7 +27,7 @@ from templates_app.services import create_run_template
 from tests.factories import freeze, launch, make_template
 from zenweb.accounts.models import User
 from zenweb.exceptions import SecretUnreadable, ValidationFailed
-from zenweb.sealing import opened, seal
+from zenweb.sealing import keyed_hash, opened, seal
 
 API = "/api/v1"
 SECRET, PASSWORD = 'correct horse ✓ battery"staple', "swordfish-4711"
@@ -222,23 +222,59 @@ def test_the_same_secret_is_never_stored_as_the_same_text() -> None:
     assert opened([seal({"a": 1.5}, row), seal(None, row), "x"], row) == [{"a": 1.5}, None, "x"]
 
 
-def test_a_repeat_is_known_by_its_body_under_any_of_the_keys(
-    secretive: RunTemplate, rest: Client, settings: Any
-) -> None:
-    def start() -> str:
-        return str(post(rest, "/run_templates/secretive/runs", values(), **{"Idempotency-Key": "k"})["id"])
-
-    first = start()
-    settings.ENCRYPTION_KEYS = ["newer", *settings.ENCRYPTION_KEYS]
-    assert start() == first
-    settings.ENCRYPTION_KEYS = ["newest"]
-    repeat = rest.post(
-        f"{API}/run_templates/secretive/runs",
-        json.dumps(values()),
+def ask(rest: Client, body: Any, template: str = "secretive") -> Any:
+    return rest.post(
+        f"{API}/run_templates/{template}/runs",
+        json.dumps(body),
         content_type="application/json",
         headers={"Idempotency-Key": "k"},
     )
-    assert repeat.status_code == 422
+
+
+def test_a_repeat_is_known_by_its_body_when_its_key_was_given_up(
+    secretive: RunTemplate, rest: Client, settings: Any
+) -> None:
+    first = ask(rest, values()).json()["id"]
+    settings.ENCRYPTION_KEYS = ["newer", *settings.ENCRYPTION_KEYS]
+    assert ask(rest, values()).json()["id"] == first
+    call_command("seal_secrets")
+    settings.ENCRYPTION_KEYS = ["newer"]
+    assert ask(rest, values()).json()["id"] == first
+    refused = ask(rest, values("another"))
+    assert (refused.status_code, "with another body" in refused.text) == (422, True)
+    assert PipelineRun.objects.count() == 1
+
+
+def test_a_repeat_whose_key_is_lost_is_not_called_another_body(
+    secretive: RunTemplate, rest: Client, settings: Any
+) -> None:
+    run = ask(rest, values()).json()["name"]
+    settings.ENCRYPTION_KEYS = ["newest"]
+    refused = ask(rest, values())
+    assert refused.status_code == 422
+    assert f"for run {run}. Whether with this body cannot be told" in refused.json()["detail"][1]
+    assert PipelineRun.objects.count() == 1
+
+
+def test_a_repeat_without_secrets_needs_no_key(template: RunTemplate, rest: Client, settings: Any) -> None:
+    first = ask(rest, {}, template.name).json()["id"]
+    settings.ENCRYPTION_KEYS = ["newest"]
+    assert ask(rest, {}, template.name).json()["id"] == first
+
+
+@pytest.mark.parametrize("kept", [lambda digest: digest, keyed_hash])
+def test_a_repeat_is_known_that_was_kept_before_hashes_were_sealed(
+    secretive: RunTemplate, rest: Client, kept: Callable[[str], str]
+) -> None:
+    first = ask(rest, values()).json()["id"]
+    record = IdempotencyRecord.objects.get()
+    digest = opened(record.body_hash, record.run_id)
+    IdempotencyRecord.objects.update(body_hash=kept(digest))
+    assert ask(rest, values()).json()["id"] == first
+    seal_hashes(apps.get_model)
+    record.refresh_from_db()
+    assert opened(record.body_hash, record.run_id) == kept(digest)
+    assert ask(rest, values()).json()["id"] == first
 
 
 @transactional
