@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext
@@ -60,7 +60,7 @@ def create_preset(
     _keep(preset, configuration or {})
     _save(preset)
     _share_files(actor, preset)
-    record_audit(actor=actor, verb=AuditVerb.CREATE, thing=preset, after=_facts(preset))
+    record_audit(actor=actor, verb=AuditVerb.CREATE, thing=preset, after=facts_of(preset))
     return preset
 
 
@@ -74,8 +74,9 @@ def update_preset(
     is_shared: bool | None = None,
 ) -> Preset:
     """Change what is given; None leaves a thing as it is."""
+    preset = _locked(preset)
     preset.template.version.used_by(check_can_edit_preset(actor, preset))
-    before, facts = (preset.name, preset.is_shared), _facts(preset)
+    before, facts = (preset.name, preset.is_shared), facts_of(preset)
     preset.name = preset.name if name is None else name.strip()
     preset.is_shared = preset.is_shared if is_shared is None else is_shared
     if before != (preset.name, preset.is_shared):
@@ -85,7 +86,7 @@ def update_preset(
         _keep(preset, configuration)
     _save(preset)
     _share_files(actor, preset)
-    record_audit(actor=actor, verb=AuditVerb.CHANGE, thing=preset, before=facts, after=_facts(preset))
+    record_audit(actor=actor, verb=AuditVerb.CHANGE, thing=preset, before=facts, after=facts_of(preset))
     return preset
 
 
@@ -93,7 +94,7 @@ def update_preset(
 def delete_preset(*, actor: User, preset: Preset) -> None:
     """Forget a preset; runs and schedules that started from it have values of their own."""
     check_can_edit_preset(actor, preset)
-    record_audit(actor=actor, verb=AuditVerb.DELETE, thing=preset, before=_facts(preset))
+    record_audit(actor=actor, verb=AuditVerb.DELETE, thing=preset, before=facts_of(preset))
     preset.delete()
 
 
@@ -233,12 +234,6 @@ def _is_missing(error: FieldError, configuration: Mapping[str, Any]) -> bool:
     return bool(path) and not has_value(configuration, path)
 
 
-def _facts(preset: Preset) -> dict[str, Any]:
-    """For the audit, which the template's owner reads: the values of a private preset are its own owner's alone."""
-    told = facts_of(preset)
-    return told if preset.is_shared else {name: told[name] for name in told if name != "configuration"}
-
-
 def _check_name(preset: Preset) -> None:
     check_name(preset.name)
     if preset.name == LAST_GOOD:
@@ -251,6 +246,13 @@ def _check_name(preset: Preset) -> None:
     ).exclude(pk=preset.pk)
     if (others if preset.is_shared else others.filter(user=preset.user)).exists():
         raise _taken(preset)
+
+
+def _locked(preset: Preset) -> Preset:
+    """As it is now: somebody else may have changed it since it was looked up."""
+    locked = cast(Preset, Preset.objects.select_for_update(of=("self",)).with_relations().get(pk=preset.pk))
+    locked.template = preset.template
+    return locked
 
 
 def _save(preset: Preset) -> None:

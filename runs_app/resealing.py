@@ -23,6 +23,8 @@ class Resealed:
 
     changed: int = 0
     unreadable: int = 0
+    emptied: int = 0
+    """Schedules whose template was deleted: what was a secret nobody can tell, and they never run again."""
 
 
 def reseal(models_of: Models) -> Resealed:
@@ -31,7 +33,10 @@ def reseal(models_of: Models) -> Resealed:
     for deployment, config_schema in _with_secrets(models_of):
         for run in _ids(models_of("runs_app", "PipelineRun"), deployment=deployment):
             _count(done, partial(_reseal_run, models_of, run, config_schema))
-    for schedule in _ids(models_of("runs_app", "Schedule")):
+    schedules = models_of("runs_app", "Schedule")
+    for schedule in _ids(schedules, template=None):
+        done.emptied += _empty(schedules, schedule)
+    for schedule in _ids(schedules, template__isnull=False):
         _count(done, partial(_reseal_schedule, models_of, schedule))
     return done
 
@@ -100,12 +105,18 @@ def _reseal_run(models_of: Models, run: uuid.UUID, config_schema: Json) -> bool:
     return is_changed
 
 
+def _empty(model: type[models.Model], schedule: uuid.UUID) -> bool:
+    schedules = model._default_manager.filter(pk=schedule)
+    # Looked at here: PostgreSQL does not compare JSON that is kept as it was given.
+    return any(schedules.values_list("configuration", flat=True)) and bool(schedules.update(configuration={}))
+
+
 def _reseal_schedule(models_of: Models, pk: uuid.UUID) -> bool:
-    schedules = models_of("runs_app", "Schedule")._default_manager.filter(pk=pk)
-    schedule: Any = schedules.select_for_update().get()
-    config_schema: Json = {}
-    if schedule.template_id is not None:
-        config_schema = schedule.template.latest_version.deployment.config_schema
+    schedules = models_of("runs_app", "Schedule")._default_manager.filter(pk=pk, template__isnull=False)
+    schedule: Any = schedules.select_for_update().first()
+    if schedule is None:
+        return False  # it was deleted a moment ago, or its template
+    config_schema = schedule.template.latest_version.deployment.config_schema
     renewed = _renewed(config_schema, schedule.configuration, pk)
     is_changed = bool(renewed != schedule.configuration)
     if is_changed:

@@ -97,12 +97,13 @@ def project_access(request: HttpRequest, project_id: UUID) -> HttpResponse:
         update_project(actor=request.user, project=project, default_role=default.role)
         messages.success(request, gettext("Saved."))
         return redirect("project-access", project.pk)
-    return _answer(
-        request, project, {"project": project, "default_form": default, "can_manage_project": True}
-    )
+    context = {"project": project, "default_form": default, "can_manage_project": True}
+    return _answer(request, project, context, status=422 if default.errors else 200)
 
 
-def _answer(request: HttpRequest, thing: Granted, context: dict[str, object]) -> HttpResponse:
+def _answer(
+    request: HttpRequest, thing: Granted, context: dict[str, object], status: int = 200
+) -> HttpResponse:
     """Do what the page's button asks for, or show who is what."""
     verb = request.POST.get("do", "")
     form = RoleForm(request.POST if verb == "grant" else None)
@@ -125,7 +126,8 @@ def _answer(request: HttpRequest, thing: Granted, context: dict[str, object]) ->
         # Who else has an account here is not everybody's to read.
         "suggested": _holders() if context["can_manage_project"] else [],
     }
-    return render(request, "templates_app/access.html", context, status=422 if form.errors else 200)
+    status = 422 if form.errors else status
+    return render(request, "templates_app/access.html", context, status=status)
 
 
 def _holders() -> list[str]:

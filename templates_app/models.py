@@ -291,8 +291,6 @@ class Preset(Entity):
     is_shared = models.BooleanField(default=False, help_text="For everybody who may run the template.")
     configuration = JSONField(default=dict, blank=True)
 
-    audited: ClassVar = ("name", "is_shared", "configuration")
-
     objects = PresetQuerySet.as_manager()
 
     class Meta:
@@ -312,3 +310,8 @@ class Preset(Entity):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def audited(self) -> tuple[str, ...]:
+        """Owners of its template read the audit: the values of a private preset are its own owner's alone."""
+        return ("name", "is_shared", "configuration") if self.is_shared else ("name", "is_shared")

@@ -142,6 +142,9 @@ def update_pipeline(*, actor: User, pipeline: Pipeline, description: str | None 
     check_can_edit_pipeline(actor, pipeline)
     if description is not None:
         check_description(description)
+        pipeline.refresh_from_db(
+            fields=["name", "description"], from_queryset=Pipeline.objects.select_for_update()
+        )
         before = facts_of(pipeline)
         pipeline.description = description
         pipeline.save(update_fields=["description", "updated"])

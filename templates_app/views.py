@@ -49,7 +49,7 @@ def list_run_templates(request: HttpRequest) -> HttpResponse:
 @require_safe
 def list_pipelines(request: HttpRequest) -> HttpResponse:
     form = SearchForm(request.GET)
-    pipelines = Pipeline.objects.visible_to(request.user)
+    pipelines = Pipeline.objects.visible_to(request.user).select_related("project")
     if form.text:
         pipelines = pipelines.search(form.text)
     page = Paginator(pipelines, PAGE_SIZE).get_page(request.GET.get("page"))

@@ -26,6 +26,8 @@ class Connection:
     server_url: str
     api_key: str
     active_stack: str | None = None
+    project: str | None = None
+    """Where things are looked for and made; None: where the server says."""
 
 
 def load() -> Connection:
@@ -36,7 +38,8 @@ def load() -> Connection:
         raise NotConnected(
             f"There is no API key for {url}. Sign in with `zenweb login {url}`, or set ZENWEB_API_KEY."
         )
-    return Connection(url, key, os.environ.get("ZENWEB_ACTIVE_STACK") or stored.get("active_stack"))
+    stack = os.environ.get("ZENWEB_ACTIVE_STACK") or stored.get("active_stack")
+    return Connection(url, key, stack, os.environ.get("ZENWEB_PROJECT") or None)
 
 
 def save(

@@ -55,10 +55,17 @@ ERRORS: Mapping[int, type[ZenWebError]] = {
 class Transport:
     """Speaks JSON with one server as one user, or without a key as nobody. Threads may share it, processes may not."""
 
-    def __init__(self, server_url: str, api_key: str, http: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        server_url: str,
+        api_key: str,
+        http: httpx.BaseTransport | None = None,
+        project: str | None = None,
+    ) -> None:
         self.server_url = server_url
         self._http = httpx.Client(
             base_url=server_url + API,
+            params={"project": project} if project else None,
             headers={"X-ZenWeb-Channel": connection.channel, **_authorization(api_key)},
             timeout=TIMEOUT,
             transport=http,
@@ -160,13 +167,13 @@ def _authorization(api_key: str) -> dict[str, str]:
 
 def shared_transport(connection: Connection) -> Transport:
     """The transport of this connection, with the sockets it keeps open between calls."""
-    return _transport(connection.server_url, connection.api_key, os.getpid())
+    return _transport(connection.server_url, connection.api_key, connection.project, os.getpid())
 
 
 @functools.lru_cache(maxsize=8)
-def _transport(server_url: str, api_key: str, process: int) -> Transport:
+def _transport(server_url: str, api_key: str, project: str | None, process: int) -> Transport:
     # `process` because a forked child must not speak through its parent's sockets.
-    return Transport(server_url, api_key)
+    return Transport(server_url, api_key, project=project)
 
 
 def _may_pass(outcome: httpx.Response | httpx.TransportError) -> bool:

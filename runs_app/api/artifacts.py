@@ -14,7 +14,7 @@ from runs_app.api.entities import describe_artifact, describe_artifact_version
 from runs_app.models import Artifact, ArtifactVersion
 from runs_app.querysets import BESIDE_FILES
 from runs_app.visualizations import visualize
-from templates_app.api.views import SORT_TIMES, TIMES, in_project
+from templates_app.api.views import SORT_TIMES, TIMES, in_named_project, in_project
 from zenweb.api.listing import Absent, Column, Listing, Related, find, wants_hydration
 from zenweb.api.operations import HYDRATE, PROJECT, Parameter, listed, operation
 from zenweb.api.shapes import Page
@@ -68,7 +68,7 @@ class ArtifactList(APIView):
 class ArtifactDetail(APIView):
     @operation("Get an artifact.", parameters=(HYDRATE,), answer=shapes.Artifact)
     def get(self, request: Request, name_or_id: str) -> Response:
-        artifact = find(visible_artifacts(request), name_or_id, "artifact")
+        artifact = find(in_named_project(visible_artifacts(request), request), name_or_id, "artifact")
         return Response(describe_artifact(artifact, wants_hydration(request.query_params, default=True)))
 
 

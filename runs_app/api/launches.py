@@ -17,7 +17,7 @@ from runs_app.judging import WAIT
 from runs_app.preflight import preflight
 from runs_app.services import Launch, Trigger, launch_run
 from runs_app.waiting import explain_runs
-from templates_app.api.views import acting_user, find_deployment
+from templates_app.api.views import acting_user, find_deployment, in_named_project
 from templates_app.models import PipelineDeployment, RunTemplate
 from templates_app.permissions import role_on
 from zenweb.accounts.actions import Action
@@ -162,12 +162,14 @@ def find_template_to_run(request: Request, name_or_id: str) -> RunTemplate:
     """The template with what a launch needs of it, in one query."""
     # The common ways to name one, in words that are made once. What may not be seen is answered as what is not there.
     query = LAUNCHED_BY_ID if is_id(name_or_id) else LAUNCHED_BY_NAME
-    is_asked_plainly = not acting_user(request).is_bound and "\0" not in name_or_id
+    is_asked_plainly = not (
+        acting_user(request).is_bound or "\0" in name_or_id or request.query_params.get("project")
+    )
     found = query.ask(key=name_or_id) if is_asked_plainly else []
     if len(found) == 1 and Action.SEE.is_for(role_on(acting_user(request), found[0])):
         template = found[0]
     else:
-        visible = RunTemplate.objects.visible_to(request.user).for_launch()
+        visible = in_named_project(RunTemplate.objects.visible_to(request.user).for_launch(), request)
         template = cast(RunTemplate, find(visible, name_or_id, "run template"))
     template.version.template = template
     return template

@@ -27,7 +27,7 @@ from runs_app.ledger import ledger_page
 from runs_app.models import PipelineRun, RunCount
 from runs_app.services import stop_run
 from runs_app.waiting import explain, explain_runs
-from templates_app.api.views import SORT_TIMES, TIMES, acting_user
+from templates_app.api.views import SORT_TIMES, TIMES, acting_user, in_named_project
 from zenweb.accounts.services import find_project
 from zenweb.api.bodies import Body, read_body
 from zenweb.api.envelope import page
@@ -201,7 +201,7 @@ class RunStatus(APIView):
     @operation("Get a run's status.", answer=ExecutionStatus)
     def get(self, request: Request, name_or_id: str) -> Response:
         runs = PipelineRun.objects.visible_to(request.user).only("status")  # it is asked for again and again
-        return Response(find(runs, name_or_id, "run").status)
+        return Response(find(in_named_project(runs, request), name_or_id, "run").status)
 
 
 class RunStop(APIView):
@@ -260,7 +260,7 @@ def visible_runs(request: Request) -> QuerySet[Any]:
 
 
 def find_run(request: Request, name_or_id: str) -> PipelineRun:
-    return cast(PipelineRun, find(visible_runs(request), name_or_id, "run"))
+    return cast(PipelineRun, find(in_named_project(visible_runs(request), request), name_or_id, "run"))
 
 
 def repairs_of(request: Request, run: PipelineRun) -> QuerySet[Any]:

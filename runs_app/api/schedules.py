@@ -12,7 +12,14 @@ from runs_app.api import shapes
 from runs_app.api.entities import describe_schedule
 from runs_app.models import Schedule
 from runs_app.schedules import create_schedule, delete_schedule, update_schedule
-from templates_app.api.views import NAMED, SORT_TIMES, acting_user, find_run_template, in_project
+from templates_app.api.views import (
+    NAMED,
+    SORT_TIMES,
+    acting_user,
+    find_run_template,
+    in_named_project,
+    in_project,
+)
 from zenweb.accounts.services import find_project
 from zenweb.api.bodies import Body, read_body
 from zenweb.api.listing import Column, Listing, Related, find, parse_bool, parse_time, wants_hydration
@@ -131,4 +138,4 @@ def visible_schedules(request: Request) -> QuerySet[Any]:
 
 
 def find_schedule(request: Request, name_or_id: str) -> Schedule:
-    return cast(Schedule, find(visible_schedules(request), name_or_id, "schedule"))
+    return cast(Schedule, find(in_named_project(visible_schedules(request), request), name_or_id, "schedule"))

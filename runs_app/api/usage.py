@@ -8,6 +8,7 @@ from runs_app.api import shapes
 from runs_app.api.entities import describe_usage
 from runs_app.models import PipelineRun
 from runs_app.usage import DAYS, MOST_DAYS, usage_of
+from templates_app.api.views import in_named_project
 from templates_app.models import RunTemplate
 from zenweb.api.listing import find, whole_number
 from zenweb.api.operations import Parameter, operation
@@ -28,7 +29,11 @@ class TemplateUsage(APIView):
         answer=shapes.Usage,
     )
     def get(self, request: Request, name_or_id: str) -> Response:
-        template = find(RunTemplate.objects.visible_to(request.user), name_or_id, "run template")
+        template = find(
+            in_named_project(RunTemplate.objects.visible_to(request.user), request),
+            name_or_id,
+            "run template",
+        )
         days = whole_number(request.query_params, "days", DAYS, MOST_DAYS)
         usage = usage_of(template, PipelineRun.objects.visible_to(request.user), days)
         return Response(describe_usage(usage))

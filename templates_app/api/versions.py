@@ -12,6 +12,7 @@ from templates_app.api import shapes
 from templates_app.api.entities import describe_template_version
 from templates_app.api.views import SORT_TIMES, TIMES, acting_user, find_run_template, find_source
 from templates_app.models import RunTemplate, RunTemplateVersion
+from templates_app.querysets import documents_of
 from templates_app.services import deploy_run_template, restore_run_template
 from zenweb.api.bodies import Body, read_body
 from zenweb.api.examples import AN_ID
@@ -35,6 +36,7 @@ VERSIONS = Listing(
     sortable={**SORT_TIMES, "number": "number"},
     describe=describe_template_version,
     default_sort="desc:number",
+    deferred=("curation", *documents_of("deployment")),
 )
 
 

@@ -33,7 +33,7 @@ from templates_app.services import (
     update_pipeline,
     update_run_template,
 )
-from zenweb.accounts.models import User
+from zenweb.accounts.models import Project, User
 from zenweb.accounts.services import find_project
 from zenweb.api.bodies import Body, read_body
 from zenweb.api.examples import AN_ID
@@ -181,6 +181,16 @@ def in_project(queryset: QuerySet[Any], request: Request) -> QuerySet[Any]:
     return queryset.filter(project=project)
 
 
+def in_named_project(queryset: QuerySet[Any], request: Request) -> QuerySet[Any]:
+    """What a name or id stands for: in the project that is named, else wherever it is."""
+    return in_project(queryset, request) if request.query_params.get("project") else queryset
+
+
+def project_for(request: Request, named: str | None) -> Project:
+    """Where something is made: as the body says, else as the address does."""
+    return find_project(acting_user(request), named or request.query_params.get("project"))
+
+
 class PipelineList(APIView):
     @operation("List pipelines.", parameters=listed(PIPELINES, PROJECT), answer=Page[shapes.Pipeline])
     def get(self, request: Request) -> Response:
@@ -197,7 +207,7 @@ class PipelineList(APIView):
         body = read_body(PipelineBody, request)
         pipeline = create_pipeline(
             actor=acting_user(request),
-            project=find_project(acting_user(request), body.project),
+            project=project_for(request, body.project),
             name=body.name,
             description=body.description or "",
         )
@@ -207,7 +217,7 @@ class PipelineList(APIView):
 class PipelineDetail(APIView):
     @operation("Get a pipeline.", parameters=(HYDRATE,), answer=shapes.Pipeline)
     def get(self, request: Request, name_or_id: str) -> Response:
-        pipeline = find(visible_pipelines(request), name_or_id, "pipeline")
+        pipeline = find_pipeline(request, name_or_id)
         return Response(describe_pipeline(pipeline, wants_hydration(request.query_params, default=True)))
 
     @operation(
@@ -218,7 +228,7 @@ class PipelineDetail(APIView):
     )
     def put(self, request: Request, name_or_id: str) -> Response:
         body = read_body(PipelineUpdateBody, request)
-        pipeline = find(visible_pipelines(request), name_or_id, "pipeline")
+        pipeline = find_pipeline(request, name_or_id)
         if body.add_tags or body.remove_tags:
             sentence = "A pipeline has no tags here: tag its run templates or its runs."
             raise ValidationFailed([FieldError("/add_tags", sentence)])
@@ -227,7 +237,7 @@ class PipelineDetail(APIView):
 
     @operation("Delete a pipeline that has neither templates nor runs.")
     def delete(self, request: Request, name_or_id: str) -> Response:
-        pipeline = find(visible_pipelines(request), name_or_id, "pipeline")
+        pipeline = find_pipeline(request, name_or_id)
         delete_pipeline(actor=acting_user(request), pipeline=pipeline)
         return Response(None)
 
@@ -290,7 +300,7 @@ class DeploymentList(APIView):
         archive = visible.filter(sha256=body.code_archive).first()
         deployment = create_deployment(
             actor=acting_user(request),
-            project=find_project(acting_user(request), body.project),
+            project=project_for(request, body.project),
             stack=find(visible_stacks(request), body.stack, "stack"),
             code_archive=archive,
             request=DeploymentRequest(**body.model_dump(exclude={"stack", "code_archive", "project"})),
@@ -394,8 +404,13 @@ def visible_run_templates(request: Request) -> QuerySet[Any]:
     return RunTemplate.objects.visible_to(request.user).with_relations().with_latest_run(request.user)
 
 
+def find_pipeline(request: Request, name_or_id: str) -> Pipeline:
+    return cast(Pipeline, find(in_named_project(visible_pipelines(request), request), name_or_id, "pipeline"))
+
+
 def find_run_template(request: Request, name_or_id: str) -> RunTemplate:
-    template = cast(RunTemplate, find(visible_run_templates(request), name_or_id, "run template"))
+    templates = in_named_project(visible_run_templates(request), request)
+    template = cast(RunTemplate, find(templates, name_or_id, "run template"))
     template.version.used_by(role_on(acting_user(request), template))
     return template
 

@@ -9,6 +9,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 
 from runs_app.housekeeping import forget_old_events
@@ -16,8 +17,8 @@ from runs_app.models import Schedule, StepRun
 from runs_app.presets import create_preset, update_preset
 from runs_app.schedules import create_schedule, fire_due_schedules, update_schedule
 from runs_app.services import note_metadata
-from templates_app.models import RunTemplate, Stack
-from templates_app.services import delete_run_template
+from templates_app.models import Pipeline, Preset, RunTemplate, Stack
+from templates_app.services import delete_run_template, update_pipeline
 from tests.accounts.conftest import ask, bearer
 from tests.factories import freeze, launch, make_template
 from zenweb.accounts.audit import LONGEST_FACT, record_audit
@@ -64,6 +65,13 @@ def test_it_tells_what_differs(template: RunTemplate, rest: Client) -> None:
     count = AuditEvent.objects.count()
     ask(rest, "PUT", "/run_templates/daily-retraining", {"description": "new"})
     assert AuditEvent.objects.count() == count
+
+
+def test_it_tells_what_was_there_when_it_was_changed(template: RunTemplate, alice: User) -> None:
+    seen_before = Pipeline.objects.get(pk=template.pipeline.pk)
+    update_pipeline(actor=alice, pipeline=template.pipeline, description="nightly")
+    update_pipeline(actor=alice, pipeline=seen_before, description="weekly")
+    assert last(noun="pipeline").before == {"description": "nightly"}
 
 
 def test_what_is_refused_or_rolled_back_is_not_told(template: RunTemplate, alice: User, bob: User) -> None:
@@ -199,6 +207,21 @@ def test_the_values_of_a_private_preset_are_told_to_nobody(template: RunTemplate
     assert last(noun="preset").after == {"name": "mine", "is_shared": False}
     update_preset(actor=alice, preset=preset, is_shared=True)
     assert "0.25" in str(last(noun="preset").after)
+
+
+def test_the_admin_tells_nobody_the_values_of_a_private_preset(
+    client: Client, boss: User, template: RunTemplate
+) -> None:
+    client.force_login(boss)
+    values = {"steps": {"trainer": {"parameters": {"learning_rate": 0.25}}}}
+    for name in ("one", "two"):
+        create_preset(actor=boss, template=template, name=name, configuration=values)
+    first, second = Preset.objects.all()
+    client.post(reverse("admin:templates_app_preset_delete", args=[first.pk]), {"post": "yes"})
+    chosen = {"action": "delete_selected", "_selected_action": [str(second.pk)], "post": "yes"}
+    client.post(reverse("admin:templates_app_preset_changelist"), chosen)
+    told = AuditEvent.objects.filter(noun="preset", verb="delete", template_id=template.pk)
+    assert [event.before for event in told] == [{"name": name, "is_shared": False} for name in ("two", "one")]
 
 
 def test_what_is_noted_about_a_step_is_told_to_the_templates_owner(

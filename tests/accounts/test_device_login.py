@@ -180,13 +180,29 @@ def test_right_codes_are_no_guesses(browser: Client) -> None:
         assert browser.get(reverse("device-login"), {"code": code}).status_code == 200
 
 
-def test_of_too_many_that_wait_the_oldest_are_forgotten(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device_login, "MOST_WAITING_PER_ADDRESS", 3)
-    started = [start() for _ in range(5)]
+def from_address(address: str) -> Any:
+    return Client(REMOTE_ADDR=address).post(f"{API}/device_authorization", {"client_id": CLIENT}).json()
+
+
+def waits(started: Any) -> bool:
+    return bool(poll(started).json()["error"] == "authorization_pending")
+
+
+def test_of_too_many_from_one_network_the_oldest_are_forgotten(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device_login, "MOST_WAITING_PER_NETWORK", 3)
+    started = [from_address(f"2001:db8::{place}") for place in range(5)]
     assert DeviceLogin.objects.count() == 3
-    assert [poll(each).json()["error"] for each in started] == ["expired_token"] * 2 + [
-        "authorization_pending"
-    ] * 3
+    assert [waits(each) for each in started] == [False] * 2 + [True] * 3
+
+
+def test_whoever_starts_many_keeps_nobody_else_out(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_login, "MOST_WAITING", 4)
+    first = from_address("192.0.2.1")
+    many = [from_address(f"2001:db8::{place}") for place in range(6)]
+    last = from_address("203.0.113.1")
+    assert [waits(each) for each in (first, *many, last)] == [True, *[False] * 4, True, True, True]
 
 
 def test_expired_ones_are_removed(db: None) -> None:

@@ -236,3 +236,10 @@ def test_who_does_not_see_it_finds_no_page(client: Client, thing: RunTemplate | 
     Project.objects.update(default_role=Role.NOBODY)
     client.force_login(bob)
     assert client.get(address(thing)).status_code == 404
+
+
+def test_a_default_role_that_there_is_not_is_refused(owners: Client, client: Client, alice: User) -> None:
+    client.force_login(alice)
+    project = Project.objects.get(name="default")
+    answer = client.post(reverse("project-access", args=[project.pk]), {"do": "default", "default_role": "x"})
+    assert (answer.status_code, Project.objects.get().default_role) == (422, project.default_role)

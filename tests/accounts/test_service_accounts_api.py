@@ -7,8 +7,8 @@ from django.test import Client
 from django.utils import timezone
 
 from tests.accounts.conftest import API, ask, bearer
-from zenweb.accounts.models import ApiKey, User
-from zenweb.accounts.services import create_service_account
+from zenweb.accounts.models import ApiKey, AuditEvent, User
+from zenweb.accounts.services import create_service_account, update_service_account
 
 TIMES = {"created", "updated"}
 
@@ -120,3 +120,14 @@ def test_lists_take_a_constant_number_of_queries(
         ask(bosses, "GET", "/service_accounts?hydrate=true")
     with django_assert_num_queries(5):  # and the account, and the keys' templates
         ask(bosses, "GET", f"/service_accounts/{machine.pk}/api_keys?hydrate=true")
+
+
+def test_who_changes_an_account_undoes_nothing_that_another_changed_meanwhile(
+    boss: User, machine: User
+) -> None:
+    seen_before = User.objects.get(pk=machine.pk)
+    update_service_account(actor=boss, account=machine, is_active=False)
+    update_service_account(actor=boss, account=seen_before, name="robot")
+    machine.refresh_from_db()
+    assert (machine.username, machine.is_active) == ("robot", False)
+    assert AuditEvent.objects.filter(verb="change")[0].after == {"username": "robot"}

@@ -9,14 +9,14 @@ from django.test import Client
 from django.utils import timezone
 
 from runs_app.models import PipelineRun, Schedule, StepRun
-from runs_app.presets import create_preset
+from runs_app.presets import create_preset, update_preset
 from templates_app.models import Preset, RunTemplate, RunTemplateVersion
 from tests.cli.conftest import alices, config_folder, zenweb  # noqa: F401  # fixtures
 from tests.factories import launch
 from zenweb.accounts.models import User
 from zenweb.accounts.services import create_api_key
 from zenweb.client import Client as Sdk
-from zenweb.exceptions import EntityExists
+from zenweb.exceptions import EntityExists, NotAllowed
 from zenweb.sealing import opened
 
 API = "/api/v1/run_templates/daily-retraining"
@@ -373,3 +373,24 @@ def test_a_secret_that_tells_a_kind_is_asked_for_beside_the_preset(
         given = {"preset": "mine", "steps": {"trainer": {"parameters": {"key": value}}}}
         assert rest.post(f"{API}/runs", given, content_type="application/json").status_code == 200
         assert trained_with()["key"] == value
+
+
+def test_who_renames_a_preset_undoes_nothing_that_another_changed_meanwhile(
+    template: RunTemplate, alice: User
+) -> None:
+    preset = create_preset(actor=alice, template=template, name="mine")
+    seen_before = Preset.objects.get(pk=preset.pk)
+    update_preset(actor=alice, preset=preset, is_shared=True, configuration=KEPT)
+    update_preset(actor=alice, preset=seen_before, name="ours")
+    preset.refresh_from_db()
+    assert (preset.name, preset.is_shared, preset.configuration) == ("ours", True, KEPT)
+
+
+def test_what_became_private_meanwhile_is_its_owners_alone(
+    template: RunTemplate, alice: User, bob: User
+) -> None:
+    preset = create_preset(actor=bob, template=template, name="his", is_shared=True)
+    seen_before = Preset.objects.get(pk=preset.pk)
+    update_preset(actor=bob, preset=preset, is_shared=False)
+    with pytest.raises(NotAllowed):
+        update_preset(actor=alice, preset=seen_before, name="hers")

@@ -23,7 +23,7 @@ from runs_app.resealing import key_hashes, reseal, seal_hashes
 from runs_app.schedules import create_schedule, fire_due_schedules, update_schedule
 from runs_app.worker import StepWorker
 from templates_app.models import RunTemplate, Stack
-from templates_app.services import create_run_template
+from templates_app.services import create_run_template, delete_run_template
 from tests.factories import freeze, launch, make_template
 from zenweb.accounts.models import User
 from zenweb.exceptions import SecretUnreadable, ValidationFailed
@@ -385,6 +385,25 @@ def test_what_was_stored_in_clear_works_and_is_sealed_by_the_migration(
     assert len(step.cache_key) == 64
     assert step.cache_key != "f" * 64
     assert reseal(apps.get_model).changed == 0
+
+
+def test_a_schedule_whose_template_is_gone_keeps_no_secret(
+    secretive: RunTemplate, alice: User, own_data_folder: Path, settings: Any, capsys: Any
+) -> None:
+    """Nobody can tell what was one, and it never runs again."""
+    schedule = create_schedule(
+        actor=alice, template=secretive, name="hourly", cron="0 * * * *", configuration=values()
+    )
+    Schedule.objects.update(configuration=values(login={"user": "ada", "password": seal("x", schedule.pk)}))
+    delete_run_template(actor=alice, template=secretive)
+    settings.ENCRYPTION_KEYS = ["another key"]
+    call_command("seal_secrets")
+    told = capsys.readouterr().out
+    assert "1 schedules whose template was deleted have no values any more" in told
+    assert places_of(SECRET, own_data_folder) == set()
+    assert Schedule.objects.get().configuration == {}
+    call_command("seal_secrets")
+    assert "template was deleted" not in capsys.readouterr().out
 
 
 def test_a_key_can_be_changed_and_given_up(

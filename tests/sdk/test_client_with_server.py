@@ -12,9 +12,10 @@ from runs_app.models import PipelineRun
 from templates_app.models import CodeArchive, PipelineDeployment, RunTemplate
 from tests.in_process import network
 from zenweb import ParameterError, connection, get_step_context, log_metadata, pipeline, step
+from zenweb.accounts.models import Project
 from zenweb.client import Client
 from zenweb.config.source import source_root
-from zenweb.enums import ExecutionStatus
+from zenweb.enums import ExecutionStatus, Role
 from zenweb.exceptions import (
     AuthoringError,
     CredentialsNotValid,
@@ -105,7 +106,7 @@ def connected(stacks, alices_key, tmp_path, monkeypatch):
     monkeypatch.setenv("ZENWEB_CONFIG_DIR", str(tmp_path / "config"))
     connection.save(server_url="http://testserver", api_key=alices_key, active_stack="celery")
     monkeypatch.setattr(
-        "zenweb.client.shared_transport", lambda c: Transport(c.server_url, c.api_key, network())
+        "zenweb.client.shared_transport", lambda c: Transport(c.server_url, c.api_key, network(), c.project)
     )
     # Packing all of this repository for each test would say nothing more.
     monkeypatch.setattr("zenweb.deployment.source_root", lambda p: source_root(p) / "tests" / "pipelines")
@@ -132,6 +133,17 @@ def test_registering_identical_code_twice_makes_nothing_new():
     first = my_pipeline.create_run_template(name="daily")
     assert my_pipeline.create_run_template(name="daily", update=True).version == first.version
     assert (CodeArchive.objects.count(), PipelineDeployment.objects.count()) == (1, 1)
+
+
+def test_what_is_frozen_is_in_the_project_that_the_environment_names(monkeypatch):
+    Project.objects.create(name="lab", default_role=Role.EDITOR)
+    monkeypatch.setenv("ZENWEB_PROJECT", "lab")
+    template = my_pipeline.create_run_template(name="daily")
+    assert RunTemplate.objects.get().project.name == "lab"
+    assert Client().get_run_template("daily") == template
+    my_pipeline.create_run_template(name="daily", update=True)
+    monkeypatch.delenv("ZENWEB_PROJECT")
+    assert my_pipeline.create_run_template(name="daily") != template
 
 
 def test_a_name_that_exists_is_refused_unless_a_new_version_is_wanted():

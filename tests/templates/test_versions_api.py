@@ -4,7 +4,9 @@ import json
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from templates_app.models import PipelineDeployment, RunTemplate, Stack
 from tests.factories import freeze
@@ -40,6 +42,20 @@ def test_versions_are_listed_from_the_newest(rest: Client, template: RunTemplate
     assert [(body["number"], body["is_newest"]) for body in bodies] == [(2, True), (1, False)]
     assert [item["metadata"] for item in page["items"]] == [None, None]
     assert rest.get(f"{PATH}/versions?number=lt:2").json()["total"] == 1
+
+
+def test_what_is_large_of_versions_is_read_only_where_it_is_shown(
+    rest: Client, template: RunTemplate
+) -> None:
+    send(rest, "put", "/curation", BOUNDED)
+    for query, is_read in (("", False), ("?hydrate=true", True)):
+        with CaptureQueriesContext(connection) as asked:
+            items = rest.get(f"{PATH}/versions{query}").json()["items"]
+        read = [each["sql"] for each in asked if 'FROM "templates_app_runtemplateversion"' in each["sql"]]
+        assert len(read) == 2  # which ones, and what is in them
+        for name in ("config_schema", "config_template", "curation"):
+            assert (f'"{name}"' in read[1]) is is_read, name
+        assert [item["metadata"] is not None for item in items] == [is_read] * 2
 
 
 def test_one_is_found_by_its_number_and_its_id(rest: Client, template: RunTemplate) -> None:

@@ -76,6 +76,18 @@ def test_whoever_guesses_at_the_password_has_to_wait(browser: Client, alice: Use
     assert alice.check_password(FORMER)
 
 
+def test_who_guesses_at_it_keeps_nobody_waiting_who_comes_from_elsewhere(
+    browser: Client, alice: User
+) -> None:
+    fields, url = {"current": "a guess", "new": NEW, "again": NEW}, reverse("password-change")
+    guesses = [
+        browser.post(url, fields, REMOTE_ADDR=f"2001:db8::{place}")
+        for place in range(PASSWORD_BRAKE.free + 1)
+    ]
+    assert "Too many wrong tries" in guesses[-1].text  # neighbours in a network are one
+    assert browser.post(url, fields | {"current": FORMER}, REMOTE_ADDR="192.0.2.7").status_code == 302
+
+
 def test_who_has_no_password_has_none_to_change(alice: User, client: Client) -> None:
     alice.set_unusable_password()
     alice.save()

@@ -1,5 +1,6 @@
 """Lists are narrowed and ordered as ZenML's clients ask for it."""
 
+import json
 from typing import Any
 
 import pytest
@@ -126,6 +127,39 @@ def test_what_cannot_be_asked_is_refused_and_named(
     assert next(iter(query)) in answer["detail"][1]
 
 
+def values(number: int, *more: str) -> str:
+    return f"oneof:{json.dumps([*(str(place) for place in range(number)), *more])}"
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "found"),
+    [
+        ("name", "a", ["a"]),
+        ("tag", "prod", ["a", "c b"]),
+        ("user", "alice", ["a", "b", "c b"]),
+        ("pipeline", "training_pipeline", ["a", "b", "c b"]),
+    ],
+)
+def test_as_many_values_may_be_named_as_is_said(
+    get: Get, three: Any, name: str, known: str, found: list[str]
+) -> None:
+    page = get("/run_templates", **{name: values(499, known)}, sort_by="asc:name")
+    assert [item["name"] for item in page["items"]] == found
+
+
+def test_one_of_several_is_named_by_its_id_or_its_name(get: Get, three: list[RunTemplate]) -> None:
+    assert get("/run_templates", id=f"in:{three[0].pk},{three[1].pk}")["total"] == 2
+    assert get("/run_templates", pipeline=f"in:{three[0].pipeline.pk},nothing")["total"] == 3
+    assert get("/run_templates", id="in:x", code=422)["detail"][1].startswith("/id: 'x' cannot")
+
+
+@pytest.mark.parametrize("word", ["and", "or"])
+def test_of_all_conditions_together_so_many_values_and_no_more(get: Get, three: Any, word: str) -> None:
+    query = dict.fromkeys(("name", "tag", "pipeline", "stack"), values(490))
+    refused = get("/run_templates", code=422, **query, logical_operator=word)
+    assert refused["detail"] == ["ValueError", "A list is filtered by 500 values at most, of all conditions."]
+
+
 def test_a_project_that_is_not_there_is_not_found(get: Get, template: RunTemplate) -> None:
     for noun in ("runs", "steps", "run_templates", "pipeline_snapshots", "artifacts"):
         assert get(f"/{noun}", code=404, project="nowhere")["detail"][0] == "KeyError"
@@ -165,3 +199,7 @@ def test_a_name_in_several_projects_means_the_default_one_or_has_to_be_an_id(
     assert refused.status_code == 422
     assert "in several projects: name it by its id" in refused.text
     assert rest.get(f"/api/v1/run_templates/{copies[0].pk}").status_code == 200
+    for name, copy in zip(("one", "two"), copies, strict=True):
+        assert rest.get(f"{address}?project={name}").json()["id"] == str(copy.pk)
+        ran = rest.post(f"{address}/runs?project={name}", "{}", "application/json").json()
+        assert ran["metadata"]["template_id"] == str(copy.pk)

@@ -63,7 +63,7 @@ def record_audit(
 
 
 def facts_of(thing: Model) -> dict[str, Any]:
-    """What the audit tells of a thing: the fields that its model names in `audited`, else its name."""
+    """What the audit tells of a thing: the fields that it names in `audited`, else its name."""
     return {name: _plain(getattr(thing, name)) for name in getattr(thing, "audited", ("name",))}
 
 

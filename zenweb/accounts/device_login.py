@@ -9,6 +9,7 @@ from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext
 
+from zenweb.accounts.addresses import network_of
 from zenweb.accounts.audit import record_audit
 from zenweb.accounts.brakes import Brake
 from zenweb.accounts.models import NAME_LIMIT, ApiKey, DeviceLogin, User
@@ -16,7 +17,7 @@ from zenweb.accounts.permissions import check_may_change
 from zenweb.accounts.services import create_api_key
 from zenweb.accounts.tokens import hash_of
 from zenweb.enums import AuditVerb, DeviceLoginError, DeviceLoginStatus
-from zenweb.exceptions import DeviceLoginUnfinished, DoesNotExist, FieldError, TooManyTries, ValidationFailed
+from zenweb.exceptions import DeviceLoginUnfinished, DoesNotExist, FieldError, ValidationFailed
 
 LIFETIME = timedelta(minutes=10)
 INTERVAL = timedelta(seconds=3)  # between two questions of the program
@@ -24,7 +25,7 @@ INTERVAL = timedelta(seconds=3)  # between two questions of the program
 LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
 CODE_LENGTH = 8
 MOST_WAITING = 10_000
-MOST_WAITING_PER_ADDRESS = 50
+MOST_WAITING_PER_NETWORK = 50
 CODE_BRAKE = Brake("device-code", 10, timedelta(seconds=10), timedelta(minutes=15))
 
 
@@ -37,20 +38,20 @@ class Started:
 
 
 def start_device_login(*, client_id: str, program: str, machine: str, address: str) -> Started:
-    """Note that a program wants to be signed in. Of too many from one address, the oldest that wait are forgotten.
+    """Note that a program wants to be signed in.
 
-    Raises TooManyTries where too many wait altogether.
+    Of too many from one network, the oldest that wait are forgotten, and of too many altogether those of the network
+    with the most: whoever starts many keeps nobody else out.
     """
     if not 1 <= len(client_id) <= 100 or not client_id.isprintable():
         raise ValidationFailed([FieldError("/client_id", "Send a client_id, such as a UUID of your own.")])
     now = timezone.now()
     DeviceLogin.objects.filter(expires_at__lt=now).delete()
     waiting = DeviceLogin.objects.filter(status=DeviceLoginStatus.WAITING)
-    _forget_oldest(waiting.filter(address=address), MOST_WAITING_PER_ADDRESS)
+    network = network_of(address)
+    _forget_oldest(waiting.filter(network=network), MOST_WAITING_PER_NETWORK)
     if waiting.count() >= MOST_WAITING:
-        raise TooManyTries(
-            "Too many programs wait to be signed in. Try again in ten minutes.", int(LIFETIME.total_seconds())
-        )
+        _forget_one_of_the_many(waiting)
     device_code = secrets.token_urlsafe(32)
     login = DeviceLogin(
         client_id=client_id,
@@ -59,6 +60,7 @@ def start_device_login(*, client_id: str, program: str, machine: str, address: s
         program=program,
         machine=machine[:NAME_LIMIT],
         address=address,
+        network=network,
     )
     while True:
         login.user_code = "".join(secrets.choice(LETTERS) for _ in range(CODE_LENGTH))
@@ -138,6 +140,14 @@ def _free_name(user: User, machine: str) -> str:
     taken = set(ApiKey.objects.filter(user=user, name__startswith=name).values_list("name", flat=True))
     numbered = (f"{name} ({number})" for number in range(2, len(taken) + 3))
     return name if name not in taken else next(each for each in numbered if each not in taken)
+
+
+def _forget_one_of_the_many(waiting: "models.QuerySet[DeviceLogin]") -> None:
+    """Of networks with as many as another, the one that has waited longest gives way."""
+    crowds = waiting.values("network").annotate(number=models.Count("pk"), since=models.Min("created"))
+    crowd = crowds.order_by("-number", "since").first()
+    if crowd is not None:
+        _forget_oldest(waiting.filter(network=crowd["network"]), crowd["number"])
 
 
 def _forget_oldest(logins: "models.QuerySet[DeviceLogin]", most: int) -> None:

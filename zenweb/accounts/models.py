@@ -100,7 +100,7 @@ class Project(Entity):
     display_name = models.CharField(max_length=200, blank=True)
     default_role = models.PositiveSmallIntegerField(
         choices=[(role.value, ROLE_WORDS[role]) for role in Role],
-        default=Role.RUNNER,
+        default=Role.NOBODY,
         help_text=gettext_lazy("What everybody is here who was given no other role."),
     )
 
@@ -278,9 +278,11 @@ class DeviceLogin(Entity):
     program = models.CharField(max_length=PROGRAM_LIMIT, blank=True)
     machine = models.CharField(max_length=NAME_LIMIT, blank=True)
     address = models.CharField(max_length=ADDRESS_LIMIT, blank=True)
+    # Whom it counts for, of all that wait.
+    network = models.CharField(max_length=ADDRESS_LIMIT, blank=True)
 
     class Meta:
-        indexes: ClassVar = [models.Index(fields=["address", "created"], name="device_login_address")]
+        indexes: ClassVar = [models.Index(fields=["network", "created"], name="device_login_network")]
 
     def __str__(self) -> str:
         return self.user_code

@@ -16,10 +16,11 @@ from zenweb.accounts.addresses import network_of
 from zenweb.accounts.audit import facts_of, record_audit
 from zenweb.accounts.brakes import Brake
 from zenweb.accounts.models import DESCRIPTION_LIMIT, NAME_LIMIT, ApiKey, Project, User
+from zenweb.accounts.origins import current_origin
 from zenweb.accounts.permissions import check_is_administrator, check_may_change
 from zenweb.accounts.tokens import Credentials, authenticate_key, earliest, end_of, key_text, new_secret
 from zenweb.entity import is_id
-from zenweb.enums import AuditVerb, KeyAccess
+from zenweb.enums import AuditVerb, KeyAccess, Role
 from zenweb.exceptions import (
     CredentialsNotValid,
     DoesNotExist,
@@ -40,7 +41,9 @@ ADDRESS_BRAKE = Brake("sign-in-address", 100, timedelta(seconds=2), timedelta(mi
 
 
 def default_project() -> Project:
-    return Project.objects.get_or_create(name=Project.DEFAULT, defaults={"display_name": Project.DEFAULT})[0]
+    """In which everybody is a runner, unless it is said otherwise."""
+    defaults = {"display_name": Project.DEFAULT, "default_role": Role.RUNNER}
+    return Project.objects.get_or_create(name=Project.DEFAULT, defaults=defaults)[0]
 
 
 def find_project(actor: User, name_or_id: str | None) -> Project:
@@ -127,11 +130,12 @@ def change_password(*, actor: User, current: str, new: str, kept_session: str = 
 
 
 def _check_current_password(actor: User, current: str) -> None:
-    """Whoever finds a browser that is signed in shall not find out the password with it."""
-    PASSWORD_BRAKE.take(str(actor.pk))
+    """Whoever finds a browser that is signed in shall not find out the password with it, nor keep its owner waiting."""
+    whom = (str(actor.pk), network_of(current_origin().address))
+    PASSWORD_BRAKE.take(*whom)
     if not _is_text(current) or not actor.check_password(current):
         raise ValidationFailed([FieldError("/current", gettext("This is not your password."))])
-    PASSWORD_BRAKE.release(str(actor.pk))
+    PASSWORD_BRAKE.release(*whom)
 
 
 def _check_new_password(actor: User, current: str, new: str) -> None:
@@ -172,6 +176,7 @@ def update_service_account(
 ) -> User:
     """Change what is given; None leaves a thing as it is. Switched off, none of its keys works."""
     check_is_administrator(actor)
+    account = User.objects.select_for_update().get(pk=account.pk)
     before = facts_of(account)
     if name is not None and name != account.username:
         _check_account_name(name)

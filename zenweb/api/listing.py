@@ -23,7 +23,8 @@ from zenweb.exceptions import DoesNotExist, FieldError, ValidationFailed
 from zenweb.paging import find_page
 
 MOST_PER_PAGE = 10_000
-MOST_FILTERS, MOST_OPTIONS = 100, 500  # databases take so much in one question
+MOST_FILTERS, MOST_OPTIONS = 100, 500  # all together: databases take so much in one question
+LONGEST_SHOWN = 200  # characters of a value that is refused
 MOST_COMPARED = 500  # names that a mistyped one is compared with
 LOOKUPS = {
     "equals": "exact",
@@ -71,6 +72,12 @@ class Column:
             raise ValueError(f"{operation} works on text only")
         return Q(**{f"{self.path}__{LOOKUPS[operation]}": value})
 
+    def one_of(self, texts: Sequence[str]) -> Q:
+        """Whether it equals one of these. Raises ValueError as `compare` does."""
+        if type(self).compare is not Column.compare:  # it has a way of its own to tell what equals
+            return reduce(operator.or_, (self.compare("equals", text) for text in texts), NOTHING)
+        return Q(**{f"{self.path}__in": [self.parse(text) for text in texts]})
+
 
 @dataclass(frozen=True)
 class Related(Column):
@@ -82,6 +89,11 @@ class Related(Column):
         if operation == "equals" and is_id(text):
             return Q(**{f"{self.path}__pk": text})
         return Column(f"{self.path}__{self.name}").compare(operation, text)
+
+    def one_of(self, texts: Sequence[str]) -> Q:
+        ids = [text for text in texts if is_id(text)]
+        names = [text for text in texts if not is_id(text)]
+        return Q(**{f"{self.path}__pk__in": ids}) | Q(**{f"{self.path}__{self.name}__in": names})
 
 
 @dataclass(frozen=True)
@@ -132,6 +144,45 @@ class Absent(Column):
 
 
 @dataclass(frozen=True)
+class Asked:
+    """One condition of a list's address: `name=operation:text`, where `oneof` has several texts."""
+
+    name: str
+    operation: str
+    value: str
+    texts: Sequence[str]
+
+    @classmethod
+    def read(cls, name: str, text: str) -> "Asked":
+        word, colon, rest = text.partition(":")
+        operation, value = (word, rest) if colon and word in OPERATORS else ("equals", text)
+        if operation not in {"oneof", "in"}:
+            return cls(name, operation, value, [value])
+        try:
+            options = json.loads(value) if value.startswith("[") else value.split(",")
+        except (ValueError, RecursionError) as error:
+            raise _cannot_compare(name, value, error) from error
+        return cls(name, "oneof", value, [str(option) for option in options])
+
+    def condition(self, column: Column) -> Q:
+        try:
+            if "\0" in self.value or any("\0" in text for text in self.texts):
+                raise ValueError("no text here has the character NUL")
+            if self.operation == "oneof":
+                return column.one_of(self.texts)
+            if self.operation == "notequals":
+                return ~column.compare("equals", self.value)
+            return column.compare(self.operation, self.value)
+        except (ValueError, TypeError) as error:
+            raise _cannot_compare(self.name, self.value, error) from error
+
+
+def _cannot_compare(name: str, value: str, error: Exception) -> ValidationFailed:
+    shown = f"{value[:LONGEST_SHOWN]}…" if len(value) > LONGEST_SHOWN else value
+    return ValidationFailed([FieldError(f"/{name}", f"{shown!r} cannot be compared with {name}: {error}")])
+
+
+@dataclass(frozen=True)
 class Listing:
     """How one noun is listed. `columns` are its filters; `sortable` maps sort_by's words to paths."""
 
@@ -167,7 +218,10 @@ class Listing:
         wanted = self._wanted(query)
         if len(wanted) > MOST_FILTERS:
             raise ValidationFailed(f"A list is filtered by {MOST_FILTERS} conditions at most.")
-        conditions = [_condition(name, self.columns[name], text) for name, text in wanted]
+        asked = [Asked.read(name, text) for name, text in wanted]
+        if sum(len(each.texts) for each in asked) > MOST_OPTIONS:
+            raise ValidationFailed(f"A list is filtered by {MOST_OPTIONS} values at most, of all conditions.")
+        conditions = [each.condition(self.columns[each.name]) for each in asked]
         join = operator.or_ if _is_either(query) else operator.and_
         return queryset.filter(reduce(join, conditions)) if conditions else queryset
 
@@ -247,29 +301,6 @@ def flag(query: QueryDict, name: str, *, default: bool = False) -> bool:
 
 def wants_hydration(query: QueryDict, *, default: bool) -> bool:
     return flag(query, "hydrate", default=default)
-
-
-def _condition(name: str, column: Column, text: str) -> Q:
-    word, colon, rest = text.partition(":")
-    operation, value = (word, rest) if colon and word in OPERATORS else ("equals", text)
-    try:
-        if "\0" in value:
-            raise ValueError("no text here has the character NUL")
-        return _compare(column, operation, value)
-    except (ValueError, TypeError, RecursionError) as error:
-        sentence = f"{value!r} cannot be compared with {name}: {error}"
-        raise ValidationFailed([FieldError(f"/{name}", sentence)]) from error
-
-
-def _compare(column: Column, operation: str, text: str) -> Q:
-    if operation in {"oneof", "in"}:
-        options = json.loads(text) if text.startswith("[") else text.split(",")
-        if len(options) > MOST_OPTIONS:
-            raise ValueError(f"name {MOST_OPTIONS} values at most")
-        return reduce(operator.or_, (column.compare("equals", str(option)) for option in options), NOTHING)
-    if operation == "notequals":
-        return ~column.compare("equals", text)
-    return column.compare(operation, text)
 
 
 def whole_number(query: QueryDict, name: str, default: int, most: int | None) -> int:

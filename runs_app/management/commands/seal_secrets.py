@@ -22,6 +22,11 @@ class Command(BaseCommand):
                 cursor.execute("VACUUM")
                 cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self.stdout.write(f"{done.changed} runs and schedules were sealed with the newest key.")
+        if done.emptied:
+            self.stdout.write(
+                f"{done.emptied} schedules whose template was deleted have no values any more: what was a secret among "
+                "them could not be told, and they will never run."
+            )
         if done.unreadable:
             raise CommandError(
                 f"{done.unreadable} runs and schedules have secrets whose key is not here: they stay as they are. Name "
