@@ -13,6 +13,7 @@ from templates_app.file_rules import too_large, wrong_type
 from zenweb.accounts.models import User
 from zenweb.artifacts import store
 from zenweb.artifacts.materializers.files import PATH_MATERIALIZER, address_of
+from zenweb.artifacts.previews import EXTRACT
 from zenweb.artifacts.store import TooManyEntries
 from zenweb.config.file_references import (
     FileReference,
@@ -95,9 +96,9 @@ def readable_folder(version: ArtifactVersion) -> tuple[str, list[str], str]:
     folder = address_of(version.uri, version.materializer) or version.uri
     if not is_within(folder, version.uri):
         raise DoesNotExist(gettext("This file lies outside of the artifact store."))
-    preview = (version.preview or {}).get("file")
-    all_files = store.files_below(folder, ENTRIES_PER_FILE * MOST_FILES)
-    below = (path for path in all_files if path != preview or folder != version.uri)
+    extract = _extract_of(version) if folder == version.uri else ""
+    everything = store.files_below(folder, ENTRIES_PER_FILE * MOST_FILES)
+    below = (path for path in everything if path != extract)
     try:
         paths = list(islice(below, MOST_FILES + 1))
     except TooManyEntries:
@@ -149,6 +150,12 @@ def misfit(version: ArtifactVersion, rules: Rules) -> str:
 
 def is_single_file(version: ArtifactVersion) -> bool:
     return version.materializer == PATH_MATERIALIZER and "file_count" not in version.metadata
+
+
+def _extract_of(version: ArtifactVersion) -> str:
+    """The file that was made for eyes only; where the value itself is shown, there is none."""
+    shown = str((version.preview or {}).get("file", ""))
+    return shown if shown.startswith(EXTRACT) else ""
 
 
 def _as_reference(text: str) -> dict[str, str]:

@@ -89,6 +89,20 @@ def test_a_refused_job_says_why(job) -> None:
     assert "/steps/waits_for/parameters/fails: " in refused.stderr
 
 
+def test_a_configuration_is_never_a_file_of_the_runner(job, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("{}")
+    refused = job(f"@{tmp_path}/secret")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "JSON" in refused.stderr
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/nowhere/api/v1/x?", "/health?"])
+def test_a_wrong_address_is_told_of(job, site: Site, path: str) -> None:
+    refused = job("{}", ZENWEB_SERVER_URL=site.url + path)
+    assert refused.returncode == 2
+    assert refused.stderr.strip()
+
+
 def test_a_job_that_is_started_again_is_told_of_its_run(job) -> None:
     first, second = (job("{}", ZENWEB_RUN_KEY="job 7").stdout.splitlines()[0] for _ in range(2))
     assert first == second

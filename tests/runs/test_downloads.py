@@ -153,6 +153,21 @@ def test_a_value_that_is_one_file_is_handed_out_as_that(rest: Client, run: Pipel
     assert get(rest, value, Range="bytes=1-2").status_code == 206
 
 
+SHOWN_AS_IT_IS = {"kind": "json", "file": "data.json"}
+
+
+def test_a_value_whose_file_is_shown_as_it_is_can_be_had_too(rest: Client, run: PipelineRun) -> None:
+    answer = get(rest, output(run, {"data.json": b'{"accuracy": 0.9}'}, preview=SHOWN_AS_IT_IS))
+    assert (answer.status_code, answer.body) == (200, b'{"accuracy": 0.9}')
+    assert answer["Content-Disposition"] == 'attachment; filename="model.json"'
+
+
+def test_an_archive_has_the_file_that_is_shown_as_it_is(rest: Client, run: PipelineRun) -> None:
+    files = {"data.json": b"{}", "leaf_1/data.npy": b"array"}
+    answer = get(rest, output(run, files, preview=SHOWN_AS_IT_IS))
+    assert zipfile.ZipFile(io.BytesIO(answer.body)).namelist() == list(files)
+
+
 def test_links_in_a_folder_are_no_part_of_its_archive(
     rest: Client, run: PipelineRun, own_data_folder: Path
 ) -> None:

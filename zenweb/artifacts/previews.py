@@ -21,6 +21,8 @@ from zenweb.artifacts.json_encoding import Json
 from zenweb.artifacts.typed_json import is_numpy_scalar
 from zenweb.enums import PreviewKind
 
+EXTRACT = "preview."
+"""How the names of files begin that hold an extract, and not the value itself."""
 MAX_TEXT_BYTES = 100_000
 MAX_DOCUMENT_BYTES = 1_000_000
 """An HTML report cut in the middle shows nothing; one with some pictures in it stays below this."""
