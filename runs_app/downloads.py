@@ -14,28 +14,33 @@ from rest_framework.request import Request
 
 from runs_app.found_files import is_single_file, readable_address, readable_folder, root_of
 from runs_app.models import ArtifactVersion
-from zenweb.api.places import Places
+from zenweb.api.places import DOWNLOADING, SLOWEST, Place, Places
 from zenweb.api.ranges import asked_range
 from zenweb.artifacts import store
 
 CONTENT_TYPE, ZIP_TYPE = "application/octet-stream", "application/zip"
 PIECE = 64 * 1024
-DOWNLOADS = Places(16, "Too many download from here at once. Ask again later.")  # of one process
+DOWNLOADS = Places(DOWNLOADING, "Too many download from here at once. Ask again later.", slowest=SLOWEST)
 
 
 def attachment(request: HttpRequest | Request, version: ArtifactVersion) -> HttpResponseBase:
-    """An artifact version: its file, or all of its files in one archive. Raises DoesNotExist where none can be had."""
-    if is_single_file(version):
-        address, name = readable_address(version)
-        return _file(request, version, address, name)
-    folder, paths, name = readable_folder(version)
-    if len(paths) == 1 and folder == version.uri:  # a value that is one file, such as an array
-        return _file(request, version, store.join(folder, paths[0]), name + PurePosixPath(paths[0]).suffix)
-    return _archive(request, version, folder, paths, name)
+    """An artifact version: its file, or all of its files in one archive.
+
+    Raises DoesNotExist where none can be had, ServerBusy before anything is looked for.
+    """
+    with DOWNLOADS.taken_by(request.user.pk) as place:
+        if is_single_file(version):
+            address, name = readable_address(version)
+            return _file(request, place, version, address, name)
+        folder, paths, name = readable_folder(version)
+        if len(paths) == 1 and folder == version.uri:  # a value that is one file, such as an array
+            name += PurePosixPath(paths[0]).suffix
+            return _file(request, place, version, store.join(folder, paths[0]), name)
+        return _archive(request, place, version, folder, paths, name)
 
 
 def _file(
-    request: HttpRequest | Request, version: ArtifactVersion, address: str, name: str
+    request: HttpRequest | Request, place: Place, version: ArtifactVersion, address: str, name: str
 ) -> HttpResponseBase:
     """Or the part of it that is asked for."""
     size = store.size(address)
@@ -54,19 +59,24 @@ def _file(
     if request.method == "HEAD":
         return HttpResponse(headers=headers)
     return StreamingHttpResponse(
-        DOWNLOADS.seat(FilePart(address, root_of(version), part)),
+        place.seat(FilePart(address, root_of(version), part)),
         status=200 if part is whole else 206,
         headers=headers,
     )
 
 
 def _archive(
-    request: HttpRequest | Request, version: ArtifactVersion, folder: str, paths: list[str], name: str
+    request: HttpRequest | Request,
+    place: Place,
+    version: ArtifactVersion,
+    folder: str,
+    paths: list[str],
+    name: str,
 ) -> HttpResponseBase:
     headers = _headers(f"{name}.zip", ZIP_TYPE) | {"Accept-Ranges": "none"}
     if request.method == "HEAD":
         return HttpResponse(headers=headers)
-    return StreamingHttpResponse(DOWNLOADS.seat(zipped(folder, paths, root_of(version))), headers=headers)
+    return StreamingHttpResponse(place.seat(zipped(folder, paths, root_of(version))), headers=headers)
 
 
 def _headers(name: str, content_type: str) -> dict[str, str]:

@@ -5,15 +5,20 @@ import threading
 import time
 import uuid
 from collections import defaultdict
+from contextlib import suppress
+from fractions import Fraction
 
 from django.db import close_old_connections, connections
 
 from runs_app.models import PipelineRun
+from zenweb.api.places import WAITING_FOR_RUNS, Places
+from zenweb.exceptions import ServerBusy
 
 logger = logging.getLogger(__name__)
 INTERVAL = 0.1  # seconds
 LONGEST = 600.0  # seconds: proxies and clients give up as well
-MOST_WAITING = 64  # requests of one process: half of those that it answers at once
+# Of one account more than of other places: a pipeline of a CI system may start many runs.
+WAITING = Places(WAITING_FOR_RUNS, "Too many wait here at once. Ask again later.", of_one=Fraction(7, 8))
 
 
 class Lookout:
@@ -22,17 +27,13 @@ class Lookout:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting = defaultdict[uuid.UUID, list[threading.Event]](list)
-        self._count = 0
         self._is_looked_for = False
 
     def wait(self, run_id: uuid.UUID, seconds: float) -> None:
-        """Return when the run has ended or the time is over. At once where too many wait already."""
+        """Return when the run has ended or the time is over."""
         ended = threading.Event()
         with self._lock:
-            if self._count >= MOST_WAITING:
-                return
             self._waiting[run_id].append(ended)
-            self._count += 1
             if not self._is_looked_for:
                 self._is_looked_for = True
                 threading.Thread(target=self._look, name="lookout", daemon=True).start()
@@ -47,7 +48,6 @@ class Lookout:
             self._waiting[run_id].remove(ended)
             if not self._waiting[run_id]:
                 del self._waiting[run_id]
-            self._count -= 1
 
     def _look(self) -> None:
         while awaited := self._awaited():
@@ -81,6 +81,10 @@ def _ended_of(run_ids: list[uuid.UUID]) -> list[uuid.UUID]:
 _lookout = Lookout()
 
 
-def wait_for_end(run_id: uuid.UUID, seconds: float) -> None:
-    """Return when the run has ended, or after so many seconds. Not inside of a transaction."""
-    _lookout.wait(run_id, seconds)
+def wait_for_end(run_id: uuid.UUID, seconds: float, who: object) -> None:
+    """Return when the run has ended, after so many seconds, or at once where too many wait already.
+
+    Not inside of a transaction. `who`: the account's primary key.
+    """
+    with suppress(ServerBusy), WAITING.taken_by(who):
+        _lookout.wait(run_id, seconds)

@@ -14,6 +14,7 @@ from zenweb.accounts.models import User
 from zenweb.artifacts import store
 from zenweb.artifacts.materializers.files import PATH_MATERIALIZER, address_of
 from zenweb.artifacts.previews import EXTRACT
+from zenweb.artifacts.store import TooManyEntries
 from zenweb.config.file_references import (
     FileReference,
     FoundFile,
@@ -24,6 +25,7 @@ from zenweb.config.file_references import (
 from zenweb.exceptions import DoesNotExist, ValidationFailed
 
 MOST_FILES = 10_000  # of one artifact that are handed out together
+ENTRIES_PER_FILE = 4  # folders, links and other things beside each file that are passed over
 
 Rules = Mapping[str, Any]
 """What a parameter says with the keyword `zenweb-file`."""
@@ -95,11 +97,15 @@ def readable_folder(version: ArtifactVersion) -> tuple[str, list[str], str]:
     if not is_within(folder, version.uri):
         raise DoesNotExist(gettext("This file lies outside of the artifact store."))
     extract = _extract_of(version) if folder == version.uri else ""
-    below = (path for path in store.files_below(folder) if path != extract)
-    paths = list(islice(below, MOST_FILES + 1))
-    if not paths:
+    everything = store.files_below(folder, ENTRIES_PER_FILE * MOST_FILES)
+    below = (path for path in everything if path != extract)
+    try:
+        paths = list(islice(below, MOST_FILES + 1))
+    except TooManyEntries:
+        paths = None
+    if paths == []:
         raise DoesNotExist(gettext("There is no file in this artifact."))
-    if len(paths) > MOST_FILES:
+    if paths is None or len(paths) > MOST_FILES:
         sentence = gettext("This has more than %(most)s files: read it where the artifact store is.")
         raise ValidationFailed(sentence % {"most": MOST_FILES})
     own_name = "" if folder == version.uri else folder.rpartition("/")[2]

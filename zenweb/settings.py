@@ -282,6 +282,11 @@ FILE_UPLOAD_HANDLERS = [
     "django.core.files.uploadhandler.MemoryFileUploadHandler",
     "zenweb.api.uploads.BoundedTemporaryUpload",
 ]
+WEB_THREADS = env_int("ZENWEB_WEB_THREADS", 160)  # requests that a web process answers at once
+if WEB_THREADS < 8:
+    raise ImproperlyConfigured(
+        f"ZENWEB_WEB_THREADS must be 8 or more, not {WEB_THREADS}: long answers take most of them."
+    )
 DEPLOYMENT_LIMIT = env_int("ZENWEB_DEPLOYMENT_LIMIT", 64 * 1024 * 1024)
 CODE_ARCHIVE_LIMIT = env_int("ZENWEB_CODE_LIMIT", 20 * 1024 * 1024)
 

@@ -101,7 +101,7 @@ def run_template(request: Request, name_or_id: str) -> Response:
     )
     if seconds is None:
         return answer_launch(request, launch)
-    wait_for_end(launch.run.pk, seconds)
+    wait_for_end(launch.run.pk, seconds, request.user.pk)
     return answer_launch(request, launch, summary=True)
 
 

@@ -16,11 +16,11 @@ from runs_app.api.steps import find_step
 from runs_app.logs import Follower, read_log, read_run_log
 from zenweb.api.listing import flag
 from zenweb.api.operations import TEXT, Parameter, operation
-from zenweb.api.places import Places
+from zenweb.api.places import FOLLOWING_LOGS, Places
 
-# Of one process. With those who wait for a run's end they leave others a quarter of its threads.
 FOLLOWERS = Places(
-    32, "Too many follow logs here at once. Ask again later, or without follow=true for what there is so far."
+    FOLLOWING_LOGS,
+    "Too many follow logs here at once. Ask again later, or without follow=true for what there is so far.",
 )
 
 
@@ -40,7 +40,7 @@ class StepLogs(APIView):
     def get(self, request: Request, step_id: str) -> HttpResponseBase:
         step = find_step(request, step_id)
         if wants_to_follow(request):
-            return stream_log(Follower(step.run_id, step.pk))
+            return stream_log(Follower(step.run_id, step.pk), request.user.pk)
         return Response(read_log(step))
 
 
@@ -56,7 +56,7 @@ class RunLogs(APIView):
     def get(self, request: Request, name_or_id: str) -> HttpResponseBase:
         run = find_run(request, name_or_id)
         if wants_to_follow(request):
-            return stream_log(Follower(run.pk))
+            return stream_log(Follower(run.pk), request.user.pk)
         return Response(read_run_log(run))
 
 
@@ -64,9 +64,9 @@ def wants_to_follow(request: Request) -> bool:
     return flag(request.query_params, "follow")
 
 
-def stream_log(follower: Follower) -> HttpResponseBase:
+def stream_log(follower: Follower, who: object) -> HttpResponseBase:
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    lines = FOLLOWERS.seat(lines_of(follower))
+    lines = FOLLOWERS.seat(lines_of(follower), who)
     return StreamingHttpResponse(lines, content_type="application/x-ndjson", headers=headers)
 
 

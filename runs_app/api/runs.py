@@ -144,7 +144,7 @@ class RunDetail(APIView):
         run = find_run(request, name_or_id)
         seconds = seconds_to_wait(request)
         if seconds and not run.is_finished:
-            wait_for_end(run.pk, seconds)
+            wait_for_end(run.pk, seconds, request.user.pk)
             run = find_run(request, str(run.pk))
         explain_runs([run])
         answer = describe_run(run, wants_hydration(request.query_params, default=True))

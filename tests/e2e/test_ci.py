@@ -141,7 +141,7 @@ def test_fifty_that_wait_hold_nobody_up(site: Site, template: str, tmp_path: Pat
 def test_who_goes_away_from_a_log_makes_room(site: Site, template: str, tmp_path: Path) -> None:
     headers = {"Authorization": f"Bearer {site.api_key}"}
     body = {"steps": {"waits_for": {"parameters": {"file": f"{tmp_path}/go"}}}}
-    limits = httpx.Limits(max_connections=FOLLOWERS.most + 2)
+    limits = httpx.Limits(max_connections=FOLLOWERS.most_of_one + 2)
     with (
         httpx.Client(base_url=f"{site.url}/api/v1", headers=headers, timeout=30, limits=limits) as api,
         ExitStack() as following,
@@ -155,7 +155,7 @@ def test_who_goes_away_from_a_log_makes_room(site: Site, template: str, tmp_path
                 answer.close()
             return answer
 
-        answers = [follow() for _ in range(FOLLOWERS.most)]
+        answers = [follow() for _ in range(FOLLOWERS.most_of_one)]
         assert {answer.status_code for answer in answers} == {200}
         assert follow().status_code == 503
         answers[0].close()

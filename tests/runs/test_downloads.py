@@ -1,6 +1,7 @@
 """Files that are handed out: whole and in parts, alone and in archives, and never more than may be seen."""
 
 import io
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,7 @@ def test_links_in_a_folder_are_no_part_of_its_archive(
     (Path(folder.uri) / "b").symlink_to(own_data_folder / "secret" / "key")  # since it was listed
     with pytest.raises(ZenWebError, match="outside of where it has to be"):
         b"".join(answer.streaming_content)
+    assert DOWNLOADS.taken == 0  # it was broken off halfway
     (Path(folder.uri) / "c").touch()
     archive = zipfile.ZipFile(io.BytesIO(get(rest, folder).body))
     assert archive.namelist() == ["a", "c"]
@@ -205,13 +207,40 @@ def test_too_many_files_are_refused(rest: Client, run: PipelineRun, monkeypatch:
     assert get(rest, output(run, {"a": b"", "b": b"", "c": b""})).status_code == 422
 
 
-def test_who_is_one_too_many_is_told_to_come_back(
-    rest: Client, file: ArtifactVersion, client: Client, alice: User, monkeypatch: pytest.MonkeyPatch
+def test_too_many_folders_are_refused_though_no_file_is_in_them(
+    rest: Client, run: PipelineRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(DOWNLOADS, "most", 0)
+    monkeypatch.setattr("runs_app.found_files.MOST_FILES", 2)
+    folder = output(run, {"a": b"", "b": b""})
+    for number in range(7):
+        (Path(folder.uri) / f"empty {number}" / "below").mkdir(parents=True)
+    assert get(rest, folder).status_code == 422
+
+
+def test_who_is_one_too_many_is_told_to_come_back(
+    rest: Client, file: ArtifactVersion, client: Client, alice: User, settings: Any
+) -> None:
+    settings.WEB_THREADS = 8
+    going_on = begin(rest, file)
     refused = get(rest, file)
     assert (refused.status_code, refused["Retry-After"]) == (503, "5")
     client.force_login(alice)
     page = client.get(f"/artifacts/{file.pk}/file")
     assert (page.status_code, "Ask again later" in page.text) == (503, True)
+    assert b"".join(going_on.streaming_content) == TEXT
+    assert get(rest, file).status_code == 200
+    assert DOWNLOADS.taken == 0
+
+
+def test_a_place_is_taken_before_a_folder_is_looked_through(
+    rest: Client, run: PipelineRun, settings: Any
+) -> None:
+    settings.WEB_THREADS = 8
+    folder = output(run, {"a": b"", "b": b""})
+    going_on = begin(rest, folder)
+    shutil.rmtree(folder.uri)
+    assert get(rest, folder, "head").status_code == 503
+    with pytest.raises(ZenWebError):
+        b"".join(going_on.streaming_content)
+    assert get(rest, folder, "head").status_code == 404
     assert DOWNLOADS.taken == 0

@@ -230,9 +230,9 @@ def follow(rest: Client, run: PipelineRun) -> Any:
 
 @transactional
 def test_who_is_one_follower_too_many_is_told_to_come_back(
-    rest: Client, template: RunTemplate, alice: User, monkeypatch: pytest.MonkeyPatch
+    rest: Client, template: RunTemplate, alice: User, settings: Any
 ) -> None:
-    monkeypatch.setattr(FOLLOWERS, "most", 1)
+    settings.WEB_THREADS = 8
     run = launch(template, alice)
     first = follow(rest, run)
     refused = follow(rest, run)

@@ -262,7 +262,7 @@ class AuditEventAdmin(VisibleAdmin, ReadOnlyAdmin):
     @admin.action(description="Save the selected events as CSV", permissions=["view"])
     def take_along(self, request: HttpRequest, queryset: AuditEventQuerySet) -> HttpResponse | None:
         try:
-            return export(queryset)
+            return export(queryset, request.user.pk)
         except ZenWebError as error:
             self.message_user(request, str(error), messages.ERROR)
             return None

@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.http import StreamingHttpResponse
 
 from zenweb.accounts.models import AuditEventQuerySet
-from zenweb.api.places import Places
+from zenweb.api.places import EXPORTING, SLOWEST, Places
 
 AT_ONCE = 1_000  # rows that are held in memory
 MOST_ROWS = 1_000_000
@@ -21,13 +21,13 @@ COLUMNS = (
 )
 # A spreadsheet takes a text that begins so for a formula, and names are what people choose.
 FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
-EXPORTS = Places(4, "Too many export the audit here at once. Ask again later.")  # of one process
+EXPORTS = Places(EXPORTING, "Too many export the audit here at once. Ask again later.", slowest=SLOWEST)
 
 
-def export(events: AuditEventQuerySet) -> StreamingHttpResponse:
-    """These events, the newest first, to be saved. Raises ServerBusy."""
+def export(events: AuditEventQuerySet, who: object) -> StreamingHttpResponse:
+    """These events, the newest first, to be saved. Raises ServerBusy. `who`: the account's primary key."""
     return StreamingHttpResponse(
-        EXPORTS.seat(csv_of(events)),
+        EXPORTS.seat(csv_of(events), who),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": 'attachment; filename="audit.csv"', "Cache-Control": "no-store"},
     )

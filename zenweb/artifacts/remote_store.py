@@ -8,7 +8,7 @@ from typing import BinaryIO, cast
 
 import fsspec
 
-from zenweb.artifacts.store import OUTSIDE, temporary_folder
+from zenweb.artifacts.store import OUTSIDE, TooManyEntries, temporary_folder
 
 # Stores without folders; asking their drivers for one may create a bucket out of a misspelt name.
 _FLAT_PROTOCOLS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "oss", "r2"})
@@ -48,10 +48,12 @@ class RemoteFiles:
         with _as_os_error():
             return int(self._files.du(path, total=True))
 
-    def files_below(self, path: str) -> Iterator[str]:
+    def files_below(self, path: str, most: int) -> Iterator[str]:
         with _as_os_error():
             root = str(self._files._strip_protocol(path)).rstrip("/")
             found = sorted(self._files.find(path))
+        if len(found) > most:
+            raise TooManyEntries(f"There are more than {most} files in {path}.")
         yield from (name.removeprefix(root).lstrip("/") for name in found)
 
     def write_bytes(self, path: str, data: bytes) -> None:

@@ -18,6 +18,7 @@ import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 from urllib.parse import unquote
@@ -40,6 +41,10 @@ class ArtifactFileMissing(ArtifactStoreError, DoesNotExist):
     wire_class = DoesNotExist.wire_class
 
 
+class TooManyEntries(ArtifactStoreError):
+    """A folder holds more than is looked at."""
+
+
 class Files(Protocol):
     """What a place must be able to do. Errors are OSErrors; `store`'s functions put them into words."""
 
@@ -48,7 +53,7 @@ class Files(Protocol):
     def exists(self, path: str) -> bool: ...
     def list(self, path: str) -> Sequence[str]: ...
     def size(self, path: str) -> int: ...
-    def files_below(self, path: str) -> Iterator[str]: ...
+    def files_below(self, path: str, most: int) -> Iterator[str]: ...
     def write_bytes(self, path: str, data: bytes) -> None: ...
     @contextmanager
     def writing(self, path: str) -> Iterator[Path]: ...
@@ -117,11 +122,14 @@ def size(uri: str) -> int:
         return files.size(path)
 
 
-def files_below(uri: str) -> Iterator[str]:
-    """The files in and below a folder, by their paths from there, in an order that stays. Links are none of them."""
+def files_below(uri: str, most: int) -> Iterator[str]:
+    """The files in and below a folder, by their paths from there, in an order that stays. Links are none of them.
+
+    Raises TooManyEntries where there are more than `most` things of whatever kind.
+    """
     files, path = _find(uri)
     with _explained(uri, "read"):
-        yield from files.files_below(path)
+        yield from files.files_below(path, most)
 
 
 def write_bytes(uri: str, data: bytes) -> None:
@@ -213,13 +221,18 @@ class LocalFiles:
         except NotADirectoryError:
             return os.stat(path).st_size
 
-    def files_below(self, path: str) -> Iterator[str]:
-        for folder, folders, names in os.walk(path, onerror=_refuse):
-            folders.sort()
-            for name in sorted(names):
-                file = f"{folder}/{name}"
-                if stat.S_ISREG(os.lstat(file).st_mode):
-                    yield os.path.relpath(file, path)
+    def files_below(self, path: str, most: int) -> Iterator[str]:
+        waiting, left = [path], most
+        while waiting:
+            with os.scandir(waiting.pop()) as found:
+                entries = sorted(islice(found, left + 1), key=lambda entry: entry.name)
+            left -= len(entries)
+            if left < 0:
+                raise TooManyEntries(f"There are more than {most} files and folders in {path}.")
+            for entry in entries:
+                if entry.is_file(follow_symlinks=False):
+                    yield os.path.relpath(entry.path, path)
+            waiting += [entry.path for entry in reversed(entries) if entry.is_dir(follow_symlinks=False)]
 
     def write_bytes(self, path: str, data: bytes) -> None:
         temporary = _temporary_beside(path)
@@ -273,10 +286,6 @@ def _names_below(path: str, root: str) -> Sequence[str]:
             if names and ".." not in names:
                 return names
     raise OSError(errno.EXDEV, OUTSIDE)
-
-
-def _refuse(error: OSError) -> None:
-    raise error
 
 
 def _temporary_beside(path: str) -> str:

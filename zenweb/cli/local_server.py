@@ -13,7 +13,7 @@ from zenweb.cli.broker import accepts, find_redis, redis_command
 from zenweb.cli.data_folder import Credentials, DataFolder
 from zenweb.cli.environment import manage, own_environment, reachable
 from zenweb.cli.processes import Supervisor
-from zenweb.cli.server import server_command
+from zenweb.cli.server import THREADS, server_command
 from zenweb.cli.worker import worker_command
 from zenweb.exceptions import ZenWebError
 
@@ -47,7 +47,9 @@ class LocalServer:
         if not own_environment().get("ZENWEB_BROKER_URL"):
             self._start_broker(supervisor)
         manage("migrate", "--no-input", "--verbosity=0", env=self.environment, cwd=self.folder.path)
-        web_server = server_command(self.host, self.port)
+        web_server = server_command(
+            self.host, self.port, threads=int(self.environment.get("ZENWEB_WEB_THREADS") or THREADS)
+        )
         supervisor.start("web server", web_server, env=self.environment, cwd=self.folder.path)
         worker = supervisor.start(
             "worker",

@@ -10,8 +10,9 @@ from zenweb.cli.environment import PYTHON, reachable, require_tables, server_env
 from zenweb.cli.options import data_dir_option, host_option, port_option
 
 # A request that waits for a run's end holds a thread, and only then costs one: the pool grows on demand.
-# 50 waiting callers must leave room for everybody else.
-THREADS = 128
+# Long answers get shares of these (api/places.py), and 50 waiting callers must leave room for everybody else.
+THREADS = 160
+LEAST_THREADS = 8
 LOG_CONFIG = Path(__file__).parents[1] / "web_server_log.json"
 STOP_SECONDS = 3  # what a request in flight gets when the server stops
 
@@ -19,13 +20,21 @@ STOP_SECONDS = 3  # what a request in flight gets when the server stops
 @click.command("server")
 @host_option
 @port_option
-@click.option("--threads", default=THREADS, show_default=True, help="Requests answered at once, per process.")
+@click.option(
+    "--threads",
+    type=click.IntRange(min=LEAST_THREADS),
+    default=THREADS,
+    show_default=True,
+    envvar="ZENWEB_WEB_THREADS",
+    help="Requests answered at once, per process.",
+)
 @click.option("--processes", default=1, show_default=True)
 @data_dir_option
 def command(host: str, port: int, threads: int, processes: int, data_dir: Path) -> None:
     """Start the web server (after `zenweb manage migrate` has prepared the database)."""
     folder = open_data_folder(data_dir)
     environment = server_environment(folder, ZENWEB_PUBLIC_URL=f"http://{reachable(host)}:{port}")
+    environment["ZENWEB_WEB_THREADS"] = str(threads)
     require_tables(folder, environment)
     arguments = server_command(host, port, threads=threads, processes=processes)
     os.execve(arguments[0], arguments, environment)  # noqa: S606  signals go straight to the server

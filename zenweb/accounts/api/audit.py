@@ -107,7 +107,7 @@ class AuditEventExport(APIView):
         errors=(503,),
     )
     def get(self, request: Request) -> HttpResponseBase:
-        return export(AUDIT_EVENTS.filtered(visible_events(request), request.query_params))
+        return export(AUDIT_EVENTS.filtered(visible_events(request), request.query_params), request.user.pk)
 
 
 def visible_events(request: Request) -> AuditEventQuerySet:
