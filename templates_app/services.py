@@ -29,7 +29,7 @@ from templates_app.permissions import check_can_edit, check_can_edit_pipeline, c
 from templates_app.schema_validation import check_schema
 from templates_app.suggestions import suggestion
 from zenweb.accounts.actions import Action
-from zenweb.accounts.audit import facts_of, record_audit
+from zenweb.accounts.audit import facts_of, record_audit, record_deletion
 from zenweb.accounts.models import Project, User
 from zenweb.accounts.permissions import check_may_author_somewhere, check_may_in_project
 from zenweb.config.code_archive import check_archive
@@ -435,7 +435,7 @@ def delete_run_template(*, actor: User, template: RunTemplate) -> None:
     """Remove a template with its versions; the runs it made stay, and are seen by no more people than before."""
     check_may(actor, Action.DELETE, template)
     template = RunTemplate.objects.select_for_update(of=("self",)).get(pk=template.pk)
-    record_audit(actor=actor, verb=AuditVerb.DELETE, thing=template, before=facts_of(template))
+    record_deletion(actor=actor, thing=template)
     if template.is_restricted:
         template.runs.filter(is_restricted=False).update(is_restricted=True)
         PipelineDeployment.objects.filter(template_versions__template=template).update(is_restricted=True)

@@ -10,8 +10,9 @@ from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 
+from templates_app.grants import grant_role
 from templates_app.models import RunTemplate, Stack
-from templates_app.services import update_run_template
+from templates_app.services import delete_run_template, update_run_template
 from tests.accounts.conftest import ask, bearer
 from tests.factories import freeze, make_editor, make_template
 from zenweb.accounts.admin import AuditEventAdmin
@@ -20,8 +21,8 @@ from zenweb.accounts.audit_export import AT_ONCE, EXPORTS
 from zenweb.accounts.audited_admin import AuditedAdmin
 from zenweb.accounts.models import AuditEvent, User
 from zenweb.accounts.read_only_admin import ReadOnlyAdmin
-from zenweb.accounts.services import create_api_key
-from zenweb.enums import AuditVerb
+from zenweb.accounts.services import create_api_key, create_service_account, delete_service_account
+from zenweb.enums import AuditVerb, Role
 
 
 def told(client: Client, **query: str) -> list[dict[str, Any]]:
@@ -169,6 +170,26 @@ def test_what_the_admin_deletes_is_told(admins: Client, template: RunTemplate, a
     url = reverse("admin:templates_app_stack_changelist")
     admins.post(url, {"action": "delete_selected", "_selected_action": [str(stack.pk)], "post": "yes"})
     assert AuditEvent.objects.get(noun="stack", verb="delete").thing_name == "gpus"
+
+
+def test_roles_and_keys_that_go_with_what_is_deleted_are_told(
+    admins: Client, template: RunTemplate, boss: User, alice: User, bob: User
+) -> None:
+    group, machine = Group.objects.create(name="crew"), create_service_account(actor=boss, name="ci")
+    for holder in (group, machine, bob):
+        grant_role(actor=boss, on=template, to=holder, role=Role.RUNNER)
+    create_api_key(user=machine, name="nightly")
+    create_api_key(user=bob, name="laptop")
+    admins.post(reverse("admin:auth_group_delete", args=[group.pk]), {"post": "yes"})
+    delete_service_account(actor=boss, account=machine)
+    delete_run_template(actor=boss, template=template)
+    chosen = {"action": "delete_selected", "_selected_action": [str(bob.pk)], "post": "yes"}
+    admins.post(reverse("admin:accounts_user_changelist"), chosen)
+    told = AuditEvent.objects.filter(verb="delete", noun__in=("role_grant", "api_key")).order_by("created")
+    assert [event.before.get("holder") or event.before["name"] for event in told] == [
+        *("crew", "ci", "nightly", "bob", "laptop"),
+    ]
+    assert {event.user_name for event in told} == {"boss"}
 
 
 def test_a_password_that_the_admin_sets_is_told_and_not_which(admins: Client, alice: User) -> None:

@@ -34,11 +34,13 @@ NOT_DEEDS = {
     "runs_app.given_files.check_files",
     "runs_app.judging.judge",
     "runs_app.preflight.preflight",
+    "runs_app.repair.preview_repair",
     "runs_app.presets.use_preset",
     "runs_app.services.start_local_step",
     "runs_app.services.end_local_step",
     "runs_app.services.renew_lease",
     "zenweb.accounts.audit.record_audit",
+    "zenweb.accounts.audit.record_deletion",
     "zenweb.accounts.device_login.find_device_login",
 }
 

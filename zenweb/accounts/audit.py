@@ -21,6 +21,8 @@ Facts = Mapping[str, Any]
 LONGEST_FACTS = 20_000  # characters of JSON, of what a thing was or became
 LONGEST_FACT = 1_000  # of one value, where all together are longer
 MOST_FORGOTTEN = 5_000  # at once
+# What lets people do something and is deleted by the database together with what it belongs to.
+TAKEN_ALONG = {"role_grants": ("user", "group"), "api_keys": ("user",)}
 
 
 def record_audit(
@@ -60,6 +62,15 @@ def record_audit(
             after=_bounded(after),
         )
     )
+
+
+def record_deletion(*, actor: User | None, thing: Model) -> None:
+    """Tell that a thing is about to be deleted, and of each role and key that goes with it: nobody else would."""
+    for name, relations in TAKEN_ALONG.items():
+        if hasattr(thing, name):
+            for each in getattr(thing, name).select_related(*relations):
+                record_audit(actor=actor, verb=AuditVerb.DELETE, thing=each, before=facts_of(each))
+    record_audit(actor=actor, verb=AuditVerb.DELETE, thing=thing, before=facts_of(thing))
 
 
 def facts_of(thing: Model) -> dict[str, Any]:

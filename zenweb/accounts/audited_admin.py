@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
-from zenweb.accounts.audit import facts_of, record_audit
+from zenweb.accounts.audit import facts_of, record_audit, record_deletion
 from zenweb.accounts.models import User
 from zenweb.enums import AuditVerb
 
@@ -29,13 +29,13 @@ class AuditedAdmin(admin.ModelAdmin):
 
     @transaction.atomic
     def delete_model(self, request: HttpRequest, obj: Model) -> None:
-        record(request, AuditVerb.DELETE, obj, facts_of(obj))
+        record_deletion(actor=cast(User, request.user), thing=obj)
         super().delete_model(request, obj)
 
     @transaction.atomic
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         for obj in queryset:
-            record(request, AuditVerb.DELETE, obj, facts_of(obj))
+            record_deletion(actor=cast(User, request.user), thing=obj)
         super().delete_queryset(request, queryset)
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 
 from zenweb.accounts.addresses import network_of
-from zenweb.accounts.audit import facts_of, record_audit
+from zenweb.accounts.audit import facts_of, record_audit, record_deletion
 from zenweb.accounts.brakes import Brake
 from zenweb.accounts.models import DESCRIPTION_LIMIT, NAME_LIMIT, ApiKey, Project, User
 from zenweb.accounts.origins import current_origin
@@ -194,7 +194,7 @@ def update_service_account(
 def delete_service_account(*, actor: User, account: User) -> None:
     """Remove an account with its keys; what it made and ran stays."""
     check_is_administrator(actor)
-    record_audit(actor=actor, verb=AuditVerb.DELETE, thing=account, before=facts_of(account))
+    record_deletion(actor=actor, thing=account)
     account.delete()
 
 
