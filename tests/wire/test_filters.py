@@ -52,6 +52,37 @@ def test_templates_are_filtered(get: Get, three: Any, query: dict[str, str], exp
     assert [item["name"] for item in get("/run_templates", sort_by="name", **query)["items"]] == expected
 
 
+@pytest.mark.parametrize(
+    ("operation", "part"),
+    [
+        ("contains", slice(10, 27)),
+        ("startswith", slice(2)),
+        ("startswith", slice(12)),
+        ("endswith", slice(-14, None)),
+    ],
+)
+def test_ids_are_found_by_a_part_of_them(get: Get, alice: User, operation: str, part: slice) -> None:
+    pk = "0f7e3b1a-5c64-4d0e-9a52-3c8d1f6b7a90"
+    Project.objects.create(pk=pk, name="a", default_role=Role.RUNNER)
+    Project.objects.create(pk="1a2b3c4d-0000-4000-8000-000000000000", name="b", default_role=Role.RUNNER)
+    for text in (pk[part], pk[part].replace("-", "").upper()):
+        assert "a" in [item["name"] for item in get("/projects", id=f"{operation}:{text}")["items"]]
+        assert "b" not in [item["name"] for item in get("/projects", id=f"{operation}:{text}")["items"]]
+    assert get("/projects", id=f"{operation}:x")["total"] == 0
+
+
+def test_what_is_no_id_is_refused_in_words(rest: Client) -> None:
+    refused = rest.get("/api/v1/run_templates?id=much")
+    assert refused.status_code == 422
+    assert "an id is looked for" in refused.json()["detail"][1]
+
+
+def test_projects_are_filtered_by_when_they_were_made(rest: Client, get: Get, template: RunTemplate) -> None:
+    assert get("/projects", created="gte:2020-01-01 00:00:00")["total"] == 1
+    assert get("/projects", updated="lt:2020-01-01 00:00:00")["total"] == 0
+    assert rest.get("/api/v1/projects?created=gte:2026-13-45").status_code == 422
+
+
 def test_they_are_ordered_and_paged(get: Get, three: Any) -> None:
     assert [item["name"] for item in get("/run_templates", sort_by="desc:name")["items"]] == ["c b", "b", "a"]
     page = get("/run_templates", sort_by="asc:name", page=2, size=2)

@@ -10,8 +10,8 @@ from functools import reduce
 from typing import Any
 
 from django.db.models import Q, QuerySet, TextField, Value
-from django.db.models.functions import Cast, StrIndex
-from django.db.models.lookups import GreaterThan
+from django.db.models.functions import Cast, Replace, StrIndex
+from django.db.models.lookups import Contains, EndsWith, GreaterThan, StartsWith
 from django.http import QueryDict
 from rest_framework.response import Response
 
@@ -38,6 +38,8 @@ LOOKUPS = {
 }
 OPERATORS = frozenset({*LOOKUPS, "notequals", "oneof", "in"})
 ORDERED = frozenset({"gte", "gt", "lte", "lt"})
+PARTS = {"contains": Contains, "startswith": StartsWith, "endswith": EndsWith}
+HEX_DIGITS = frozenset("0123456789abcdef")
 NOTHING = Q(pk__in=[])
 
 
@@ -65,12 +67,24 @@ class Column:
 
     def compare(self, operation: str, text: str) -> Q:
         """Raises ValueError for what cannot be compared so."""
-        if self.parse is uuid.UUID and operation in {"contains", "startswith"}:
-            return id_prefix(text, self.path) or NOTHING
+        if self.parse is uuid.UUID and operation in PARTS:
+            return self._has_part(operation, text)
+        if self.parse is uuid.UUID and not is_id(text):
+            raise ValueError("an id is looked for, such as 0f7e3b1a-5c64-4d0e-9a52-3c8d1f6b7a90")
         value = self.parse(text)
         if operation not in ORDERED | {"equals"} and self.parse is not str:
             raise ValueError(f"{operation} works on text only")
         return Q(**{f"{self.path}__{LOOKUPS[operation]}": value})
+
+    def _has_part(self, operation: str, text: str) -> Q:
+        """Ids are looked into as texts, with or without their hyphens; how they begin, an index knows."""
+        if operation == "startswith" and (beginning := id_prefix(text, self.path)):
+            return beginning
+        digits = text.replace("-", "").lower()
+        if set(digits) - HEX_DIGITS:
+            return NOTHING
+        stored = Replace(Cast(self.path, TextField()), Value("-"), Value(""), output_field=TextField())
+        return Q(PARTS[operation](stored, digits))
 
     def one_of(self, texts: Sequence[str]) -> Q:
         """Whether it equals one of these. Raises ValueError as `compare` does."""
@@ -284,7 +298,7 @@ def _named(queryset: QuerySet[Any], name: str, noun: str) -> Any:
 def id_prefix(text: str, path: str = "pk") -> Q | None:
     """Ids that begin like this, as a range; None when the text cannot begin an id."""
     digits = text.replace("-", "").lower()
-    if not 4 <= len(digits) <= 32 or set(digits) - set("0123456789abcdef"):
+    if not 4 <= len(digits) <= 32 or set(digits) - HEX_DIGITS:
         return None
     first, last = uuid.UUID(digits.ljust(32, "0")), uuid.UUID(digits.ljust(32, "f"))
     return Q(**{f"{path}__gte": first, f"{path}__lte": last})

@@ -13,7 +13,7 @@ from zenweb.accounts.models import Project, User
 from zenweb.accounts.projects import create_project, update_project
 from zenweb.api.bodies import Body, read_body
 from zenweb.api.envelope import Json, entity
-from zenweb.api.listing import Column, Listing, find
+from zenweb.api.listing import Column, Listing, find, parse_time
 from zenweb.api.operations import listed, operation
 from zenweb.api.shapes import Page
 from zenweb.enums import Role
@@ -28,8 +28,13 @@ def describe_project(project: Project, hydrate: bool) -> Json:
 
 
 PROJECTS = Listing(
-    columns={"name": Column("name"), "id": Column("pk", uuid.UUID)},
-    sortable={"created": "created", "name": "name"},
+    columns={
+        "name": Column("name"),
+        "id": Column("pk", uuid.UUID),
+        "created": Column("created", parse_time),
+        "updated": Column("updated", parse_time),
+    },
+    sortable={"created": "created", "updated": "updated", "name": "name", "id": "pk"},
     describe=describe_project,
 )
 
