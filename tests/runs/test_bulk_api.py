@@ -32,6 +32,14 @@ def test_each_run_is_accepted_or_refused_by_itself(rest: Client, template: RunTe
     assert first.parameters["trainer"]["model_type"] == "rf"
 
 
+def test_what_is_no_run_is_refused_in_plain_words(rest: Client, template: RunTemplate) -> None:
+    refused = bulk(rest, template, [5])
+    assert refused.status_code == 422
+    assert [(error["pointer"], error["message"]) for error in refused.json()["errors"]] == [
+        ("/runs/0", "This must be an object with named values.")
+    ]
+
+
 def test_a_key_makes_one_run_alone_or_among_others(rest: Client, template: RunTemplate) -> None:
     keyed = GOOD | {"idempotency_key": "sweep-1"}
     first = bulk(rest, template, [keyed, keyed]).json()["items"]

@@ -3,11 +3,13 @@
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 from rest_framework.request import Request
 
 from zenweb.exceptions import FieldError, ValidationFailed
 from zenweb.pointers import pointer_to
 
+NO_OBJECT = frozenset({"model_type", "model_attributes_type", "dataclass_type", "dict_type"})
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -23,5 +25,12 @@ def read_body(model: type[Model], request: Request) -> Model:
         return model.model_validate(request.data if request.data is not None else {})
     except ValidationError as error:
         raise ValidationFailed(
-            [FieldError(pointer_to(entry["loc"]), entry["msg"]) for entry in error.errors()]
+            [FieldError(pointer_to(entry["loc"]), in_plain_words(entry)) for entry in error.errors()]
         ) from error
+
+
+def in_plain_words(error: ErrorDetails) -> str:
+    """What pydantic says of a place, without the names of our classes."""
+    if error["type"] in NO_OBJECT:
+        return "This must be an object with named values."
+    return error["msg"]
