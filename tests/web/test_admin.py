@@ -340,7 +340,7 @@ def test_a_project_has_its_roles_beside_it(boss: Client, bob: User) -> None:
     project.refresh_from_db()
     assert (project.name, project.default_role) == ("default", Role.NOBODY)
     assert [str(grant) for grant in project.role_grants.all()] == ["bob: editor"]
-    assert AuditEvent.objects.get(noun="project", verb="change").after["default_role"] == 0
+    assert AuditEvent.objects.get(noun="project", verb="change").after["default_role_word"] == "nobody"
 
 
 def test_a_new_project_gets_a_name_that_the_service_takes(boss: Client) -> None:

@@ -106,10 +106,14 @@ class Project(Entity):
 
     objects = ProjectQuerySet.as_manager()
 
-    audited: ClassVar = ("name", "display_name", "default_role")
+    audited: ClassVar = ("name", "display_name", "default_role_word")
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def default_role_word(self) -> str:
+        return Role(self.default_role).word
 
 
 class RoleGrant(Entity):
