@@ -12,7 +12,11 @@ from zenweb.exceptions import FieldError, ValidationFailed
 NAME_LIMIT = 255
 DESCRIPTION_LIMIT = 20_000
 # Control characters, ends of lines and halves of surrogate pairs: nobody sees them, and not every database keeps them.
-_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# What has no width or turns the direction of writing makes one name look like another; the joiners (U+200C, U+200D)
+# stay, for Persian and emoji are written with them.
+_UNSEEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+)
 
 _UNKEPT = re.compile("[\x00\ud800-\udfff]")
 
@@ -24,9 +28,10 @@ def check_name(name: str) -> None:
             "A name has between 1 and %(name_limit)s characters, and no slash: it is part of addresses."
         ) % {"name_limit": NAME_LIMIT}
         raise ValidationFailed([FieldError("/name", sentence)])
-    if not is_one_line(name):
+    if name != name.strip() or not is_one_line(name):
         sentence = gettext(
-            "A name is one line, without control characters (such as tabs): one has to see what it is."
+            "A name is one line, without control characters (such as tabs) and blanks at its ends: "
+            "one has to see what it is."
         )
         raise ValidationFailed([FieldError("/name", sentence)])
     if is_id(name):

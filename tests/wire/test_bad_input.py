@@ -197,6 +197,7 @@ def test_a_question_that_nothing_is_the_answer_to(rest: Client, run: PipelineRun
     assert answer.status_code == 422 or query == "nothing=1" or answer.json()["items"] == []
 
 
+UNSEEN = [" a", "a\u00a0", "a\u202eb", "a\u2066", "a\u200b"]
 NAMES = ["a/b", "", " ", "a\nb", "a\0b", "x" * 300, "0f7e3b1a-5c64-4d0e-9a52-3c8d1f6b7a90"]
 MAKING = {
     "pipelines": {},
@@ -219,6 +220,13 @@ def test_a_name_that_nothing_can_have(
     answer = rest.generic("POST", f"{API}/{path}", body, content_type="application/json")
     assert (answer.status_code, answer.json()["detail"][0]) == (422, "ValueError"), answer.content
     assert rows() == before
+
+
+@pytest.mark.parametrize("name", UNSEEN)
+def test_a_name_that_one_cannot_see_all_of(rest: Client, deployment: PipelineDeployment, name: str) -> None:
+    body = {"name": name, "source_deployment_id": str(deployment.pk)}
+    refused = ask(rest, "POST", "/run_templates", body)
+    assert (refused.status_code, "one has to see what it is" in refused.text) == (422, True)
 
 
 @pytest.mark.parametrize("name", ["😀 nightly", MARKUP.replace("/", "|"), SQL, "%2e%2e", "ﷺ", "İ"])
