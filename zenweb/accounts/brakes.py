@@ -11,7 +11,7 @@ from math import ceil
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
-from django.utils.translation import gettext
+from django.utils.translation import ngettext
 
 from zenweb.accounts.models import FailedTries
 from zenweb.exceptions import TooManyTries
@@ -79,8 +79,17 @@ class Brake:
 
 def _too_many(seconds: int) -> str:
     if seconds < 60:
-        return gettext("Too many wrong tries. Try again in %(seconds)s seconds.") % {"seconds": seconds}
-    return gettext("Too many wrong tries. Try again in %(minutes)s minutes.") % {"minutes": -(-seconds // 60)}
+        return ngettext(
+            "Too many wrong tries. Try again in %(seconds)s second.",
+            "Too many wrong tries. Try again in %(seconds)s seconds.",
+            seconds,
+        ) % {"seconds": seconds}
+    minutes = -(-seconds // 60)
+    return ngettext(
+        "Too many wrong tries. Try again in %(minutes)s minute.",
+        "Too many wrong tries. Try again in %(minutes)s minutes.",
+        minutes,
+    ) % {"minutes": minutes}
 
 
 def _forget_old_ones(now: datetime) -> None:
