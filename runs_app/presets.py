@@ -17,7 +17,7 @@ from runs_app.repair import Known, explained, has_value, known_parameters, lay_o
 from runs_app.run_configuration import Configuration, validate
 from templates_app.models import Preset, RunTemplate, RunTemplateVersion
 from templates_app.names import check_name
-from templates_app.permissions import check_can_edit_preset, check_can_run, role_on
+from templates_app.permissions import check_can_edit_preset, check_can_run
 from templates_app.schema_forms.schemas import read_steps
 from templates_app.schema_places import secrets_left_out
 from templates_app.suggestions import suggestion
@@ -82,7 +82,6 @@ def update_preset(
     if before != (preset.name, preset.is_shared):
         _check_name(preset)
     if configuration is not None:
-        preset.template.version.used_by(role_on(actor, preset.template))
         _keep(preset, configuration)
     _save(preset)
     _share_files(actor, preset)

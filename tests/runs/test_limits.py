@@ -401,7 +401,9 @@ def test_a_limit_is_set_in_the_admin(client: Client, template: RunTemplate) -> N
     client.force_login(User.objects.create_superuser(username="boss", password="a long password"))
     address = reverse("admin:templates_app_runtemplate_change", args=[template.id])
     form = {"name": template.name, "is_enabled": "on", "tags": "[]", "concurrency_policy": "cancel"}
-    inline = {"versions-TOTAL_FORMS": "0", "versions-INITIAL_FORMS": "0"}
+    inline = {
+        f"{name}-{kind}_FORMS": "0" for name in ("versions", "role_grants") for kind in ("TOTAL", "INITIAL")
+    }
     refused = client.post(address, {**form, **inline, "max_concurrent_runs": "0"})
     assert "greater than or equal to 1" in refused.text
     assert client.post(address, {**form, **inline, "max_concurrent_runs": "2"}).status_code == 302
