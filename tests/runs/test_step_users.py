@@ -66,8 +66,9 @@ def python_for_all(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     library = made / "lib" / version
     library.mkdir(parents=True)
     (library / "site-packages").symlink_to(next(Path(sys.prefix).glob("lib/python3*/site-packages")))
+    if not can_start(str(made / "bin/python")):
+        pytest.skip("nobody may not enter the folder that ZenWeb or its packages lie in")
     monkeypatch.setattr(sys, "executable", str(made / "bin/python"))
-    assert can_start(sys.executable)
 
 
 def can_start(python: str) -> bool:
