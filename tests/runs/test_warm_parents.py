@@ -12,13 +12,12 @@ import pytest
 from django.utils import timezone
 
 from runs_app.models import ArtifactVersion, PipelineRun, StepAttempt, StepRun
-from runs_app.models import Worker as WorkerRow
 from runs_app.services import stop_run
 from runs_app.warm_parents import WarmParent, local_today
 from runs_app.worker import StepWorker
 from templates_app.models import RunTemplate, Stack
 from tests.factories import freeze, launch, make_template
-from tests.runs.test_worker import finished, in_background, wait_for
+from tests.runs.test_worker import finished, in_background, let_warm_up, wait_for
 from zenweb.accounts.models import User
 from zenweb.artifacts import materializers
 from zenweb.enums import ExecutionStatus
@@ -342,10 +341,7 @@ def test_parents_are_bounded_in_number_and_the_least_recently_used_goes_first(
     write: Any, result: Any, worker: StepWorker
 ) -> None:
     first, second, third = (write(name) for name in ("one", "two", "three"))
-    # The worker warms up what was newly registered at its next beats: no use of a parent that this test would make.
-    beat = worker.row.beat
-    wait_for(lambda: WorkerRow.objects.get().beat > beat + 2)
-    worker._warming.submit(int).result()
+    let_warm_up(worker)  # no use of a parent that this test makes
     bound(worker, number=2)
     for template in (first, second):
         result(template)

@@ -57,6 +57,13 @@ def wait_for(condition: Callable[[], Any], seconds: float = 15) -> Any:
     return found
 
 
+def let_warm_up(worker: StepWorker) -> None:
+    """Wait until the worker has warmed up what was registered: it does so by itself at one of its next beats."""
+    beat = Worker.objects.get(pk=worker.row.pk).beat
+    wait_for(lambda: Worker.objects.get(pk=worker.row.pk).beat > beat + 1)
+    worker._warming.submit(int).result()  # it warms one after the other
+
+
 def in_background(work: Callable[[], Any]) -> threading.Thread:
     def run() -> None:
         try:
