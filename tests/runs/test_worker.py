@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from runs_app import recording
 from runs_app.assignments import assignment_for
-from runs_app.models import ArtifactVersion, PipelineRun, StepAttempt, StepRun
+from runs_app.models import ArtifactVersion, PipelineRun, StepAttempt, StepRun, Worker
 from runs_app.plans import run_of
 from runs_app.recording import StepOutcome
 from runs_app.services import stop_run
