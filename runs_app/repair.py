@@ -22,6 +22,7 @@ from runs_app.run_configuration import (
     validate,
     without_unset,
 )
+from runs_app.sealed import unsealed_by
 from templates_app.curated_schema import curate
 from templates_app.curation import read_curation
 from templates_app.curation_fit import carry_over
@@ -355,13 +356,17 @@ def known_parameters(config_schema: Configuration, run: PipelineRun | None = Non
         name: set(step["properties"]["parameters"].get("properties", {})) for name, step in steps.items()
     }
     former = plan_of(run.deployment_id).config_schema if run else {}
-    if not holds_secret([former], former):
+    if run is None or not holds_secret([former], former):
         return known
+    ran = {"steps": {step: {"parameters": values} for step, values in run.parameters.items()}}
+    # Parts of values; of a parameter as a whole the schemas tell, and forms say that it cannot be what it was.
+    bare = {(step, name) for _, step, _, name, *part in unsealed_by(config_schema, ran) if part}
     return {
         step: {
             name
             for name in names
-            if _is_secret(config_schema, step, name) or not _is_secret(former, step, name)
+            if (_is_secret(config_schema, step, name) or not _is_secret(former, step, name))
+            and (step, name) not in bare
         }
         for step, names in known.items()
     }

@@ -280,7 +280,7 @@ def _keep_values(schedule: Schedule, configuration: dict[str, Any]) -> None:
 def _values_of(schedule: Schedule, template: RunTemplate) -> dict[str, Any]:
     """What it runs with. Raises SecretUnreadable, and ValidationFailed where a run would keep a secret in clear."""
     plan = plan_of(template.version.deployment_id)
-    if places := unsealed_by(plan, schedule.configuration):
+    if places := unsealed_by(plan.config_schema, schedule.configuration):
         raise ValidationFailed([FieldError(pointer_to(place), NO_LONGER_HIDDEN) for place in places])
     values: dict[str, Any] = opened(schedule.configuration, schedule.pk)
     return values

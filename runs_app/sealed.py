@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from runs_app.plans import Plan
 from templates_app.schema_places import Path, is_secret, replace_secrets_below, schemas_at, value_at
@@ -27,9 +28,8 @@ def sealed_hash(plan: Plan, body_hash: str, of: uuid.UUID) -> str:
     return seal(body_hash, of) if plan.holds_secrets else body_hash
 
 
-def unsealed_by(plan: Plan, kept: Json) -> list[Path]:
-    """Places where a configuration is sealed, and would not be if it were kept anew: there the plan has no secret."""
-    root = plan.config_schema
+def unsealed_by(root: dict[str, Any], kept: Json) -> list[Path]:
+    """Places where a configuration is sealed, and would not be if it were kept anew: the schema has no secret there."""
     return [
         path
         for path in _sealed_places(kept, ())

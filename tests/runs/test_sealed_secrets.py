@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from runs_app.masking import Mask
 from runs_app.models import IdempotencyRecord, PipelineRun, Schedule, StepAttempt, StepRun
+from runs_app.repair import known_parameters
 from runs_app.resealing import key_hashes, reseal, seal_hashes
 from runs_app.schedules import create_schedule, fire_due_schedules, update_schedule
 from runs_app.worker import StepWorker
@@ -446,3 +447,21 @@ def test_what_a_run_of_the_local_stack_tells_is_masked_as_well(
     assert StepAttempt.objects.get().log_tail == "••••••"
     assert places_of(SECRET, own_data_folder) == set()
     assert not IdempotencyRecord.objects.exists()
+
+
+def test_a_part_of_a_value_that_is_no_secret_any_more_is_not_taken_over(
+    template: RunTemplate, alice: User
+) -> None:
+    """Another part of it still is one: the value as a whole looks as secret as before."""
+    word = {"type": "string", "format": "password", "writeOnly": True}
+    parts = {"user": word, "password": word}
+    deployment = template.deployment
+    schema = deployment.config_schema
+    trainer = schema["properties"]["steps"]["properties"]["trainer"]["properties"]["parameters"]["properties"]
+    trainer["login"] = {"type": "object", "properties": parts}
+    deployment.save()
+    given = {"steps": {"trainer": {"parameters": {"login": {"user": "carol", "password": "swordfish"}}}}}
+    run = launch(template, alice, given)
+    assert "login" in known_parameters(schema, run)["trainer"]
+    trainer["login"] = {"type": "object", "properties": {**parts, "password": {"type": "string"}}}
+    assert "login" not in known_parameters(schema, run)["trainer"]
