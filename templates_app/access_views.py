@@ -119,7 +119,6 @@ def _answer(
         for grant in grants_on(thing).order_by("-role", "user__username", "group__name")
     ]
     context |= {
-        "thing": thing,
         "form": form,
         "given": given,
         "default_word": ROLE_WORDS[Role(context["project"].default_role)],  # type: ignore[attr-defined]
@@ -144,7 +143,7 @@ def _give(request: HttpRequest, thing: Granted, form: RoleForm) -> bool:
         form.add_error("holder", str(error))
         return False
     words = {"name": grant.holder, "role": ROLE_WORDS[form.role]}
-    messages.success(request, gettext("%(name)s is %(role)s now.") % words)
+    messages.success(request, gettext("%(name)s has the role %(role)s now.") % words)
     return True
 
 

@@ -63,16 +63,8 @@ class Powers:
         return self._may(Action.EDIT)
 
     @property
-    def can_delete(self) -> bool:
-        return self._may(Action.DELETE)
-
-    @property
     def can_grant(self) -> bool:
         return self._may(Action.GRANT)
-
-    @property
-    def sees_values(self) -> bool:
-        return Action.SEE_VALUES.is_for(self.role)
 
     def _may(self, action: Action) -> bool:
         return self.actor.may_change and action.is_for(self.role)
@@ -121,10 +113,6 @@ def check_may_upload(actor: User, project: Project) -> None:
             )
             % {"name": project.name}
         )
-
-
-def can_edit(actor: User, template: RunTemplate) -> bool:
-    return Powers.over(actor, template).can_edit
 
 
 def check_can_edit(actor: User, template: RunTemplate) -> None:

@@ -31,6 +31,11 @@ def templates_seen_by(user: "User") -> models.QuerySet[Any]:
     return run_templates().visible_to(user).values("pk")
 
 
+def _deployments() -> "PipelineDeploymentQuerySet":
+    found: PipelineDeploymentQuerySet = apps.get_model("templates_app", "PipelineDeployment").objects.all()
+    return found
+
+
 def documents_of(deployment: str = "") -> tuple[str, ...]:
     """What is large of a deployment, to be deferred; `deployment` is the relation that leads there."""
     path = f"{deployment}__" if deployment else ""
@@ -107,22 +112,14 @@ class WithRunsQuerySet(VisibleQuerySet):
 
 class PipelineQuerySet(WithRunsQuerySet):
     def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Q:
-        return Q(
-            pk__in=self._deployments().filter(template_versions__template__in=templates).values("pipeline")
-        )
+        return Q(pk__in=_deployments().filter(template_versions__template__in=templates).values("pipeline"))
 
     def beside_templates(self, user: "User") -> Q:
         """One's own, those with a deployment that one may see, and where one is somebody, those with none at all."""
-        deployments = self._deployments()
+        deployments = _deployments()
         seen = deployments.filter(deployments.beside_templates(user)).values("pipeline")
         is_empty = ~Exists(deployments.filter(pipeline=OuterRef("pk")))
         return Q(user=user) | Q(pk__in=seen) | (Q(project__in=projects_of(user, Role.VIEWER)) & Q(is_empty))
-
-    def _deployments(self) -> "PipelineDeploymentQuerySet":
-        found: PipelineDeploymentQuerySet = self.model._meta.get_field(
-            "deployments"
-        ).related_model.objects.all()
-        return found
 
     def search(self, text: str) -> Self:
         return self.filter(Q(name__icontains=text) | Q(description__icontains=text))
@@ -139,24 +136,15 @@ class StackQuerySet(VisibleQuerySet):
 
 class CodeArchiveQuerySet(VisibleQuerySet):
     def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Q:
-        return Q(
-            pk__in=self._deployments()
-            .filter(template_versions__template__in=templates)
-            .values("code_archive")
-        )
+        found = _deployments().filter(template_versions__template__in=templates)
+        return Q(pk__in=found.values("code_archive"))
 
     def beside_templates(self, user: "User") -> Q:
         """What is in deployments that one may see, and what one has uploaded."""
-        deployments = self._deployments()
+        deployments = _deployments()
         seen = Q(pk__in=deployments.filter(deployments.beside_templates(user)).values("code_archive"))
         own = self.model.uploaders.through.objects.filter(user=user)
         return seen | Q(pk__in=own.values("codearchive"))
-
-    def _deployments(self) -> "PipelineDeploymentQuerySet":
-        found: PipelineDeploymentQuerySet = self.model._meta.get_field(
-            "deployments"
-        ).related_model.objects.all()
-        return found
 
 
 class PipelineDeploymentQuerySet(VisibleQuerySet):

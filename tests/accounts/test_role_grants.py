@@ -60,7 +60,7 @@ def test_who_is_no_owner_gives_and_takes_nothing(
 ) -> None:
     Project.objects.update(default_role=Role.NOBODY)
     grant = give(bob, template, role)
-    with pytest.raises(NotAllowed, match="has to be Owner"):
+    with pytest.raises(NotAllowed, match="needs the role Owner"):
         grant_role(actor=bob, on=template, to=bob, role=Role.OWNER)
     with pytest.raises(NotAllowed):
         revoke_role(actor=bob, grant=grant)
@@ -164,7 +164,7 @@ def test_a_role_is_given_and_taken_away_on_the_page(
     crew = Group.objects.create(name="crew")
     to = {"user": bob} if name == "bob" else {"group": crew}
     given = pages.post(address(thing), {"do": "grant", "holder": name, "given_role": "30"}, follow=True)
-    assert "is Editor now." in given.text
+    assert "has the role Editor now." in given.text
     assert given_on(thing, **to) == [f"{name.removeprefix('group:')}: editor"]
     grant = thing.role_grants.get(**to)
     taken = pages.post(address(thing), {"do": "revoke", "grant": str(grant.pk)}, follow=True)
@@ -227,7 +227,7 @@ def test_who_may_not_is_led_back_with_a_sentence(
     client.force_login(bob)
     page = client.post(address(thing), sent, follow=True)
     assert page.redirect_chain
-    assert "one has to be Owner of it" in page.text
+    assert "one needs the role Owner" in page.text
     assert (given_on(thing, user=bob), RunTemplate.objects.get().is_restricted) == ([], False)
     assert Project.objects.get().default_role == Role.RUNNER
 

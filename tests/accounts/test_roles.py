@@ -239,7 +239,7 @@ def test_a_restricted_template_that_is_deleted_leaves_its_runs_with_few(
 
 
 @pytest.mark.parametrize(
-    ("role", "sentence"), [(Role.VIEWER, "you are Viewer"), (Role.NOBODY, "There is no such run template")]
+    ("role", "sentence"), [(Role.VIEWER, "yours is Viewer"), (Role.NOBODY, "There is no such run template")]
 )
 def test_a_schedule_whose_owner_may_not_run_any_more_says_so_and_makes_no_run(
     template: RunTemplate, bob: User, role: Role, sentence: str

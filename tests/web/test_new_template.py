@@ -93,7 +93,7 @@ def test_somebody_elses_template_gets_no_version_from_here(
     RoleGrant.objects.create(template=template, user=bob, role=Role.RUNNER)
     page = create(pages, run, name=template.name, update="1")
     assert page.status_code == 422
-    assert "you are Runner" in page.text
+    assert "yours is Runner" in page.text
     assert template.versions.count() == 1
 
 

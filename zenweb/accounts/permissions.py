@@ -65,7 +65,7 @@ def check_may_author_somewhere(actor: User) -> None:
     if not Project.objects.with_role(actor, Action.AUTHOR.least).exists():
         raise NotAllowed(
             gettext(
-                "To register pipelines one has to be editor of a project. Ask an owner of one or an administrator."
+                "To register pipelines one needs the role Editor in a project. Ask an owner of one or an administrator."
             )
         )
 
@@ -74,7 +74,7 @@ def lacking(action: Action, role: Role, name: str) -> NotAllowed:
     """What somebody is told who may not do this with the thing of this name."""
     return NotAllowed(
         gettext(
-            'To %(words)s one has to be %(least)s of it; of "%(name)s" you are %(yours)s. Ask an owner or an '
+            'To %(words)s one needs the role %(least)s; on "%(name)s" yours is %(yours)s. Ask an owner or an '
             "administrator."
         )
         % {
