@@ -63,6 +63,10 @@ class Powers:
         return self._may(Action.EDIT)
 
     @property
+    def can_delete(self) -> bool:
+        return self._may(Action.DELETE)
+
+    @property
     def can_grant(self) -> bool:
         return self._may(Action.GRANT)
 
