@@ -15,6 +15,7 @@ BODIES: dict[str, Any] = {
     "POST pipelines": {"name": "new"},
     "POST run_templates": {"name": "new", "source_deployment_id": "DEPLOYMENT"},
     "POST run_templates/{}/versions": {"source_deployment_id": "DEPLOYMENT"},
+    "PUT run_templates/{}/document": {"format": 1, "name": "daily-retraining", "tags": ["new"]},
     "POST schedules": {"name": "new", "template": "daily-retraining", "cron_expression": "0 0 * * *"},
     "POST run_templates/{}/presets": {"name": "new"},
     "POST run_templates/{}/choices": {"step": "trainer", "parameter": "rate"},

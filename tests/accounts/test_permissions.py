@@ -96,6 +96,8 @@ LEAST: dict[str, Action | str] = {
     "DELETE run_templates/{}": Action.DELETE,
     "GET run_templates/{}/curation": SEE,
     "PUT run_templates/{}/curation": EDIT,
+    "GET run_templates/{}/document": SEE,
+    "PUT run_templates/{}/document": EDIT,
     "GET run_templates/{}/versions": SEE,
     "POST run_templates/{}/versions": EDIT,
     "GET run_templates/{}/versions/{}": SEE,

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from zenweb.config.versions import up_to
 from zenweb.enums import ExecutionMode, StepProcess
 
 SPEC_VERSION: Final = 1
@@ -88,7 +89,7 @@ class StepSpec(SpecModel):
 
 
 class PipelineSpec(SpecModel):
-    version: Literal[1] = SPEC_VERSION
+    version: Annotated[Literal[1], up_to(SPEC_VERSION, "The pipeline's spec")] = SPEC_VERSION
     name: str
     source: str
     description: str = ""
@@ -106,3 +107,5 @@ class PipelineSpec(SpecModel):
     execution_mode: Mode | None = None
     tags: list[str] = Field(default_factory=list)
     settings: dict[str, Any] = Field(default_factory=dict)
+    imports_zenml: bool = False
+    """Its code was frozen with `zenweb.compat` on, which its steps' processes therefore switch on as well."""

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0007_device_login_networks"),
-        ("templates_app", "0005_uploaders_and_restricted_deployments"),
+        ("templates_app", "0006_managed_by"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

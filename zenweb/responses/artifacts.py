@@ -1,0 +1,51 @@
+"""Values that steps made, and files that were uploaded."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from zenweb.artifacts import materializers
+from zenweb.execution.metadata import decode_metadata
+from zenweb.responses.entity import Entity
+
+
+class ArtifactVersionResponse(Entity):
+    path = "/artifact_versions"
+
+    @property
+    def name(self) -> str:
+        return str(self.body["artifact"]["name"])
+
+    @property
+    def version(self) -> str:
+        return str(self.body["version"])
+
+    @property
+    def uri(self) -> str:
+        return str(self.body["uri"])
+
+    @property
+    def type(self) -> str:
+        return str(self.body["type"])
+
+    @property
+    def materializer(self) -> str:
+        """`module.Class`"""
+        return _class_path(self.body["materializer"])
+
+    @property
+    def data_type(self) -> str:
+        """`module.Class`"""
+        return _class_path(self.body["data_type"])
+
+    @property
+    def run_metadata(self) -> dict[str, Any]:
+        """Facts about the value, and what was noted about it."""
+        return decode_metadata(self.metadata["run_metadata"])
+
+    def load(self) -> Any:
+        """The value itself, from the artifact store."""
+        return materializers.load(self.uri, self.materializer)
+
+
+def _class_path(source: Mapping[str, str]) -> str:
+    return f"{source['module']}.{source['attribute']}"

@@ -1,0 +1,33 @@
+"""Pipelines, what was frozen of them, and where they run."""
+
+from zenweb.enums import Orchestrator
+from zenweb.responses.entity import Entity
+
+
+class PipelineResponse(Entity):
+    path = "/pipelines"
+
+
+class DeploymentResponse(Entity):
+    path = "/pipeline_deployments"
+
+
+class StackResponse(Entity):
+    path = "/stacks"
+
+    @property
+    def is_remote(self) -> bool:
+        """Its runs execute on workers, not in the caller's process."""
+        return bool(self.body["is_remote"])
+
+    @property
+    def orchestrator(self) -> Orchestrator:
+        return Orchestrator(self.metadata["orchestrator"])
+
+    @property
+    def queue(self) -> str:
+        return str(self.metadata["queue"])
+
+    @property
+    def artifact_store_uri(self) -> str:
+        return str(self.metadata["artifact_store_uri"])
