@@ -33,6 +33,7 @@ BODIES: dict[str, Any] = {
         "client_version": "0.1.0",
     },
     "POST run_templates/{}/runs/bulk": {"runs": [{}]},
+    "POST runs/{}/steps/{}/progress": {"attempt": 1},
     "POST runs/{}/steps/{}/end": {"attempt": 1, "status": "completed"},
     "POST projects/{}/role_grants": {"user": "alice", "role": "viewer"},
     "POST run_templates/{}/role_grants": {"user": "alice", "role": "viewer"},

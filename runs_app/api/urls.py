@@ -50,6 +50,7 @@ urlpatterns = [
     path("runs/<str:name_or_id>/logs", logs.RunLogs.as_view()),
     path("runs/<str:name_or_id>/steps", runs.RunSteps.as_view()),
     path("runs/<str:name_or_id>/steps/<str:step_name>/start", local_steps.LocalStepStart.as_view()),
+    path("runs/<str:name_or_id>/steps/<str:step_name>/progress", local_steps.LocalStepProgress.as_view()),
     path("runs/<str:name_or_id>/steps/<str:step_name>/end", local_steps.LocalStepEnd.as_view()),
     path("steps", steps.StepList.as_view()),
     path("steps/<str:step_id>", steps.StepDetail.as_view()),

@@ -137,6 +137,7 @@ LEAST: dict[str, Action | str] = {
     # Of a run of the local stack, its caller alone: nobody may here.
     "POST runs/{}/lease": ITS_OWN,
     "POST runs/{}/steps/{}/start": ITS_OWN,
+    "POST runs/{}/steps/{}/progress": ITS_OWN,
     "POST runs/{}/steps/{}/end": ITS_OWN,
     "GET steps": ANYBODY,
     "GET steps/{}": SEE,
