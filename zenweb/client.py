@@ -16,6 +16,7 @@ from zenweb.config.run_configuration import PipelineRunConfiguration, read_yaml,
 from zenweb.enums import ConcurrencyPolicy
 from zenweb.exceptions import DoesNotExist, NotConnected, ValidationFailed
 from zenweb.execution.context import current_step
+from zenweb.execution.triggers import ask_for_run
 from zenweb.local_files import LocalFile, with_references
 from zenweb.responses import (
     ArtifactVersionResponse,
@@ -443,7 +444,11 @@ class Client:
         return wire_configuration(self.with_files(configuration))
 
     def _run(self, path: str, configuration: Mapping[str, Any]) -> PipelineRunResponse:
-        answer = self.transport.post(path, configuration)
+        def ask(headers: Mapping[str, str]) -> dict[str, Any]:
+            answer: dict[str, Any] = self.transport.request("POST", path, json=configuration, headers=headers)
+            return answer
+
+        answer = ask_for_run(ask, path, configuration)
         _warn(answer)
         return PipelineRunResponse(self.transport, answer)
 

@@ -38,6 +38,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel
 
+from zenweb import connection
 from zenweb.artifacts import materializers
 from zenweb.config.source import import_named, import_source, importing_for_execution
 from zenweb.execution import fork_obstacles, processes
@@ -434,8 +435,10 @@ def _attend(work: socket.socket, prepare: Callable[[], None], obstacle: Exceptio
         return
     if isinstance(order, Question):
         answer_question(step, order, emit)
-    else:
-        run_attempt(step, order, emit)
+        return
+    if order.server is not None:
+        connection.use(order.server.url, order.server.token)
+    run_attempt(step, order, emit)
 
 
 def _emitter(work: socket.socket) -> Callable[[Event], None]:
