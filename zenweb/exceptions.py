@@ -172,6 +172,14 @@ class SourceNotFound(AuthoringError):
     """No such module, or nothing of that name in it."""
 
 
+class RealZenMLInstalled(ZenWebError):
+    """The real ZenML is installed here, so `zenml` stays its name: zenweb.compat does nothing. Uninstall zenml, or use
+    another environment, to have `from zenml import ...` mean ZenWeb."""
+
+    def __init__(self) -> None:
+        super().__init__(" ".join((self.__doc__ or "").split()))
+
+
 class ServerUnreachable(ZenWebError):
     """No ZenWeb server answered at the configured address."""
 

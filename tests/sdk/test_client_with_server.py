@@ -10,7 +10,7 @@ import pytest
 
 from runs_app.models import PipelineRun
 from templates_app.models import CodeArchive, PipelineDeployment, RunTemplate
-from tests.in_process import network
+from tests.in_process import LosingAnswers, network
 from zenweb import ParameterError, connection, get_step_context, log_metadata, pipeline, step
 from zenweb.accounts.models import Project
 from zenweb.client import Client
@@ -22,6 +22,7 @@ from zenweb.exceptions import (
     DoesNotExist,
     EntityExists,
     LocalStackRefused,
+    ServerUnreachable,
     ValidationFailed,
 )
 from zenweb.transport import Transport
@@ -243,6 +244,46 @@ def test_required_parameters_are_asked_for_when_it_is_run():
         Client().trigger_pipeline(template_id="asking", run_configuration=configuration).template_id
         is not None
     )
+
+
+def losing_answers(monkeypatch, times):
+    losing = LosingAnswers(times)
+    monkeypatch.setattr(
+        "zenweb.client.shared_transport", lambda c: Transport(c.server_url, c.api_key, losing)
+    )
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    return losing
+
+
+def test_a_run_whose_answer_is_lost_is_started_once(monkeypatch):
+    my_pipeline.create_run_template(name="daily")
+    losing = losing_answers(monkeypatch, 2)
+    run = Client().trigger_pipeline(template_id="daily")
+    assert (PipelineRun.objects.get().id, len(losing.requests)) == (run.id, 3)
+
+
+def test_a_repair_whose_answer_is_lost_is_started_once(monkeypatch):
+    original = my_pipeline()
+    original.stop()
+    losing_answers(monkeypatch, 1)
+    repaired = Client().repair_run(original.id)
+    assert set(PipelineRun.objects.values_list("id", flat=True)) == {original.id, repaired.id}
+
+
+def test_two_calls_start_two_runs_unless_they_carry_one_key():
+    my_pipeline.create_run_template(name="daily")
+    free = {Client().trigger_pipeline(template_id="daily").id for _ in range(2)}
+    bound = {Client().trigger_pipeline(template_id="daily", idempotency_key="today").id for _ in range(2)}
+    assert (len(free), len(bound), PipelineRun.objects.count()) == (2, 1, 3)
+
+
+def test_a_template_whose_answer_is_lost_is_not_asked_for_again(monkeypatch):
+    my_pipeline()
+    deployment = PipelineDeployment.objects.get().id
+    losing = losing_answers(monkeypatch, 1)
+    with pytest.raises(ServerUnreachable, match=r"POST /api/v1/run_templates\) is not known: look before"):
+        Client().create_run_template("daily", deployment)
+    assert (RunTemplate.objects.get().name, len(losing.requests)) == ("daily", 1)
 
 
 def test_templates_are_listed_changed_and_deleted():

@@ -17,6 +17,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from zenweb.config import zenml_alias
 from zenweb.config.choice_checks import check_choices, refuse_choices
 from zenweb.config.config_schema import parameter_schemas
 from zenweb.config.definition import Definition
@@ -98,6 +99,7 @@ def compile_pipeline(pipeline: Definition[..., Any], arguments: Mapping[str, Any
         execution_mode=configuration.execution_mode,
         tags=list(dict.fromkeys(configuration.tags or ())),
         settings=configuration.settings or {},
+        imports_zenml=zenml_alias.is_active(),
     )
 
 
