@@ -1,7 +1,7 @@
 """With what the process of a step asks the server: a token that is worth something while its attempt holds the step.
 
 It is signed and stored nowhere: making one costs a step nothing. Whoever shows one is looked up in the attempt's row,
-so it needs no time at which it ends, nor to be renewed (docs/decisions/0016).
+so it needs no time at which it ends, nor to be renewed (docs/decisions/0018).
 """
 
 import uuid

@@ -441,6 +441,11 @@ class Client:
         retry_after: float | None = answer.get("retry_after")
         return retry_after
 
+    def report_progress(self, run_id: UUID, step_name: str, progress: Mapping[str, Any]) -> bool:
+        """Tell what an attempt has printed and noted so far, and that the caller lives. False: as of `renew_lease`."""
+        answer = self.transport.post(f"/runs/{run_id}/steps/{_quoted(step_name)}/progress", progress)
+        return bool(answer["goes_on"])
+
     def renew_lease(self, run_id: UUID) -> bool:
         """Tell that the caller lives. False: the run has ended or is to be stopped."""
         answer = self.transport.post(f"/runs/{run_id}/lease", {}, is_repeatable=True)

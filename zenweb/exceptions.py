@@ -207,6 +207,10 @@ class StepFailed(ZenWebError):
     """A step of a run executed in this process raised; the cause is attached."""
 
 
+class RunStopped(ZenWebError):
+    """The run was stopped before all of its steps had run."""
+
+
 class ParameterError(ZenWebError, ValueError):
     """Raised by a step that cannot work with the value of one of its parameters.
 

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0007_device_login_networks"),
-        ("runs_app", "0008_sealed_hashes"),
+        ("runs_app", "0009_compilations"),
         ("templates_app", "0005_uploaders_and_restricted_deployments"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
