@@ -8,6 +8,7 @@ import click
 
 from zenweb.cli.display import show_facts, show_table
 from zenweb.cli.run import report_end
+from zenweb.cli.template_files import apply, export
 from zenweb.cli.values import config_option, preset_option, read_values, set_env_option, set_option
 from zenweb.client import Client
 from zenweb.config.run_configuration import read_yaml
@@ -125,6 +126,10 @@ def curate(name: str, source: Path | None, export: bool) -> None:
     click.echo(
         f"Run template {template.name}, version {template.version}: {form_address(Client(), template)}"
     )
+
+
+command.add_command(export)
+command.add_command(apply)
 
 
 def show_preflight(ahead: Preflight) -> None:
