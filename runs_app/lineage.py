@@ -48,8 +48,10 @@ def caller_of(actor: User, step_id: uuid.UUID) -> Parent | None:
     return Parent(step.pk, step.name, run.pk, run.name, run.root_id or run.pk, run.depth or 0)
 
 
-def hold_place_below(parent: Parent) -> None:
+def hold_place_below(parent: Parent | None) -> None:
     """Raises ValidationFailed where a step may start no further run. Until the transaction ends nobody else counts."""
+    if parent is None:
+        return
     # The run that all of the tree have in common: two that look at once would both find the last place.
     list(
         PipelineRun.objects.filter(pk=parent.root_id)

@@ -311,8 +311,7 @@ def _start_run(
     body_hash: str,
     repair: Repair | None = None,
 ) -> PipelineRun:
-    if trigger.parent is not None:
-        hold_place_below(trigger.parent)
+    hold_place_below(trigger.parent)
     asked = asked_of(version or deployment, configuration)
     runnable, deployment = asked.runnable, deployment_of(asked.runnable)
     resolved = resolve_to_run(trigger.actor, asked, trigger.moment)
