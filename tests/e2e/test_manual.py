@@ -169,9 +169,7 @@ def test_introduction(reader: Reader, sdk: Client, templates: None) -> None:
 
 def test_creating_templates(reader: Reader, sdk: Client, templates: None) -> None:
     ran = sdk.trigger_pipeline(template_id="daily-retraining")
-    from_run, from_code, by_command = (
-        f"{way} in {reader.spelling[3:]}" for way in ("run", "code", "command")
-    )
+    from_run, from_code, by_command = (f"{way}-{reader.spelling[3:]}" for way in ("run", "code", "command"))
     names = {"run_name": ran.name, "template_name": [from_run, from_code]}
     reader.write(CREATING, *reader.blocks(CREATING, "python", **names))
     reader.python()
