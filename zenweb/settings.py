@@ -325,6 +325,8 @@ STOP_GRACE = timedelta(seconds=env_int("ZENWEB_STOP_GRACE", 10))
 # How many steps of a queue may run at once, over all workers: each of them must be told the same.
 QUEUE_LIMITS = env_numbers("ZENWEB_QUEUE_LIMITS")
 MAX_WORKER_DEATHS = env_int("ZENWEB_MAX_WORKER_DEATHS", 3)
+# How often a step may run that is mapped over lists.
+MAX_ELEMENTS = env_int("ZENWEB_MAX_ELEMENTS", 1000)
 LOG_LIMIT = env_int("ZENWEB_LOG_LIMIT", 20 * 1024 * 1024)
 # What user code may see of the worker's environment: no key of ours, no database, no broker.
 STEP_ENVIRONMENT_PATTERNS = env_list(
