@@ -362,6 +362,12 @@ class RepairForm(StartingForm):
         return without_left_over(configuration, self._given.start, self._given.known)
 
 
+class LongSelect(forms.Select):
+    """Its options have no templates of their own: those of 200 would take as long as the rest of a page."""
+
+    template_name = "runs_app/long_select.html"
+
+
 class RunFilterForm(forms.Form):
     """Which runs to list. A value that means nothing is ignored: it came from an old link."""
 
@@ -370,12 +376,12 @@ class RunFilterForm(forms.Form):
         required=False, choices=[("", gettext_lazy("All")), *((s.value, STATUSES[s]) for s in RUN_STATUSES)]
     )
     template = forms.ModelChoiceField(
-        RunTemplate.objects.none(), required=False, empty_label=gettext_lazy("All")
+        RunTemplate.objects.none(), required=False, empty_label=gettext_lazy("All"), widget=LongSelect
     )
 
     def __init__(self, data: Mapping[str, Any], templates: RunTemplateQuerySet) -> None:
         super().__init__(data)
-        self.fields["template"].queryset = templates  # type: ignore[attr-defined]
+        self.fields["template"].queryset = templates.only("name")  # type: ignore[attr-defined]
 
     def apply(self, runs: Runs) -> Runs:
         """Those of the runs, or of the counts of runs, that are meant."""

@@ -350,7 +350,10 @@ class StepAttempt(Entity):
 
 
 class LogChunk(models.Model):
-    """A piece of what a running attempt printed; gone when the whole log is stored at its end."""
+    """A piece of what an attempt printed; gone when the worker stores the whole log at its end.
+
+    Of the local stack there is no worker: what its caller tells stays here.
+    """
 
     attempt = models.ForeignKey(StepAttempt, on_delete=models.CASCADE, related_name="log_chunks")
     text = models.TextField()

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
+from django.utils.functional import cached_property
 
 from templates_app.querysets import (
     VisibleQuerySet,
@@ -91,11 +92,10 @@ class PipelineRunQuerySet(VisibleQuerySet):
         """
         if self.sees_all(user):
             return self.visible_to(user)
-        total, beside = counts.total_and_beside_templates()
-        if total <= MANY:
+        if counts.total <= MANY:
             return self.visible_to(user)
         # Where there are none beside templates, the index alone tells what is seen.
-        seen = self.seen_by(user) if beside else self.of_templates(templates_seen_by(user), user)
+        seen = self.seen_by(user) if counts.beside else self.of_templates(templates_seen_by(user), user)
         return self.filter(
             models.Case(models.When(seen, then=True), default=False, output_field=models.BooleanField())
         )
@@ -176,11 +176,20 @@ class PipelineRunQuerySet(VisibleQuerySet):
 class RunCountQuerySet(VisibleQuerySet):
     """Narrowed as the runs that are counted, but for their words."""
 
-    def total_and_beside_templates(self) -> tuple[int, int]:
-        """How many runs there are, and how many of them belong to no template."""
+    @property
+    def total(self) -> int:
+        """How many runs there are; asked once of each queryset, as its rows are."""
+        return self._totals["total"]
+
+    @property
+    def beside(self) -> int:
+        """How many of them belong to no template."""
+        return self._totals["beside"]
+
+    @cached_property
+    def _totals(self) -> dict[str, int]:
         beside = models.Sum("count", filter=Q(template=None), default=0)
-        found = self.aggregate(total=models.Sum("count", default=0), beside=beside)
-        return found["total"], found["beside"]
+        return self.order_by().aggregate(total=models.Sum("count", default=0), beside=beside)
 
     def beside_templates(self, user: "User") -> Q:
         return runs_beside_templates(user)

@@ -14,8 +14,8 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, F, OuterRef, Q, Subquery, Value, When
-from django.db.models.functions import Cast
+from django.db.models import Case, Count, F, OuterRef, Q, Subquery, Sum, Value, When
+from django.db.models.functions import Cast, Coalesce, Length
 from django.utils import timezone
 
 from runs_app import caching, deciding, limits, metadata, statements
@@ -38,6 +38,7 @@ CACHED_REASON = "It ran before with the same code, parameters and inputs: these 
 UNPREPARED = "It was not started, because the run could not be prepared."
 PREPARING = "Its choices are checked first."
 MOST_NAMES = 10
+MOST_PIECES = 20_000  # of one log
 MOST_ADMITTED = 10  # in one transaction; housekeeping goes on
 
 
@@ -84,6 +85,17 @@ class StepOutcome:
         if self.was_stopped:
             return ExecutionStatus.STOPPED
         return ExecutionStatus.FAILED if self.exception else ExecutionStatus.COMPLETED
+
+
+@dataclass(frozen=True)
+class LogPiece:
+    """Some of what an attempt of the local stack printed: the `number`-th piece of it, from 0."""
+
+    number: int
+    text: str
+
+    def masked(self, mask: Mask) -> "LogPiece":
+        return replace(self, text=mask.text(self.text))
 
 
 # -- claiming ---------------------------------------------------------------------------------------------------------
@@ -182,6 +194,19 @@ def _attempt_uri(step: StepRun) -> str:
 
 def append_log(attempt: StepAttempt, text: str) -> None:
     LogChunk.objects.create(attempt=attempt, text=text)
+
+
+def append_piece(attempt: StepAttempt, piece: LogPiece) -> None:
+    """The next piece of a log that its caller tells; one that is there already, or too much, is left out."""
+    pieces = LogChunk.objects.filter(attempt=attempt)
+    known = pieces.aggregate(number=Count("pk"), length=Coalesce(Sum(Length("text")), 0))
+    room = settings.LOG_LIMIT - known["length"]
+    if piece.text and room > 0 and known["number"] == piece.number < MOST_PIECES:
+        append_log(attempt, piece.text[:room])
+
+
+def holds_its_step(attempt: StepAttempt) -> bool:
+    return StepRun.objects.filter(pk=attempt.step_id, attempt=attempt.number, status__in=ALIVE).exists()
 
 
 def show_metadata(attempt: StepAttempt, noted: Noted) -> None:

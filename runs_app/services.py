@@ -22,7 +22,7 @@ from runs_app.models import ArtifactVersion, IdempotencyRecord, PipelineRun, Run
 from runs_app.permissions import Noteworthy, check_may_note, check_may_stop
 from runs_app.plans import plan_of, rules_of
 from runs_app.presets import use_preset
-from runs_app.recording import StepOutcome
+from runs_app.recording import LogPiece, StepOutcome
 from runs_app.repair import Repair, RepairPlan
 from runs_app.run_configuration import ResolvedConfiguration
 from runs_app.sealed import sealed, sealed_hash
@@ -151,8 +151,12 @@ def start_local_step(*, actor: User, run: PipelineRun, step_name: str) -> StepAt
     step = StepRun.objects.with_what_an_attempt_needs().filter(run=run, name=step_name).first()
     if step is None:
         raise DoesNotExist(f"The run has no step {step_name!r}.")
-    if step.is_finished or step.waits_for:
+    if step.is_finished or step.waits_for or step.status == ExecutionStatus.STOPPING:
         raise ValidationFailed(f"Step {step_name!r} cannot start now: it is {step.status}.")
+    given_before = StepAttempt.objects.filter(step=step, number=step.attempt, end_time=None).first()
+    if given_before is not None:  # the answer was lost, and is asked for again
+        given_before.step = step
+        return given_before
     with transaction.atomic():
         attempt = recording.start_local_attempt(step)
         renew_lease(actor=actor, run=run)
@@ -161,10 +165,38 @@ def start_local_step(*, actor: User, run: PipelineRun, step_name: str) -> StepAt
     return attempt
 
 
-def end_local_step(
-    *, actor: User, run: PipelineRun, step_name: str, number: int, outcome: StepOutcome
+def report_local_progress(
+    *, actor: User, run: PipelineRun, step_name: str, number: int, printed: LogPiece, noted: Noted | None
 ) -> bool:
-    """Record how the caller's attempt ended; False when the run had been given up."""
+    """Show what the caller's attempt has printed and noted so far; False when the run is over or shall stop."""
+    attempt = _callers_attempt(actor, run, step_name, number)
+    check_metadata(noted or {})
+    mask = mask_of(attempt.step.parameters, run.pk)
+    with transaction.atomic():
+        if recording.holds_its_step(attempt):
+            recording.append_piece(attempt, printed.masked(mask))
+            if noted is not None:
+                recording.show_metadata(attempt, mask.value(noted))
+        return renew_lease(actor=actor, run=run)
+
+
+@transaction.atomic
+def end_local_step(
+    *, actor: User, run: PipelineRun, step_name: str, number: int, outcome: StepOutcome, printed: LogPiece
+) -> bool:
+    """Record how the caller's attempt ended; False when the run had been given up.
+
+    `printed`: what of its log was not told before. Nobody else has it, so it stays in the database.
+    """
+    attempt = _callers_attempt(actor, run, step_name, number)
+    _check_outputs_are_its_own(attempt, outcome)
+    mask = mask_of(attempt.step.parameters, run.pk)
+    if is_recorded := recording.record_end(attempt, outcome.masked(mask)):
+        recording.append_piece(attempt, printed.masked(mask))
+    return is_recorded
+
+
+def _callers_attempt(actor: User, run: PipelineRun, step_name: str, number: int) -> StepAttempt:
     _check_is_callers(actor, run)
     attempt = (
         StepAttempt.objects.select_related("step__run__stack")
@@ -173,9 +205,7 @@ def end_local_step(
     )
     if attempt is None:
         raise DoesNotExist(f"Step {step_name!r} of this run has no attempt {number}.")
-    _check_outputs_are_its_own(attempt, outcome)
-    outcome = outcome.masked(mask_of(attempt.step.parameters, run.pk))
-    return recording.record_end(attempt, outcome)
+    return attempt
 
 
 def seconds_until_retry(run: PipelineRun, step_name: str) -> float | None:

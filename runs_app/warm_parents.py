@@ -63,6 +63,8 @@ class ParentKey:
     python: Path = Path(sys.executable)
     """The interpreter, of the pipeline's environment if it has one."""
     process: StepProcess = StepProcess.FORK
+    imports_zenml: bool = False
+    """It was frozen with ZenML's names for ZenWeb's modules."""
 
 
 def local_today() -> date:
@@ -187,6 +189,7 @@ class WarmParent:
             lease=upbringing.lease.total_seconds(),
             spawns=key.process is StepProcess.SPAWN,
             is_confined=upbringing.user is not None,
+            imports_zenml=key.imports_zenml,
         )
         with theirs, upbringing.log.open("ab") as log:
             self.process = subprocess.Popen(  # our own module, in our interpreter or an environment's

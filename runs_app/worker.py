@@ -330,7 +330,7 @@ class StepWorker:
         asked = attempt.step.settings.get("process") if attempt else plan.process
         process = StepProcess(asked or settings.STEP_PROCESS)
         module = plan.spec.source.rpartition(".")[0]
-        return ParentKey(self.code.folder_of(plan), module, python, process)
+        return ParentKey(self.code.folder_of(plan), module, python, process, plan.spec.imports_zenml)
 
     # -- life ----------------------------------------------------------------------------------------------------------
 

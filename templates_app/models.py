@@ -165,13 +165,19 @@ class RunTemplate(Entity):
         default=ConcurrencyPolicy.QUEUE,
         help_text="What becomes of one more run than that.",
     )
+    managed_by = models.CharField(
+        max_length=255,
+        blank=True,
+        editable=False,
+        help_text="The set of template files that it is applied from. Empty: it is kept here alone.",
+    )
     latest_version = models.ForeignKey(
         "RunTemplateVersion", null=True, editable=False, on_delete=models.RESTRICT, related_name="+"
     )
 
     audited: ClassVar = (
         *("name", "description", "is_hidden", "is_enabled", "is_restricted", "tags"),
-        *("max_concurrent_runs", "concurrency_policy"),
+        *("max_concurrent_runs", "concurrency_policy", "managed_by"),
     )
 
     objects = RunTemplateQuerySet.as_manager()

@@ -24,6 +24,20 @@ def _application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes
     return [] if environ["REQUEST_METHOD"] == "HEAD" else body
 
 
+class LosingAnswers(httpx.BaseTransport):
+    """Breaks off after the application has done what was asked for, until it was asked this many times."""
+
+    def __init__(self, times: int) -> None:
+        self.times, self.requests, self._network = times, list[httpx.Request](), network()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = self._network.handle_request(request)
+        self.requests.append(request)
+        if len(self.requests) <= self.times:
+            raise httpx.ReadError("Connection reset by peer", request=request)
+        return response
+
+
 @contextmanager
 def keeping_the_connection() -> Iterator[None]:
     """A request shall not end the test's transaction with its own. Around each: Django's test client puts this back."""

@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, Self, overload
 from urllib.parse import quote
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from zenweb import connection
 from zenweb.config.code_archive import CodeArchive
@@ -62,7 +62,7 @@ class Client:
 
     def stop_run(self, name_id_or_prefix: NameOrId) -> None:
         """Ask a run to stop."""
-        self.transport.post(f"/runs/{_quoted(name_id_or_prefix)}/stop")
+        self.transport.post(f"/runs/{_quoted(name_id_or_prefix)}/stop", is_repeatable=True)
 
     @overload
     def repair_run(
@@ -73,6 +73,7 @@ class Client:
         run_configuration: RunConfiguration | None = None,
         newest: bool = False,
         dry_run: Literal[False] = False,
+        idempotency_key: str | None = None,
     ) -> PipelineRunResponse: ...
 
     @overload
@@ -84,6 +85,7 @@ class Client:
         run_configuration: RunConfiguration | None = None,
         newest: bool = False,
         dry_run: Literal[True],
+        idempotency_key: str | None = None,
     ) -> RepairPlan: ...
 
     def repair_run(
@@ -94,11 +96,12 @@ class Client:
         run_configuration: RunConfiguration | None = None,
         newest: bool = False,
         dry_run: bool = False,
+        idempotency_key: str | None = None,
     ) -> PipelineRunResponse | RepairPlan:
         """Run a finished run again from these steps on, or else what did not complete; the rest keeps its artifacts.
 
         Values that are not given are those of the run. `newest` runs the newest version of its template. `dry_run`
-        starts nothing: it tells which steps would run again, and why.
+        starts nothing: it tells which steps would run again, and why. `idempotency_key`: as for `trigger_pipeline`.
         """
         path = f"/runs/{_quoted(name_id_or_prefix)}/repair"
         body = {
@@ -107,8 +110,8 @@ class Client:
             "version": "newest" if newest else "same",
         }
         if not dry_run:
-            return self._run(path, body)
-        answer = self.transport.post(f"{path}?dry_run=true", body)
+            return self._run(path, body, idempotency_key)
+        answer = self.transport.post(f"{path}?dry_run=true", body, is_repeatable=True)
         return RepairPlan(
             [PlannedStep(step["name"], step["runs_again"], step["reason"]) for step in answer["steps"]]
         )
@@ -125,6 +128,7 @@ class Client:
         synchronous: bool = False,
         preset: str | None = None,
         dry_run: Literal[False] = False,
+        idempotency_key: str | None = None,
     ) -> PipelineRunResponse: ...
 
     @overload
@@ -139,6 +143,7 @@ class Client:
         synchronous: bool = False,
         preset: str | None = None,
         dry_run: Literal[True],
+        idempotency_key: str | None = None,
     ) -> Preflight: ...
 
     def trigger_pipeline(
@@ -152,11 +157,13 @@ class Client:
         synchronous: bool = False,
         preset: str | None = None,
         dry_run: bool = False,
+        idempotency_key: str | None = None,
     ) -> PipelineRunResponse | Preflight:
         """Run a template, or the newest runnable template of a pipeline; `synchronous` waits for the run's end.
 
         `preset`: the name of one of the template's presets, or "last-good"; the configuration goes over its values.
-        `dry_run` starts nothing: it tells what would happen.
+        `dry_run` starts nothing: it tells what would happen. Each call starts one run, however often it has to be sent;
+        with an `idempotency_key` of yours, all calls with the same key and configuration start one.
         """
         if (pipeline_name_or_id is None) == (template_id is None):
             raise ValidationFailed("You need to specify exactly one of pipeline or template to trigger.")
@@ -171,8 +178,9 @@ class Client:
             configuration = {**configuration, "preset": preset}
         path = f"/run_templates/{_quoted(template_id)}/runs"
         if dry_run:
-            return Preflight.read(self.transport.post(f"{path}?dry_run=true", configuration))
-        run = self._run(path, configuration)
+            answer = self.transport.post(f"{path}?dry_run=true", configuration, is_repeatable=True)
+            return Preflight.read(answer)
+        run = self._run(path, configuration, idempotency_key)
         return run.wait() if synchronous else run
 
     # Run templates
@@ -203,7 +211,7 @@ class Client:
             **({"drop_misfits": True} if drop_misfits else {}),
             **_limit(max_concurrent_runs, concurrency_policy),
         }
-        answer = self.transport.post("/run_templates", body)
+        answer = self.transport.post("/run_templates", body, is_repeatable=update)
         _warn(answer)
         return RunTemplateResponse(self.transport, answer)
 
@@ -373,6 +381,7 @@ class Client:
         answer = self.transport.request(
             "POST",
             "/uploads",
+            is_repeatable=True,  # at worst it is there twice, and nobody refers to the first
             params={"name": name or file.name},
             content=file,
             headers=file.headers,
@@ -391,7 +400,8 @@ class Client:
     def create_run_metadata(self, values: Mapping[str, Any], resource_type: str, resource_id: UUID) -> None:
         """Note encoded values about a `pipeline_run`, `step_run` or `artifact_version`; see `zenweb.log_metadata`."""
         resource = {"id": str(resource_id), "type": resource_type}
-        self.transport.post("/run-metadata", {"resources": [resource], "values": values})
+        body = {"resources": [resource], "values": values}
+        self.transport.post("/run-metadata", body, is_repeatable=True)
 
     # What calling a pipeline needs
 
@@ -406,7 +416,8 @@ class Client:
 
     def create_deployment(self, deployment: Mapping[str, Any]) -> DeploymentResponse:
         """Freeze a pipeline; the same pipeline again is the deployment that exists."""
-        return DeploymentResponse(self.transport, self.transport.post("/pipeline_deployments", deployment))
+        answer = self.transport.post("/pipeline_deployments", deployment, is_repeatable=True)
+        return DeploymentResponse(self.transport, answer)
 
     def run_deployment(
         self, deployment_id: NameOrId, run_configuration: RunConfiguration | None = None
@@ -418,19 +429,26 @@ class Client:
     def start_step(self, run_id: UUID, step_name: str) -> dict[str, Any]:
         """Begin the next attempt of a step: what it has to be given."""
         assignment: dict[str, Any] = self.transport.post(
-            f"/runs/{run_id}/steps/{_quoted(step_name)}/start", {}
+            f"/runs/{run_id}/steps/{_quoted(step_name)}/start", {}, is_repeatable=True
         )
         return assignment
 
     def end_step(self, run_id: UUID, step_name: str, end: Mapping[str, Any]) -> float | None:
         """How many seconds to wait before the next attempt, when there is to be one."""
-        answer = self.transport.post(f"/runs/{run_id}/steps/{_quoted(step_name)}/end", end)
+        path = f"/runs/{run_id}/steps/{_quoted(step_name)}/end"
+        answer = self.transport.post(path, end, is_repeatable=True)  # of two reports the first counts
         retry_after: float | None = answer.get("retry_after")
         return retry_after
 
+    def report_progress(self, run_id: UUID, step_name: str, progress: Mapping[str, Any]) -> bool:
+        """Tell what an attempt has printed and noted so far, and that the caller lives. False: as of `renew_lease`."""
+        answer = self.transport.post(f"/runs/{run_id}/steps/{_quoted(step_name)}/progress", progress)
+        return bool(answer["goes_on"])
+
     def renew_lease(self, run_id: UUID) -> bool:
         """Tell that the caller lives. False: the run has ended or is to be stopped."""
-        return bool(self.transport.post(f"/runs/{run_id}/lease", {})["goes_on"])
+        answer = self.transport.post(f"/runs/{run_id}/lease", {}, is_repeatable=True)
+        return bool(answer["goes_on"])
 
     def _get(self, kind: type[EntityType], name_id_or_prefix: NameOrId, hydrate: bool) -> EntityType:
         answer = self.transport.get(f"{kind.path}/{_quoted(name_id_or_prefix)}", hydrate=hydrate)
@@ -442,8 +460,11 @@ class Client:
     def _wired(self, configuration: RunConfiguration | None) -> dict[str, Any]:
         return wire_configuration(self.with_files(configuration))
 
-    def _run(self, path: str, configuration: Mapping[str, Any]) -> PipelineRunResponse:
-        answer = self.transport.post(path, configuration)
+    def _run(
+        self, path: str, configuration: Mapping[str, Any], idempotency_key: str | None = None
+    ) -> PipelineRunResponse:
+        """Start a run: one, however often the request has to be sent until an answer comes."""
+        answer = self.transport.post(path, configuration, idempotency_key=idempotency_key or str(uuid4()))
         _warn(answer)
         return PipelineRunResponse(self.transport, answer)
 

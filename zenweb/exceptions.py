@@ -172,6 +172,14 @@ class SourceNotFound(AuthoringError):
     """No such module, or nothing of that name in it."""
 
 
+class RealZenMLInstalled(ZenWebError):
+    """The real ZenML is installed here, so `zenml` stays its name: zenweb.compat does nothing. Uninstall zenml, or use
+    another environment, to have `from zenml import ...` mean ZenWeb."""
+
+    def __init__(self) -> None:
+        super().__init__(" ".join((self.__doc__ or "").split()))
+
+
 class ServerUnreachable(ZenWebError):
     """No ZenWeb server answered at the configured address."""
 
@@ -198,6 +206,10 @@ class NotInThisStep(ZenWebError, RuntimeError):
 
 class StepFailed(ZenWebError):
     """A step of a run executed in this process raised; the cause is attached."""
+
+
+class RunStopped(ZenWebError):
+    """The run was stopped before all of its steps had run."""
 
 
 class ParameterError(ZenWebError, ValueError):

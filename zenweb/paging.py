@@ -4,17 +4,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from threading import Lock
-from typing import Any
+from typing import Any, Protocol, Self
 
 from django.core.cache import cache
 from django.core.paginator import Page, Paginator
-from django.db.models import QuerySet, Sum
+from django.db.models import QuerySet
 from django.utils.functional import cached_property
 
 EXACT = 10_000  # up to so many rows a list is always counted exactly
 REMEMBERED = 10  # seconds for which a larger count is told again
 TRIES = 3  # to read a page from the end while rows come and go
 _counting = Lock()
+
+
+class Counts(Protocol):
+    """How many rows there are, without looking at them."""
+
+    @property
+    def total(self) -> int:
+        """Asked once; `all` gives counts that ask anew."""
+
+    def all(self) -> Self: ...
 
 
 @dataclass(frozen=True)
@@ -25,11 +35,11 @@ class Found:
     total: int
 
 
-def find_page(rows: QuerySet[Any], first: int, size: int, counts: QuerySet[Any] | None = None) -> Found:
+def find_page(rows: QuerySet[Any], first: int, size: int, counts: Counts | None = None) -> Found:
     """The rows from the `first` on (0 is the first of all). They have an order in which no two are alike.
 
-    `counts` are rows whose `count` adds up to how many there are; where there are none it is counted: exactly up to
-    `EXACT`, beyond that as it was at most `REMEMBERED` seconds ago, and never so that the next page would be left out.
+    Without `counts` it is counted how many there are: exactly up to `EXACT`, beyond that as it was at most `REMEMBERED`
+    seconds ago, and never so that the next page would be left out.
     """
     keys, total = _keys_counted(rows, first, size) if counts is None else _keys(rows, first, size, counts)
     found = _unconditionally(rows).in_bulk(keys)
@@ -39,7 +49,7 @@ def find_page(rows: QuerySet[Any], first: int, size: int, counts: QuerySet[Any] 
 class LongPaginator(Paginator):  # type: ignore[type-arg]  # it cannot be subscripted when it runs
     """Django's, for lists that are too long to be counted and skipped through each time."""
 
-    def __init__(self, rows: QuerySet[Any], size: int, counts: QuerySet[Any] | None = None) -> None:
+    def __init__(self, rows: QuerySet[Any], size: int, counts: Counts | None = None) -> None:
         super().__init__(rows, size)
         self.counts = counts
 
@@ -54,23 +64,22 @@ class LongPaginator(Paginator):  # type: ignore[type-arg]  # it cannot be subscr
         return Page(found.rows, index, self)
 
 
-def total_of(rows: QuerySet[Any], counts: QuerySet[Any] | None = None) -> int:
+def total_of(rows: QuerySet[Any], counts: Counts | None = None) -> int:
     """How many rows there are, as `find_page` tells it."""
     if counts is not None:
-        total: int = counts.order_by().aggregate(total=Sum("count", default=0))["total"]
-        return total
+        return counts.total
     counted = rows.order_by().values("pk")[: EXACT + 1].count()
     return counted if counted <= EXACT else max(counted, _remembered_count(rows))
 
 
-def _keys(rows: QuerySet[Any], first: int, size: int, counts: QuerySet[Any]) -> tuple[Sequence[Any], int]:
-    total = total_of(rows, counts)
+def _keys(rows: QuerySet[Any], first: int, size: int, counts: Counts) -> tuple[Sequence[Any], int]:
+    total = counts.total
     for _ in range(TRIES):
         if first <= total // 2:
             break
         from_end = rows.reverse().values_list("pk", flat=True)
         keys = list(from_end[max(0, total - first - size) : max(0, total - first)])
-        former, total = total, total_of(rows, counts)
+        former, total = total, counts.all().total
         if former == total:
             return keys[::-1], total
     return list(rows.values_list("pk", flat=True)[first : first + size]), total

@@ -1,8 +1,15 @@
 """WSGI entry point."""
 
+import gc
 import os
 
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zenweb.settings")
 application = get_wsgi_application()
+
+# What is loaded by now stays. A list makes thousands of objects that go with its answer: to look at them all every 700
+# takes a tenth of the answer's time.
+gc.collect()
+gc.freeze()
+gc.set_threshold(20_000, 20, 20)

@@ -11,21 +11,22 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import django
 import psutil
 
-django.setup()
+import zenweb.wsgi  # noqa: F401 as the web server sets itself up
 
-from django.core.management import call_command  # noqa: E402
-from django.db import connection  # noqa: E402
-from django.test import Client  # noqa: E402
+# isort: split
 
-from benchmarks.size.seeding import seed  # noqa: E402
-from runs_app.models import PipelineRun  # noqa: E402
-from templates_app.models import RunTemplate  # noqa: E402
-from zenweb.accounts.models import ApiKey, Project, RoleGrant, User  # noqa: E402
-from zenweb.accounts.services import create_api_key  # noqa: E402
-from zenweb.enums import KeyAccess, Role  # noqa: E402
+from django.core.management import call_command
+from django.db import connection
+from django.test import Client
+
+from benchmarks.size.seeding import seed
+from runs_app.models import PipelineRun
+from templates_app.models import RunTemplate
+from zenweb.accounts.models import ApiKey, Project, RoleGrant, User
+from zenweb.accounts.services import create_api_key
+from zenweb.enums import KeyAccess, Role
 
 PAGE = 50
 SEEN = 50  # templates of a key that is bound

@@ -95,6 +95,7 @@ RUN_TEMPLATES = Listing(
         "stack": Related("latest_version__deployment__stack"),
         "build_id": Column("latest_version__deployment_id", uuid.UUID),
         "user": Related("user", name="username"),
+        "managed_by": Column("managed_by"),
         "tag": Tags("tags"),
         "tags": Tags("tags"),
     },

@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+import time
 from datetime import date
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import pytest
 
 from runs_app.models import PipelineRun
 from templates_app.models import CodeArchive, PipelineDeployment, RunTemplate
-from tests.in_process import network
+from tests.in_process import LosingAnswers, network
 from zenweb import ParameterError, connection, get_step_context, log_metadata, pipeline, step
 from zenweb.accounts.models import Project
 from zenweb.client import Client
@@ -22,6 +23,7 @@ from zenweb.exceptions import (
     DoesNotExist,
     EntityExists,
     LocalStackRefused,
+    ServerUnreachable,
     ValidationFailed,
 )
 from zenweb.transport import Transport
@@ -95,6 +97,23 @@ def asking():
     train()
 
 
+@step
+def tell() -> list[bool]:
+    print("half way")  # noqa: T201  # steps print
+    log_metadata({"half": True})
+    context, seen, until = get_step_context(), [False, False], time.monotonic() + 30
+    while not all(seen) and time.monotonic() < until:
+        shown = Client().get_pipeline_run(context.pipeline_run.id).steps["tell"]
+        seen = [shown.logs == "half way\n", shown.run_metadata == {"half": True}]
+    print("all the way")  # noqa: T201
+    return seen
+
+
+@pipeline
+def telling_all():
+    tell()
+
+
 @pipeline
 def failing():
     fail()
@@ -105,6 +124,9 @@ def connected(stacks, alices_key, tmp_path, monkeypatch):
     """The SDK is signed in as Alice, and the network leads to the server in this process."""
     monkeypatch.setenv("ZENWEB_CONFIG_DIR", str(tmp_path / "config"))
     connection.save(server_url="http://testserver", api_key=alices_key, active_stack="celery")
+    monkeypatch.setattr(
+        "zenweb.execution.live_report.LOOK", 3600
+    )  # another thread sees nothing of this transaction
     monkeypatch.setattr(
         "zenweb.client.shared_transport", lambda c: Transport(c.server_url, c.api_key, network(), c.project)
     )
@@ -186,6 +208,16 @@ def test_calling_a_pipeline_on_a_local_stack_runs_it_here_and_records_it(capsys)
     assert "training 10 trees" in capsys.readouterr().out
 
 
+@pytest.mark.django_db(transaction=True)  # a thread tells
+def test_what_a_step_here_prints_and_notes_is_seen_while_it_runs(monkeypatch):
+    monkeypatch.setattr("zenweb.execution.live_report.LOOK", 0.1)
+    Client().activate_stack("default")
+    run = telling_all()
+    assert run.steps["tell"].output.load() == [True, True]
+    assert run.steps["tell"].logs == "half way\nall the way\n"
+    assert run.steps["tell"].run_metadata == {"half": True}
+
+
 def test_a_step_that_fails_here_raises_its_own_error_and_is_recorded():
     Client().activate_stack("default")
     with pytest.raises(ValueError, match="this step fails"):
@@ -243,6 +275,46 @@ def test_required_parameters_are_asked_for_when_it_is_run():
         Client().trigger_pipeline(template_id="asking", run_configuration=configuration).template_id
         is not None
     )
+
+
+def losing_answers(monkeypatch, times):
+    losing = LosingAnswers(times)
+    monkeypatch.setattr(
+        "zenweb.client.shared_transport", lambda c: Transport(c.server_url, c.api_key, losing)
+    )
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    return losing
+
+
+def test_a_run_whose_answer_is_lost_is_started_once(monkeypatch):
+    my_pipeline.create_run_template(name="daily")
+    losing = losing_answers(monkeypatch, 2)
+    run = Client().trigger_pipeline(template_id="daily")
+    assert (PipelineRun.objects.get().id, len(losing.requests)) == (run.id, 3)
+
+
+def test_a_repair_whose_answer_is_lost_is_started_once(monkeypatch):
+    original = my_pipeline()
+    original.stop()
+    losing_answers(monkeypatch, 1)
+    repaired = Client().repair_run(original.id)
+    assert set(PipelineRun.objects.values_list("id", flat=True)) == {original.id, repaired.id}
+
+
+def test_two_calls_start_two_runs_unless_they_carry_one_key():
+    my_pipeline.create_run_template(name="daily")
+    free = {Client().trigger_pipeline(template_id="daily").id for _ in range(2)}
+    bound = {Client().trigger_pipeline(template_id="daily", idempotency_key="today").id for _ in range(2)}
+    assert (len(free), len(bound), PipelineRun.objects.count()) == (2, 1, 3)
+
+
+def test_a_template_whose_answer_is_lost_is_not_asked_for_again(monkeypatch):
+    my_pipeline()
+    deployment = PipelineDeployment.objects.get().id
+    losing = losing_answers(monkeypatch, 1)
+    with pytest.raises(ServerUnreachable, match=r"POST /api/v1/run_templates\) is not known: look before"):
+        Client().create_run_template("daily", deployment)
+    assert (RunTemplate.objects.get().name, len(losing.requests)) == ("daily", 1)
 
 
 def test_templates_are_listed_changed_and_deleted():

@@ -214,6 +214,7 @@ class Listing:
     def answer(
         self, queryset: QuerySet[Any], query: QueryDict, counts: QuerySet[Any] | None = None
     ) -> Response:
+        """`counts`: rows that have the `counted` columns too, and tell how many of the others there are (`Counts`)."""
         index, size = page_asked_for(query)
         hydrate = wants_hydration(query, default=False)
         rows = self.filtered(queryset, query).order_by(*self._order(query))

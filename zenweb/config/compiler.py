@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
+from zenweb.config import zenml_alias
 from zenweb.config.choice_checks import check_choices, refuse_choices
 from zenweb.config.config_schema import parameter_schemas
 from zenweb.config.definition import Definition
@@ -105,6 +106,7 @@ def compile_pipeline(pipeline: Definition[..., Any], arguments: Mapping[str, Any
         execution_mode=configuration.execution_mode,
         tags=list(dict.fromkeys(configuration.tags or ())),
         settings=configuration.settings or {},
+        imports_zenml=zenml_alias.is_active(),
     )
 
 

@@ -130,3 +130,5 @@ class PipelineSpec(SpecModel):
     execution_mode: Mode | None = None
     tags: list[str] = Field(default_factory=list)
     settings: dict[str, Any] = Field(default_factory=dict)
+    imports_zenml: bool = False
+    """Its code was frozen with `zenweb.compat` on, which its steps' processes therefore switch on as well."""

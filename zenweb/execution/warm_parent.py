@@ -39,6 +39,7 @@ from uuid import uuid4
 from pydantic import BaseModel
 
 from zenweb.artifacts import materializers
+from zenweb.config import zenml_alias
 from zenweb.config.source import import_named, import_source, importing_for_execution
 from zenweb.execution import fork_obstacles, processes
 from zenweb.execution.choosing import answer_question
@@ -70,6 +71,8 @@ class Orders(BaseModel):
     """Each attempt gets an interpreter of its own."""
     is_confined: bool = False
     """It runs as another user than its worker, and stays so."""
+    imports_zenml: bool = False
+    """The code says `zenml` and means ZenWeb."""
 
 
 @dataclass
@@ -115,6 +118,8 @@ def main() -> None:
 
 
 def import_module(orders: Orders) -> None:
+    if orders.imports_zenml:
+        zenml_alias.activate()
     with importing_for_execution():
         import_named(orders.module)
 

@@ -221,4 +221,4 @@ class PipelineRunResponse(Entity):
 
     def stop(self) -> None:
         """Ask the run to stop."""
-        self._transport.post(f"{self.path}/{self.id}/stop")
+        self._transport.post(f"{self.path}/{self.id}/stop", is_repeatable=True)

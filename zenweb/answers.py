@@ -1,0 +1,205 @@
+"""What an answer of the server means, or that none came: JSON, another try, or an error that says what to do."""
+
+import re
+import socket
+import ssl
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from zenweb.connection import is_this_machine
+from zenweb.enums import DeviceLoginError
+from zenweb.exceptions import (
+    BodyTooLarge,
+    CredentialsNotValid,
+    DeviceLoginUnfinished,
+    DoesNotExist,
+    EntityExists,
+    FieldError,
+    LengthRequired,
+    MalformedRequest,
+    NotAllowed,
+    ServerBusy,
+    ServerUnreachable,
+    ValidationFailed,
+    ZenWebError,
+)
+
+# What a proxy answers that has no connection to the server behind it.
+NO_CONNECTION = frozenset(
+    {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
+)
+# Those that do the same when they come twice.
+REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+# What a header can hold; keys and tokens have no blanks.
+KEY = re.compile(r"[\x21-\x7e]+")
+ERRORS: Mapping[int, type[ZenWebError]] = {
+    HTTPStatus.BAD_REQUEST: MalformedRequest,
+    HTTPStatus.UNAUTHORIZED: CredentialsNotValid,
+    HTTPStatus.FORBIDDEN: NotAllowed,
+    HTTPStatus.NOT_FOUND: DoesNotExist,
+    HTTPStatus.CONFLICT: EntityExists,
+    HTTPStatus.LENGTH_REQUIRED: LengthRequired,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: BodyTooLarge,
+    HTTPStatus.TOO_MANY_REQUESTS: ServerBusy,
+    HTTPStatus.SERVICE_UNAVAILABLE: ServerBusy,
+}
+Outcome = httpx.Response | httpx.TransportError
+
+
+def authorization(api_key: str) -> dict[str, str]:
+    """The header that says who asks; none without a key, for an empty one cannot be sent."""
+    key = api_key.strip()  # a file or a variable often ends with a line break
+    if not key:
+        return {}
+    if not KEY.fullmatch(key):
+        raise CredentialsNotValid(
+            "This is no API key: it has blanks, line breaks or letters inside that no key has. "
+            "Copy the key once more, whole and alone."
+        )
+    return {"Authorization": f"Bearer {key}"}
+
+
+def is_worth_another_try(outcome: Outcome, *, is_repeatable: bool) -> bool:
+    """Whether the connection was what failed, and asking again cannot act twice.
+
+    Not after a timeout: somebody has waited long enough.
+    """
+    if isinstance(outcome, httpx.Response):
+        return is_repeatable and outcome.status_code in NO_CONNECTION and not _is_ours(_told(outcome))
+    if isinstance(outcome, httpx.ConnectError):  # nothing was sent
+        return not _is_about_tls(outcome)
+    return is_repeatable and isinstance(outcome, httpx.NetworkError | httpx.RemoteProtocolError)
+
+
+def json_of(response: httpx.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError as error:
+        raise ZenWebError(
+            f"{response.url} answered something else than JSON: is it the address of a ZenWeb server?"
+        ) from error
+
+
+def error_told_by(response: httpx.Response) -> ZenWebError:
+    """The server's own sentence; where something else answered, what that was and what to look at."""
+    told = _told(response)
+    kind = ERRORS.get(response.status_code, ZenWebError)
+    if not _is_ours(told):
+        return _error_of_another(response, kind)
+    message = str(told["detail"][-1])
+    if told.get("error") in list(DeviceLoginError):
+        return DeviceLoginUnfinished(DeviceLoginError(told["error"]), message)
+    if response.status_code == HTTPStatus.UNPROCESSABLE_ENTITY:
+        fields = [
+            FieldError(str(entry["pointer"]), str(entry["message"])) for entry in told.get("errors") or ()
+        ]
+        return ValidationFailed(fields or message)
+    if response.status_code == HTTPStatus.UNAUTHORIZED:
+        server = _server_of(response.request)
+        return kind(f"{server}: {message} Sign in with `zenweb login {server}`, or set ZENWEB_API_KEY.")
+    if response.is_server_error:
+        return kind(f"{_server_of(response.request)}: {message}")
+    return kind(message)
+
+
+def unreachable(server_url: str, error: httpx.TransportError, *, may_have_acted: bool) -> ServerUnreachable:
+    """No answer came. `may_have_acted`: the request was on its way and must not be sent again blindly."""
+    request = error.request if may_have_acted else None
+    if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ConnectError | httpx.ProxyError):
+        return ServerUnreachable(
+            f"No ZenWeb server answers at {server_url} ({reason(error)}): {_advice(server_url, error)}"
+        )
+    lost = (
+        "did not answer in time"
+        if isinstance(error, httpx.TimeoutException)
+        else f"broke off the connection ({reason(error)})"
+    )
+    if request is not None:
+        asked = f"{request.method} {request.url.path}"
+        return ServerUnreachable(
+            f"{server_url} {lost}. Whether it has done what was asked for ({asked}) is not known: look before you ask "
+            "again."
+        )
+    return ServerUnreachable(f"{server_url} {lost}. Ask again; if that does not help, look into its log.")
+
+
+def broken_off(server_url: str, error: httpx.TransportError) -> ServerUnreachable:
+    """In the middle of an answer."""
+    return ServerUnreachable(f"The connection to {server_url} broke off ({reason(error)}). Ask again.")
+
+
+def reason(error: httpx.TransportError) -> str:
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
+    return re.sub(r"^\[(Errno -?\d+|[A-Z]+: [A-Z_]+)\] ", "", str(error)) or type(error).__name__
+
+
+def _advice(server_url: str, error: httpx.TransportError) -> str:
+    other = "choose another with `zenweb login URL`."
+    if isinstance(error, httpx.ProxyError):
+        return "a proxy stands between. Look at HTTPS_PROXY, HTTP_PROXY and NO_PROXY."
+    if _is_about_tls(error):
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return (
+                "this machine does not trust its certificate. Name the authority's in SSL_CERT_FILE, or "
+                + other
+            )
+        return f"it does not speak TLS as this machine does. Is http://{urlsplit(server_url).netloc} meant?"
+    if isinstance(_origin(error), socket.gaierror):
+        return "no machine of that name is known here. Correct the address, or " + other
+    if is_this_machine(server_url):
+        return "start one with `zenweb up`, or " + other
+    return "see whether it runs and this machine may reach it, or " + other
+
+
+def _is_about_tls(error: httpx.TransportError) -> bool:
+    return isinstance(_origin(error), ssl.SSLError)
+
+
+def _origin(error: BaseException | None) -> OSError | None:
+    """What the operating system or TLS said, which httpx has wrapped."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _error_of_another(response: httpx.Response, kind: type[ZenWebError]) -> ZenWebError:
+    """No error of ours: a proxy, another program, or a server that does not know what was asked for."""
+    phrase = f"{response.status_code} {response.reason_phrase}".strip()
+    asked = f"{response.request.method} {response.url} answered {phrase}"
+    if response.status_code in NO_CONNECTION:
+        return ServerUnreachable(
+            f"{asked}: a proxy stands there, and no server behind it answers. Is it running?"
+        )
+    if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+        return kind(f"{asked}: too much was asked at once. Wait {_pause(response)} and ask again.")
+    if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return kind(f"{asked}: a proxy there takes no body of this size. Raise its limit, or send less.")
+    return kind(f"{asked}: is it the address of a ZenWeb server?")
+
+
+def _pause(response: httpx.Response) -> str:
+    seconds = response.headers.get("Retry-After", "")
+    return f"{seconds} seconds" if seconds.isdecimal() else "a moment"
+
+
+def _server_of(request: httpx.Request) -> str:
+    return f"{request.url.scheme}://{request.url.netloc.decode()}"
+
+
+def _is_ours(told: Mapping[str, Any]) -> bool:
+    return isinstance(told.get("detail"), list) and bool(told["detail"])
+
+
+def _told(response: httpx.Response) -> dict[str, Any]:
+    try:
+        told = response.json()
+    except ValueError:
+        return {}
+    if isinstance(told, list):  # as ZenML's server has it
+        return {"detail": told}
+    return told if isinstance(told, dict) else {}
