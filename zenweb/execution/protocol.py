@@ -12,8 +12,8 @@ from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
 from zenweb.config.spec import OutputSpec
 from zenweb.enums import ArtifactType
 
-# Version 1 has no questions, and versions 1 and 2 nothing of mapped steps and conditions; all else is the same.
-PROTOCOL_VERSION = 3
+# Version 1 has no questions, version 2 compiles nothing, version 3 has no mapped steps; all else is the same.
+PROTOCOL_VERSION = 4
 Plain = bool | int | float | str
 StorableText = Annotated[str, AfterValidator(storable)]
 
