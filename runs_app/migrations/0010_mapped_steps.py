@@ -7,7 +7,7 @@ import zenweb.entity
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("runs_app", "0008_sealed_hashes"),
+        ("runs_app", "0009_compilations"),
     ]
 
     operations = [
