@@ -12,7 +12,8 @@ from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
 from zenweb.config.spec import OutputSpec
 from zenweb.enums import ArtifactType
 
-# Version 1 has no questions, version 2 compiles nothing, version 3 has no mapped steps; all else is the same.
+# Version 1 has no questions; version 2 compiles nothing and knows neither of the server nor of waiting; version 3 has no
+# mapped steps and no conditions.
 PROTOCOL_VERSION = 4
 Plain = bool | int | float | str
 StorableText = Annotated[str, AfterValidator(storable)]
@@ -68,6 +69,15 @@ class GivenFile(InputArtifact):
     """Of an upload, which the server can hand out."""
 
 
+class ServerAccess(BaseModel):
+    """Where the process finds the server, and with what it is let in for as long as its attempt holds the step."""
+
+    model_config = ConfigDict(frozen=True)
+
+    url: str
+    token: str = Field(repr=False)
+
+
 class Assignment(Message):
     """Everything the process needs to run one attempt of one step."""
 
@@ -90,6 +100,8 @@ class Assignment(Message):
     """As they were resolved for this run: `timeout`, `retry`, hooks and so on."""
     is_last: bool = True
     """Whether the step fails for good when this attempt does."""
+    server: ServerAccess | None = None
+    """None: whoever runs it has a connection of their own, or does not know where the server is."""
 
     @property
     def idempotency_key(self) -> str:

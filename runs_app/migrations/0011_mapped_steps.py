@@ -7,7 +7,7 @@ import zenweb.entity
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("runs_app", "0009_compilations"),
+        ("runs_app", "0010_runs_from_runs"),
     ]
 
     operations = [
