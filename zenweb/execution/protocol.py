@@ -12,8 +12,8 @@ from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
 from zenweb.config.spec import OutputSpec
 from zenweb.enums import ArtifactType
 
-# Version 1 has no questions; version 2 compiles nothing and knows neither of the server nor of waiting; version 3 has no
-# mapped steps and no conditions.
+# Version 1 has no questions; version 2 compiles nothing and knows neither of the server nor of waiting; version 3 has
+# neither mapped steps nor conditions.
 PROTOCOL_VERSION = 4
 Plain = bool | int | float | str
 StorableText = Annotated[str, AfterValidator(storable)]
