@@ -16,7 +16,6 @@ from zenweb.config.requirements import requirements_of
 from zenweb.config.run_configuration import wire_configuration
 from zenweb.config.source import source_root
 from zenweb.config.spec import PipelineSpec
-from zenweb.config.value_checks import errors_in
 from zenweb.exceptions import (
     CredentialsNotValid,
     LocalStackRefused,
@@ -27,6 +26,7 @@ from zenweb.exceptions import (
 )
 from zenweb.execution.choosing import check_choices_here
 from zenweb.execution.local_run import execute_local_run
+from zenweb.execution.value_checks import errors_in
 from zenweb.responses import (
     DeploymentResponse,
     Judgement,
