@@ -6,7 +6,7 @@ from runs_app.models import PipelineRun, Preparation, StepAttempt
 from runs_app.plans import may_retry, plan_of
 from zenweb.config.choices import argument_name, dependency_of
 from zenweb.config.spec import InputSpec
-from zenweb.execution.protocol import Argument, Assignment, InputArtifact, Question
+from zenweb.execution.protocol import Argument, Assignment, Compilation, InputArtifact, Question
 from zenweb.sealing import opened
 
 
@@ -46,6 +46,17 @@ def question_for(preparation: Preparation) -> Question:
             Argument(name=argument_name(dependency), source=sources[step], parameter=parameter, value=value)
         )
     return Question(source=sources[preparation.step], parameter=preparation.parameter, arguments=arguments)
+
+
+def compilation_for(preparation: Preparation) -> Compilation:
+    """Everything needed to put the pipeline together."""
+    spec = plan_of(preparation.deployment_id).spec
+    return Compilation(
+        source=spec.source,
+        name=spec.name,
+        parameters=dict(preparation.arguments),
+        configuration=spec.configuration,
+    )
 
 
 def _inputs(run: PipelineRun, wanted: dict[str, InputSpec]) -> dict[str, InputArtifact]:

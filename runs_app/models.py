@@ -17,9 +17,9 @@ from runs_app.querysets import (
     BESIDE_FILES,
     ArtifactQuerySet,
     ArtifactVersionQuerySet,
+    AwaitedQuerySet,
     PipelineRunQuerySet,
     PreparationQuerySet,
-    RunChoiceQuerySet,
     RunCountQuerySet,
     RunEventQuerySet,
     ScheduleQuerySet,
@@ -34,6 +34,7 @@ from zenweb.enums import (
     EnvironmentStatus,
     ExecutionMode,
     ExecutionStatus,
+    PreparationKind,
     PreparationStatus,
     TriggerChannel,
 )
@@ -613,16 +614,23 @@ class Environment(Entity):
 
 
 class Preparation(Entity):
-    """One question that user code answers on a worker before a run needs it: what may be chosen for a parameter.
+    """One question that user code answers on a worker before a run needs it: what may be chosen for a parameter, or
+    what the pipeline consists of with other parameters of its own.
 
     Asked twice, it is one row; asked again when its answer is too old, it is the same row. Whoever raises `attempt`
     answers it.
     """
 
     deployment = models.ForeignKey(PipelineDeployment, on_delete=models.CASCADE, related_name="preparations")
+    kind = models.CharField(
+        max_length=20,
+        choices=[(kind.value, kind.value) for kind in PreparationKind],
+        default=PreparationKind.CHOICES,
+    )
+    # Both "" where the pipeline is compiled.
     step = models.CharField(max_length=255)
     parameter = models.CharField(max_length=255)
-    # What the choices depend on: [name, value].
+    # What the choices depend on, or the pipeline's parameters: [name, value].
     arguments = JSONField(default=list)
     key = models.CharField(max_length=64, unique=True, help_text="Of all that decides the answer, hashed.")
     queue = models.CharField(max_length=100)
@@ -638,6 +646,7 @@ class Preparation(Entity):
         "Worker", null=True, blank=True, on_delete=models.SET_NULL, related_name="preparations"
     )
     answer = JSONField(null=True, blank=True, help_text="[value, label] of all that may be chosen.")
+    blamed = models.CharField(max_length=255, blank=True, help_text="The pipeline's parameter that is wrong.")
     failure = models.CharField(max_length=2000, blank=True, help_text="Why there is none, in a sentence.")
     log_tail = models.TextField(blank=True, help_text="What the provider printed, for who owns the template.")
     ended_at = models.DateTimeField(null=True, blank=True)
@@ -656,6 +665,8 @@ class Preparation(Entity):
         ]
 
     def __str__(self) -> str:
+        if self.kind == PreparationKind.COMPILATION:
+            return "compilation"
         return f"choices of {self.step}.{self.parameter}"
 
 
@@ -677,7 +688,7 @@ class RunChoice(models.Model):
     )
     refusal = models.CharField(max_length=2000, blank=True, help_text="What is wrong, in a sentence.")
 
-    objects = RunChoiceQuerySet.as_manager()
+    objects = AwaitedQuerySet.as_manager()
 
     class Meta:
         ordering: ClassVar = ["id"]
@@ -690,6 +701,30 @@ class RunChoice(models.Model):
 
     def __str__(self) -> str:
         return f"{self.step}.{self.parameter}"
+
+
+class RunCompilation(models.Model):
+    """A run that was accepted with parameters of the pipeline that it had not been put together with yet."""
+
+    run = models.OneToOneField(PipelineRun, on_delete=models.CASCADE, related_name="compilation")
+    # What it waits for. Null: it was looked at, and is not kept any more.
+    preparation = models.ForeignKey(
+        Preparation, null=True, on_delete=models.SET_NULL, related_name="run_compilations"
+    )
+    is_open = models.BooleanField(default=True, help_text="The run has no steps yet.")
+    moment = models.CharField(max_length=40, blank=True, help_text="What the run is for, if that is not now.")
+    errors = JSONField(default=list, blank=True, help_text="[pointer, sentence] of all that was wrong then.")
+
+    objects = AwaitedQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+        indexes: ClassVar = [
+            models.Index(fields=["preparation"], condition=Q(is_open=True), name="run_compilation_open")
+        ]
+
+    def __str__(self) -> str:
+        return str(self.run_id)
 
 
 class IdempotencyRecord(models.Model):

@@ -22,7 +22,7 @@ from runs_app import caching, limits, metadata, statements
 from runs_app.caching import Versions
 from runs_app.dispatch import wake_workers
 from runs_app.masking import Mask
-from runs_app.models import LogChunk, PipelineRun, RunEvent, StepAttempt, StepRun, Worker
+from runs_app.models import LogChunk, PipelineRun, RunCompilation, RunEvent, StepAttempt, StepRun, Worker
 from runs_app.plans import may_retry, plan_of, retry_delay, run_of
 from runs_app.querysets import HEAVY
 from runs_app.statements import ReadyStep, RunAtItsEnd
@@ -36,6 +36,7 @@ ALIVE = [ExecutionStatus.RUNNING, ExecutionStatus.STOPPING]
 CACHED_REASON = "It ran before with the same code, parameters and inputs: these are its outputs from then."
 UNPREPARED = "It was not started, because the run could not be prepared."
 PREPARING = "Its choices are checked first."
+COMPILING = "It is put together with its own parameters first."
 MOST_NAMES = 10
 MOST_PIECES = 20_000  # of one log
 MOST_ADMITTED = 10  # in one transaction; housekeeping goes on
@@ -660,7 +661,9 @@ def _admit(run: PipelineRun) -> None:
     RunEvent.objects.note(run.pk, "Its turn has come.")
     # Read under the row's lock, which the update took: whoever prepares the run sees that it has its place, or this
     # sees that it is prepared.
-    if PipelineRun.objects.filter(pk=run.pk, is_prepared=False).update(status_reason=PREPARING):
+    is_compiled = not RunCompilation.objects.filter(run=run, is_open=True).exists()
+    reason = PREPARING if is_compiled else COMPILING
+    if PipelineRun.objects.filter(pk=run.pk, is_prepared=False).update(status_reason=reason):
         return
     # What it frees by ending at once is given away by the loop around this.
     _start(run, now, may_admit=False)
@@ -675,6 +678,12 @@ def let_go(run: PipelineRun) -> None:
         return
     if PipelineRun.objects.filter(pk=run.pk, queued_at=None).update(status_reason=""):
         _start(run, now)
+
+
+@transaction.atomic
+def refuse_whole(run: PipelineRun, reason: str) -> None:
+    """End a run that has no steps yet, because of what was found out about the whole of it; its row is held."""
+    _close_if_over(run.pk, timezone.now(), refusal=reason[:2000])
 
 
 @transaction.atomic

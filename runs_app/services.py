@@ -15,12 +15,14 @@ from django.utils.translation import gettext
 
 from runs_app import metadata, recording, statements
 from runs_app.choices import ask_before, check_choices, note
+from runs_app.compilations import wait_for
 from runs_app.judging import resolve_to_run
 from runs_app.limits import Limit, hold_limit
 from runs_app.masking import mask_of
 from runs_app.models import ArtifactVersion, IdempotencyRecord, PipelineRun, RunEvent, StepAttempt, StepRun
+from runs_app.own_parameters import asked_of
 from runs_app.permissions import Noteworthy, check_may_note, check_may_stop
-from runs_app.plans import plan_of, rules_of
+from runs_app.plans import deployment_of, plan_of, rules_of
 from runs_app.presets import use_preset
 from runs_app.recording import LogPiece, StepOutcome
 from runs_app.repair import Repair, RepairPlan
@@ -304,8 +306,9 @@ def _start_run(
     body_hash: str,
     repair: Repair | None = None,
 ) -> PipelineRun:
-    runnable = version or deployment
-    resolved = resolve_to_run(trigger.actor, runnable, configuration, trigger.moment)
+    asked = asked_of(version or deployment, configuration)
+    runnable, deployment = asked.runnable, deployment_of(asked.runnable)
+    resolved = resolve_to_run(trigger.actor, asked, trigger.moment)
     plan = _plan_to_do(repair, resolved) if repair else None
     chosen_in = plan.again if plan else None
     check_choices(runnable, resolved, chosen_in)
@@ -315,7 +318,7 @@ def _start_run(
     is_local = not deployment.stack.is_remote
     is_skipped = limit is not None and not waits
     chosen = [] if is_skipped else ask_before(runnable, resolved, chosen_in)
-    is_prepared = not any(choice.is_open for choice in chosen)
+    is_prepared = asked.is_known and not any(choice.is_open for choice in chosen)
     run = PipelineRun(
         project_id=deployment.project_id,
         user=trigger.actor,
@@ -337,15 +340,15 @@ def _start_run(
         queued_at=timezone.now() if waits else None,
         priority=max((step.settings.get("priority") or 0 for step in resolved.steps), default=0),
         is_prepared=is_prepared,
-        status_reason="" if is_prepared else recording.PREPARING,
+        status_reason="" if is_prepared else recording.PREPARING if asked.is_known else recording.COMPILING,
     )
-    run.configuration = sealed(rules.plan, configuration or {}, run.pk)
+    run.configuration = sealed(rules.plan, configuration or {}, run.pk, has_other_steps=not asked.is_known)
     run.resolved_configuration = sealed(rules.plan, resolved.as_json(), run.pk)
     if limit and waits:
         run.status_reason = f"It waits for its turn: {limit.stored_words}."
     insert(run)
     # Nobody takes the steps of a local run, or of one that waits.
-    steps = list(_step_rows(run, resolved, is_local, is_held=is_local or waits or not is_prepared))
+    steps = list(step_rows(run, resolved, is_held=is_local or waits or not is_prepared))
     insert(*steps)
     RunEvent.objects.note(run.pk, f"Accepted from {trigger.words}.")
     _tell_audit(run, trigger)
@@ -354,7 +357,7 @@ def _start_run(
             user=trigger.actor,
             route=trigger.route,
             key=trigger.idempotency_key,
-            body_hash=sealed_hash(rules.plan, body_hash, run.pk),
+            body_hash=sealed_hash(rules.plan, body_hash, run.pk, has_other_steps=not asked.is_known),
             run=run,
         )
     if limit is not None and is_skipped:
@@ -362,6 +365,8 @@ def _start_run(
         return run
     if chosen:
         note(run, chosen)
+    if asked.question is not None:
+        wait_for(run, asked.question, trigger.moment.isoformat() if trigger.moment else "")
     now = timezone.now()
     if repair and plan:
         ready = _keep(run, steps, repair, plan, now)
@@ -450,9 +455,9 @@ def _wait(run: PipelineRun, ready: Sequence[ReadyStep], limit: Limit) -> None:
         transaction.on_commit(partial(recording.make_room, limit.template_id), robust=True)
 
 
-def _step_rows(
-    run: PipelineRun, resolved: ResolvedConfiguration, is_local: bool, is_held: bool
-) -> Iterator[StepRun]:
+def step_rows(run: PipelineRun, resolved: ResolvedConfiguration, *, is_held: bool) -> Iterator[StepRun]:
+    """The steps of a run, to be written with it; `is_held`: none of them is ready yet."""
+    is_local = run.caller_beat is not None
     index_of = {step.spec.name: index for index, step in enumerate(resolved.steps)}
     downstream: dict[str, list[int]] = {name: [] for name in index_of}
     for index, step in enumerate(resolved.steps):

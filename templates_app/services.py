@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.utils.translation import gettext, gettext_lazy
 from pydantic import ValidationError
 
@@ -233,6 +234,87 @@ def create_deployment(
     return deployment
 
 
+@dataclass(frozen=True)
+class CompiledAgain:
+    """What a worker got when it put a frozen pipeline together with other parameters."""
+
+    spec: dict[str, Any]
+    config_schema: dict[str, Any]
+    config_template: dict[str, Any]
+
+
+@transaction.atomic
+def derive_deployment(
+    *, base: PipelineDeployment, parameters_key: str, compiled: CompiledAgain
+) -> PipelineDeployment:
+    """The deployment that runs with these parameters go on with: nobody asks for it, so nobody is asked.
+
+    It came from user code: it is checked as what clients send. Raises ValidationFailed.
+    """
+    spec = _parse_spec(compiled.spec)
+    _check_config_schema(compiled.config_schema, spec)
+    if spec.name != base.spec["name"]:
+        raise ValidationFailed(
+            [FieldError("/spec/name", f"It is the pipeline {base.spec['name']!r} no more.")]
+        )
+    derived: PipelineDeployment
+    derived, _ = PipelineDeployment.objects.get_or_create(
+        derived_from=base,
+        parameters_key=parameters_key,
+        defaults={
+            "project_id": base.project_id,
+            "user_id": base.user_id,
+            "pipeline_id": base.pipeline_id,
+            "stack_id": base.stack_id,
+            "code_archive_id": base.code_archive_id,
+            "spec": compiled.spec,
+            "config_schema": compiled.config_schema,
+            "config_template": compiled.config_template,
+            "requirements": base.requirements,
+            "python_version": base.python_version,
+            "client_version": base.client_version,
+            "is_restricted": base.is_restricted,
+            "fingerprint": hashlib.sha256(f"{base.pk} {parameters_key}".encode()).hexdigest(),
+        },
+    )
+    return derived
+
+
+def _as_frozen(deployment: PipelineDeployment) -> PipelineDeployment:
+    """What a template can be made of: of what a run was put together with, a deployment in its own right."""
+    if deployment.derived_from_id is None:
+        return deployment
+    request = DeploymentRequest(
+        pipeline=deployment.pipeline.name,
+        **{
+            name: getattr(deployment, name)
+            for name in (
+                *("spec", "config_schema", "config_template", "requirements"),
+                *("python_version", "client_version"),
+            )
+        },
+    )
+    frozen: PipelineDeployment
+    frozen, _ = PipelineDeployment.objects.get_or_create(
+        pipeline=deployment.pipeline,
+        fingerprint=request.fingerprint(deployment.stack, deployment.code_archive),
+        defaults={
+            "project_id": deployment.project_id,
+            "user_id": deployment.user_id,
+            "stack_id": deployment.stack_id,
+            "code_archive_id": deployment.code_archive_id,
+            "spec": request.spec,
+            "config_schema": request.config_schema,
+            "config_template": request.config_template,
+            "requirements": request.requirements,
+            "python_version": request.python_version,
+            "client_version": request.client_version,
+            "is_restricted": deployment.is_restricted,
+        },
+    )
+    return frozen
+
+
 @transaction.atomic
 def create_run_template(
     *,
@@ -255,6 +337,7 @@ def create_run_template(
     """
     check_may_in_project(actor, Action.AUTHOR, deployment.project)
     check_stack_is_remote(deployment.stack)
+    deployment = _as_frozen(deployment)
     check_name(name)
     check_tags(tags)
     check_description(description)
@@ -316,6 +399,7 @@ def deploy_run_template(
     """
     check_can_edit(actor, template)
     check_stack_is_remote(deployment.stack)
+    deployment = _as_frozen(deployment)
     template = _locked(template)
     _check_same_pipeline(template, deployment)
     return _deploy(template, deployment, actor, drops_misfits=drops_misfits, curation=curation)
@@ -490,7 +574,8 @@ def delete_run_template(*, actor: User, template: RunTemplate) -> None:
     record_deletion(actor=actor, thing=template)
     if template.is_restricted:
         template.runs.filter(is_restricted=False).update(is_restricted=True)
-        PipelineDeployment.objects.filter(template_versions__template=template).update(is_restricted=True)
+        ran = template.versions.values("deployment")
+        PipelineDeployment.objects.filter(Q(pk__in=ran) | Q(derived_from__in=ran)).update(is_restricted=True)
     template.delete()
 
 

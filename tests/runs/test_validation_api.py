@@ -185,7 +185,7 @@ def test_a_pipeline_is_judged_before_it_is_frozen_and_nothing_is_made(
     rest: Client, deployment: PipelineDeployment
 ) -> None:
     before = [model.objects.count() for model in (Pipeline, PipelineDeployment, CodeArchive, AuditEvent)]
-    told = ask_unfrozen(rest, deployment, with_rate(0.5)).json()
+    told = ask_unfrozen(rest, deployment, with_rate(0.5) | {"failure_hook_source": "alerts.tell"}).json()
     assert (told["valid"], told["configuration"]["steps"]["trainer"]["parameters"]["learning_rate"]) == (
         True,
         0.5,
