@@ -147,6 +147,11 @@ class ReadyRun:
     pipeline: UnfrozenPipeline
     configuration: dict[str, Any]
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether it would run on workers."""
+        return self.pipeline.stack.is_remote
+
     def check(self) -> Judgement:
         """What the server says to it, before anything is stored. Raises ValidationFailed with all that is wrong."""
         return self.pipeline.client.check_deployment(self.pipeline.body, self.configuration)
@@ -154,7 +159,7 @@ class ReadyRun:
     def start(self) -> "StartedRun":
         """Freeze it and have the run accepted. On a local stack nothing of it has run yet."""
         frozen = self.pipeline
-        if not frozen.stack.is_remote:
+        if not self.is_remote:
             check_choices_here(_with_values(frozen.spec, self.configuration))
         run = frozen.client.run_deployment(frozen.freeze().id, self.configuration)
         return StartedRun(frozen.client, run, frozen.spec, frozen.stack)
