@@ -100,6 +100,20 @@ class PipelineRun(Execution):
         related_name="repairs",
         help_text="The run it repairs.",
     )
+    parent_step = models.ForeignKey(
+        "StepRun",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="children",
+        db_index=False,
+        help_text="The step that started it.",
+    )
+    # Of a run that was started from another: the run that nobody started from one. And how many stand above it.
+    root = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="descendants", db_index=False
+    )
+    depth = models.PositiveSmallIntegerField(null=True, blank=True)
     is_restricted = models.BooleanField(
         default=False, help_text="Its template was restricted when the run was asked for."
     )
@@ -158,6 +172,11 @@ class PipelineRun(Execution):
                 condition=Q(timeout__isnull=False, end_time__isnull=True),
                 name="run_timeout",
             ),
+            # Few runs are started from others.
+            models.Index(
+                fields=["parent_step"], condition=Q(parent_step__isnull=False), name="run_parent_step"
+            ),
+            models.Index(fields=["root"], condition=Q(root__isnull=False), name="run_root"),
         ]
 
     def __str__(self) -> str:

@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, Self, overload
 from urllib.parse import quote
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from zenweb import connection
 from zenweb.config.code_archive import CodeArchive
@@ -18,6 +18,7 @@ from zenweb.config.template_file import TemplateDocument, read_document
 from zenweb.enums import ConcurrencyPolicy
 from zenweb.exceptions import DoesNotExist, NotConnected, ValidationFailed
 from zenweb.execution.context import current_step
+from zenweb.execution.triggers import ask_for_run
 from zenweb.local_files import LocalFile, with_references
 from zenweb.responses import (
     ArtifactVersionResponse,
@@ -519,7 +520,12 @@ class Client:
         self, path: str, configuration: Mapping[str, Any], idempotency_key: str | None = None
     ) -> PipelineRunResponse:
         """Start a run: one, however often the request has to be sent until an answer comes."""
-        answer = self.transport.post(path, configuration, idempotency_key=idempotency_key or str(uuid4()))
+
+        def ask(headers: Mapping[str, str]) -> dict[str, Any]:
+            answer: dict[str, Any] = self.transport.request("POST", path, json=configuration, headers=headers)
+            return answer
+
+        answer = ask_for_run(ask, path, configuration, idempotency_key)
         _warn(answer)
         return PipelineRunResponse(self.transport, answer)
 

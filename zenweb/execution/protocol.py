@@ -12,7 +12,8 @@ from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
 from zenweb.config.spec import OutputSpec
 from zenweb.enums import ArtifactType
 
-PROTOCOL_VERSION = 3  # version 1 has no questions, version 2 compiles nothing; all else is the same
+# Version 1 has no questions; version 2 compiles nothing and knows neither of the server nor of waiting.
+PROTOCOL_VERSION = 3
 StorableText = Annotated[str, AfterValidator(storable)]
 
 
@@ -60,6 +61,15 @@ class GivenFile(InputArtifact):
     """Of an upload, which the server can hand out."""
 
 
+class ServerAccess(BaseModel):
+    """Where the process finds the server, and with what it is let in for as long as its attempt holds the step."""
+
+    model_config = ConfigDict(frozen=True)
+
+    url: str
+    token: str = Field(repr=False)
+
+
 class Assignment(Message):
     """Everything the process needs to run one attempt of one step."""
 
@@ -80,6 +90,8 @@ class Assignment(Message):
     """As they were resolved for this run: `timeout`, `retry`, hooks and so on."""
     is_last: bool = True
     """Whether the step fails for good when this attempt does."""
+    server: ServerAccess | None = None
+    """None: whoever runs it has a connection of their own, or does not know where the server is."""
 
     @property
     def idempotency_key(self) -> str:
