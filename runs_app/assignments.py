@@ -6,14 +6,21 @@ from runs_app.models import PipelineRun, Preparation, StepAttempt
 from runs_app.plans import may_retry, plan_of
 from zenweb.config.choices import argument_name, dependency_of
 from zenweb.config.spec import InputSpec
-from zenweb.execution.protocol import Argument, Assignment, InputArtifact, Question
+from zenweb.execution.protocol import (
+    Argument,
+    Assignment,
+    Compilation,
+    InputArtifact,
+    Question,
+    ServerAccess,
+)
 from zenweb.sealing import opened
 
 
-def assignment_for(attempt: StepAttempt) -> Assignment:
+def assignment_for(attempt: StepAttempt, server: ServerAccess | None = None) -> Assignment:
     """Everything needed to run the attempt, read from its run's deployment and the outputs of earlier steps.
 
-    Raises SecretUnreadable.
+    `server`: what a worker tells of it. Raises SecretUnreadable.
     """
     step, run = attempt.step, attempt.step.run
     plan = plan_of(run.deployment_id)
@@ -33,6 +40,7 @@ def assignment_for(attempt: StepAttempt) -> Assignment:
         files=given_files(run, step.parameters),
         settings=step.settings,
         is_last=not may_retry(step),
+        server=server,
     )
 
 
@@ -46,6 +54,17 @@ def question_for(preparation: Preparation) -> Question:
             Argument(name=argument_name(dependency), source=sources[step], parameter=parameter, value=value)
         )
     return Question(source=sources[preparation.step], parameter=preparation.parameter, arguments=arguments)
+
+
+def compilation_for(preparation: Preparation) -> Compilation:
+    """Everything needed to put the pipeline together."""
+    spec = plan_of(preparation.deployment_id).spec
+    return Compilation(
+        source=spec.source,
+        name=spec.name,
+        parameters=dict(preparation.arguments),
+        configuration=spec.configuration,
+    )
 
 
 def _inputs(run: PipelineRun, wanted: dict[str, InputSpec]) -> dict[str, InputArtifact]:

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connections
 from django.utils import timezone
 
-from runs_app import choices, preparations, recording, run_counts, waiting
+from runs_app import choices, compiled_runs, preparations, recording, run_counts, waiting
 from runs_app.dispatch import wake_workers
 from runs_app.models import PipelineRun, StepRun, Worker
 from runs_app.observation import Observer
@@ -121,6 +121,7 @@ def keep_schedules(over: threading.Event) -> None:
             fire_due_schedules()
             recording.admit_forgotten()
             choices.settle_all()
+            compiled_runs.settle_all()
             if time.monotonic() >= count_next:
                 count_next = time.monotonic() + COUNTED_EVERY
                 run_counts.fold()

@@ -10,10 +10,12 @@ from django.utils.translation import gettext
 
 from runs_app import statements
 from runs_app.choices import check_choices, find_refused
+from runs_app.compilations import compile_now, not_asked
 from runs_app.given_files import check_files
+from runs_app.own_parameters import Asked, asked_of
 from runs_app.plans import Runnable, deployment_of
 from runs_app.presets import use_preset
-from runs_app.run_configuration import ResolvedConfiguration, resolve
+from runs_app.run_configuration import ResolvedConfiguration, resolve, resolve_without_steps
 from templates_app.models import RunTemplateVersion
 from templates_app.permissions import check_can_run, check_may_run_deployment, check_may_see
 from zenweb.accounts.models import User
@@ -28,6 +30,8 @@ class Judgement:
 
     errors: list[FieldError]
     resolved: ResolvedConfiguration | None = None
+    runnable: Runnable | None = None
+    """What it is a configuration of: another than was asked about where the pipeline's own parameters changed."""
     unchecked: Sequence[FieldError] = ()
     """What workers would have to be asked about first, each with the sentence why it is not known."""
 
@@ -77,35 +81,47 @@ def judge(
         return Judgement([FieldError("/preset", str(error))])
 
 
-def resolve_to_run(
-    actor: User, runnable: Runnable, configuration: Any, moment: datetime | None = None
-) -> ResolvedConfiguration:
-    """What would run, for somebody. Raises ValidationFailed, and EntityExists for a run name that is taken.
+def resolve_to_run(actor: User, asked: Asked, moment: datetime | None = None) -> ResolvedConfiguration:
+    """What would run, for somebody; without steps where these are not known yet.
 
-    `moment`: what the run is for, if that is not now.
+    Raises ValidationFailed, and EntityExists for a run name that is taken. `moment`: what the run is for, if that is
+    not now.
     """
-    try:
-        resolved = _resolve_with_free_name(runnable, configuration, moment)
-    except ValidationFailed as error:  # all that is wrong is told at once, so far as it is known
-        raise ValidationFailed([*error.errors, *find_refused(runnable, configuration)]) from error
-    check_files(actor=actor, runnable=runnable, resolved=resolved)
+    resolved = _resolve_with_free_name(asked, moment)
+    check_files(actor=actor, runnable=asked.runnable, resolved=resolved)
     return resolved
 
 
+def resolve_at(asked: Asked, now: datetime, moment: datetime | None = None) -> ResolvedConfiguration:
+    """What a configuration comes to. Raises ValidationFailed."""
+    if not asked.is_known:
+        return resolve_without_steps(asked.runnable, asked.configuration, now)
+    try:
+        return resolve(asked.runnable, asked.configuration, now, moment)
+    except ValidationFailed as error:  # all that is wrong is told at once, so far as it is known
+        refused = find_refused(asked.runnable, asked.configuration)
+        raise ValidationFailed([*error.errors, *refused]) from error
+
+
 def _resolve_and_ask(actor: User, runnable: Runnable, configuration: Any, wait: float | None) -> Judgement:
-    resolved = resolve_to_run(actor, runnable, configuration)
-    return Judgement([], resolved, check_choices(runnable, resolved, wait=wait))
+    asked = asked_of(runnable, configuration)
+    resolved = resolve_to_run(actor, asked)
+    if asked.question is not None:
+        unknown = not_asked(asked.question) if wait is None else compile_now(asked.question, wait)
+        if unknown is not None:
+            return Judgement([], resolved, asked.runnable, [unknown])
+        asked = asked_of(runnable, configuration)
+        resolved = resolve_to_run(actor, asked)
+    return Judgement([], resolved, asked.runnable, check_choices(asked.runnable, resolved, wait=wait))
 
 
-def _resolve_with_free_name(
-    runnable: Runnable, configuration: Any, moment: datetime | None
-) -> ResolvedConfiguration:
+def _resolve_with_free_name(asked: Asked, moment: datetime | None) -> ResolvedConfiguration:
     """Resolve; a name made from the time moves on by microseconds until it is free."""
     now = timezone.now()
-    resolved = resolve(runnable, configuration, now, moment)
-    while statements.is_run_name_taken(deployment_of(runnable).project_id, resolved.run_name):
+    resolved = resolve_at(asked, now, moment)
+    while statements.is_run_name_taken(deployment_of(asked.runnable).project_id, resolved.run_name):
         now += timedelta(microseconds=1)
-        moved = resolve(runnable, configuration, now, moment)
+        moved = resolve_at(asked, now, moment)
         if moved.run_name == resolved.run_name:
             raise EntityExists(
                 gettext(

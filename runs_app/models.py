@@ -17,9 +17,9 @@ from runs_app.querysets import (
     BESIDE_FILES,
     ArtifactQuerySet,
     ArtifactVersionQuerySet,
+    AwaitedQuerySet,
     PipelineRunQuerySet,
     PreparationQuerySet,
-    RunChoiceQuerySet,
     RunCountQuerySet,
     RunEventQuerySet,
     ScheduleQuerySet,
@@ -34,6 +34,7 @@ from zenweb.enums import (
     EnvironmentStatus,
     ExecutionMode,
     ExecutionStatus,
+    PreparationKind,
     PreparationStatus,
     TriggerChannel,
 )
@@ -99,6 +100,20 @@ class PipelineRun(Execution):
         related_name="repairs",
         help_text="The run it repairs.",
     )
+    parent_step = models.ForeignKey(
+        "StepRun",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="children",
+        db_index=False,
+        help_text="The step that started it.",
+    )
+    # Of a run that was started from another: the run that nobody started from one. And how many stand above it.
+    root = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="descendants", db_index=False
+    )
+    depth = models.PositiveSmallIntegerField(null=True, blank=True)
     is_restricted = models.BooleanField(
         default=False, help_text="Its template was restricted when the run was asked for."
     )
@@ -157,6 +172,11 @@ class PipelineRun(Execution):
                 condition=Q(timeout__isnull=False, end_time__isnull=True),
                 name="run_timeout",
             ),
+            # Few runs are started from others.
+            models.Index(
+                fields=["parent_step"], condition=Q(parent_step__isnull=False), name="run_parent_step"
+            ),
+            models.Index(fields=["root"], condition=Q(root__isnull=False), name="run_root"),
         ]
 
     def __str__(self) -> str:
@@ -339,7 +359,10 @@ class StepAttempt(Entity):
 
 
 class LogChunk(models.Model):
-    """A piece of what a running attempt printed; gone when the whole log is stored at its end."""
+    """A piece of what an attempt printed; gone when the worker stores the whole log at its end.
+
+    Of the local stack there is no worker: what its caller tells stays here.
+    """
 
     attempt = models.ForeignKey(StepAttempt, on_delete=models.CASCADE, related_name="log_chunks")
     text = models.TextField()
@@ -610,16 +633,23 @@ class Environment(Entity):
 
 
 class Preparation(Entity):
-    """One question that user code answers on a worker before a run needs it: what may be chosen for a parameter.
+    """One question that user code answers on a worker before a run needs it: what may be chosen for a parameter, or
+    what the pipeline consists of with other parameters of its own.
 
     Asked twice, it is one row; asked again when its answer is too old, it is the same row. Whoever raises `attempt`
     answers it.
     """
 
     deployment = models.ForeignKey(PipelineDeployment, on_delete=models.CASCADE, related_name="preparations")
+    kind = models.CharField(
+        max_length=20,
+        choices=[(kind.value, kind.value) for kind in PreparationKind],
+        default=PreparationKind.CHOICES,
+    )
+    # Both "" where the pipeline is compiled.
     step = models.CharField(max_length=255)
     parameter = models.CharField(max_length=255)
-    # What the choices depend on: [name, value].
+    # What the choices depend on, or the pipeline's parameters: [name, value].
     arguments = JSONField(default=list)
     key = models.CharField(max_length=64, unique=True, help_text="Of all that decides the answer, hashed.")
     queue = models.CharField(max_length=100)
@@ -635,6 +665,7 @@ class Preparation(Entity):
         "Worker", null=True, blank=True, on_delete=models.SET_NULL, related_name="preparations"
     )
     answer = JSONField(null=True, blank=True, help_text="[value, label] of all that may be chosen.")
+    blamed = models.CharField(max_length=255, blank=True, help_text="The pipeline's parameter that is wrong.")
     failure = models.CharField(max_length=2000, blank=True, help_text="Why there is none, in a sentence.")
     log_tail = models.TextField(blank=True, help_text="What the provider printed, for who owns the template.")
     ended_at = models.DateTimeField(null=True, blank=True)
@@ -653,6 +684,8 @@ class Preparation(Entity):
         ]
 
     def __str__(self) -> str:
+        if self.kind == PreparationKind.COMPILATION:
+            return "compilation"
         return f"choices of {self.step}.{self.parameter}"
 
 
@@ -674,7 +707,7 @@ class RunChoice(models.Model):
     )
     refusal = models.CharField(max_length=2000, blank=True, help_text="What is wrong, in a sentence.")
 
-    objects = RunChoiceQuerySet.as_manager()
+    objects = AwaitedQuerySet.as_manager()
 
     class Meta:
         ordering: ClassVar = ["id"]
@@ -687,6 +720,30 @@ class RunChoice(models.Model):
 
     def __str__(self) -> str:
         return f"{self.step}.{self.parameter}"
+
+
+class RunCompilation(models.Model):
+    """A run that was accepted with parameters of the pipeline that it had not been put together with yet."""
+
+    run = models.OneToOneField(PipelineRun, on_delete=models.CASCADE, related_name="compilation")
+    # What it waits for. Null: it was looked at, and is not kept any more.
+    preparation = models.ForeignKey(
+        Preparation, null=True, on_delete=models.SET_NULL, related_name="run_compilations"
+    )
+    is_open = models.BooleanField(default=True, help_text="The run has no steps yet.")
+    moment = models.CharField(max_length=40, blank=True, help_text="What the run is for, if that is not now.")
+    errors = JSONField(default=list, blank=True, help_text="[pointer, sentence] of all that was wrong then.")
+
+    objects = AwaitedQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+        indexes: ClassVar = [
+            models.Index(fields=["preparation"], condition=Q(is_open=True), name="run_compilation_open")
+        ]
+
+    def __str__(self) -> str:
+        return str(self.run_id)
 
 
 class IdempotencyRecord(models.Model):

@@ -11,14 +11,14 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import DateTimeField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
+from django.db.models import BooleanField, DateTimeField, Exists, ExpressionWrapper, F, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from runs_app.dispatch import ring_for_preparations
-from runs_app.models import Preparation, RunChoice, Worker
+from runs_app.models import Preparation, RunChoice, RunCompilation, Worker
 from runs_app.querysets import PreparationQuerySet
-from runs_app.questions import Question, choice_places
+from runs_app.questions import AnyQuestion, choice_places
 from zenweb.enums import PreparationStatus
 
 Option = tuple[Any, str]
@@ -35,19 +35,19 @@ class TooManyQuestions(Exception):
     """So many of one pipeline wait that another one is not asked."""
 
 
-def fresh_answer(question: Question) -> Preparation | None:
+def fresh_answer(question: AnyQuestion) -> Preparation | None:
     """What is known of it now."""
     answered = Preparation.objects.fresh().filter(key=question.key, status=PreparationStatus.ANSWERED)
     return cast(Preparation | None, answered.first())
 
 
-def last_failure(question: Question) -> str:
+def last_failure(question: AnyQuestion) -> str:
     """Why it could not be answered when it was asked for last, or ""."""
     failed = Preparation.objects.filter(key=question.key, status=PreparationStatus.FAILED)
     return failed.values_list("failure", flat=True).first() or ""
 
 
-def ask(question: Question, *, again: bool = False, for_run: bool = False) -> Preparation:
+def ask(question: AnyQuestion, *, again: bool = False, for_run: bool = False) -> Preparation:
     """The row of this question: with an answer that holds, being asked, or asked now. `again`: also after a failure.
 
     Raises TooManyQuestions, unless it is for a run that will wait for it.
@@ -75,10 +75,18 @@ def record_answer(claimed: Preparation, options: list[Option], log: str) -> bool
     return _end(claimed, kept, status=PreparationStatus.ANSWERED, answer=options, failure="", log_tail=log)
 
 
-def record_failure(claimed: Preparation, sentence: str, log: str) -> bool:
-    """Why it cannot be said what may be chosen. False: as above."""
-    failure = sentence[:2000]
-    return _end(claimed, MOMENT, status=PreparationStatus.FAILED, answer=None, failure=failure, log_tail=log)
+def record_compiled(claimed: Preparation, log: str) -> bool:
+    """The pipeline was put together: the deployment is the answer. False: as above."""
+    return _end(claimed, MOMENT, status=PreparationStatus.ANSWERED, failure="", blamed="", log_tail=log)
+
+
+def record_failure(claimed: Preparation, sentence: str, log: str, blamed: str = "") -> bool:
+    """Why it cannot be said what may be chosen, or what the pipeline consists of. False: as above.
+
+    `blamed`: the pipeline's parameter whose value is wrong.
+    """
+    facts = {"answer": None, "failure": sentence[:2000], "blamed": blamed[:255]}
+    return _end(claimed, MOMENT, status=PreparationStatus.FAILED, log_tail=log, **facts)
 
 
 def give_back(claimed: Preparation) -> None:
@@ -115,7 +123,7 @@ def take_back_lost(claimed: Preparation, what_died: str) -> bool:
 def forget_old() -> None:
     """Remove what nobody waits for and nobody has asked for long, a little at a time."""
     ago = timezone.now() - KEPT
-    unused = Preparation.objects.exclude(status=PreparationStatus.RUNNING).filter(~Exists(_runs_waiting()))
+    unused = Preparation.objects.exclude(status=PreparationStatus.RUNNING).exclude(_is_for_run())
     # Long past for answers too: a launch that read one as fresh a moment ago is not to be seen yet.
     old = unused.filter(updated__lt=ago).exclude(fresh_until__gt=ago)
     if connection.features.has_select_for_update_skip_locked:  # else nobody else writes meanwhile
@@ -126,7 +134,7 @@ def forget_old() -> None:
 
 
 @transaction.atomic
-def _ask(question: Question, *, again: bool, for_run: bool) -> Preparation:
+def _ask(question: AnyQuestion, *, again: bool, for_run: bool) -> Preparation:
     rows = Preparation.objects.filter(key=question.key)
     ended = rows.ended() if again else rows.stale()
     is_new = ended.update(status=PreparationStatus.WAITING, asked_at=timezone.now(), worker_deaths=0)
@@ -134,8 +142,9 @@ def _ask(question: Question, *, again: bool, for_run: bool) -> Preparation:
         is_new = True
         made = Preparation(
             deployment_id=question.deployment_id,
-            step=question.place.step,
-            parameter=question.place.parameter,
+            kind=question.kind,
+            step=question.step,
+            parameter=question.parameter,
             arguments=question.arguments,
             key=question.key,
             queue=question.queue,
@@ -152,17 +161,19 @@ def _ask(question: Question, *, again: bool, for_run: bool) -> Preparation:
 def _awaited() -> PreparationQuerySet:
     """Questions to be asked, in their order. Who has closed a form, or given up, waits no more."""
     waiting = Preparation.objects.filter(status=PreparationStatus.WAITING)
-    told_apart = waiting.annotate(is_for_run=Exists(_runs_waiting()))
+    told_apart = waiting.annotate(is_for_run=ExpressionWrapper(_is_for_run(), output_field=BooleanField()))
     awaited = told_apart.filter(Q(is_for_run=True) | Q(updated__gt=Now() - PATIENCE))
     return cast(PreparationQuerySet, awaited.order_by("-is_for_run", "asked_at"))
 
 
-def _runs_waiting() -> QuerySet[RunChoice]:
-    """What runs have chosen that wait for the row that this is asked of."""
-    return RunChoice.objects.filter(preparation=OuterRef("pk"), is_open=True)
+def _is_for_run() -> Q:
+    """Whether a run waits for the row that this is asked of."""
+    choices = RunChoice.objects.filter(preparation=OuterRef("pk"), is_open=True)
+    compilations = RunCompilation.objects.filter(preparation=OuterRef("pk"), is_open=True)
+    return Q(Exists(choices)) | Q(Exists(compilations))
 
 
-def _check_there_is_room(question: Question) -> None:
+def _check_there_is_room(question: AnyQuestion) -> None:
     waiting = _awaited().filter(deployment_id=question.deployment_id, is_for_run=False)
     if waiting.count() > MOST_WAITING:
         raise TooManyQuestions

@@ -12,18 +12,28 @@ from datetime import timedelta
 from functools import partial
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connections
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    close_old_connections,
+    connections,
+    transaction,
+)
 
-from runs_app import choices, preparations
-from runs_app.assignments import question_for
+from runs_app import choices, compiled_runs, preparations
+from runs_app.assignments import compilation_for, question_for
 from runs_app.environments import BuildStopped, EnvironmentFailed, Environments
 from runs_app.models import Preparation, Worker
 from runs_app.plans import plan_of
 from runs_app.preparations import Option
-from runs_app.questions import choice_places
+from runs_app.questions import CompileQuestion, choice_places
 from runs_app.warm_parents import ChildEnd, ImportFailed, Lease, ParentKey, ParentLost, WarmParents
-from zenweb.enums import StepProcess
-from zenweb.exceptions import ChoicesNotUsable, ZenWebError
+from templates_app.models import PipelineDeployment
+from templates_app.services import CompiledAgain, derive_deployment
+from zenweb.enums import PreparationKind, StepProcess
+from zenweb.exceptions import AuthoringError, ChoicesNotUsable, ValidationFailed, ZenWebError
+from zenweb.execution.protocol import Compiled
 
 logger = logging.getLogger(__name__)
 THREADS = 2
@@ -31,6 +41,8 @@ LOOK_PAUSE = 0.3  # seconds between two looks that nobody rang for
 RECORDING_PAUSE = 0.5
 STRAYS_PAUSE = 5.0
 LOG_LIMIT = 20_000
+COMPILE_LIMIT = 60.0  # seconds
+OURS = {each.__name__ for each in (ChoicesNotUsable, AuthoringError)}
 
 
 class GivenUp(Exception):
@@ -42,7 +54,10 @@ class Found:
     """How asking ended."""
 
     options: list[Option] | None = None
+    compiled: Compiled | None = None
     failure: str = ""
+    blamed: str = ""
+    """The pipeline's parameter that is wrong."""
     log: str = ""
 
 
@@ -137,7 +152,7 @@ class Preparers:
 
     def _answer(self, claimed: Preparation, lease: Lease) -> None:
         try:
-            self._insist(partial(_record, claimed, self._find_out(claimed, lease)))
+            self._insist(partial(record, claimed, self._find_out(claimed, lease)))
         except GivenUp as given_up:
             logger.info("Question %s waits again: %s", claimed.pk, given_up)
             self._insist(partial(preparations.give_back, claimed))
@@ -146,12 +161,13 @@ class Preparers:
             self._insist(partial(preparations.take_back_lost, claimed, "The process of its code was killed"))
         except Exception:  # asked once more, it would only happen once more
             logger.exception("Question %s could not be answered.", claimed.pk)
-            failure = _sentence("the worker could not ask, and its log says why")
-            self._insist(partial(_record, claimed, Found(failure=failure)))
+            failure = _sentence(claimed, "the worker could not ask, and its log says why")
+            self._insist(partial(record, claimed, Found(failure=failure)))
         finally:
             self._in_hand.discard(claimed.pk)
             with suppress(DatabaseError):  # then housekeeping does it
                 choices.settle_all()
+                compiled_runs.settle_all()
             connections.close_all()
 
     def _find_out(self, claimed: Preparation, lease: Lease) -> Found:
@@ -166,15 +182,15 @@ class Preparers:
         except BuildStopped as error:
             raise GivenUp(f"{type(error).__name__}: {error}") from error
         except ImportFailed as error:
-            return Found(failure=_sentence(str(error)), log=error.exception.traceback)
+            return Found(failure=_sentence(claimed, str(error)), log=error.exception.traceback)
         except EnvironmentFailed as error:
-            return Found(failure=_sentence(str(error)), log=error.log)
+            return Found(failure=_sentence(claimed, str(error)), log=error.log)
         except (OperationalError, InterfaceError) as error:
             connections.close_all()
             raise GivenUp(f"the database does not answer: {error}") from error
         except (ZenWebError, OSError, ValueError) as error:
             logger.exception("Question %s could not be asked.", claimed.pk)
-            return Found(failure=_sentence(f"the worker could not ask: {error}"))
+            return Found(failure=_sentence(claimed, f"the worker could not ask: {error}"))
         if end.was_given_up:
             raise GivenUp("this worker might no longer hold it")
         if end.was_lost:
@@ -196,15 +212,16 @@ class Preparers:
             raise GivenUp("its environment is being made") from error
 
     def _watch(self, claimed: Preparation, key: ParentKey, lease: Lease) -> ChildEnd:
-        rules = choice_places(claimed.deployment_id)[claimed.step, claimed.parameter].rules
-        process = self._parents.fork(key, uuid.uuid4(), question_for(claimed), lease)
+        limit = timedelta(seconds=_limit_of(claimed))
+        order = compilation_for(claimed) if _is_compilation(claimed) else question_for(claimed)
+        process = self._parents.fork(key, uuid.uuid4(), order, lease)
         try:
             close_old_connections()  # a pooled one goes back
             return process.watch(
                 on_log=lambda _: None,
                 on_metadata=lambda _: None,
                 log_limit=LOG_LIMIT,
-                timeout=timedelta(seconds=rules.timeout),
+                timeout=limit,
                 grace=timedelta(),
                 silence=settings.CHILD_SILENCE,
             )
@@ -223,39 +240,70 @@ class Preparers:
                 return
 
 
-def _record(claimed: Preparation, found: Found) -> None:
-    recorded = (
-        preparations.record_failure(claimed, found.failure, found.log)
-        if found.options is None
-        else preparations.record_answer(claimed, found.options, found.log)
-    )
+def record(claimed: Preparation, found: Found) -> None:
+    if found.compiled is not None:
+        recorded = _record_compiled(claimed, found.compiled, found.log)
+    elif found.options is not None:
+        recorded = preparations.record_answer(claimed, found.options, found.log)
+    else:
+        recorded = preparations.record_failure(claimed, found.failure, found.log, found.blamed)
     if not recorded:
         logger.warning(
             "Question %s had been given to another worker; the answer is not recorded.", claimed.pk
         )
 
 
+def _record_compiled(claimed: Preparation, compiled: Compiled, log: str) -> bool:
+    again = CompiledAgain(compiled.spec, compiled.config_schema, compiled.config_template)
+    base = PipelineDeployment.objects.get(pk=claimed.deployment_id)
+    arguments = tuple((name, value) for name, value in claimed.arguments)
+    question = CompileQuestion(claimed.deployment_id, claimed.queue, arguments)
+    try:
+        with transaction.atomic():
+            recorded = preparations.record_compiled(claimed, log)
+            if recorded:
+                derive_deployment(base=base, parameters_key=question.parameters_key, compiled=again)
+            return recorded
+    except ValidationFailed as error:  # what no SDK of ours writes
+        return preparations.record_failure(claimed, _sentence(claimed, str(error)), log)
+
+
+def _is_compilation(claimed: Preparation) -> bool:
+    return claimed.kind == PreparationKind.COMPILATION
+
+
+def _limit_of(claimed: Preparation) -> float:
+    """Seconds."""
+    if _is_compilation(claimed):
+        return COMPILE_LIMIT
+    return choice_places(claimed.deployment_id)[claimed.step, claimed.parameter].rules.timeout
+
+
 def _found(claimed: Preparation, end: ChildEnd) -> Found:
     printed = end.log.decode("utf-8", "replace").replace("\x00", "\N{REPLACEMENT CHARACTER}")
-    if end.is_completed:
+    if end.is_completed and _is_compilation(claimed) and end.compiled is not None:
+        return Found(compiled=end.compiled, log=printed)
+    if end.is_completed and not _is_compilation(claimed):
         return Found(end.options or [], log=printed)
     raised = end.exception
     log = "\n".join(filter(None, [printed.rstrip(), raised.traceback if raised else ""]))
     if end.timed_out:
-        limit = choice_places(claimed.deployment_id)[claimed.step, claimed.parameter].rules.timeout
-        return Found(
-            failure=_sentence(f"the function that knows took longer than its limit of {limit:g} s"), log=log
-        )
+        who = "it" if _is_compilation(claimed) else "the function that knows"
+        reason = f"{who} took longer than its limit of {_limit_of(claimed):g} s"
+        return Found(failure=_sentence(claimed, reason), log=log)
     if raised is None or raised.type == "ProcessDied":
-        return Found(
-            failure=_sentence("the process that was asked died"), log=raised.message if raised else log
-        )
-    is_ours = raised.type == ChoicesNotUsable.__name__
-    return Found(
-        failure=_sentence(raised.message if is_ours else f"{raised.type}: {raised.message}"), log=log
-    )
+        failure = _sentence(claimed, "the process that was asked died")
+        return Found(failure=failure, log=raised.message if raised else log)
+    if raised.parameter and _is_compilation(claimed):
+        message = raised.message.removeprefix(f"{raised.parameter}: ")
+        return Found(failure=message, blamed=raised.parameter.partition(".")[0], log=log)
+    reason = raised.message if raised.type in OURS else f"{raised.type}: {raised.message}"
+    return Found(failure=_sentence(claimed, reason), log=log)
 
 
-def _sentence(reason: str) -> str:
+def _sentence(claimed: Preparation, reason: str) -> str:
     end = "" if reason.endswith((".", "!", "?")) else "."
-    return f"What may be chosen could not be found out: {reason}{end}"
+    what = "What may be chosen could not be found out"
+    if _is_compilation(claimed):
+        what = "The pipeline could not be put together with these parameters"
+    return f"{what}: {reason}{end}"

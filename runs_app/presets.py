@@ -205,13 +205,18 @@ def problems_of(preset: Preset) -> list[FieldError]:
     return [error for error in now if error.pointer not in missed_before]
 
 
+def kept_configuration(template: RunTemplate, configuration: Mapping[str, Any]) -> Configuration:
+    """What of these values a preset of the template would keep today."""
+    return keepable(_schema_of(template), configuration)
+
+
 def _keep(preset: Preset, configuration: Mapping[str, Any]) -> None:
     """Put values into a preset. That some are missing is none of its concern: they are asked for at each run."""
     version = preset.template.version
     errors = [*_errors(version, configuration), *find_refused(version, configuration)]
     if wrong := [error for error in errors if not _is_missing(error, configuration)]:
         raise ValidationFailed(wrong)
-    preset.configuration = keepable(_schema_of(preset.template), configuration)
+    preset.configuration = kept_configuration(preset.template, configuration)
     preset.version = version
 
 

@@ -389,7 +389,9 @@ class PreparationQuerySet(models.QuerySet[Any]):
         return self.filter(status=PreparationStatus.RUNNING, worker_id=worker_id)
 
 
-class RunChoiceQuerySet(models.QuerySet[Any]):
+class AwaitedQuerySet(models.QuerySet[Any]):
+    """What runs wait for before their first step."""
+
     def to_settle(self) -> Self:
         """Not looked at although what was to be known is known, or although nobody is asked."""
         known = Q(preparation__status__in=ENDED_PREPARATIONS)

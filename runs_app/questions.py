@@ -17,6 +17,7 @@ from templates_app.schema_places import schemas_at
 from templates_app.schema_validation import accepts, standalone
 from zenweb.config.choices import dependency_of
 from zenweb.config.json_schema import CHOICE_RULES
+from zenweb.enums import PreparationKind
 from zenweb.pointers import pointer_to
 
 Json = Any
@@ -53,11 +54,47 @@ class Question:
     arguments: tuple[tuple[str, Json], ...]
     """Names as `depends_on` has them, and their values."""
 
+    kind = PreparationKind.CHOICES
+
+    @property
+    def step(self) -> str:
+        return self.place.step
+
+    @property
+    def parameter(self) -> str:
+        return self.place.parameter
+
     @cached_property
     def key(self) -> str:
         """The same for the same question."""
         facts = [str(self.deployment_id), self.place.step, self.place.parameter, self.queue, self.arguments]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class CompileQuestion:
+    """What a pipeline consists of with these parameters of its own."""
+
+    deployment_id: UUID
+    queue: str
+    arguments: tuple[tuple[str, Json], ...]
+    """All of them, sorted."""
+
+    kind = PreparationKind.COMPILATION
+    step = parameter = ""
+
+    @cached_property
+    def parameters_key(self) -> str:
+        """By which the deployment is found that is the answer."""
+        return hashlib.sha256(json.dumps(self.arguments).encode()).hexdigest()
+
+    @cached_property
+    def key(self) -> str:
+        facts = [str(self.deployment_id), self.kind, self.queue, self.parameters_key]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+AnyQuestion = Question | CompileQuestion
 
 
 @dataclass(frozen=True)

@@ -14,15 +14,15 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, OuterRef, Subquery
-from django.db.models.functions import Cast
+from django.db.models import Count, F, OuterRef, Subquery, Sum
+from django.db.models.functions import Cast, Coalesce, Length
 from django.utils import timezone
 
 from runs_app import caching, limits, metadata, statements
 from runs_app.caching import Versions
 from runs_app.dispatch import wake_workers
 from runs_app.masking import Mask
-from runs_app.models import LogChunk, PipelineRun, RunEvent, StepAttempt, StepRun, Worker
+from runs_app.models import LogChunk, PipelineRun, RunCompilation, RunEvent, StepAttempt, StepRun, Worker
 from runs_app.plans import may_retry, plan_of, retry_delay, run_of
 from runs_app.querysets import HEAVY
 from runs_app.statements import ReadyStep, RunAtItsEnd
@@ -36,7 +36,9 @@ ALIVE = [ExecutionStatus.RUNNING, ExecutionStatus.STOPPING]
 CACHED_REASON = "It ran before with the same code, parameters and inputs: these are its outputs from then."
 UNPREPARED = "It was not started, because the run could not be prepared."
 PREPARING = "Its choices are checked first."
+COMPILING = "It is put together with its own parameters first."
 MOST_NAMES = 10
+MOST_PIECES = 20_000  # of one log
 MOST_ADMITTED = 10  # in one transaction; housekeeping goes on
 
 
@@ -83,6 +85,17 @@ class StepOutcome:
         if self.was_stopped:
             return ExecutionStatus.STOPPED
         return ExecutionStatus.FAILED if self.exception else ExecutionStatus.COMPLETED
+
+
+@dataclass(frozen=True)
+class LogPiece:
+    """Some of what an attempt of the local stack printed: the `number`-th piece of it, from 0."""
+
+    number: int
+    text: str
+
+    def masked(self, mask: Mask) -> "LogPiece":
+        return replace(self, text=mask.text(self.text))
 
 
 # -- claiming ---------------------------------------------------------------------------------------------------------
@@ -179,6 +192,19 @@ def _attempt_uri(step: StepRun) -> str:
 
 def append_log(attempt: StepAttempt, text: str) -> None:
     LogChunk.objects.create(attempt=attempt, text=text)
+
+
+def append_piece(attempt: StepAttempt, piece: LogPiece) -> None:
+    """The next piece of a log that its caller tells; one that is there already, or too much, is left out."""
+    pieces = LogChunk.objects.filter(attempt=attempt)
+    known = pieces.aggregate(number=Count("pk"), length=Coalesce(Sum(Length("text")), 0))
+    room = settings.LOG_LIMIT - known["length"]
+    if piece.text and room > 0 and known["number"] == piece.number < MOST_PIECES:
+        append_log(attempt, piece.text[:room])
+
+
+def holds_its_step(attempt: StepAttempt) -> bool:
+    return StepRun.objects.filter(pk=attempt.step_id, attempt=attempt.number, status__in=ALIVE).exists()
 
 
 def show_metadata(attempt: StepAttempt, noted: Noted) -> None:
@@ -635,7 +661,9 @@ def _admit(run: PipelineRun) -> None:
     RunEvent.objects.note(run.pk, "Its turn has come.")
     # Read under the row's lock, which the update took: whoever prepares the run sees that it has its place, or this
     # sees that it is prepared.
-    if PipelineRun.objects.filter(pk=run.pk, is_prepared=False).update(status_reason=PREPARING):
+    is_compiled = not RunCompilation.objects.filter(run=run, is_open=True).exists()
+    reason = PREPARING if is_compiled else COMPILING
+    if PipelineRun.objects.filter(pk=run.pk, is_prepared=False).update(status_reason=reason):
         return
     # What it frees by ending at once is given away by the loop around this.
     _start(run, now, may_admit=False)
@@ -650,6 +678,12 @@ def let_go(run: PipelineRun) -> None:
         return
     if PipelineRun.objects.filter(pk=run.pk, queued_at=None).update(status_reason=""):
         _start(run, now)
+
+
+@transaction.atomic
+def refuse_whole(run: PipelineRun, reason: str) -> None:
+    """End a run that has no steps yet, because of what was found out about the whole of it; its row is held."""
+    _close_if_over(run.pk, timezone.now(), refusal=reason[:2000])
 
 
 @transaction.atomic

@@ -12,6 +12,7 @@ from django.utils.translation import gettext, ngettext
 
 from runs_app import statements
 from runs_app.models import PipelineRun, StepRun
+from runs_app.own_parameters import asked_of
 from runs_app.permissions import check_may_see_values
 from runs_app.plans import Runnable, plan_of, rules_of
 from runs_app.run_configuration import (
@@ -206,11 +207,15 @@ class Repair:
             "version": "newest" if self.is_newest else "same",
         }
 
-    @property
+    @cached_property
     def version(self) -> RunTemplateVersion | None:
         """Of the original's template, if it had one."""
-        template = self.original.template
-        return template.version if template and self.is_newest else self.original.template_version
+        template, version = self.original.template, self.original.template_version
+        if template and self.is_newest:
+            return template.version
+        if version is not None and version.deployment_id != self.original.deployment_id:
+            return version.running(self.original.deployment)  # as it was put together for the original
+        return version
 
     @property
     def deployment(self) -> PipelineDeployment:
@@ -267,6 +272,12 @@ class Repair:
             run.opened_parameters  # noqa: B018  they are what it starts from
         except SecretUnreadable as error:
             raise ValidationFailed(str(error)) from error
+        if asked_of(self.runnable, self.values).question is not None:
+            sentence = gettext(
+                "With these parameters the pipeline was not put together yet, so nothing can be kept. Run it again as "
+                "a whole: once it was put together so, its runs can be repaired."
+            )
+            raise ValidationFailed([FieldError("/parameters", sentence)])
         if self.is_newest and run.template is None:
             raise ValidationFailed(
                 gettext("Run %(name)s has no run template, so there is no newer version of what it ran.")
@@ -332,7 +343,8 @@ def preview_repair(repair: Repair, *, actor: User) -> RepairPlan:
     """
     repair.asked_by(actor).check_possible()
     with repair.explaining():
-        return repair.plan(resolve(repair.runnable, repair.values, timezone.now()))
+        asked = asked_of(repair.runnable, repair.values)
+        return repair.plan(resolve(asked.runnable, asked.configuration, timezone.now()))
 
 
 # -- what there was ---------------------------------------------------------------------------------------------------

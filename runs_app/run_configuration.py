@@ -9,7 +9,7 @@ from django.utils.translation import gettext, gettext_lazy
 
 from runs_app import hooks
 from runs_app.dynamic_defaults import find_defaults, missing_defaults
-from runs_app.plans import Runnable, rules_of
+from runs_app.plans import Rules, Runnable, rules_of
 from templates_app.names import is_one_line, wrong_tags
 from templates_app.schema_places import stand_ins_in
 from templates_app.schema_validation import MAX_DEPTH, Validator, depth_of, find_errors
@@ -34,6 +34,7 @@ STEP_SETTINGS = (*RUN_WIDE, "timeout")
 EFFECTIVE_RUN_KEYS = frozenset(
     {
         "run_name",
+        "parameters",
         "steps",
         "tags",
         "extra",
@@ -61,12 +62,6 @@ REFUSALS = {
         "A template always runs the code it was made from: `build` cannot be changed when it is run."
     ),
     "schedule": gettext_lazy("A run starts at once: `schedule` cannot be part of its configuration."),
-    "parameters": (
-        gettext_lazy(
-            "The pipeline's own parameters were fixed when this template was made. Set the "
-            "parameters of its steps, or make the template again with other values."
-        )
-    ),
 }
 
 
@@ -86,6 +81,8 @@ class ResolvedConfiguration:
     run_name: str
     steps: list[ResolvedStep]
     tags: list[str]
+    parameters: dict[str, Any] = field(default_factory=dict)
+    """The pipeline's own."""
     timeout: float | None = None
     execution_mode: ExecutionMode = ExecutionMode.CONTINUE_ON_FAILURE
     warnings: list[str] = field(default_factory=list)
@@ -93,8 +90,10 @@ class ResolvedConfiguration:
     def as_json(self) -> dict[str, Any]:
         steps = {step.spec.name: {"parameters": step.parameters, **step.settings} for step in self.steps}
         limit = {"timeout": self.timeout} if self.timeout is not None else {}
+        own = {"parameters": self.parameters} if self.parameters else {}
         return {
             "run_name": self.run_name,
+            **own,
             "steps": steps,
             "tags": self.tags,
             "execution_mode": self.execution_mode.value,
@@ -157,8 +156,28 @@ def resolve(
     ]
     if errors := missing_defaults(rules.dynamic, {step.spec.name: step.parameters for step in steps}):
         raise ValidationFailed(errors)
+    return _resolved(rules, cleaned, steps, now)
+
+
+def resolve_without_steps(runnable: Runnable, configuration: Any, now: datetime) -> ResolvedConfiguration:
+    """What is known of a run whose steps are not: all but what is said of them is checked. Raises ValidationFailed."""
+    rules = rules_of(runnable)
+    errors = validate(rules.config_schema, configuration, rules.validator)
+    if errors := [error for error in errors if not error.pointer.startswith("/steps/")]:
+        raise ValidationFailed(errors)
+    cleaned = without_unset(configuration or {})
+    if errors := hooks.find_errors(rules.plan.code_archive_id, cleaned):
+        raise ValidationFailed(errors)
+    return _resolved(rules, cleaned, [], now)
+
+
+def _resolved(
+    rules: Rules, cleaned: Configuration, steps: list[ResolvedStep], now: datetime
+) -> ResolvedConfiguration:
+    spec = rules.plan.spec
     return ResolvedConfiguration(
         run_name=_run_name(spec, rules.plan.config_template, cleaned, now),
+        parameters=spec.parameters,
         steps=steps,
         tags=list(dict.fromkeys([*spec.tags, *cleaned.get("tags", [])])),
         timeout=cleaned.get("timeout", spec.timeout),

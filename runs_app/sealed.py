@@ -9,8 +9,13 @@ from templates_app.schema_places import Path, is_secret, replace_secrets_below, 
 from zenweb.sealing import Json, is_sealed, seal
 
 
-def sealed(plan: Plan, configuration: Json, of: uuid.UUID) -> Json:
-    """A run configuration, or what it was resolved to, for the row with this id: `zenweb.sealing.opened` undoes it."""
+def sealed(plan: Plan, configuration: Json, of: uuid.UUID, *, has_other_steps: bool = False) -> Json:
+    """A run configuration, or what it was resolved to, for the row with this id: `zenweb.sealing.opened` undoes it.
+
+    `has_other_steps`: it may be of steps that the plan does not know. Any text that they are given may be a secret.
+    """
+    if has_other_steps:
+        configuration = _with_other_steps_sealed(plan, configuration, of)
     if not plan.holds_secrets or not isinstance(configuration, dict):
         return configuration
     steps = {
@@ -20,12 +25,12 @@ def sealed(plan: Plan, configuration: Json, of: uuid.UUID) -> Json:
     return {**configuration, "steps": steps} if steps else configuration
 
 
-def sealed_hash(plan: Plan, body_hash: str, of: uuid.UUID) -> str:
+def sealed_hash(plan: Plan, body_hash: str, of: uuid.UUID, *, has_other_steps: bool = False) -> str:
     """The hash of what was asked for, for the row of the run with this id: a secret in it cannot be guessed and tried.
 
     Not a hash with a key, which could be checked with that very key alone, and never brought to another.
     """
-    return seal(body_hash, of) if plan.holds_secrets else body_hash
+    return seal(body_hash, of) if plan.holds_secrets or has_other_steps else body_hash
 
 
 def unsealed_by(root: dict[str, Any], kept: Json) -> list[Path]:
@@ -43,6 +48,23 @@ def _sealed_places(value: Json, path: Path) -> Iterator[Path]:
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, member in pairs:
         yield from _sealed_places(member, (*path, str(key)))
+
+
+def _with_other_steps_sealed(plan: Plan, configuration: Json, of: uuid.UUID) -> Json:
+    known = {step.name for step in plan.spec.steps}
+    steps = configuration.get("steps") if isinstance(configuration, dict) else None
+    if not isinstance(steps, dict):
+        return configuration
+    kept = {name: section if name in known else _all_sealed(section, of) for name, section in steps.items()}
+    return {**configuration, "steps": kept}
+
+
+def _all_sealed(value: Json, of: uuid.UUID) -> Json:
+    if isinstance(value, dict):
+        return {key: _all_sealed(member, of) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_all_sealed(member, of) for member in value]
+    return seal(value, of) if isinstance(value, str) else value
 
 
 def _sealed_section(plan: Plan, configuration: Json, step: str, section: Json, of: uuid.UUID) -> Json:

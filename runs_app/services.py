@@ -15,14 +15,17 @@ from django.utils.translation import gettext
 
 from runs_app import metadata, recording, statements
 from runs_app.choices import ask_before, check_choices, note
+from runs_app.compilations import wait_for
 from runs_app.judging import resolve_to_run
 from runs_app.limits import Limit, hold_limit
+from runs_app.lineage import Parent, hold_place_below
 from runs_app.masking import mask_of
 from runs_app.models import ArtifactVersion, IdempotencyRecord, PipelineRun, RunEvent, StepAttempt, StepRun
+from runs_app.own_parameters import asked_of
 from runs_app.permissions import Noteworthy, check_may_note, check_may_stop
-from runs_app.plans import plan_of, rules_of
+from runs_app.plans import deployment_of, plan_of, rules_of
 from runs_app.presets import use_preset
-from runs_app.recording import StepOutcome
+from runs_app.recording import LogPiece, StepOutcome
 from runs_app.repair import Repair, RepairPlan
 from runs_app.run_configuration import ResolvedConfiguration
 from runs_app.sealed import sealed, sealed_hash
@@ -50,10 +53,14 @@ class Trigger:
     api_key_name: str = ""
     moment: datetime | None = None
     """What the run is for, if that is not now: the nominal time of a schedule, in its zone."""
+    parent: Parent | None = None
+    """The step that asks."""
 
     @property
     def words(self) -> str:
         """ "alice through REST with the key ci" """
+        if self.parent is not None:
+            return f"{self.parent}, in the name of {self.actor.get_username()}"
         key = f" with the key {self.api_key_name}" if self.api_key_name else ""
         return f"{self.actor.get_username()} through {self.channel.words}{key}"
 
@@ -151,8 +158,12 @@ def start_local_step(*, actor: User, run: PipelineRun, step_name: str) -> StepAt
     step = StepRun.objects.with_what_an_attempt_needs().filter(run=run, name=step_name).first()
     if step is None:
         raise DoesNotExist(f"The run has no step {step_name!r}.")
-    if step.is_finished or step.waits_for:
+    if step.is_finished or step.waits_for or step.status == ExecutionStatus.STOPPING:
         raise ValidationFailed(f"Step {step_name!r} cannot start now: it is {step.status}.")
+    given_before = StepAttempt.objects.filter(step=step, number=step.attempt, end_time=None).first()
+    if given_before is not None:  # the answer was lost, and is asked for again
+        given_before.step = step
+        return given_before
     with transaction.atomic():
         attempt = recording.start_local_attempt(step)
         renew_lease(actor=actor, run=run)
@@ -161,10 +172,38 @@ def start_local_step(*, actor: User, run: PipelineRun, step_name: str) -> StepAt
     return attempt
 
 
-def end_local_step(
-    *, actor: User, run: PipelineRun, step_name: str, number: int, outcome: StepOutcome
+def report_local_progress(
+    *, actor: User, run: PipelineRun, step_name: str, number: int, printed: LogPiece, noted: Noted | None
 ) -> bool:
-    """Record how the caller's attempt ended; False when the run had been given up."""
+    """Show what the caller's attempt has printed and noted so far; False when the run is over or shall stop."""
+    attempt = _callers_attempt(actor, run, step_name, number)
+    check_metadata(noted or {})
+    mask = mask_of(attempt.step.parameters, run.pk)
+    with transaction.atomic():
+        if recording.holds_its_step(attempt):
+            recording.append_piece(attempt, printed.masked(mask))
+            if noted is not None:
+                recording.show_metadata(attempt, mask.value(noted))
+        return renew_lease(actor=actor, run=run)
+
+
+@transaction.atomic
+def end_local_step(
+    *, actor: User, run: PipelineRun, step_name: str, number: int, outcome: StepOutcome, printed: LogPiece
+) -> bool:
+    """Record how the caller's attempt ended; False when the run had been given up.
+
+    `printed`: what of its log was not told before. Nobody else has it, so it stays in the database.
+    """
+    attempt = _callers_attempt(actor, run, step_name, number)
+    _check_outputs_are_its_own(attempt, outcome)
+    mask = mask_of(attempt.step.parameters, run.pk)
+    if is_recorded := recording.record_end(attempt, outcome.masked(mask)):
+        recording.append_piece(attempt, printed.masked(mask))
+    return is_recorded
+
+
+def _callers_attempt(actor: User, run: PipelineRun, step_name: str, number: int) -> StepAttempt:
     _check_is_callers(actor, run)
     attempt = (
         StepAttempt.objects.select_related("step__run__stack")
@@ -173,9 +212,7 @@ def end_local_step(
     )
     if attempt is None:
         raise DoesNotExist(f"Step {step_name!r} of this run has no attempt {number}.")
-    _check_outputs_are_its_own(attempt, outcome)
-    outcome = outcome.masked(mask_of(attempt.step.parameters, run.pk))
-    return recording.record_end(attempt, outcome)
+    return attempt
 
 
 def seconds_until_retry(run: PipelineRun, step_name: str) -> float | None:
@@ -211,7 +248,7 @@ def _check_outputs_are_its_own(attempt: StepAttempt, outcome: StepOutcome) -> No
 
 def _check_is_callers(actor: User, run: PipelineRun) -> None:
     check_may_run(actor)
-    if run.user_id != actor.pk:
+    if run.user_id != actor.pk or actor.step_in_use is not None:
         raise NotAllowed("Only who started this run may report on it.")
     if run.stack.is_remote:
         raise ValidationFailed(
@@ -274,8 +311,10 @@ def _start_run(
     body_hash: str,
     repair: Repair | None = None,
 ) -> PipelineRun:
-    runnable = version or deployment
-    resolved = resolve_to_run(trigger.actor, runnable, configuration, trigger.moment)
+    hold_place_below(trigger.parent)
+    asked = asked_of(version or deployment, configuration)
+    runnable, deployment = asked.runnable, deployment_of(asked.runnable)
+    resolved = resolve_to_run(trigger.actor, asked, trigger.moment)
     plan = _plan_to_do(repair, resolved) if repair else None
     chosen_in = plan.again if plan else None
     check_choices(runnable, resolved, chosen_in)
@@ -285,7 +324,7 @@ def _start_run(
     is_local = not deployment.stack.is_remote
     is_skipped = limit is not None and not waits
     chosen = [] if is_skipped else ask_before(runnable, resolved, chosen_in)
-    is_prepared = not any(choice.is_open for choice in chosen)
+    is_prepared = asked.is_known and not any(choice.is_open for choice in chosen)
     run = PipelineRun(
         project_id=deployment.project_id,
         user=trigger.actor,
@@ -295,6 +334,7 @@ def _start_run(
         template=version.template if version else None,
         template_version=version,
         original=repair.original if repair else None,
+        **_place_of(trigger.parent),
         is_restricted=version is not None and version.template.is_restricted,
         name=resolved.run_name,
         index=statements.next_run_index(deployment.pipeline_id),
@@ -307,24 +347,24 @@ def _start_run(
         queued_at=timezone.now() if waits else None,
         priority=max((step.settings.get("priority") or 0 for step in resolved.steps), default=0),
         is_prepared=is_prepared,
-        status_reason="" if is_prepared else recording.PREPARING,
+        status_reason="" if is_prepared else recording.PREPARING if asked.is_known else recording.COMPILING,
     )
-    run.configuration = sealed(rules.plan, configuration or {}, run.pk)
+    run.configuration = sealed(rules.plan, configuration or {}, run.pk, has_other_steps=not asked.is_known)
     run.resolved_configuration = sealed(rules.plan, resolved.as_json(), run.pk)
     if limit and waits:
         run.status_reason = f"It waits for its turn: {limit.stored_words}."
     insert(run)
     # Nobody takes the steps of a local run, or of one that waits.
-    steps = list(_step_rows(run, resolved, is_local, is_held=is_local or waits or not is_prepared))
+    steps = list(step_rows(run, resolved, is_held=is_local or waits or not is_prepared))
     insert(*steps)
-    RunEvent.objects.note(run.pk, f"Accepted from {trigger.words}.")
+    _tell_ledgers(run, trigger)
     _tell_audit(run, trigger)
     if trigger.idempotency_key:
         IdempotencyRecord.objects.create(
             user=trigger.actor,
             route=trigger.route,
             key=trigger.idempotency_key,
-            body_hash=sealed_hash(rules.plan, body_hash, run.pk),
+            body_hash=sealed_hash(rules.plan, body_hash, run.pk, has_other_steps=not asked.is_known),
             run=run,
         )
     if limit is not None and is_skipped:
@@ -332,6 +372,8 @@ def _start_run(
         return run
     if chosen:
         note(run, chosen)
+    if asked.question is not None:
+        wait_for(run, asked.question, trigger.moment.isoformat() if trigger.moment else "")
     now = timezone.now()
     if repair and plan:
         ready = _keep(run, steps, repair, plan, now)
@@ -348,6 +390,12 @@ def _start_run(
     return run
 
 
+def _place_of(parent: Parent | None) -> dict[str, Any]:
+    if parent is None:
+        return {}
+    return {"parent_step_id": parent.step_id, "root_id": parent.root_id, "depth": parent.depth + 1}
+
+
 @transaction.atomic
 def _start_from_preset(
     version: RunTemplateVersion, preset: str, configuration: Any, trigger: Trigger, body_hash: str
@@ -359,14 +407,23 @@ def _start_from_preset(
     return run
 
 
+def _tell_ledgers(run: PipelineRun, trigger: Trigger) -> None:
+    RunEvent.objects.note(run.pk, f"Accepted from {trigger.words}.")
+    if parent := trigger.parent:
+        sentence = f"Step {parent.step_name} started run {run.name}."
+        RunEvent.objects.note(parent.run_id, sentence, parent.step_id)
+
+
 def _tell_audit(run: PipelineRun, trigger: Trigger) -> None:
     """That it was started, and from what. Its values stay with the run, which hides the secrets among them."""
     of: dict[str, Any] = {"pipeline": run.pipeline.name, "template": None, "version": None}
     if run.template is not None and run.template_version is not None:
         of |= {"template": run.template.name, "version": run.template_version.number}
-    repaired = {"repairs": run.original.name} if run.original else {}
+    others = {"repairs": run.original.name} if run.original else {}
+    if trigger.parent is not None:
+        others |= {"started_from": str(trigger.parent)}
     verb = AuditVerb.REPAIR if run.original else AuditVerb.START
-    record_audit(actor=trigger.actor, verb=verb, thing=run, after=of | repaired, channel=trigger.channel)
+    record_audit(actor=trigger.actor, verb=verb, thing=run, after=of | others, channel=trigger.channel)
 
 
 def _plan_to_do(repair: Repair, resolved: ResolvedConfiguration) -> RepairPlan:
@@ -420,9 +477,9 @@ def _wait(run: PipelineRun, ready: Sequence[ReadyStep], limit: Limit) -> None:
         transaction.on_commit(partial(recording.make_room, limit.template_id), robust=True)
 
 
-def _step_rows(
-    run: PipelineRun, resolved: ResolvedConfiguration, is_local: bool, is_held: bool
-) -> Iterator[StepRun]:
+def step_rows(run: PipelineRun, resolved: ResolvedConfiguration, *, is_held: bool) -> Iterator[StepRun]:
+    """The steps of a run, to be written with it; `is_held`: none of them is ready yet."""
+    is_local = run.caller_beat is not None
     index_of = {step.spec.name: index for index, step in enumerate(resolved.steps)}
     downstream: dict[str, list[int]] = {name: [] for name in index_of}
     for index, step in enumerate(resolved.steps):

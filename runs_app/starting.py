@@ -9,7 +9,7 @@ from django.utils.translation import gettext
 
 from runs_app.differences import of_steps
 from runs_app.links import read_link
-from runs_app.models import PipelineRun, RunChoice, StepRun
+from runs_app.models import PipelineRun, RunChoice, RunCompilation, StepRun
 from runs_app.presets import LAST_GOOD, last_good_run, preset_values
 from runs_app.repair import known_parameters, path_of, starting_values
 from runs_app.run_configuration import Configuration
@@ -101,7 +101,16 @@ def blamed_parameters(run: PipelineRun, config_schema: Configuration) -> list[Fi
                     % {"number": run.index, "reason": _sentence(message)},
                 )
             )
+    found += _refused_when_compiled(run, config_schema)
     return found + [error for error in _refused_choices(run) if tuple(path_of(error)[1::2]) in known]
+
+
+def _refused_when_compiled(run: PipelineRun, config_schema: Configuration) -> Iterator[FieldError]:
+    errors = RunCompilation.objects.filter(run=run).values_list("errors", flat=True).first() or []
+    words = gettext("Run %(number)s could not start with this value: %(reason)s")
+    for pointer, message in errors:
+        if schemas_at(config_schema, path_of(FieldError(pointer, ""))):
+            yield FieldError(pointer, words % {"number": run.index, "reason": _sentence(message)})
 
 
 def _refused_choices(run: PipelineRun) -> Iterator[FieldError]:

@@ -27,6 +27,7 @@ from zenweb.execution.metadata import Noted
 from zenweb.execution.protocol import (
     Answered,
     Assignment,
+    Compiled,
     Completed,
     Event,
     Failed,
@@ -165,6 +166,8 @@ class ChildEnd:
     """When that was, by the monotonic clock: whoever watched may have been kept waiting by the database."""
     options: list[tuple[Any, str]] | None = None
     """What may be chosen, if that was the question."""
+    compiled: Compiled | None = None
+    """What the pipeline consists of, if that was."""
 
 
 class WarmParent:
@@ -494,6 +497,7 @@ class AttemptProcess:
             started_at=self._started_at,
             ended=self._ended or time.monotonic(),
             options=next((event.options for event in self._events if isinstance(event, Answered)), None),
+            compiled=next((event for event in self._events if isinstance(event, Compiled)), None),
         )
 
     @property

@@ -1,5 +1,6 @@
 """What can be run: pipelines, the stacks they run on, frozen deployments, and the templates people start."""
 
+from copy import copy
 from functools import cached_property
 from typing import Any, ClassVar, cast
 
@@ -117,6 +118,11 @@ class PipelineDeployment(Entity):
     is_restricted = models.BooleanField(default=False, editable=False)
     # SHA-256 of everything above: freezing the same thing twice finds the first.
     fingerprint = models.CharField(max_length=64)
+    # Put together by a worker, with other parameters than somebody froze it with; and a hash of all of these.
+    derived_from = models.ForeignKey(
+        "self", null=True, editable=False, on_delete=models.CASCADE, related_name="derived"
+    )
+    parameters_key = models.CharField(max_length=64, default="", editable=False)
 
     audited: ClassVar = (
         "pipeline",
@@ -132,7 +138,10 @@ class PipelineDeployment(Entity):
     class Meta:
         ordering: ClassVar = ["-created"]
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["pipeline", "fingerprint"], name="deployment_once_per_pipeline")
+            models.UniqueConstraint(fields=["pipeline", "fingerprint"], name="deployment_once_per_pipeline"),
+            models.UniqueConstraint(
+                fields=["derived_from", "parameters_key"], name="deployment_derived_once_per_parameters"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -165,13 +174,19 @@ class RunTemplate(Entity):
         default=ConcurrencyPolicy.QUEUE,
         help_text="What becomes of one more run than that.",
     )
+    managed_by = models.CharField(
+        max_length=255,
+        blank=True,
+        editable=False,
+        help_text="The set of template files that it is applied from. Empty: it is kept here alone.",
+    )
     latest_version = models.ForeignKey(
         "RunTemplateVersion", null=True, editable=False, on_delete=models.RESTRICT, related_name="+"
     )
 
     audited: ClassVar = (
         *("name", "description", "is_hidden", "is_enabled", "is_restricted", "tags"),
-        *("max_concurrent_runs", "concurrency_policy"),
+        *("max_concurrent_runs", "concurrency_policy", "managed_by"),
     )
 
     objects = RunTemplateQuerySet.as_manager()
@@ -256,6 +271,13 @@ class RunTemplateVersion(Entity):
             self.role = role
             self.__dict__.pop("config_schema", None)
         return self
+
+    def running(self, deployment: PipelineDeployment) -> "RunTemplateVersion":
+        """The same, as it is where its pipeline is put together with other parameters. Not to be saved."""
+        derived = copy(self)
+        derived.__dict__.pop("config_schema", None)
+        derived.deployment = deployment
+        return derived
 
     @property
     def curation_in_use(self) -> Curation:

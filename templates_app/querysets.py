@@ -150,18 +150,27 @@ class CodeArchiveQuerySet(VisibleQuerySet):
 class PipelineDeploymentQuerySet(VisibleQuerySet):
     def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Q:
         versions = self.model._meta.get_field("template_versions").related_model.objects
-        return Q(pk__in=versions.filter(template__in=templates).values("deployment"))
+        seen = versions.filter(template__in=templates).values("deployment")
+        return Q(pk__in=seen) | Q(derived_from__in=seen)
 
     def beside_templates(self, user: "User") -> Q:
         """One's own, and where one is somebody, those that no restricted template runs."""
         versions = self.model._meta.get_field("template_versions").related_model.objects
-        restricted = versions.filter(template__is_restricted=True, deployment=OuterRef("pk"))
-        is_open = Q(is_restricted=False) & ~Q(Exists(restricted))
+        restricted = versions.filter(template__is_restricted=True)
+        is_open = (
+            Q(is_restricted=False)
+            & ~Q(Exists(restricted.filter(deployment=OuterRef("pk"))))
+            & ~Q(Exists(restricted.filter(deployment=OuterRef("derived_from"))))
+        )
         return (
             Q(user=user)
             | (Q(project__in=projects_of(user, Role.VIEWER)) & is_open)
             | Q(project__in=projects_of(user, Role.OWNER))
         )
+
+    def frozen(self) -> Self:
+        """Those that somebody has frozen: what runs were put together with meanwhile is seen at these runs."""
+        return self.filter(derived_from=None)
 
     def with_relations(self) -> Self:
         return self.select_related("project", "user", "pipeline", "stack")

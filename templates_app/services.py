@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.utils.translation import gettext, gettext_lazy
 from pydantic import ValidationError
 
@@ -49,6 +50,10 @@ from zenweb.pointers import pointer_to
 MISFIT = gettext_lazy("The template's form keeps to it, and the new pipeline does not take it.")
 MOST_NAMED = 5  # of what stands in the way
 LIMIT_FIELDS = ("max_concurrent_runs", "concurrency_policy")
+CHANGEABLE = (
+    *("name", "description", "is_hidden", "is_restricted", "is_enabled", "tags", "managed_by"),
+    *LIMIT_FIELDS,
+)
 # Steps and outputs name folders of the artifact store.
 NAME_IN_PATHS = re.compile(r"[\w .-]{1,200}")
 
@@ -98,6 +103,13 @@ class ConcurrencyLimit:
             errors.append(FieldError("/concurrency_policy", sentence))
         if errors:
             raise ValidationFailed(errors)
+
+    def differs_from(self, template: RunTemplate) -> bool:
+        """Whether it says anything that is not so already."""
+        most, policy = self.max_concurrent_runs, self.concurrency_policy
+        return (most is not None and (most or None) != template.max_concurrent_runs) or (
+            policy is not None and policy != template.concurrency_policy
+        )
 
     def apply_to(self, template: RunTemplate) -> None:
         if self.max_concurrent_runs is not None:
@@ -222,6 +234,87 @@ def create_deployment(
     return deployment
 
 
+@dataclass(frozen=True)
+class CompiledAgain:
+    """What a worker got when it put a frozen pipeline together with other parameters."""
+
+    spec: dict[str, Any]
+    config_schema: dict[str, Any]
+    config_template: dict[str, Any]
+
+
+@transaction.atomic
+def derive_deployment(
+    *, base: PipelineDeployment, parameters_key: str, compiled: CompiledAgain
+) -> PipelineDeployment:
+    """The deployment that runs with these parameters go on with: nobody asks for it, so nobody is asked.
+
+    It came from user code: it is checked as what clients send. Raises ValidationFailed.
+    """
+    spec = _parse_spec(compiled.spec)
+    _check_config_schema(compiled.config_schema, spec)
+    if spec.name != base.spec["name"]:
+        raise ValidationFailed(
+            [FieldError("/spec/name", f"It is the pipeline {base.spec['name']!r} no more.")]
+        )
+    derived: PipelineDeployment
+    derived, _ = PipelineDeployment.objects.get_or_create(
+        derived_from=base,
+        parameters_key=parameters_key,
+        defaults={
+            "project_id": base.project_id,
+            "user_id": base.user_id,
+            "pipeline_id": base.pipeline_id,
+            "stack_id": base.stack_id,
+            "code_archive_id": base.code_archive_id,
+            "spec": compiled.spec,
+            "config_schema": compiled.config_schema,
+            "config_template": compiled.config_template,
+            "requirements": base.requirements,
+            "python_version": base.python_version,
+            "client_version": base.client_version,
+            "is_restricted": base.is_restricted,
+            "fingerprint": hashlib.sha256(f"{base.pk} {parameters_key}".encode()).hexdigest(),
+        },
+    )
+    return derived
+
+
+def _as_frozen(deployment: PipelineDeployment) -> PipelineDeployment:
+    """What a template can be made of: of what a run was put together with, a deployment in its own right."""
+    if deployment.derived_from_id is None:
+        return deployment
+    request = DeploymentRequest(
+        pipeline=deployment.pipeline.name,
+        **{
+            name: getattr(deployment, name)
+            for name in (
+                *("spec", "config_schema", "config_template", "requirements"),
+                *("python_version", "client_version"),
+            )
+        },
+    )
+    frozen: PipelineDeployment
+    frozen, _ = PipelineDeployment.objects.get_or_create(
+        pipeline=deployment.pipeline,
+        fingerprint=request.fingerprint(deployment.stack, deployment.code_archive),
+        defaults={
+            "project_id": deployment.project_id,
+            "user_id": deployment.user_id,
+            "stack_id": deployment.stack_id,
+            "code_archive_id": deployment.code_archive_id,
+            "spec": request.spec,
+            "config_schema": request.config_schema,
+            "config_template": request.config_template,
+            "requirements": request.requirements,
+            "python_version": request.python_version,
+            "client_version": request.client_version,
+            "is_restricted": deployment.is_restricted,
+        },
+    )
+    return frozen
+
+
 @transaction.atomic
 def create_run_template(
     *,
@@ -234,14 +327,17 @@ def create_run_template(
     update: bool = False,
     limit: ConcurrencyLimit | None = None,
     drops_misfits: bool = False,
+    curation: Any = None,
 ) -> RunTemplate:
     """A new template, or with `update` a new version of the one that has this name.
 
     The form stays as its owner shaped it. What the new deployment does not take of that is told in the version's notes;
-    it is refused if runs could be given more without it, unless `drops_misfits`. Raises ValidationFailed.
+    it is refused if runs could be given more without it, unless `drops_misfits`. Or `curation` says how it is shaped
+    from now on, and has to fit. Raises ValidationFailed.
     """
     check_may_in_project(actor, Action.AUTHOR, deployment.project)
     check_stack_is_remote(deployment.stack)
+    deployment = _as_frozen(deployment)
     check_name(name)
     check_tags(tags)
     check_description(description)
@@ -268,7 +364,10 @@ def create_run_template(
         record_audit(
             actor=actor, verb=AuditVerb.CHANGE, thing=existing, before=before, after=facts_of(existing)
         )
-        return _deploy(existing, deployment, actor, drops_misfits=drops_misfits)
+        return _deploy(existing, deployment, actor, drops_misfits=drops_misfits, curation=curation)
+    version = RunTemplateVersion(
+        deployment=deployment, user=actor, curation=_fitting(deployment, {} if curation is None else curation)
+    )
     template = RunTemplate(
         project=deployment.project,
         user=actor,
@@ -280,22 +379,30 @@ def create_run_template(
     limit.apply_to(template)
     template.save()
     record_audit(actor=actor, verb=AuditVerb.CREATE, thing=template, after=facts_of(template))
-    return _add_version(template, RunTemplateVersion(deployment=deployment, user=actor))
+    return _add_version(template, version)
 
 
 @transaction.atomic
 def deploy_run_template(
-    *, actor: User, template: RunTemplate, deployment: PipelineDeployment, drops_misfits: bool = False
+    *,
+    actor: User,
+    template: RunTemplate,
+    deployment: PipelineDeployment,
+    drops_misfits: bool = False,
+    curation: Any = None,
 ) -> RunTemplate:
-    """A new version of the template that runs this deployment, with its form as it is; none where it runs it already.
+    """A new version of the template that runs this deployment, with its form as it is, or as `curation` says.
+
+    None where it runs it already, in that form.
 
     Raises ValidationFailed as `create_run_template` does with `update`.
     """
     check_can_edit(actor, template)
     check_stack_is_remote(deployment.stack)
+    deployment = _as_frozen(deployment)
     template = _locked(template)
     _check_same_pipeline(template, deployment)
-    return _deploy(template, deployment, actor, drops_misfits=drops_misfits)
+    return _deploy(template, deployment, actor, drops_misfits=drops_misfits, curation=curation)
 
 
 @transaction.atomic
@@ -321,12 +428,41 @@ def _locked(template: RunTemplate) -> RunTemplate:
 
 
 def _deploy(
-    template: RunTemplate, deployment: PipelineDeployment, actor: User, *, drops_misfits: bool
+    template: RunTemplate,
+    deployment: PipelineDeployment,
+    actor: User,
+    *,
+    drops_misfits: bool,
+    curation: Any,
 ) -> RunTemplate:
     """Point the template at this deployment; nothing new is made when it already is there."""
     latest = template.version
+    if curation is not None:
+        document = _fitting(deployment, curation)
+        if (latest.deployment_id, latest.curation) == (deployment.pk, document):
+            return template
+        return _add_version(
+            template, RunTemplateVersion(deployment=deployment, user=actor, curation=document)
+        )
     if latest.deployment_id == deployment.pk:
         return template
+    version = RunTemplateVersion(deployment=deployment, user=actor)
+    version.curation, version.curation_notes = _carried_over(latest, deployment, drops_misfits=drops_misfits)
+    return _add_version(template, version)
+
+
+def _fitting(deployment: PipelineDeployment, curation: Any) -> dict[str, Any]:
+    """What is said of a form, where it fits. Raises ValidationFailed with all that does not."""
+    try:
+        return read_fitting(deployment.config_schema, curation).to_json()
+    except ValidationFailed as error:
+        told = [FieldError(f"/curation{one.pointer}", one.message) for one in error.errors]
+        raise ValidationFailed(told) from error
+
+
+def _carried_over(
+    latest: RunTemplateVersion, deployment: PipelineDeployment, *, drops_misfits: bool
+) -> tuple[dict[str, Any], list[str]]:
     try:
         curation, notes = carry_over(
             deployment.config_schema, read_curation(latest.curation), drops_misfits=drops_misfits
@@ -338,10 +474,7 @@ def _deploy(
         )
         told = [FieldError(one.pointer, f"{one.message} {MISFIT} {advice}") for one in error.errors]
         raise ValidationFailed(told) from error
-    version = RunTemplateVersion(
-        deployment=deployment, user=actor, curation=curation.to_json(), curation_notes=notes
-    )
-    return _add_version(template, version)
+    return curation.to_json(), notes
 
 
 def _add_version(template: RunTemplate, version: RunTemplateVersion) -> RunTemplate:
@@ -404,6 +537,7 @@ def update_run_template(
     limit: ConcurrencyLimit | None = None,
     is_restricted: bool | None = None,
     is_enabled: bool | None = None,
+    managed_by: str | None = None,
 ) -> RunTemplate:
     """Change what is given; None leaves a thing as it is. To restrict it is its owner's."""
     check_may(actor, Action.EDIT if is_restricted is None else Action.GRANT, template)
@@ -423,9 +557,11 @@ def update_run_template(
     template.tags = [tag for tag in dict.fromkeys([*template.tags, *add_tags]) if tag not in remove_tags]
     template.is_restricted = template.is_restricted if is_restricted is None else is_restricted
     template.is_enabled = template.is_enabled if is_enabled is None else is_enabled
+    if managed_by is not None:
+        check_name(managed_by)
+        template.managed_by = managed_by
     limit.apply_to(template)
-    changed = ["name", "description", "is_hidden", "is_restricted", "is_enabled", "tags", *LIMIT_FIELDS]
-    template.save(update_fields=[*changed, "updated"])
+    template.save(update_fields=[*CHANGEABLE, "updated"])
     record_audit(actor=actor, verb=AuditVerb.CHANGE, thing=template, before=before, after=facts_of(template))
     return template
 
@@ -438,7 +574,8 @@ def delete_run_template(*, actor: User, template: RunTemplate) -> None:
     record_deletion(actor=actor, thing=template)
     if template.is_restricted:
         template.runs.filter(is_restricted=False).update(is_restricted=True)
-        PipelineDeployment.objects.filter(template_versions__template=template).update(is_restricted=True)
+        ran = template.versions.values("deployment")
+        PipelineDeployment.objects.filter(Q(pk__in=ran) | Q(derived_from__in=ran)).update(is_restricted=True)
     template.delete()
 
 
@@ -454,7 +591,10 @@ def _parse_spec(fields: dict[str, Any]) -> PipelineSpec:
         spec = PipelineSpec.model_validate(fields)
     except ValidationError as error:
         raise ValidationFailed(
-            [FieldError("/spec" + pointer_to(entry["loc"]), entry["msg"]) for entry in error.errors()]
+            [
+                FieldError("/spec" + pointer_to(entry["loc"]), entry["msg"].removeprefix("Value error, "))
+                for entry in error.errors()
+            ]
         ) from error
     check_tags(spec.tags, "/spec/tags")
     names = [step.name for step in spec.steps]

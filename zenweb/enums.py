@@ -77,6 +77,13 @@ class EnvironmentStatus(StrEnum):
     FAILED = "failed"
 
 
+class PreparationKind(StrEnum):
+    """What user code is asked before a run's first step."""
+
+    CHOICES = "choices"  # what may be chosen for a parameter
+    COMPILATION = "compilation"  # what the pipeline consists of with other parameters of its own
+
+
 class PreparationStatus(StrEnum):
     """How far a question is that user code answers before a run's first step."""
 

@@ -10,8 +10,14 @@ from rest_framework.views import APIView
 from runs_app.api import shapes
 from runs_app.api.runs import find_run
 from runs_app.assignments import assignment_for
-from runs_app.recording import StepOutcome
-from runs_app.services import end_local_step, renew_lease, seconds_until_retry, start_local_step
+from runs_app.recording import LogPiece, StepOutcome
+from runs_app.services import (
+    end_local_step,
+    renew_lease,
+    report_local_progress,
+    seconds_until_retry,
+    start_local_step,
+)
 from templates_app.api.views import acting_user
 from zenweb.api.bodies import Body, read_body
 from zenweb.api.operations import operation
@@ -38,11 +44,20 @@ class ExceptionBody(Body):
     parameter: str = ""
 
 
+class ProgressBody(Body):
+    attempt: int
+    piece: int = 0
+    """How many pieces of the log were told before this one, from which it is known when it comes again."""
+    log: str = ""
+    step_metadata: dict[str, Any] | None = None
+
+
 class StepEndBody(Body):
     attempt: int
     status: str
     outputs: list[OutputBody] = Field(default_factory=list)
     exception: ExceptionBody | None = None
+    piece: int = 0
     log: str = ""
     step_metadata: dict[str, Any] = Field(default_factory=dict)
     run_metadata: dict[str, Any] = Field(default_factory=dict)
@@ -60,7 +75,6 @@ class StepEndBody(Body):
             metadata=self.step_metadata,
             run_metadata=self.run_metadata,
             was_stopped=self.status == ExecutionStatus.STOPPED,
-            log_tail=self.log.replace("\x00", "\N{REPLACEMENT CHARACTER}"),
         )
 
     def _exception(self) -> StepException | None:
@@ -81,6 +95,26 @@ class LocalStepStart(APIView):
         return Response(assignment_for(attempt).model_dump(mode="json"))
 
 
+class LocalStepProgress(APIView):
+    @operation(
+        "Tell what a step has printed and noted so far that the caller executes, and that it goes on.",
+        body=ProgressBody,
+        example={"attempt": 1, "piece": 0, "log": "epoch 1 of 40\n"},
+        answer=shapes.Lease,
+    )
+    def post(self, request: Request, name_or_id: str, step_name: str) -> Response:
+        body = read_body(ProgressBody, request)
+        goes_on = report_local_progress(
+            actor=acting_user(request),
+            run=find_run(request, name_or_id),
+            step_name=step_name,
+            number=body.attempt,
+            printed=_piece(body.piece, body.log),
+            noted=body.step_metadata,
+        )
+        return Response({"goes_on": goes_on})
+
+
 class LocalStepEnd(APIView):
     @operation(
         "Tell how a step ended that the caller executed.",
@@ -96,6 +130,7 @@ class LocalStepEnd(APIView):
             step_name=step_name,
             number=body.attempt,
             outcome=body.outcome(),
+            printed=_piece(body.piece, body.log),
         )
         return Response(
             {
@@ -110,3 +145,7 @@ class LocalLease(APIView):
     def post(self, request: Request, name_or_id: str) -> Response:
         goes_on = renew_lease(actor=acting_user(request), run=find_run(request, name_or_id))
         return Response({"goes_on": goes_on})
+
+
+def _piece(number: int, text: str) -> LogPiece:
+    return LogPiece(number, text.replace("\x00", "\N{REPLACEMENT CHARACTER}"))

@@ -231,6 +231,26 @@ class RepairPlan(TypedDict):
     steps: list[PlannedStep]
 
 
+class DocumentChange(TypedDict):
+    """One place of a template's document; what was or is not there is left out."""
+
+    pointer: str
+    before: NotRequired[Any]
+    now: NotRequired[Any]
+
+
+class AppliedTemplate(TypedDict):
+    """What became of a template; with `dry_run`, what would."""
+
+    outcome: Literal["created", "updated", "unchanged"]
+    name: str
+    version: Annotated[int, Field(description="The number of its newest version.")]
+    is_new_version: bool
+    needs_code: Annotated[bool, Field(description="Its code has to be uploaded first.")]
+    changes: list[DocumentChange]
+    notes: Annotated[list[str], Field(description="What of its form did not fit the new version.")]
+
+
 class LedgerLine(TypedDict):
     """One thing that happened to a run, or to a step of it."""
 

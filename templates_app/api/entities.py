@@ -227,6 +227,7 @@ def describe_run_template(template: RunTemplate, hydrate: bool) -> Json:
         "version": template.version.number,
         "max_concurrent_runs": template.max_concurrent_runs,
         "concurrency_policy": template.concurrency_policy,
+        "managed_by": template.managed_by or None,
     }
     return entity(template, name=template.name, body=body, metadata=metadata, resources=resources)
 

@@ -243,6 +243,7 @@ class RunTemplateFields(Owned):
     version: Annotated[int, Field(description="The number of its newest version.")]
     max_concurrent_runs: Annotated[int | None, Field(description="Null: as many as there are.")]
     concurrency_policy: ConcurrencyPolicy
+    managed_by: Annotated[str | None, Field(description="The set of template files that it is applied from.")]
 
 
 class RunTemplateMetadata(TypedDict):

@@ -20,7 +20,7 @@ from templates_app.api.entities import (
 )
 from templates_app.models import CodeArchive, Pipeline, PipelineDeployment, RunTemplate, Stack
 from templates_app.permissions import role_on
-from templates_app.querysets import TEMPLATE_DOCUMENTS, documents_of
+from templates_app.querysets import TEMPLATE_DOCUMENTS, PipelineDeploymentQuerySet, documents_of
 from templates_app.services import (
     ConcurrencyLimit,
     DeploymentRequest,
@@ -95,6 +95,7 @@ RUN_TEMPLATES = Listing(
         "stack": Related("latest_version__deployment__stack"),
         "build_id": Column("latest_version__deployment_id", uuid.UUID),
         "user": Related("user", name="username"),
+        "managed_by": Column("managed_by"),
         "tag": Tags("tags"),
         "tags": Tags("tags"),
     },
@@ -285,7 +286,9 @@ class DeploymentList(APIView):
 
     @operation("List deployments.", parameters=listed(DEPLOYMENTS, PROJECT), answer=Page[shapes.Deployment])
     def get(self, request: Request) -> Response:
-        return DEPLOYMENTS.answer(in_project(visible_deployments(request), request), request.query_params)
+        return DEPLOYMENTS.answer(
+            in_project(visible_deployments(request).frozen(), request), request.query_params
+        )
 
     @operation(
         "Freeze a pipeline: a deployment of it.",
@@ -396,8 +399,10 @@ def visible_stacks(request: Request) -> QuerySet[Any]:
     return Stack.objects.visible_to(request.user).select_related("user")
 
 
-def visible_deployments(request: Request) -> QuerySet[Any]:
-    return PipelineDeployment.objects.visible_to(request.user).with_relations()
+def visible_deployments(request: Request) -> PipelineDeploymentQuerySet:
+    return cast(
+        PipelineDeploymentQuerySet, PipelineDeployment.objects.visible_to(request.user).with_relations()
+    )
 
 
 def visible_run_templates(request: Request) -> QuerySet[Any]:

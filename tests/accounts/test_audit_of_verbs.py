@@ -14,7 +14,7 @@ import pytest
 import runs_app
 import templates_app
 import zenweb.accounts
-from runs_app import history, presets, schedules, services, uploads
+from runs_app import applying, history, presets, schedules, services, uploads
 from runs_app.models import PipelineRun, Schedule
 from runs_app.repair import Repair
 from templates_app import grants
@@ -26,6 +26,7 @@ from zenweb.accounts import services as account_services
 from zenweb.accounts.models import ApiKey, AuditEvent, RoleGrant, User
 from zenweb.accounts.services import default_project
 from zenweb.config.code_archive import pack
+from zenweb.config.template_file import read_document
 from zenweb.enums import Role, TriggerChannel
 
 # They change nothing that lasts, or only tell how a step goes on that was started already.
@@ -37,6 +38,7 @@ NOT_DEEDS = {
     "runs_app.repair.preview_repair",
     "runs_app.presets.use_preset",
     "runs_app.services.start_local_step",
+    "runs_app.services.report_local_progress",
     "runs_app.services.end_local_step",
     "runs_app.services.renew_lease",
     "zenweb.accounts.audit.record_audit",
@@ -121,6 +123,11 @@ def freeze_another(world: World) -> PipelineDeployment:
 DEEDS: dict[str, Callable[[World], object]] = {
     "runs_app.history.delete_run": lambda w: history.delete_run(actor=w.actor, run=ended(w)),
     "runs_app.history.tag_run": lambda w: history.tag_run(actor=w.actor, run=w.run, add_tags=["a"]),
+    "runs_app.applying.apply_template": lambda w: applying.apply_template(
+        actor=w.actor,
+        project=w.template.project,
+        document=read_document({"format": 1, "name": w.template.name, "description": "new"}),
+    ),
     "runs_app.presets.create_preset": lambda w: presets.create_preset(
         actor=w.actor, template=w.template, name="new"
     ),

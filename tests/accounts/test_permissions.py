@@ -96,6 +96,8 @@ LEAST: dict[str, Action | str] = {
     "DELETE run_templates/{}": Action.DELETE,
     "GET run_templates/{}/curation": SEE,
     "PUT run_templates/{}/curation": EDIT,
+    "GET run_templates/{}/document": SEE,
+    "PUT run_templates/{}/document": EDIT,
     "GET run_templates/{}/versions": SEE,
     "POST run_templates/{}/versions": EDIT,
     "GET run_templates/{}/versions/{}": SEE,
@@ -135,6 +137,7 @@ LEAST: dict[str, Action | str] = {
     # Of a run of the local stack, its caller alone: nobody may here.
     "POST runs/{}/lease": ITS_OWN,
     "POST runs/{}/steps/{}/start": ITS_OWN,
+    "POST runs/{}/steps/{}/progress": ITS_OWN,
     "POST runs/{}/steps/{}/end": ITS_OWN,
     "GET steps": ANYBODY,
     "GET steps/{}": SEE,

@@ -28,6 +28,9 @@ def zenweb(config_folder, stacks, monkeypatch) -> Zenweb:
     """Runs a command of somebody who has not signed in."""
     in_process = lambda url, key, http=None: Transport(url, key, network())  # noqa: E731
     monkeypatch.setattr("zenweb.cli.login.Transport", in_process)
+    monkeypatch.setattr(
+        "zenweb.execution.live_report.LOOK", 3600
+    )  # another thread sees nothing of this transaction
     monkeypatch.setattr("zenweb.client.shared_transport", lambda it: in_process(it.server_url, it.api_key))
     return lambda *arguments, **options: CliRunner().invoke(main, arguments, **options)
 

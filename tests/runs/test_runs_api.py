@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from runs_app.models import IdempotencyRecord, PipelineRun, StepRun
+from runs_app.models import IdempotencyRecord, LogChunk, PipelineRun, StepRun
 from templates_app.models import PipelineDeployment, RunTemplate, Stack
 from tests.factories import freeze
 from zenweb.accounts.models import User
@@ -173,6 +173,50 @@ def test_a_local_run_is_reported_by_its_caller(rest: Client, alice: User, stacks
             "retry_after": None,
         }
     assert rest.get(f"{API}/runs/{run['id']}/status").json() == "completed"
+
+
+def test_what_a_caller_tells_of_a_running_step_is_shown_once_and_stays(
+    rest: Client, alice: User, stacks: dict[str, Stack]
+) -> None:
+    local = freeze("training.training_pipeline", alice, stacks["default"])
+    run = trigger_deployment(rest, local)
+    step = f"{API}/runs/{run['id']}/steps/trainer"
+    for _ in range(2):  # an answer is lost, and it is asked again
+        assignment = rest.post(f"{step}/start").json()
+    assert assignment["attempt"] == 1
+    first = {"attempt": 1, "piece": 0, "log": "epoch 1\x00\n", "step_metadata": {"epoch": 1}}
+    for _ in range(2):
+        answer = rest.post(f"{step}/progress", first, content_type="application/json")
+        assert answer.json() == {"goes_on": True}
+    shown = rest.get(f"{API}/steps/{assignment['step_run_id']}").json()
+    assert shown["metadata"]["run_metadata"] == {"epoch": 1}
+    assert rest.get(f"{API}/runs/{run['id']}/logs").json() == "--- trainer\nepoch 1\ufffd\n--- evaluator\n"
+    end = report(assignment, "score") | {"piece": 1, "log": "epoch 2\n"}
+    for recorded in (True, False):
+        answer = rest.post(f"{step}/end", end, content_type="application/json")
+        assert answer.json()["recorded"] is recorded
+    assert rest.get(f"{API}/steps/{assignment['step_run_id']}/logs").json() == "epoch 1\ufffd\nepoch 2\n"
+    late = rest.post(f"{step}/progress", first | {"piece": 2}, content_type="application/json")
+    assert late.json() == {"goes_on": True}  # the run does; the piece is not kept
+    assert LogChunk.objects.count() == 2
+
+
+def test_a_caller_is_told_while_its_step_runs_that_the_run_is_to_stop(
+    rest: Client, alice: User, stacks: dict[str, Stack], settings: Any
+) -> None:
+    settings.LOG_LIMIT = 10
+    local = freeze("training.training_pipeline", alice, stacks["default"])
+    run = trigger_deployment(rest, local)
+    step = f"{API}/runs/{run['id']}/steps/trainer"
+    rest.post(f"{step}/start")
+    rest.post(f"{API}/runs/{run['id']}/stop")
+    told = {"attempt": 1, "log": "0123456789 and more"}
+    assert rest.post(f"{step}/progress", told, content_type="application/json").json() == {"goes_on": False}
+    assert LogChunk.objects.get().text == "0123456789"
+    assert rest.post(f"{step}/start").status_code == 422
+    ended = {"attempt": 1, "status": "stopped"}
+    rest.post(f"{step}/end", ended, content_type="application/json")
+    assert rest.get(f"{API}/runs/{run['id']}/status").json() == "stopped"
 
 
 def test_a_caller_is_told_when_to_try_a_step_again(

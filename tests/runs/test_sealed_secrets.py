@@ -17,6 +17,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from runs_app.logs import read_attempt_log
 from runs_app.masking import Mask
 from runs_app.models import IdempotencyRecord, PipelineRun, Schedule, StepAttempt, StepRun
 from runs_app.repair import known_parameters
@@ -436,15 +437,21 @@ def test_what_a_run_of_the_local_stack_tells_is_masked_as_well(
     told = post(rest, f"/runs/{run['id']}/steps/tells/start", {})
     assert told["parameters"]["token"] == SECRET
     exception = {"type": "E", "message": SECRET, "traceback": f"…{SECRET}"}
+    post(
+        rest,
+        f"/runs/{run['id']}/steps/tells/progress",
+        {"attempt": 1, "log": SECRET, "step_metadata": {"a": SECRET}},
+    )
     end = {
         "attempt": 1,
+        "piece": 1,
         "status": "failed",
         "exception": exception,
         "log": SECRET,
         "step_metadata": {"a": SECRET},
     }
     post(rest, f"/runs/{run['id']}/steps/tells/end", end)
-    assert StepAttempt.objects.get().log_tail == "••••••"
+    assert read_attempt_log(StepAttempt.objects.get()) == "••••••" * 2
     assert places_of(SECRET, own_data_folder) == set()
     assert not IdempotencyRecord.objects.exists()
 

@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+import time
 from datetime import date
 from typing import Annotated
 
@@ -96,6 +97,23 @@ def asking():
     train()
 
 
+@step
+def tell() -> list[bool]:
+    print("half way")  # noqa: T201  # steps print
+    log_metadata({"half": True})
+    context, seen, until = get_step_context(), [False, False], time.monotonic() + 30
+    while not all(seen) and time.monotonic() < until:
+        shown = Client().get_pipeline_run(context.pipeline_run.id).steps["tell"]
+        seen = [shown.logs == "half way\n", shown.run_metadata == {"half": True}]
+    print("all the way")  # noqa: T201
+    return seen
+
+
+@pipeline
+def telling_all():
+    tell()
+
+
 @pipeline
 def failing():
     fail()
@@ -106,6 +124,9 @@ def connected(stacks, alices_key, tmp_path, monkeypatch):
     """The SDK is signed in as Alice, and the network leads to the server in this process."""
     monkeypatch.setenv("ZENWEB_CONFIG_DIR", str(tmp_path / "config"))
     connection.save(server_url="http://testserver", api_key=alices_key, active_stack="celery")
+    monkeypatch.setattr(
+        "zenweb.execution.live_report.LOOK", 3600
+    )  # another thread sees nothing of this transaction
     monkeypatch.setattr(
         "zenweb.client.shared_transport", lambda c: Transport(c.server_url, c.api_key, network(), c.project)
     )
@@ -185,6 +206,16 @@ def test_calling_a_pipeline_on_a_local_stack_runs_it_here_and_records_it(capsys)
     assert run.steps["report"].output.load() == "score 0.3"
     assert "training 10 trees" in run.steps["train"].logs
     assert "training 10 trees" in capsys.readouterr().out
+
+
+@pytest.mark.django_db(transaction=True)  # a thread tells
+def test_what_a_step_here_prints_and_notes_is_seen_while_it_runs(monkeypatch):
+    monkeypatch.setattr("zenweb.execution.live_report.LOOK", 0.1)
+    Client().activate_stack("default")
+    run = telling_all()
+    assert run.steps["tell"].output.load() == [True, True]
+    assert run.steps["tell"].logs == "half way\nall the way\n"
+    assert run.steps["tell"].run_metadata == {"half": True}
 
 
 def test_a_step_that_fails_here_raises_its_own_error_and_is_recorded():

@@ -36,6 +36,9 @@ def connected(stacks, alices_key, tmp_path, monkeypatch):
     monkeypatch.setenv("ZENWEB_CONFIG_DIR", str(tmp_path / "config"))
     connection.save(server_url="http://testserver", api_key=alices_key, active_stack="celery")
     monkeypatch.setattr(
+        "zenweb.execution.live_report.LOOK", 3600
+    )  # another thread sees nothing of this transaction
+    monkeypatch.setattr(
         "zenweb.client.shared_transport", lambda c: Transport(c.server_url, c.api_key, network())
     )
     monkeypatch.setattr("zenweb.deployment.source_root", lambda p: source_root(p) / "tests" / "pipelines")

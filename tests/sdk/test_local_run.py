@@ -1,13 +1,19 @@
-"""What the process that calls a pipeline of the local stack does when a step fails."""
+"""What the process that calls a pipeline of the local stack does: tells how it goes, fails, is stopped, is alone."""
 
+import threading
+import time
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from zenweb import pipeline, step
+from zenweb import log_metadata, pipeline, step
+from zenweb.exceptions import RunStopped, ServerUnreachable, ValidationFailed
+from zenweb.execution import local_run
 from zenweb.execution.local_run import execute_local_run
+
+LONG = 30  # seconds, that nobody should have to wait
 
 
 @step
@@ -25,14 +31,59 @@ def fragile() -> None:
     stands_alone()
 
 
+heard = threading.Event()
+
+
+@step
+def tells() -> None:
+    print("epoch 1\nepo", end="")  # noqa: T201  # steps print
+    log_metadata({"epoch": 1})
+    assert heard.wait(LONG)
+    print("ch 2")  # noqa: T201
+
+
+@pipeline
+def telling() -> None:
+    tells()
+
+
+@step
+def goes_on() -> None:
+    threading.Event().wait(LONG)
+
+
+@pipeline
+def endless() -> None:
+    goes_on()
+    stands_alone()
+
+
+@step
+def is_interrupted() -> None:
+    raise KeyboardInterrupt
+
+
+@pipeline
+def interrupted() -> None:
+    is_interrupted()
+    stands_alone()
+
+
 class Server:
     """Grants each step a number of further tries, and says whether the run goes on."""
 
     def __init__(self, tries: int = 0, goes_on: bool = True) -> None:
         self.tries, self.goes_on = tries, goes_on
         self.started: list[str] = []
+        self.progress: list[dict[str, Any]] = []
+        self.ends: list[dict[str, Any]] = []
+        self.was_told_to_stop = False
+        self.away = 0
 
     def start_step(self, run_id: UUID, step_name: str) -> dict[str, Any]:
+        if self.away:
+            self.away -= 1
+            raise ServerUnreachable("No server answers.")
         self.started.append(step_name)
         return {
             "run_id": run_id,
@@ -49,6 +100,7 @@ class Server:
         }
 
     def end_step(self, run_id: UUID, step_name: str, end: dict[str, Any]) -> float | None:
+        self.ends.append(end)
         if end["status"] == "completed" or not self.tries:
             return None
         self.tries -= 1
@@ -57,7 +109,13 @@ class Server:
     def renew_lease(self, run_id: UUID) -> bool:
         return self.goes_on
 
-    def stop_run(self, run_id: UUID) -> None: ...
+    def report_progress(self, run_id: UUID, step_name: str, progress: dict[str, Any]) -> bool:
+        self.progress.append(progress)
+        heard.set()
+        return self.goes_on
+
+    def stop_run(self, run_id: UUID) -> None:
+        self.was_told_to_stop = True
 
     def download_file(self, artifact_version_id: UUID, target: Path) -> None:
         self.fetched = target
@@ -81,8 +139,7 @@ class ServerOfAnUpload(Server):
 
 def test_a_file_is_fetched_into_the_attempts_folder_whatever_it_is_called(tmp_path: Path) -> None:
     server = ServerOfAnUpload()
-    with pytest.raises(ValueError, match="broken"):
-        execute_local_run(server, uuid4(), fragile.compile(), str(tmp_path))
+    assert isinstance(execute_local_run(server, uuid4(), fragile.compile(), str(tmp_path)), ValueError)
     assert ".." not in server.fetched.parts
     assert (server.fetched.name, server.fetched.parent.name) == ("escaped.csv", "path")
 
@@ -98,6 +155,61 @@ def test_a_file_is_fetched_into_the_attempts_folder_whatever_it_is_called(tmp_pa
 def test_a_failed_step_is_tried_again_and_the_run_goes_on_as_the_server_says(
     server: Server, started: list[str], tmp_path: Path
 ) -> None:
-    with pytest.raises(ValueError, match="broken"):
-        execute_local_run(server, uuid4(), fragile.compile(), str(tmp_path))
+    assert str(execute_local_run(server, uuid4(), fragile.compile(), str(tmp_path))) == "broken"
     assert server.started == started
+
+
+def test_what_a_step_prints_and_notes_is_told_while_it_runs(tmp_path: Path) -> None:
+    server = Server()
+    heard.clear()
+    assert execute_local_run(server, uuid4(), telling.compile(), str(tmp_path)) is None
+    [piece], [end] = server.progress, server.ends
+    assert (piece["piece"], piece["log"], piece["step_metadata"]) == (0, "epoch 1\n", {"epoch": 1})
+    assert (end["piece"], end["log"], end["status"]) == (1, "epoch 2\n", "completed")
+
+
+def test_a_run_that_is_to_stop_is_interrupted_within_its_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zenweb.execution.live_report.LEASE_INTERVAL", 0.1)
+    server, began = Server(goes_on=False), time.monotonic()
+    with pytest.raises(RunStopped):
+        execute_local_run(server, uuid4(), endless.compile(), str(tmp_path))
+    assert time.monotonic() - began < LONG
+    assert (server.started, [end["status"] for end in server.ends]) == (["goes_on"], ["stopped"])
+
+
+def test_ctrl_c_stops_the_run_and_the_step(tmp_path: Path) -> None:
+    server = Server()
+    with pytest.raises(KeyboardInterrupt):
+        execute_local_run(server, uuid4(), interrupted.compile(), str(tmp_path))
+    assert (server.started, server.was_told_to_stop) == (["is_interrupted"], True)
+    assert [(end["status"], end["attempt"]) for end in server.ends] == [("stopped", 1)]
+
+
+def test_a_server_that_restarts_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_run, "PAUSE", 0.01)
+    server = Server()
+    server.away = 3
+    execute_local_run(server, uuid4(), fragile.compile(), str(tmp_path))
+    assert server.started == ["breaks", "stands_alone"]
+
+
+def test_a_server_that_stays_away_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_run, "PAUSE", 0.01)
+    monkeypatch.setattr(local_run, "PATIENCE", 0.05)
+    server = Server()
+    server.away = 1_000_000
+    with pytest.raises(ServerUnreachable, match="No server answers"):
+        execute_local_run(server, uuid4(), fragile.compile(), str(tmp_path))
+
+
+def test_a_step_that_the_server_closed_meanwhile_is_not_started(tmp_path: Path) -> None:
+    class Closed(Server):
+        def start_step(self, run_id: UUID, step_name: str) -> dict[str, Any]:
+            raise ValidationFailed("Step 'breaks' cannot start now: it is stopped.")
+
+    with pytest.raises(RunStopped):
+        execute_local_run(Closed(goes_on=False), uuid4(), fragile.compile(), str(tmp_path))
+    with pytest.raises(ValidationFailed):
+        execute_local_run(Closed(), uuid4(), fragile.compile(), str(tmp_path))

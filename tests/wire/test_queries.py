@@ -62,6 +62,7 @@ ROUTES: dict[str, str] = {
     "run_templates": "run_templates",
     "run_templates/<str:name_or_id>": "run_templates/{template}",
     "run_templates/<str:name_or_id>/curation": "run_templates/{template}/curation",
+    "run_templates/<str:name_or_id>/document": "run_templates/{template}/document",
     "run_templates/<str:name_or_id>/versions": "run_templates/{template}/versions",
     "run_templates/<str:name_or_id>/versions/<str:version>": "run_templates/{template}/versions/1",
     "run_templates/<str:name_or_id>/usage": "run_templates/{template}/usage",

@@ -32,7 +32,15 @@ from zenweb.config.draft import (
 )
 from zenweb.config.hooks import FAILURE, HOOK_OPTIONS, SUCCESS, check_hook, hook_path
 from zenweb.config.options import PROCESS_OPTIONS
-from zenweb.config.parameters import Parameter, description, summary, typed_parameters
+from zenweb.config.parameters import (
+    Parameter,
+    description,
+    holds_secret,
+    parameter_adapters,
+    summary,
+    takes_file,
+    typed_parameters,
+)
 from zenweb.config.resources import Resources, ineffective, with_checked_resources
 from zenweb.config.run_configuration import (
     PipelineRunConfiguration,
@@ -44,7 +52,7 @@ from zenweb.config.signatures import EMPTY, DeclaredOutput, declared_outputs
 from zenweb.config.source import importable, importable_name, source_of
 from zenweb.config.spec import InputSpec, OutputSpec, PipelineSpec, StepSettings, StepSpec
 from zenweb.config.suggestions import suggestion
-from zenweb.exceptions import AuthoringError, ValidationFailed
+from zenweb.exceptions import AuthoringError, ParameterError, ValidationFailed
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +64,8 @@ FROZEN_KEYS = frozenset(
         *("tags", "settings", "parameters", "steps", FAILURE, SUCCESS),
     }
 )
+# Beside the names of steps, none of which is empty.
+PIPELINE = ""
 # What a pipeline says for those of its steps that say nothing. (Its time-out is the whole run's.)
 PIPELINE_WIDE = ("retry", "queue", "priority", FAILURE, SUCCESS)
 DIRECT_SETTINGS = tuple(name for name in StepSettings.model_fields if name != "resources")
@@ -78,18 +88,62 @@ def compile_pipeline(pipeline: Definition[..., Any], arguments: Mapping[str, Any
     """The spec of a pipeline. Raises AuthoringError, naming step and parameter, for what cannot be frozen."""
     configuration = configuration_of({**pipeline.options, **_hooks(pipeline.label, pipeline.options)})
     _warn_of_what_has_no_effect(configuration)
-    parameters = _pipeline_parameters(pipeline, {**(configuration.parameters or {}), **arguments})
+    given = {**(configuration.parameters or {}), **arguments}
+    return _compile(pipeline, configuration, given, is_new=True)
+
+
+def compile_again(
+    pipeline: Definition[..., Any],
+    *,
+    name: str,
+    parameters: Mapping[str, Any],
+    configuration: Mapping[str, Any] | None,
+) -> PipelineSpec:
+    """The spec that a frozen pipeline has with other parameters (JSON values).
+
+    `configuration`: what its options said when it was frozen, since a copy that `with_options` made cannot be imported.
+    None: what they say now. Raises ParameterError for a value that its own type refuses, AuthoringError as above, and
+    whatever the pipeline function raises.
+    """
+    adapters = parameter_adapters(pipeline.entrypoint)
+    for parameter, value in parameters.items():
+        try:
+            adapters[parameter].validate_python(value)
+        except ValidationError as error:
+            reasons = "; ".join(found["msg"] for found in error.errors(include_url=False))
+            raise ParameterError(parameter, f"{reasons}.") from error
+        except KeyError:
+            raise ParameterError(parameter, "The pipeline has no such parameter.") from None
+    said = (
+        configuration_of({**pipeline.options, **_hooks(pipeline.label, pipeline.options)})
+        if configuration is None
+        else PipelineRunConfiguration.model_validate(configuration)
+    )
+    return _compile(pipeline.renamed(name), said, parameters, is_new=False)
+
+
+def _compile(
+    pipeline: Definition[..., Any],
+    configuration: PipelineRunConfiguration,
+    given: Mapping[str, Any],
+    *,
+    is_new: bool,
+) -> PipelineSpec:
+    parameters = _pipeline_parameters(pipeline, given)
     draft = _draft(pipeline, parameters)
-    _check_configured_steps_exist(configuration, draft)
+    if is_new:  # with other parameters, steps that are configured may not be there
+        _check_configured_steps_exist(configuration, draft)
     uses = [_use(invocation, configuration, draft) for invocation in draft.invocations.values()]
     typed = {use.invocation.name: use.parameters for use in uses}
     check_choices({use.invocation.name: use.invocation.step.entrypoint for use in uses}, typed)
-    schemas, definitions = parameter_schemas(typed)
+    schemas, definitions = parameter_schemas({**typed, PIPELINE: _asked_of_runs(parameters)})
     return PipelineSpec(
         name=_checked_name(pipeline.label, pipeline.name),
         source=source_of(pipeline),
         description=description(pipeline.entrypoint),
         parameters=_values(parameters),
+        parameters_schema=schemas[PIPELINE],
+        configuration=_frozen_configuration(configuration),
         steps=[
             _step_spec(use, schemas[use.invocation.name], pipeline, configuration) for use in _in_order(uses)
         ],
@@ -101,6 +155,20 @@ def compile_pipeline(pipeline: Definition[..., Any], arguments: Mapping[str, Any
         settings=configuration.settings or {},
         imports_zenml=zenml_alias.is_active(),
     )
+
+
+def _asked_of_runs(parameters: Iterable[Parameter]) -> list[Parameter]:
+    """Those that a run may give: a secret would be written down in steps' defaults, and files are read by steps."""
+    return [
+        parameter
+        for parameter in parameters
+        if not holds_secret(parameter.adapter) and not takes_file(parameter)
+    ]
+
+
+def _frozen_configuration(configuration: PipelineRunConfiguration) -> dict[str, Any]:
+    wire = configuration.to_wire()
+    return {key: value for key, value in wire.items() if key in FROZEN_KEYS - {"parameters"}}
 
 
 def configuration_of(options: Mapping[str, Any]) -> PipelineRunConfiguration:

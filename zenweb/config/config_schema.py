@@ -23,7 +23,6 @@ STEP_KEYS = "zenweb-step"
 def build_config_schema(spec: PipelineSpec) -> Schema:
     """What a run of this pipeline may be given."""
     steps = {step.name: _step_section(step) for step in spec.steps}
-    pipeline_parameters = {name: {"default": value} for name, value in spec.parameters.items()}
     return {
         "$schema": DIALECT,
         "type": "object",
@@ -31,12 +30,7 @@ def build_config_schema(spec: PipelineSpec) -> Schema:
         "additionalProperties": False,
         "properties": {
             **_keys_of(PipelineRunConfiguration),
-            "parameters": {
-                "type": ["object", "null"],
-                "title": "Parameters",
-                "additionalProperties": False,
-                "properties": pipeline_parameters,
-            },
+            "parameters": _own_parameters(spec),
             "steps": {"type": "object", "title": "Steps", "additionalProperties": False, "properties": steps},
         },
     }
@@ -46,8 +40,17 @@ def build_config_template(spec: PipelineSpec, run_name: str | None = None) -> di
     """The configuration a run starts from: every default, ready to be edited."""
     return {
         "run_name": run_name or f"{spec.name}-{{date}}-{{time}}",
+        **({"parameters": own} if (own := asked_parameters(spec)) else {}),
         "steps": {step.name: {"parameters": dict(step.parameters)} for step in spec.steps},
     }
+
+
+def asked_parameters(spec: PipelineSpec) -> dict[str, Any]:
+    """The pipeline's own parameters that a run may give, with the values that they were put together with."""
+    known = (
+        spec.parameters if spec.parameters_schema is None else spec.parameters_schema.get("properties", {})
+    )
+    return {name: value for name, value in spec.parameters.items() if name in known}
 
 
 def step_keys(config_schema: Schema, step: str) -> Schema:
@@ -80,6 +83,21 @@ def humanised(name: str) -> str:
     """`learning_rate` as `Learning rate`."""
     words = name.replace("_", " ").strip()
     return words[:1].upper() + words[1:]
+
+
+def _own_parameters(spec: PipelineSpec) -> Schema:
+    """Of the pipeline itself. What an older spec does not describe is judged in a worker, by the pipeline's types."""
+    untyped = {
+        "type": "object",
+        "properties": {name: {"default": value} for name, value in spec.parameters.items()},
+    }
+    own = untyped if spec.parameters_schema is None else spec.parameters_schema
+    return {
+        "type": ["object", "null"],
+        "title": "Parameters",
+        "additionalProperties": False,
+        "properties": own.get("properties", {}),
+    }
 
 
 def _step_section(step: StepSpec) -> Schema:

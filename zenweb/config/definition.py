@@ -40,6 +40,10 @@ class Definition(Generic[P, R]):
         """How errors call it."""
         return f"{self.kind.capitalize()} {self.name!r}"
 
+    def renamed(self, name: str) -> Self:
+        """A copy of another name; itself, if that is its name."""
+        return self if name == self.name else self._copy({"name": name})
+
     def __reduce__(self) -> str:
         return self.__qualname__  # pickled by reference, as functions are
 

@@ -16,7 +16,7 @@ from pydantic_core import PydanticSerializationError, SchemaError, to_jsonable_p
 from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
 from zenweb.config.defaults import check_places
 from zenweb.config.files import with_files
-from zenweb.config.json_schema import DYNAMIC_DEFAULT
+from zenweb.config.json_schema import DYNAMIC_DEFAULT, FILE_RULES
 from zenweb.config.signatures import EMPTY, DeclaredParameter, declared_parameters
 from zenweb.exceptions import AuthoringError
 
@@ -184,6 +184,11 @@ def _is_input_left_out(declared: DeclaredParameter, given: Mapping[str, Any]) ->
 
 def holds_secret(adapter: TypeAdapter[Any]) -> bool:
     return any(node.get("writeOnly") is True for node in nodes_of(adapter.json_schema()))
+
+
+def takes_file(parameter: Parameter) -> bool:
+    """Whether its value, or a part of it, refers to a file."""
+    return any(FILE_RULES in node for node in nodes_of(parameter.adapter.json_schema()))
 
 
 def _check_secrets_say_so(owner: str, adapter: TypeAdapter[Any]) -> None:

@@ -94,6 +94,10 @@ class PipelineSpec(SpecModel):
     source: str
     description: str = ""
     parameters: dict[str, Any] = Field(default_factory=dict)
+    parameters_schema: dict[str, Any] | None = None
+    """Of what a run may give the pipeline itself. None, as older specs have it: only its own types know."""
+    configuration: dict[str, Any] | None = None
+    """What its options and their file said when it was frozen: it holds when the pipeline is compiled again."""
     steps: list[StepSpec] = Field(default_factory=list)
     """In an order in which they could run one after the other."""
     definitions: dict[str, Any] = Field(default_factory=dict)

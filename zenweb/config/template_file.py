@@ -33,7 +33,7 @@ class FrozenPipeline(Part):
     """A pipeline as it was frozen, and the hash of the code that belongs to it."""
 
     name: Name
-    code: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+    code: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$", examples=["sha256:" + "9f" * 32])]
     python_version: Annotated[str, Field(max_length=20)]
     client_version: Annotated[str, Field(max_length=50)]
     requirements: list[str] = Field(default_factory=list)

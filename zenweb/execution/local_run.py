@@ -1,13 +1,11 @@
 """Executes a run of the local stack in the caller's own process and reports every step to the server."""
 
-import io
-import sys
-import threading
+import logging
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from zenweb.artifacts import materializers, store
@@ -15,72 +13,183 @@ from zenweb.config.file_references import clean_name
 from zenweb.config.source import import_source
 from zenweb.config.spec import PipelineSpec
 from zenweb.enums import ExecutionStatus
-from zenweb.exceptions import ServerUnreachable, ZenWebError
-from zenweb.execution.protocol import Assignment, Event, Failed, OutputSaved, noted_in
+from zenweb.exceptions import RunStopped, ServerUnreachable, ValidationFailed, ZenWebError
+from zenweb.execution.attempt_log import AttemptLog, printing_also_into
+from zenweb.execution.live_report import Listener, LiveReport
+from zenweb.execution.protocol import Assignment, Event, Failed, MetadataNoted, OutputSaved, noted_in
 from zenweb.execution.runner import describe, run_attempt
 from zenweb.steps import Step
 
-LEASE_INTERVAL = 5.0  # seconds; the server gives a caller up after several of these
-LOG_LIMIT = 1_000_000
+logger = logging.getLogger(__name__)
+
+PATIENCE = 60.0  # seconds without a server, until a run that cannot be reported on is given up
+PAUSE = 1.0  # seconds before the server is asked again
+T = TypeVar("T")
 
 
-class Reporter(Protocol):
+class Reporter(Listener, Protocol):
     """The part of the client that reports on a run."""
 
     def start_step(self, run_id: UUID, step_name: str) -> dict[str, Any]: ...
     def end_step(self, run_id: UUID, step_name: str, end: dict[str, Any]) -> float | None: ...
-    def renew_lease(self, run_id: UUID) -> bool: ...
     def stop_run(self, run_id: UUID) -> None: ...
     def download_file(self, artifact_version_id: UUID, target: Path) -> None: ...
 
 
-def execute_local_run(reporter: Reporter, run_id: UUID, spec: PipelineSpec, artifact_folder: str) -> None:
-    """Run every step in order; steps that need a failed one are left out. Then raise what the first failure raised."""
-    failures: dict[str, BaseException] = {}
-    left_out: set[str] = set()
-    with _lease(reporter, run_id):
+def execute_local_run(
+    reporter: Reporter, run_id: UUID, spec: PipelineSpec, artifact_folder: str
+) -> BaseException | None:
+    """Run every step in order; steps that need a failed one are left out. What the first failure raised is returned.
+
+    Raises RunStopped when somebody asked the run to stop or the server gave it up, KeyboardInterrupt after telling the
+    server of it, and ServerUnreachable when the run cannot be recorded any more.
+    """
+    with LiveReport(reporter, run_id) as live:
+        run = _LocalRun(reporter, run_id, artifact_folder, live)
+        try:
+            return run.execute(spec)
+        except KeyboardInterrupt:
+            run.stop()
+            if live.is_to_stop:  # that is how the step was told
+                raise RunStopped from None
+            raise
+
+
+@dataclass
+class _Attempt:
+    """What has happened in it so far."""
+
+    assignment: Assignment
+    events: list[Event] = field(default_factory=list)
+    log: AttemptLog = field(default_factory=AttemptLog)
+
+    @property
+    def step_name(self) -> str:
+        return self.assignment.step_name
+
+    def end(self, *, is_stopped: bool = False) -> dict[str, Any]:
+        """As the server is told of it."""
+        failed = next((event.exception for event in self.events if isinstance(event, Failed)), None)
+        status = ExecutionStatus.FAILED if failed else ExecutionStatus.COMPLETED
+        rest = self.log.rest()
+        return {
+            "attempt": self.assignment.attempt,
+            "status": ExecutionStatus.STOPPED if is_stopped else status,
+            "outputs": [
+                {"name": event.name, **event.artifact.model_dump(exclude={"version"})}
+                for event in self.events
+                if isinstance(event, OutputSaved)
+            ],
+            "exception": failed.model_dump(exclude={"version"}) if failed else None,
+            "piece": rest.number,
+            "log": rest.text,
+            **{f"{about}_metadata": values for about, values in noted_in(self.events).items()},
+        }
+
+
+class _LocalRun:
+    def __init__(self, reporter: Reporter, run_id: UUID, artifact_folder: str, live: LiveReport) -> None:
+        self._reporter, self._run_id, self._live = reporter, run_id, live
+        self._artifact_folder = artifact_folder
+        self._attempt: _Attempt | None = None
+        """The one that has begun and was not told to have ended."""
+
+    def execute(self, spec: PipelineSpec) -> BaseException | None:
+        first_failure: BaseException | None = None
+        left_out: set[str] = set()
         for step in spec.steps:
             if left_out & set(step.upstream):
                 left_out.add(step.name)
                 continue
-            error = _run_step(reporter, run_id, step.name, artifact_folder)
-            if isinstance(error, KeyboardInterrupt):
-                reporter.stop_run(run_id)
-                raise error
+            error = self._run_step(step.name)
             if error is not None:
-                failures[step.name] = error
+                first_failure = error if first_failure is None else first_failure
                 left_out.add(step.name)
-                if not reporter.renew_lease(run_id):
+                if not self._goes_on():
                     break  # it stops at the first failure
-    if failures:
-        raise next(iter(failures.values()))
+        return first_failure
 
-
-def _run_step(reporter: Reporter, run_id: UUID, step_name: str, artifact_folder: str) -> BaseException | None:
-    """Run a step until it completes or is not to be tried again; what its last attempt raised."""
-    while True:
-        error, retry_after = _run_attempt(reporter, run_id, step_name, artifact_folder)
-        if retry_after is None or isinstance(error, KeyboardInterrupt):
-            return error
-        time.sleep(retry_after)
-
-
-def _run_attempt(
-    reporter: Reporter, run_id: UUID, step_name: str, artifact_folder: str
-) -> tuple[BaseException | None, float | None]:
-    assignment = _placed(Assignment.model_validate(reporter.start_step(run_id, step_name)), artifact_folder)
-    events: list[Event] = []
-    error: BaseException | None
-    with store.temporary_folder() as folder, _printing_also_into_log() as log:
+    def stop(self) -> None:
+        """Tell that the run stops here, with the step that runs. Nobody waits for a server that is away."""
         try:
-            assignment = _with_files_at_hand(reporter, assignment, folder)
-        except ZenWebError as failure:
-            error = failure
-            events.append(Failed(exception=describe(error)))
-        else:
-            step = import_source(assignment.source, Step)
-            error = run_attempt(step, assignment, events.append, is_timed=False)
-    return error, reporter.end_step(run_id, step_name, _end(assignment, events, log.getvalue()))
+            self._reporter.stop_run(self._run_id)
+            if self._attempt is not None:
+                self._reporter.end_step(
+                    self._run_id, self._attempt.step_name, self._attempt.end(is_stopped=True)
+                )
+        except ZenWebError as error:
+            logger.warning("The server could not be told that the run stops: %s", error)
+
+    def _run_step(self, step_name: str) -> BaseException | None:
+        """Run a step until it completes or is not to be tried again; what its last attempt raised."""
+        while True:
+            self._check_goes_on()
+            error, retry_after = self._run_attempt(step_name)
+            if retry_after is None:
+                return error
+            self._wait(retry_after)
+
+    def _run_attempt(self, step_name: str) -> tuple[BaseException | None, float | None]:
+        self._attempt = attempt = _Attempt(self._start(step_name))
+        error = self._execute(attempt)
+        if isinstance(error, KeyboardInterrupt):
+            raise error
+        end = attempt.end()
+        retry_after = self._insist(lambda: self._reporter.end_step(self._run_id, step_name, end))
+        self._attempt = None
+        return error, retry_after
+
+    def _start(self, step_name: str) -> Assignment:
+        try:
+            given = self._insist(lambda: self._reporter.start_step(self._run_id, step_name))
+        except ValidationFailed:
+            if self._goes_on():
+                raise
+            raise RunStopped from None
+        return _placed(Assignment.model_validate(given), self._artifact_folder)
+
+    def _execute(self, attempt: "_Attempt") -> BaseException | None:
+        telling = self._live.telling(attempt.step_name, attempt.assignment.attempt, attempt.log)
+        with store.temporary_folder() as folder, printing_also_into(attempt.log), telling as live:
+
+            def emit(event: Event) -> None:
+                attempt.events.append(event)
+                if isinstance(event, MetadataNoted):
+                    live.note(noted_in(attempt.events).get("step", {}))
+
+            try:
+                assignment = _with_files_at_hand(self._reporter, attempt.assignment, folder)
+            except ZenWebError as failure:
+                emit(Failed(exception=describe(failure)))
+                return failure
+            return run_attempt(import_source(assignment.source, Step), assignment, emit, is_timed=False)
+
+    def _goes_on(self) -> bool:
+        return self._insist(lambda: self._reporter.renew_lease(self._run_id))
+
+    def _check_goes_on(self) -> None:
+        if self._live.is_to_stop:
+            raise RunStopped
+
+    def _wait(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self._check_goes_on()
+            time.sleep(min(left, PAUSE))
+
+    def _insist(self, tell: Callable[[], T]) -> T:
+        """A server that restarts is waited for: what was computed shall not be lost for that."""
+        gives_up_at: float | None = None
+        while True:
+            try:
+                return tell()
+            except ServerUnreachable as error:
+                if gives_up_at is None:
+                    gives_up_at = time.monotonic() + PATIENCE
+                    logger.warning("%s The run waits for up to %d s.", error, PATIENCE)
+                elif time.monotonic() >= gives_up_at:
+                    raise
+            time.sleep(PAUSE)
 
 
 def _placed(assignment: Assignment, artifact_folder: str) -> Assignment:
@@ -110,64 +219,3 @@ def _is_here(uri: str) -> bool:
         return store.exists(uri)
     except store.ArtifactStoreError:  # of a kind or in a place that this machine knows nothing of
         return False
-
-
-def _end(assignment: Assignment, events: list[Event], log: str) -> dict[str, Any]:
-    failed = next((event.exception for event in events if isinstance(event, Failed)), None)
-    return {
-        "attempt": assignment.attempt,
-        "status": ExecutionStatus.FAILED if failed else ExecutionStatus.COMPLETED,
-        "outputs": [
-            {"name": event.name, **event.artifact.model_dump(exclude={"version"})}
-            for event in events
-            if isinstance(event, OutputSaved)
-        ],
-        "exception": failed.model_dump(exclude={"version"}) if failed else None,
-        "log": log[-LOG_LIMIT:],
-        **{f"{about}_metadata": values for about, values in noted_in(events).items()},
-    }
-
-
-@contextmanager
-def _lease(reporter: Reporter, run_id: UUID) -> Iterator[None]:
-    """Keep telling the server that this process lives, for as long as the run lasts."""
-    over = threading.Event()
-
-    def renew() -> None:
-        while not over.wait(LEASE_INTERVAL):
-            with suppress(ServerUnreachable):  # it may be back for the next one
-                reporter.renew_lease(run_id)
-
-    thread = threading.Thread(target=renew, name="zenweb-lease", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-
-
-class _Tee(io.StringIO):
-    """Keeps what is printed, and prints it."""
-
-    def __init__(self, log: io.StringIO, stream: TextIO) -> None:
-        super().__init__()
-        self._log, self._stream = log, stream
-
-    def write(self, text: str) -> int:
-        self._log.write(text)
-        return self._stream.write(text)
-
-    def flush(self) -> None:
-        self._stream.flush()
-
-    def isatty(self) -> bool:
-        return self._stream.isatty()
-
-
-@contextmanager
-def _printing_also_into_log() -> Iterator[io.StringIO]:
-    log = io.StringIO()
-    with ExitStack() as stack:
-        stack.enter_context(redirect_stdout(_Tee(log, sys.stdout)))
-        stack.enter_context(redirect_stderr(_Tee(log, sys.stderr)))
-        yield log

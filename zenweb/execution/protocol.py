@@ -12,7 +12,8 @@ from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
 from zenweb.config.spec import OutputSpec
 from zenweb.enums import ArtifactType
 
-PROTOCOL_VERSION = 2  # version 1 has no questions; all else is the same
+# Version 1 has no questions; version 2 compiles nothing and knows neither of the server nor of waiting.
+PROTOCOL_VERSION = 3
 StorableText = Annotated[str, AfterValidator(storable)]
 
 
@@ -60,6 +61,15 @@ class GivenFile(InputArtifact):
     """Of an upload, which the server can hand out."""
 
 
+class ServerAccess(BaseModel):
+    """Where the process finds the server, and with what it is let in for as long as its attempt holds the step."""
+
+    model_config = ConfigDict(frozen=True)
+
+    url: str
+    token: str = Field(repr=False)
+
+
 class Assignment(Message):
     """Everything the process needs to run one attempt of one step."""
 
@@ -80,6 +90,8 @@ class Assignment(Message):
     """As they were resolved for this run: `timeout`, `retry`, hooks and so on."""
     is_last: bool = True
     """Whether the step fails for good when this attempt does."""
+    server: ServerAccess | None = None
+    """None: whoever runs it has a connection of their own, or does not know where the server is."""
 
     @property
     def idempotency_key(self) -> str:
@@ -106,6 +118,19 @@ class Question(Message):
     """The step. Its signature names the provider; nothing that travels does."""
     parameter: str
     arguments: list[Argument] = Field(default_factory=list)
+
+
+class Compilation(Message):
+    """Everything the process needs to put a pipeline together anew, with other parameters."""
+
+    kind: Literal["compile"] = "compile"
+    source: str
+    """The pipeline."""
+    name: str
+    parameters: dict[str, Any]
+    """All of them, as JSON."""
+    configuration: dict[str, Any] | None = None
+    """What the options of the frozen pipeline said; None where that is not known."""
 
 
 class StepException(Message):
@@ -153,6 +178,15 @@ class Answered(Message):
     options: list[tuple[Any, str]]
 
 
+class Compiled(Message):
+    """What a deployment of the pipeline consists of, beside its code."""
+
+    event: Literal["compiled"] = "compiled"
+    spec: dict[str, Any]
+    config_schema: dict[str, Any]
+    config_template: dict[str, Any]
+
+
 class Completed(Message):
     event: Literal["completed"] = "completed"
     is_alone: bool = False
@@ -166,14 +200,16 @@ class Failed(Message):
     exception: StepException
 
 
-Event = Loading | Started | OutputSaved | MetadataNoted | Answered | Completed | Failed
-Order = Assignment | Question
+Event = Loading | Started | OutputSaved | MetadataNoted | Answered | Compiled | Completed | Failed
+Order = Assignment | Question | Compilation
+_ORDERS: dict[str, type[Order]] = {"question": Question, "compile": Compilation}
 _EVENTS: dict[str, type[Event]] = {
     "loading": Loading,
     "started": Started,
     "output": OutputSaved,
     "metadata": MetadataNoted,
     "answered": Answered,
+    "compiled": Compiled,
     "completed": Completed,
     "failed": Failed,
 }
@@ -189,9 +225,12 @@ def noted_in(events: Iterable[Event]) -> dict[str, dict[str, Any]]:
 
 
 def parse_order(line: bytes) -> Order:
-    """What a process is to do."""
+    """What a process is to do. Raises ValueError for what a newer worker asks of it."""
     fields = json.loads(line)
-    return (Question if fields.get("kind") == "question" else Assignment).model_validate(fields)
+    kind = fields.get("kind")
+    if kind is not None and kind not in _ORDERS:
+        raise ValueError(f"this version of ZenWeb knows no order {kind!r}: it is older than the worker")
+    return (Assignment if kind is None else _ORDERS[kind]).model_validate(fields)
 
 
 def parse_event(line: bytes) -> Event | None:

@@ -31,6 +31,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from select import select
 from typing import Any
@@ -38,15 +39,29 @@ from uuid import uuid4
 
 from pydantic import BaseModel
 
+from zenweb import connection
 from zenweb.artifacts import materializers
 from zenweb.config import zenml_alias
 from zenweb.config.source import import_named, import_source, importing_for_execution
 from zenweb.execution import fork_obstacles, processes
 from zenweb.execution.choosing import answer_question
+from zenweb.execution.compiling import compile_pipeline_again
 from zenweb.execution.homes import AttemptHome, make_home
-from zenweb.execution.protocol import Completed, Event, Failed, Question, Started, parse_order, to_line
+from zenweb.execution.protocol import (
+    Assignment,
+    Compilation,
+    Completed,
+    Event,
+    Failed,
+    Order,
+    Question,
+    Started,
+    parse_order,
+    to_line,
+)
 from zenweb.execution.rehearsal import Script, write_script
 from zenweb.execution.runner import describe, prepare_steps, run_attempt
+from zenweb.pipelines import Pipeline
 from zenweb.steps import Step
 
 MAX_PACKET = 65_536
@@ -423,24 +438,34 @@ def attend_once(
 
 
 def _attend(work: socket.socket, prepare: Callable[[], None], obstacle: Exception | None) -> None:
-    """Read the assignment or question, run or answer it, and tell the worker each event."""
+    """Read what is to be done, do it, and tell the worker each event."""
     lines = work.makefile("rb")
-    order = parse_order(lines.readline())
     emit = _emitter(work)
     try:
+        order = parse_order(lines.readline())
         if obstacle is not None:
             raise obstacle
         os.getcwd()  # noqa: PTH109  # raises where the folder was removed since this process waits in it
         prepare()
-        with importing_for_execution():
-            step = import_source(order.source, Step)
+        work_off = _work_for(order, emit)
     except BaseException as error:  # noqa: BLE001  # recorded as the step's failure
         emit(Failed(exception=describe(error)))
         return
-    if isinstance(order, Question):
-        answer_question(step, order, emit)
-    else:
-        run_attempt(step, order, emit)
+    work_off()
+
+
+def _work_for(order: Order, emit: Callable[[Event], None]) -> Callable[[], object]:
+    """What an order asks for, with its code imported."""
+    with importing_for_execution():
+        match order:
+            case Question():
+                return partial(answer_question, import_source(order.source, Step), order, emit)
+            case Compilation():
+                return partial(compile_pipeline_again, import_source(order.source, Pipeline), order, emit)
+            case Assignment():
+                if order.server is not None:
+                    connection.use(order.server.url, order.server.token)
+                return partial(run_attempt, import_source(order.source, Step), order, emit)
 
 
 def _emitter(work: socket.socket) -> Callable[[Event], None]:

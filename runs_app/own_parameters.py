@@ -1,0 +1,129 @@
+"""The pipeline's own parameters: with other values than it was frozen with, a run runs what it is with these."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext
+
+from runs_app.plans import Plan, Runnable, deployment_of, plan_of, rules_of
+from runs_app.questions import CompileQuestion
+from runs_app.run_configuration import Configuration, without_unset
+from templates_app.models import PipelineDeployment, RunTemplateVersion
+from templates_app.schema_places import is_same
+from templates_app.schema_validation import accepts
+from zenweb.exceptions import FieldError, ValidationFailed
+
+Json = Any
+POINTER = "/parameters"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be run, with the configuration for it."""
+
+    runnable: Runnable
+    configuration: Any
+    question: CompileQuestion | None = None
+    """What has to be answered first: nobody has put the pipeline together with these parameters yet."""
+
+    @property
+    def is_known(self) -> bool:
+        return self.question is None
+
+
+def asked_of(runnable: Runnable, configuration: Any) -> Asked:
+    """What a configuration asks of something that can be run.
+
+    What is wrong with the parameters themselves is left to the validator. Raises ValidationFailed for a local stack.
+    """
+    deployment, rules = deployment_of(runnable), rules_of(runnable)
+    given = own_parameters(configuration)
+    frozen = rules.plan.spec.parameters
+    values = {**frozen, **given}
+    if not given or is_same(values, frozen):
+        return Asked(runnable, configuration)
+    if not accepts(rules.config_schema["properties"]["parameters"], rules.config_schema, given):
+        return Asked(runnable, configuration)
+    if not deployment.stack.is_remote:
+        raise ValidationFailed([FieldError(POINTER, _of_a_local_stack(deployment))])
+    question = CompileQuestion(
+        deployment_id=deployment.derived_from_id or deployment.pk,
+        queue=deployment.stack.queue,
+        arguments=tuple(sorted(values.items())),
+    )
+    derived = derived_deployment(question)
+    cleaned = _without_frozen_values(runnable, configuration, derived)
+    if derived is None:
+        return Asked(runnable, cleaned, question)
+    return Asked(runnable.running(derived) if isinstance(runnable, RunTemplateVersion) else derived, cleaned)
+
+
+def own_parameters(configuration: Any) -> dict[str, Json]:
+    """The pipeline's own parameters that a configuration gives, however unfinished it is."""
+    given = configuration.get("parameters") if isinstance(configuration, dict) else None
+    return dict(given) if isinstance(given, Mapping) else {}
+
+
+def derived_deployment(question: CompileQuestion) -> PipelineDeployment | None:
+    """The answer, if somebody has asked for it before."""
+    found: PipelineDeployment | None = (
+        PipelineDeployment.objects.select_related("pipeline", "stack")
+        .filter(derived_from=question.deployment_id, parameters_key=question.parameters_key)
+        .first()
+    )
+    return found
+
+
+def _without_frozen_values(
+    runnable: Runnable, configuration: Configuration, derived: PipelineDeployment | None
+) -> Configuration:
+    """Clients send all values of a template, changed or not: those that are as they were say nothing of their own.
+
+    Otherwise what the pipeline hands on to its steps would not follow its parameters, and what is said of steps that
+    are not there with these would be an error.
+    """
+    known = None if derived is None else {step.name for step in plan_of(derived.pk).spec.steps}
+    steps = configuration.get("steps")
+    if not isinstance(steps, dict):
+        return configuration
+    rules = rules_of(runnable)
+    kept = {}
+    for name, section in steps.items():
+        cleaned = _changed(rules.plan, rules.defaults.get(name, {}), name, section)
+        is_of_no_step = known is not None and name not in known and not cleaned
+        if not (is_of_no_step and _has_step(rules.plan, name)):
+            kept[name] = cleaned
+    return {**configuration, "steps": kept}
+
+
+def _changed(plan: Plan, own: Mapping[str, Json], name: str, section: Any) -> Any:
+    """A step's section without parameters that are as they were, and what is not set."""
+    if section is None:
+        return {}
+    if not isinstance(section, dict):
+        return section
+    cleaned = without_unset(section)
+    parameters = cleaned.get("parameters")
+    if not isinstance(parameters, dict) or not _has_step(plan, name):
+        return cleaned
+    frozen = {**next(step.parameters for step in plan.spec.steps if step.name == name), **own}
+    changed = {
+        key: value
+        for key, value in parameters.items()
+        if key not in frozen or not is_same(value, frozen[key])
+    }
+    rest = {key: value for key, value in cleaned.items() if key != "parameters"}
+    return {**rest, "parameters": changed} if changed else rest
+
+
+def _has_step(plan: Plan, name: str) -> bool:
+    return any(step.name == name for step in plan.spec.steps)
+
+
+def _of_a_local_stack(deployment: PipelineDeployment) -> str:
+    words = gettext(
+        "On the local stack %(stack)r the process that calls the pipeline puts it together: give it these parameters "
+        "there, %(name)s(...)."
+    )
+    return words % {"stack": deployment.stack.name, "name": deployment.spec["name"]}

@@ -1,0 +1,361 @@
+"""The pipeline's own parameters: with other values it is put together anew, and its runs go on with that.
+
+Nobody's process does a worker's work here, but in the tests at the end.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from runs_app import compiled_runs, preparations, recording
+from runs_app.assignments import compilation_for
+from runs_app.models import PipelineRun, Preparation, RunCompilation, StepRun, Worker
+from runs_app.own_parameters import asked_of
+from runs_app.preparers import Found, record
+from runs_app.recording import StepOutcome
+from runs_app.repair import Repair
+from runs_app.services import Trigger, repair_run, stop_run
+from runs_app.starting import blamed_parameters
+from runs_app.worker import StepWorker
+from templates_app.models import PipelineDeployment, RunTemplate, Stack
+from templates_app.services import (
+    ConcurrencyLimit,
+    create_run_template,
+    delete_run_template,
+    update_run_template,
+)
+from tests.factories import PIPELINES, freeze, launch, make_template
+from tests.runs.test_worker import wait_for
+from zenweb.accounts.models import User
+from zenweb.config.source import import_source
+from zenweb.enums import TriggerChannel
+from zenweb.exceptions import ValidationFailed
+from zenweb.execution.compiling import compile_pipeline_again
+from zenweb.execution.protocol import Compiled, Event, Failed, StoredArtifact
+from zenweb.pipelines import Pipeline
+
+
+@pytest.fixture
+def template(stacks: dict[str, Stack], alice: User) -> RunTemplate:
+    return make_template(freeze("composed.composed_pipeline", alice, stacks["celery"]), alice, "composed")
+
+
+@pytest.fixture
+def picky(stacks: dict[str, Stack], alice: User) -> RunTemplate:
+    return make_template(freeze("composed.picky_pipeline", alice, stacks["celery"]), alice, "picky")
+
+
+@pytest.fixture
+def hand(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
+    """A worker's row, for tests that do its work."""
+    monkeypatch.syspath_prepend(str(PIPELINES))
+    yield Worker.objects.create(name="w1", hostname="h", pid=1, queues=["default"], slots=1)
+    sys.modules.pop("composed", None)
+
+
+def own(**parameters: Any) -> dict[str, Any]:
+    return {"parameters": parameters}
+
+
+def compile_next(worker: Worker) -> None:
+    """Answer the oldest question and let runs go on, as a worker does."""
+    claimed = preparations.claim(worker, ["default"])
+    assert claimed is not None
+    order, events = compilation_for(claimed), list[Event]()
+    compile_pipeline_again(import_source(order.source, Pipeline), order, events.append)
+    match events[-1]:
+        case Failed(exception=raised):
+            found = Found(failure=raised.message, blamed=raised.parameter)
+        case _:
+            found = Found(compiled=next(event for event in events if isinstance(event, Compiled)))
+    record(claimed, found)
+    compiled_runs.settle_all()
+
+
+def compiled(template: RunTemplate, alice: User, worker: Worker, configuration: Any) -> PipelineRun:
+    run = launch(template, alice, configuration)
+    compile_next(worker)
+    run.refresh_from_db()
+    return run
+
+
+def steps(run: PipelineRun) -> list[str]:
+    return list(run.steps.order_by("index").values_list("name", flat=True))
+
+
+def refusal(template: RunTemplate, alice: User, configuration: Any) -> list[str]:
+    with pytest.raises(ValidationFailed) as caught:
+        launch(template, alice, configuration)
+    return [str(error) for error in caught.value.errors]
+
+
+# -- what is accepted --------------------------------------------------------------------------------------------------
+
+
+def test_a_run_is_accepted_and_has_no_steps_until_its_pipeline_is_put_together(
+    template: RunTemplate, alice: User, hand: Worker
+) -> None:
+    run = launch(template, alice, own(n_models=3, with_report=False))
+    assert (run.status, run.status_reason, steps(run)) == ("initializing", recording.COMPILING, [])
+    compile_next(hand)
+    run.refresh_from_db()
+    assert (run.status_reason, steps(run)) == ("", ["train", "train_2", "train_3"])
+    assert StepRun.objects.filter(run=run, ready_at__isnull=False).count() == 3
+
+
+def test_what_flows_into_steps_follows(template: RunTemplate, alice: User, hand: Worker) -> None:
+    run = compiled(template, alice, hand, own(rate=2, since="2026-05-17"))
+    assert run.parameters["train_2"] == {"seed": 1, "rate": 2.0, "kind": "svm"}
+    assert run.parameters["report"] == {"since": "2026-05-17", "title": "All"}
+    assert run.resolved_configuration["parameters"]["rate"] == 2.0
+
+
+def test_the_second_run_with_the_same_parameters_needs_no_worker(
+    template: RunTemplate, alice: User, hand: Worker
+) -> None:
+    first = compiled(template, alice, hand, own(n_models=1))
+    second = launch(template, alice, own(n_models=1, with_report=True))
+    assert second.deployment == first.deployment != template.deployment
+    assert steps(second) == ["train", "report"]
+    assert Preparation.objects.count() == 1
+
+
+def test_the_same_parameters_as_frozen_ask_for_nothing(template: RunTemplate, alice: User) -> None:
+    run = launch(template, alice, {**template.version.config_template, "run_name": None})
+    assert run.deployment == template.deployment
+    assert not Preparation.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "refused"),
+    [
+        ({"n_models": "many"}, '/parameters/n_models: "many" is not of type "integer"'),
+        ({"n_models": 51}, "/parameters/n_models: 51 is greater than the maximum of 50"),
+        ({"n_modles": 3}, "/parameters/n_modles: There is no 'n_modles' here. Did you mean 'n_models'?"),
+    ],
+)
+def test_a_wrong_value_is_refused_at_once(
+    template: RunTemplate, alice: User, parameters: Any, refused: str
+) -> None:
+    [error] = refusal(template, alice, own(**parameters))
+    assert error.startswith(refused.partition(":")[0]), error
+
+
+def test_what_is_given_to_steps_is_checked_by_what_the_pipeline_is_then(
+    template: RunTemplate, alice: User, hand: Worker
+) -> None:
+    asked = own(n_models=3) | {"steps": {"train_3": {"parameters": {"kind": "rf"}}}}
+    run = compiled(template, alice, hand, asked)
+    assert run.parameters["train_3"]["kind"] == "rf"
+    wrong = own(n_models=3) | {"steps": {"train_4": {}, "train_3": {"parameters": {"kind": "fr"}}}}
+    refused = refusal(template, alice, wrong)
+    assert [error.partition(":")[0] for error in refused] == [
+        "/steps/train_3/parameters/kind",
+        "/steps/train_4",
+    ]
+
+
+def test_values_that_are_as_they_were_frozen_say_nothing(
+    template: RunTemplate, alice: User, hand: Worker
+) -> None:
+    asked = dict(template.version.config_template)
+    asked["parameters"] = {**asked["parameters"], "n_models": 1, "rate": 0.5, "with_report": False}
+    run = compiled(template, alice, hand, asked)
+    assert run.parameters == {"train": {"seed": 0, "rate": 0.5, "kind": "svm"}}
+
+
+# -- what ends a run ---------------------------------------------------------------------------------------------------
+
+
+def test_a_step_value_that_does_not_fit_ends_the_run_and_is_shown_at_its_field(
+    template: RunTemplate, alice: User, hand: Worker
+) -> None:
+    run = launch(template, alice, own(n_models=1) | {"steps": {"train": {"parameters": {"kind": "fr"}}}})
+    compile_next(hand)
+    run.refresh_from_db()
+    assert (run.status, steps(run)) == ("failed", [])
+    assert run.status_reason.startswith("/steps/train/parameters/kind:")
+    [blamed] = blamed_parameters(run, template.version.config_schema)
+    assert blamed.pointer == "/steps/train/parameters/kind"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "pointer", "sentence"),
+    [
+        ({"number": 2}, "/parameters/number", "Value error, an odd number is wanted."),
+        ({"say": "wrong"}, "/parameters/say", "not that"),
+        ({"say": "raise"}, "/parameters", "the moon is full"),
+    ],
+)
+def test_a_pipeline_that_refuses_its_parameters_ends_the_run(
+    picky: RunTemplate, alice: User, hand: Worker, parameters: Any, pointer: str, sentence: str
+) -> None:
+    run = compiled(picky, alice, hand, own(**parameters))
+    assert run.status == "failed"
+    [[blamed, told]] = run.compilation.errors
+    assert (blamed, sentence in told) == (pointer, True)
+
+
+def test_a_run_that_is_stopped_meanwhile_ends_at_once_and_stays_so(
+    template: RunTemplate, alice: User, hand: Worker
+) -> None:
+    run = launch(template, alice, own(n_models=1))
+    stop_run(actor=alice, run=run)
+    compile_next(hand)
+    run.refresh_from_db()
+    assert (run.status, steps(run)) == ("stopped", [])
+    assert not RunCompilation.objects.filter(is_open=True).exists()
+
+
+def test_a_run_asks_anew_where_what_it_waited_for_is_gone(
+    template: RunTemplate, alice: User, hand: Worker
+) -> None:
+    run = launch(template, alice, own(n_models=1))
+    Preparation.objects.all().delete()
+    compiled_runs.settle_all()
+    compile_next(hand)
+    assert steps(run) == ["train", "report"]
+
+
+def test_a_run_whose_turn_comes_first_still_waits(template: RunTemplate, alice: User, hand: Worker) -> None:
+    update_run_template(actor=alice, template=template, limit=ConcurrencyLimit(1))
+    template.refresh_from_db()
+    first, second = launch(template, alice), launch(template, alice, own(n_models=1))
+    assert "waits for its turn" in second.status_reason
+    stop_run(actor=alice, run=first)
+    second.refresh_from_db()
+    assert second.status_reason == recording.COMPILING
+    compile_next(hand)
+    second.refresh_from_db()
+    assert StepRun.objects.filter(run=second, ready_at__isnull=False).count() == 2
+
+
+def test_a_secret_of_a_step_that_is_not_known_yet_is_stored_sealed(
+    stacks: dict[str, Stack], alice: User, hand: Worker
+) -> None:
+    template = make_template(freeze("composed.locked_pipeline", alice, stacks["celery"]), alice, "locked")
+    run = launch(template, alice, own(doors=1) | {"steps": {"unlock": {"parameters": {"key": "sesame"}}}})
+    kept = PipelineRun.objects.get(pk=run.pk)
+    assert "sesame" not in json.dumps([kept.configuration, kept.resolved_configuration])
+    compile_next(hand)
+    kept.refresh_from_db()
+    assert "sesame" not in json.dumps([kept.configuration, kept.resolved_configuration])
+    assert kept.opened_parameters["unlock"] == {"key": "sesame"}
+
+
+# -- who sees it -------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_put_together_is_in_no_list_and_found_by_its_id(
+    template: RunTemplate, alice: User, hand: Worker, rest: Client
+) -> None:
+    run = compiled(template, alice, hand, own(n_models=1))
+    listed = rest.get("/api/v1/pipeline_deployments").json()
+    assert [each["id"] for each in listed["items"]] == [str(template.deployment.pk)]
+    assert rest.get(f"/api/v1/pipeline_deployments/{run.deployment_id}").status_code == 200
+
+
+def test_what_a_restricted_template_ran_stays_unseen(
+    template: RunTemplate, alice: User, bob: User, hand: Worker
+) -> None:
+    run = compiled(template, alice, hand, own(n_models=1))
+    seen = PipelineDeployment.objects.visible_to(bob)
+    assert seen.filter(pk=run.deployment_id).exists()
+    update_run_template(actor=alice, template=template, is_restricted=True)
+    assert not seen.filter(pk=run.deployment_id).exists()
+    delete_run_template(actor=alice, template=template)
+    assert not seen.filter(pk=run.deployment_id).exists()
+
+
+def test_a_template_made_of_such_a_run_has_its_parameters(
+    template: RunTemplate, alice: User, hand: Worker
+) -> None:
+    run = compiled(template, alice, hand, own(n_models=1, with_report=False))
+    made = create_run_template(actor=alice, name="small", deployment=run.deployment)
+    assert made.deployment.derived_from is None
+    assert steps(launch(made, alice)) == ["train"]
+    assert asked_of(made.version, own(n_models=2, with_report=True)).question is not None
+
+
+# -- again -------------------------------------------------------------------------------------------------------------
+
+
+def finish(run: PipelineRun, worker: Worker) -> None:
+    """All steps but the last one, the report, complete."""
+    stored = StoredArtifact(uri="/x", materializer="m.M", data_type="builtins.int", type="DataArtifact")
+    while (attempt := recording.claim_ready_step(worker, "default")) is not None:
+        is_last = attempt.step.name == "report"
+        recording.record_end(
+            attempt, StepOutcome(was_stopped=is_last, outputs={} if is_last else {"output": stored})
+        )
+    run.refresh_from_db()
+
+
+def test_a_repair_keeps_what_the_run_was_put_together_with(
+    template: RunTemplate, alice: User, hand: Worker
+) -> None:
+    run = compiled(template, alice, hand, own(n_models=3))
+    finish(run, hand)
+    trigger = Trigger(actor=alice, channel=TriggerChannel.REST)
+    repaired = repair_run(repair=Repair(run), trigger=trigger).run
+    assert (repaired.deployment, steps(repaired)) == (run.deployment, steps(run))
+    assert list(repaired.steps.filter(status="cached").values_list("name", flat=True)) == steps(run)[:3]
+
+
+def test_a_repair_does_not_put_together_anew(template: RunTemplate, alice: User, hand: Worker) -> None:
+    run = compiled(template, alice, hand, own(n_models=1))
+    finish(run, hand)
+    with pytest.raises(ValidationFailed, match="Run it again as a whole"):
+        repair_run(
+            repair=Repair(run, configuration=own(n_models=9)),
+            trigger=Trigger(actor=alice, channel=TriggerChannel.REST),
+        )
+
+
+def test_what_ran_before_is_taken_from_the_cache(template: RunTemplate, alice: User, hand: Worker) -> None:
+    finish(launch(template, alice), hand)
+    run = compiled(template, alice, hand, own(n_models=3))
+    assert list(run.steps.filter(status="cached").values_list("name", flat=True)) == ["train", "train_2"]
+
+
+# -- looking ahead -----------------------------------------------------------------------------------------------------
+
+
+def test_without_a_worker_one_is_told_so_and_the_run_is_accepted(template: RunTemplate, rest: Client) -> None:
+    told = rest.post(
+        "/api/v1/run_templates/composed/validate", own(n_models=1), content_type="application/json"
+    ).json()
+    assert told["valid"]
+    [warning] = told["warnings"]
+    assert warning.startswith("/parameters: not checked yet: No worker has served queue default")
+
+
+def test_what_is_known_is_checked_with_all_its_steps(
+    template: RunTemplate, alice: User, hand: Worker, rest: Client
+) -> None:
+    compiled(template, alice, hand, own(n_models=1))
+    asked = own(n_models=1) | {"steps": {"train_2": {"parameters": {"kind": "rf"}}}}
+    told = rest.post("/api/v1/run_templates/composed/validate", asked, content_type="application/json").json()
+    assert [error["pointer"] for error in told["errors"]] == ["/steps/train_2"]
+
+
+# -- on a worker -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_puts_it_together_and_runs_it(
+    template: RunTemplate, alice: User, worker: StepWorker, rest: Client
+) -> None:
+    run = launch(template, alice, own(n_models=1, rate=3))
+    told = rest.post(
+        "/api/v1/run_templates/composed/validate", own(n_models=0), content_type="application/json"
+    ).json()
+    assert (told["warnings"], list(told["configuration"]["steps"])) == ([], ["report"])
+    wait_for(lambda: PipelineRun.objects.get(pk=run.pk).is_finished)
+    run.refresh_from_db()
+    assert (run.status, run.status_reason) == ("completed", "")
+    assert steps(run) == ["train", "report"]

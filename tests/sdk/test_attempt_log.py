@@ -1,0 +1,43 @@
+"""What a step of the local stack prints, as it is told to the server."""
+
+import pytest
+
+from zenweb.execution.attempt_log import LONGEST_HEAD, LONGEST_PIECE, LONGEST_TAIL, AttemptLog, Piece
+
+
+@pytest.mark.parametrize(
+    ("printed", "told"),
+    [
+        ("one\ntwo", "one\n"),
+        ("10 %\r20 %\r30", "10 %\r20 %\r"),
+        ("no end", ""),
+        ("", ""),
+        ("x" * (LONGEST_PIECE + 1), "x" * LONGEST_PIECE),
+        ("a\n" + "x" * LONGEST_PIECE, "a\n"),
+    ],
+)
+def test_a_piece_ends_with_a_line_unless_the_line_is_longer_than_it(printed: str, told: str) -> None:
+    log = AttemptLog()
+    log.write(printed)
+    assert log.piece() == Piece(0, told)
+
+
+def test_what_could_not_be_told_is_told_again_with_what_came_meanwhile() -> None:
+    log = AttemptLog()
+    log.write("one\n")
+    assert log.piece() == Piece(0, "one\n")
+    log.write("two\nth")
+    log.told(Piece(0, "one\ntwo\n"))
+    log.write("ree\n")
+    assert (log.piece(), log.rest()) == (Piece(1, "three\n"), Piece(1, "three\n"))
+
+
+def test_of_a_log_that_is_too_long_beginning_and_end_are_kept() -> None:
+    log, line = AttemptLog(), "x" * 99 + "\n"
+    for _ in range(20_000):
+        log.write(line)
+    log.write("the end\n")
+    text = log.rest().text
+    assert text.startswith(line * (LONGEST_HEAD // 100) + "\n[cut here: a step's log holds at most 1000000 ")
+    assert text.endswith("x\nthe end\n")
+    assert len(text) - LONGEST_HEAD - LONGEST_TAIL < 200
