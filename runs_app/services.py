@@ -232,7 +232,8 @@ def renew_lease(*, actor: User, run: PipelineRun) -> bool:
 def _check_outputs_are_its_own(attempt: StepAttempt, outcome: StepOutcome) -> None:
     """An attempt writes below its own folder, so nobody can have the server show other files as an output."""
     known = {
-        output.name for output in plan_of(attempt.step.run.deployment_id).step(attempt.step.index).outputs
+        output.name
+        for output in plan_of(attempt.step.run.deployment_id).step(attempt.step.spec_index).outputs
     }
     for name, stored in outcome.outputs.items():
         if name not in known:
@@ -457,12 +458,15 @@ def _keep(
     outputs = {
         step.id: planned.outputs
         for step, planned in zip(steps, plan.steps, strict=True)
-        if not planned.runs_again
+        if not planned.runs_again and not planned.is_skipped
     }
     kept = [recording.ready_step(step) for step in steps if step.id in outputs]
     first = [
         recording.ready_step(step) for step in steps if step.ready_at is not None and step.id not in outputs
     ]
+    for step, planned in zip(steps, plan.steps, strict=True):
+        if planned.elements is not None or planned.kept_elements:
+            recording.keep_elements(run, step, planned.kept_elements, planned.elements, name, now)
     return first + recording.keep_from_original(run, kept, outputs, name, now)
 
 

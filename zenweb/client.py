@@ -24,6 +24,7 @@ from zenweb.responses import (
     ArtifactVersionResponse,
     DeploymentResponse,
     EntityType,
+    Judgement,
     Page,
     PipelineResponse,
     PipelineRunResponse,
@@ -458,6 +459,16 @@ class Client:
         """Send the archive, unless the server has it."""
         if not self.has_code(archive.sha256):
             self.upload_code(archive.sha256, archive.content)
+
+    def check_deployment(
+        self, deployment: Mapping[str, Any], run_configuration: RunConfiguration | None = None
+    ) -> Judgement:
+        """What freezing a pipeline and running it with these values would come to; nothing is stored.
+
+        Raises ValidationFailed with all that is wrong.
+        """
+        body = {**deployment, "configuration": self._wired(run_configuration)}
+        return Judgement.read(self.transport.post("/pipeline_deployments/new/validate", body))
 
     def create_deployment(self, deployment: Mapping[str, Any]) -> DeploymentResponse:
         """Freeze a pipeline; the same pipeline again is the deployment that exists."""
