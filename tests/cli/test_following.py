@@ -53,7 +53,7 @@ def test_a_terminal_shows_how_far_each_step_is():
         ["training-1", "running"],
         ["loader", "completed", "3.0", "s"],
         ["trainer", "running", "30.0", "s"],
-        ["report", "initializing", *"It waits for trainer.".split()],
+        ["report", "initializing", *["It", "waits", "for", "trainer."]],
     ]
 
 
