@@ -1,7 +1,9 @@
 """`--output`: a table, JSON in the wire's shape, or ids; with these two all else that is said goes to stderr."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -27,6 +29,12 @@ class Output(StrEnum):
     def say(self, sentence: str = "", **style: Any) -> None:
         """What is told beside the answer: never where a program reads that."""
         click.secho(sentence, err=not self.is_for_people, **style)
+
+    @contextmanager
+    def printing_beside(self) -> Iterator[None]:
+        """While it lasts, what other code prints is told beside the answer, too."""
+        with nullcontext() if self.is_for_people else redirect_stdout(sys.stderr):
+            yield
 
     def show_table(self, columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) -> None:
         """A table that is told beside the answer."""
