@@ -221,7 +221,8 @@ def test_calling_a_pipeline_on_a_remote_stack_starts_a_run_without_waiting(capsy
 def test_a_step_of_a_local_stack_saves_beside_its_outputs():
     connection.save_active_stack("default")
     step = keeping().steps["keep"]
-    assert load_artifact("numbers") == load_artifact(step.outputs["output"].load()) == [1, 2]
+    assert load_artifact("numbers") == load_artifact(step.output.load()) == [1, 2]
+    assert list(step.outputs) == ["output", "numbers"]
 
 
 def test_calling_a_pipeline_on_a_local_stack_runs_it_here_and_records_it(capsys):
