@@ -1,6 +1,8 @@
 """The pipeline's own parameters in the form: a section of their own, and below it the steps that they make."""
 
 import re
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,11 +11,24 @@ from django.urls import reverse
 
 from runs_app.models import PipelineRun, Worker
 from templates_app.models import RunTemplate, Stack
-from tests.factories import freeze, make_template
-from tests.runs.test_own_parameters import compile_next, compiled, hand, own, template  # noqa: F401  # fixtures
+from tests.composing import compile_next, compiled, own
+from tests.factories import PIPELINES, freeze, make_template
 from zenweb.accounts.models import User
 
 SCRIPT = {"X-Requested-With": "fetch"}
+
+
+@pytest.fixture
+def template(stacks: dict[str, Stack], alice: User) -> RunTemplate:
+    return make_template(freeze("composed.composed_pipeline", alice, stacks["celery"]), alice, "composed")
+
+
+@pytest.fixture
+def hand(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
+    """A worker's row, for tests that do its work."""
+    monkeypatch.syspath_prepend(str(PIPELINES))
+    yield Worker.objects.create(name="w1", hostname="h", pid=1, queues=["default"], slots=1)
+    sys.modules.pop("composed", None)
 
 
 @pytest.fixture
@@ -49,7 +64,7 @@ def steps_in(html: str) -> list[str]:
     return re.findall(r'<fieldset class="section" id="step-(\w+)"', html)
 
 
-def test_they_stand_in_a_section_of_their_own_with_their_help(page: Client, template: RunTemplate) -> None:  # noqa: F811
+def test_they_stand_in_a_section_of_their_own_with_their_help(page: Client, template: RunTemplate) -> None:
     html = shown(page, template)
     assert html.index('id="pipeline"') < html.index('id="composition"') < html.index('id="step-train"')
     assert 'name="parameters.n_models"' in html
@@ -59,7 +74,7 @@ def test_they_stand_in_a_section_of_their_own_with_their_help(page: Client, temp
 def test_with_other_values_the_form_has_other_steps_once_they_are_known(
     page: Client,
     template: RunTemplate,
-    hand: Worker,  # noqa: F811
+    hand: Worker,
 ) -> None:
     values = inputs(shown(page, template)) | {"parameters.n_models": "3", "parameters.rate": "2"}
     waits = looked(page, template, values)
@@ -77,7 +92,7 @@ def test_what_was_filled_in_below_stays_and_what_was_not_follows(
     page: Client,
     template: RunTemplate,
     alice: User,
-    hand: Worker,  # noqa: F811
+    hand: Worker,
 ) -> None:
     compiled(template, alice, hand, own(n_models=1, rate=2))
     changed = {"parameters.n_models": "1", "parameters.rate": "2", "steps.train.parameters.kind": "rf"}
@@ -87,7 +102,7 @@ def test_what_was_filled_in_below_stays_and_what_was_not_follows(
     assert not any(name.startswith("steps.train_2") for name in fresh)
 
 
-def test_pressing_run_at_once_is_as_good(page: Client, template: RunTemplate, hand: Worker) -> None:  # noqa: F811
+def test_pressing_run_at_once_is_as_good(page: Client, template: RunTemplate, hand: Worker) -> None:
     values = inputs(shown(page, template)) | {"parameters.n_models": "1", "parameters.rate": "2"}
     answer = page.post(template.get_absolute_url(), {**values, "do": "run"})
     assert answer.status_code == 302
@@ -101,7 +116,7 @@ def test_back_at_what_was_frozen_the_form_is_as_it_was(
     page: Client,
     template: RunTemplate,
     alice: User,
-    hand: Worker,  # noqa: F811
+    hand: Worker,
 ) -> None:
     compiled(template, alice, hand, own(n_models=1))
     first = inputs(shown(page, template))
@@ -115,7 +130,7 @@ def test_a_run_is_run_again_with_its_own_steps(
     page: Client,
     template: RunTemplate,
     alice: User,
-    hand: Worker,  # noqa: F811
+    hand: Worker,
 ) -> None:
     asked: Any = own(n_models=3) | {"steps": {"train_3": {"parameters": {"kind": "rf"}}}}
     run = compiled(template, alice, hand, asked)
@@ -128,7 +143,7 @@ def test_a_run_that_could_not_start_is_corrected_in_the_form(
     page: Client,
     alice: User,
     stacks: dict[str, Stack],
-    hand: Worker,  # noqa: F811
+    hand: Worker,
 ) -> None:
     picky = make_template(freeze("composed.picky_pipeline", alice, stacks["celery"]), alice, "picky")
     run = compiled(picky, alice, hand, own(number=2))
@@ -141,7 +156,7 @@ def test_copies_of_a_run_have_them(
     page: Client,
     template: RunTemplate,
     alice: User,
-    hand: Worker,  # noqa: F811
+    hand: Worker,
 ) -> None:
     run = compiled(template, alice, hand, own(n_models=1))
     html = page.get(reverse("run-copy", args=[run.pk])).content.decode()
@@ -149,7 +164,7 @@ def test_copies_of_a_run_have_them(
     assert "steps.train" not in html
 
 
-def test_a_text_that_is_no_value_is_told_at_its_field(page: Client, template: RunTemplate) -> None:  # noqa: F811
+def test_a_text_that_is_no_value_is_told_at_its_field(page: Client, template: RunTemplate) -> None:
     values = inputs(shown(page, template)) | {"parameters.n_models": "99"}
     answer = page.post(template.get_absolute_url(), {**values, "do": "run"})
     assert answer.status_code == 422
