@@ -1,26 +1,30 @@
 """`Client`: everything the SDK asks of the server."""
 
 import logging
+import tempfile
 from collections.abc import Mapping, Sequence
 from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, Self, overload
 from urllib.parse import quote
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from zenweb import connection
 from zenweb.config.code_archive import CodeArchive
 from zenweb.config.importing import is_importing, skipped
 from zenweb.config.run_configuration import PipelineRunConfiguration, read_yaml, wire_configuration
+from zenweb.config.template_file import TemplateDocument, read_document
 from zenweb.enums import ConcurrencyPolicy
 from zenweb.exceptions import DoesNotExist, NotConnected, ValidationFailed
 from zenweb.execution.context import current_step
+from zenweb.execution.triggers import ask_for_run
 from zenweb.local_files import LocalFile, with_references
 from zenweb.responses import (
     ArtifactVersionResponse,
     DeploymentResponse,
     EntityType,
+    Judgement,
     Page,
     PipelineResponse,
     PipelineRunResponse,
@@ -263,6 +267,52 @@ class Client:
         answer = self.transport.put(f"/run_templates/{_quoted(name_id_or_prefix)}/curation", curation)
         return RunTemplateResponse(self.transport, answer)
 
+    def export_run_template(self, name_id_or_prefix: NameOrId) -> TemplateDocument:
+        """All of a template in one document, without ids: to be kept as a file and applied, here or elsewhere."""
+        return read_document(self.transport.get(f"/run_templates/{_quoted(name_id_or_prefix)}/document"))
+
+    def apply_run_template(
+        self,
+        document: TemplateDocument,
+        *,
+        managed_by: str | None = None,
+        if_version: int | None = None,
+        dry_run: bool = False,
+    ) -> dict[str, Any]:
+        """Make a template what a document says; what became of it: `outcome`, `version`, `changes`.
+
+        Its code has to be on the server: see `upload_code`. `managed_by`: the set of files that it belongs to then.
+        `if_version`: only if that is the number of its newest version still. `dry_run` only tells what would change.
+        """
+        said = {"managed_by": managed_by, "if_version": if_version, "dry_run": dry_run or None}
+        answer: dict[str, Any] = self.transport.request(
+            "PUT",
+            f"/run_templates/{_quoted(document.name)}/document",
+            params={name: value for name, value in said.items() if value is not None},
+            json=document.to_json(),
+        )
+        return answer
+
+    def has_code(self, sha256: str) -> bool:
+        """Whether the server has this code archive and lets the caller use it."""
+        try:
+            self.transport.request("HEAD", f"/code_archives/{sha256}")
+        except DoesNotExist:
+            return False
+        return True
+
+    def upload_code(self, sha256: str, content: bytes) -> None:
+        """Send a code archive, compressed by gzip, under the hash of what is in it."""
+        headers = {"Content-Type": "application/gzip"}
+        self.transport.request("PUT", f"/code_archives/{sha256}", content=content, headers=headers)
+
+    def download_code(self, sha256: str) -> bytes:
+        """A code archive, byte for byte as the server has it."""
+        with tempfile.TemporaryDirectory(prefix="zenweb-") as folder:
+            target = Path(folder) / "code.tar.gz"
+            self.transport.download(f"/code_archives/{sha256}", target)
+            return target.read_bytes()
+
     def delete_run_template(self, name_id_or_prefix: NameOrId) -> None:
         self.transport.delete(f"/run_templates/{_quoted(name_id_or_prefix)}")
 
@@ -351,6 +401,10 @@ class Client:
         connection.save_active_stack(stack.name)
         return stack
 
+    def list_artifact_versions(self, **filters: Any) -> Page[ArtifactVersionResponse]:
+        """The newest first. Filters are those of GET /artifact_versions, such as `artifact` and `pipeline_run`."""
+        return self._list(ArtifactVersionResponse, {"sort_by": "desc:created", **filters})
+
     def get_artifact_version(
         self, name_id_or_prefix: NameOrId, version: str | int | None = None
     ) -> ArtifactVersionResponse:
@@ -407,12 +461,18 @@ class Client:
 
     def upload_code_archive(self, archive: CodeArchive) -> None:
         """Send the archive, unless the server has it."""
-        path = f"/code_archives/{archive.sha256}"
-        try:
-            self.transport.request("HEAD", path)
-        except DoesNotExist:
-            headers = {"Content-Type": "application/gzip"}
-            self.transport.request("PUT", path, content=archive.content, headers=headers)
+        if not self.has_code(archive.sha256):
+            self.upload_code(archive.sha256, archive.content)
+
+    def check_deployment(
+        self, deployment: Mapping[str, Any], run_configuration: RunConfiguration | None = None
+    ) -> Judgement:
+        """What freezing a pipeline and running it with these values would come to; nothing is stored.
+
+        Raises ValidationFailed with all that is wrong.
+        """
+        body = {**deployment, "configuration": self._wired(run_configuration)}
+        return Judgement.read(self.transport.post("/pipeline_deployments/new/validate", body))
 
     def create_deployment(self, deployment: Mapping[str, Any]) -> DeploymentResponse:
         """Freeze a pipeline; the same pipeline again is the deployment that exists."""
@@ -464,7 +524,12 @@ class Client:
         self, path: str, configuration: Mapping[str, Any], idempotency_key: str | None = None
     ) -> PipelineRunResponse:
         """Start a run: one, however often the request has to be sent until an answer comes."""
-        answer = self.transport.post(path, configuration, idempotency_key=idempotency_key or str(uuid4()))
+
+        def ask(headers: Mapping[str, str]) -> dict[str, Any]:
+            answer: dict[str, Any] = self.transport.request("POST", path, json=configuration, headers=headers)
+            return answer
+
+        answer = ask_for_run(ask, path, configuration, idempotency_key)
         _warn(answer)
         return PipelineRunResponse(self.transport, answer)
 

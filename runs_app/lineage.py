@@ -1,0 +1,88 @@
+"""Runs that steps start: where they come from, and how many there may be."""
+
+import uuid
+
+from django.conf import settings
+from django.utils.translation import gettext, ngettext
+
+from runs_app.models import PipelineRun, StepRun
+from runs_app.querysets import heavy_of
+from zenweb.accounts.models import StepPlace, User
+from zenweb.enums import ExecutionStatus
+from zenweb.exceptions import ValidationFailed
+
+
+def place_of(step: StepRun) -> StepPlace:
+    run = step.run
+    return StepPlace(
+        step_id=step.pk,
+        step_name=step.name,
+        run_id=run.pk,
+        run_name=run.name,
+        root_id=run.root_id or run.pk,
+        depth=run.depth or 0,
+        project_id=run.project_id,
+        is_restricted=run.is_restricted,
+    )
+
+
+def caller_of(actor: User, step_id: uuid.UUID) -> StepPlace | None:
+    """The step of a local run in which somebody says that they are; None where it is none of theirs that runs."""
+    step = (
+        StepRun.objects.filter(pk=step_id, status=ExecutionStatus.RUNNING)
+        .filter(run__user=actor, run__caller_beat__isnull=False)
+        .select_related("run")
+        .defer(*heavy_of("run"))
+        .first()
+    )
+    return place_of(step) if step is not None else None
+
+
+def may_be_named_to(run: PipelineRun, parent: StepPlace) -> bool:
+    """Whether who sees one of the two may well see the other: else neither ledger calls the other by its name."""
+    return run.project_id == parent.project_id and not run.is_restricted and not parent.is_restricted
+
+
+def hold_place_below(parent: StepPlace | None) -> None:
+    """Raises ValidationFailed where a step may start no further run. Until the transaction ends nobody else counts."""
+    if parent is None:
+        return
+    # The run that all of the tree have in common: two that look at once would both find the last place.
+    list(
+        PipelineRun.objects.filter(pk=parent.root_id)
+        .select_for_update(no_key=True)
+        .order_by()
+        .values_list("pk", flat=True)
+    )
+    if parent.depth >= settings.MOST_RUN_DEPTH:
+        raise ValidationFailed(
+            gettext(
+                "%(parent)s may start no run: %(depth)s stand above it already, each started from the one before. "
+                "Do pipelines start one another in a circle? ZENWEB_RUN_DEPTH on the server is the limit."
+            )
+            % {"parent": _begin(parent), "depth": parent.depth}
+        )
+    if PipelineRun.objects.filter(parent_step__run=parent.run_id).count() >= settings.MOST_CHILD_RUNS:
+        raise ValidationFailed(
+            ngettext(
+                "The steps of run %(run)s have started %(most)s run, and may start no more: ZENWEB_CHILD_RUNS on the "
+                "server is the limit.",
+                "The steps of run %(run)s have started %(most)s runs, and may start no more: ZENWEB_CHILD_RUNS on the "
+                "server is the limit.",
+                settings.MOST_CHILD_RUNS,
+            )
+            % {"run": parent.run_name, "most": settings.MOST_CHILD_RUNS}
+        )
+    if PipelineRun.objects.filter(root=parent.root_id).count() >= settings.MOST_RUNS_IN_TREE:
+        raise ValidationFailed(
+            gettext(
+                "%(parent)s may start no run: %(most)s were started from one another in this tree already. "
+                "ZENWEB_RUNS_IN_TREE on the server is the limit."
+            )
+            % {"parent": _begin(parent), "most": settings.MOST_RUNS_IN_TREE}
+        )
+
+
+def _begin(parent: StepPlace) -> str:
+    words = gettext("step %(step)s of run %(run)s") % {"step": parent.step_name, "run": parent.run_name}
+    return words[:1].upper() + words[1:]
