@@ -23,6 +23,7 @@ PYTEST = $(BIN)/python -m pytest --numprocesses $(or $(JOBS),3) --dist loadfile 
 
 docs: $(VENV)/.dev
 	@$(CHECK_SETTINGS) $(BIN)/python manage.py permissions --into docs/permissions.md
+	@$(BIN)/python -m tests.cli.reference docs/command-line.md
 
 .PHONY: docs help demo test test-all check pytest pytest-postgresql faults zenml-clients bench lock static wheel chromium faketime clean
 .DELETE_ON_ERROR:
