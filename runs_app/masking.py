@@ -81,7 +81,9 @@ class Mask:
     def outputs(self, outputs: dict[str, StoredArtifact]) -> dict[str, StoredArtifact]:
         """What is told of values, such as their first characters; the values themselves are the step's affair."""
         return {
-            name: stored.model_copy(update={"metadata": self.value(stored.metadata)})
+            name: stored.model_copy(
+                update={"metadata": self.value(stored.metadata), "value": self.value(stored.value)}
+            )
             for name, stored in outputs.items()
         }
 

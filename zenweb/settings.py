@@ -330,6 +330,8 @@ MOST_RUN_DEPTH = env_int("ZENWEB_RUN_DEPTH", 5)
 MOST_CHILD_RUNS = env_int("ZENWEB_CHILD_RUNS", 100)
 MOST_RUNS_IN_TREE = env_int("ZENWEB_RUNS_IN_TREE", 1000)
 MAX_WORKER_DEATHS = env_int("ZENWEB_MAX_WORKER_DEATHS", 3)
+# How often a step may run that is mapped over lists.
+MAX_ELEMENTS = env_int("ZENWEB_MAX_ELEMENTS", 1000)
 LOG_LIMIT = env_int("ZENWEB_LOG_LIMIT", 20 * 1024 * 1024)
 # What user code may see of the worker's environment: no key of ours, no database, no broker.
 STEP_ENVIRONMENT_PATTERNS = env_list(

@@ -79,6 +79,9 @@ def _run_metadata(run: PipelineRun) -> Json:
         "code_path": None,
         "template_id": str(run.template_id) if run.template_id else None,
         "original_run_id": str(run.original_id) if run.original_id else None,
+        "parent_run_id": str(run.parent_step.run_id) if run.parent_step else None,
+        "parent_step_id": str(run.parent_step_id) if run.parent_step_id else None,
+        "root_run_id": str(run.root_id) if run.root_id else None,
         "is_templatable": run.stack.is_remote,
         "enable_heartbeat": False,
         "parameters": _shown(run.deployment_id, run.parameters) if run.shows_values else {},
@@ -209,7 +212,7 @@ def _step_metadata(step: StepRun) -> Json:
     outputs = [output.artifact_version for output in step.outputs.all()]
     is_cached = step.status == ExecutionStatus.CACHED and outputs
     original = outputs[0].producer_step_id if is_cached else None
-    spec = plan_of(step.run.deployment_id).step(step.index)
+    spec = plan_of(step.run.deployment_id).step(step.spec_index)
     return {
         "config": _step_config(step),
         "spec": zenml_step_spec(spec.model_dump(mode="json")),
@@ -234,7 +237,8 @@ def _step_config(step: StepRun) -> Json:
     if resources := step.settings.get("resources"):
         settings["settings"] = {"resources": resources}
     given = step.parameters if step.shows_values else {}
-    parameters = _shown(step.run.deployment_id, {step.name: given})[step.name]
+    name = plan_of(step.run.deployment_id).step(step.spec_index).name
+    parameters = _shown(step.run.deployment_id, {name: given})[name]
     return {"name": step.name, "parameters": parameters, **settings, **hook_sources(step.settings)}
 
 

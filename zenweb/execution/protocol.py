@@ -12,8 +12,10 @@ from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
 from zenweb.config.spec import OutputSpec
 from zenweb.enums import ArtifactType
 
-# Version 1 has no questions; version 2 compiles nothing and knows neither of the server nor of waiting.
-PROTOCOL_VERSION = 3
+# Version 1 has no questions; version 2 compiles nothing and knows neither of the server nor of waiting; version 3 has
+# neither mapped steps nor conditions.
+PROTOCOL_VERSION = 4
+Plain = bool | int | float | str
 StorableText = Annotated[str, AfterValidator(storable)]
 
 
@@ -32,6 +34,10 @@ class StoredArtifact(Message):
     type: str
     metadata: dict[str, Any] = Field(default_factory=dict)
     preview: dict[str, str] | None = None
+    length: int | None = None
+    """Of a list or tuple, which a step may be mapped over."""
+    value: Plain | None = None
+    """The value itself, where it is small and plain, so that a condition may look at it."""
 
 
 class InputArtifact(StoredArtifact):
@@ -40,6 +46,8 @@ class InputArtifact(StoredArtifact):
     id: uuid.UUID
     name: str
     artifact_version: str
+    element: int | None = None
+    """Which element of the stored list is meant; None: all of it."""
 
     def unloaded(self) -> UnmaterializedArtifact:
         """As user code sees it."""
@@ -86,6 +94,8 @@ class Assignment(Message):
     artifact_uri: str
     files: dict[str, GivenFile] = Field(default_factory=dict)
     """The artifact versions that parameters refer to, by their ids."""
+    collected: dict[str, list[InputArtifact]] = Field(default_factory=dict)
+    """Inputs that are lists of what all runs of a mapped step gave out."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """As they were resolved for this run: `timeout`, `retry`, hooks and so on."""
     is_last: bool = True
