@@ -30,6 +30,7 @@ NAMES = {
     r"(?<=Callable\[\[int\], )Page\[EntityType\]": "Awaitable[Page[EntityType]]",
     r"\bcontent=file\b": "content=file.asynchronous()",
     r"\b__(enter|exit)__\b": r"__a\1__",
+    r"\bcontextmanager\b": "asynccontextmanager",
     r"\btime\.sleep\b": "asyncio.sleep",
     r"\bresponse\.(read|iter_lines|iter_bytes)\b": r"response.a\1",
     r"(from|import) zenweb\.(client|transport|responses(?!\.(facts|thing)\b))\b": r"\1 zenweb.aio.\2",
@@ -38,7 +39,7 @@ NAMES = {
 AWAITED = re.compile(r"(http\.send|asyncio\.sleep|response\.aread|page\.turn)$")
 VERBS = {"get", "post", "put", "delete", "request", "download", "close"}
 OF_A_TRANSPORT = re.compile(r"(transport|_pool)$")
-ENTERED = re.compile(r"http\.stream$")
+ENTERED = re.compile(r"(http\.stream|self\.opened)$")
 GENERATORS = {"aiter_lines", "aiter_bytes", "stream"}
 # What would stop the loop: the disk and the artifact store.
 IN_A_THREAD = re.compile(r"(materializers\.load|file\.write|target\.read_bytes)$")

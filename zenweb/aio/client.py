@@ -421,6 +421,10 @@ class AsyncClient:
         connection.save_active_stack(stack.name)
         return stack
 
+    async def list_artifact_versions(self, **filters: Any) -> Page[ArtifactVersionResponse]:
+        """The newest first. Filters are those of GET /artifact_versions, such as `artifact` and `pipeline_run`."""
+        return await self._list(ArtifactVersionResponse, {"sort_by": "desc:created", **filters})
+
     async def get_artifact_version(
         self, name_id_or_prefix: NameOrId, version: str | int | None = None
     ) -> ArtifactVersionResponse:

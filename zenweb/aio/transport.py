@@ -9,6 +9,7 @@ import functools
 import json
 import random
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -117,16 +118,25 @@ class AsyncTransport:
 
     async def download(self, path: str, target: Path) -> None:
         """The answer's bytes as a file. Raises as `request`; nothing is left at `target` when it breaks off."""
+        async with self.opened(path) as response:
+            try:
+                with target.open("wb") as file:
+                    async for piece in response.aiter_bytes():
+                        await asyncio.to_thread(file.write, piece)
+            except httpx.TransportError:
+                target.unlink(missing_ok=True)
+                raise
+
+    @asynccontextmanager
+    async def opened(self, path: str) -> AsyncIterator[httpx.Response]:
+        """A file's answer while its bytes still come. Raises as `request`, also when it breaks off."""
         try:
             async with self._pool.http.stream("GET", path, timeout=FILE_TIMEOUT) as response:
                 if not response.is_success:
                     await response.aread()
                     raise error_told_by(response)
-                with target.open("wb") as file:
-                    async for piece in response.aiter_bytes():
-                        await asyncio.to_thread(file.write, piece)
+                yield response
         except httpx.TransportError as error:
-            target.unlink(missing_ok=True)
             raise broken_off(self.server_url, error) from error
 
     async def close(self) -> None:
