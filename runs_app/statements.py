@@ -60,8 +60,8 @@ TO_STOP = """
 # The worker first: whoever declares it dead waits for this claim and finds it, or this claim finds the worker dead.
 CLAIM = """
     UPDATE runs_app_steprun
-    SET attempt = attempt + 1, ready_at = NULL, delayed_until = NULL, waiting_since = NULL, worker_id = %s, status = 'running',
-        status_reason = '', start_time = %s, updated = %s
+    SET attempt = attempt + 1, ready_at = NULL, delayed_until = NULL, waiting_since = NULL, worker_id = %s,
+        status = 'running', status_reason = '', start_time = %s, updated = %s
     WHERE id = (
         SELECT id FROM runs_app_steprun
         WHERE ready_at IS NOT NULL AND queue = %s
