@@ -6,11 +6,12 @@ Asked once per step, by recording.py when nothing is left to wait for. What comp
 import hashlib
 import json
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from runs_app import statements
 from runs_app.given_files import by_content, contents_of
+from runs_app.inputs import Source, sources_of
 from runs_app.models import PipelineRun
 from runs_app.plans import Plan, plan_of
 from runs_app.statements import ReadyStep
@@ -24,6 +25,8 @@ MOST_ROWS = (
 )
 Versions = dict[tuple[str, str], uuid.UUID]
 """Artifact versions by the step that gave them out and the output's name."""
+Lists = Mapping[tuple[int, str], Sequence[uuid.UUID]]
+"""Those of all runs of a mapped step, by its index and the output's name."""
 
 
 def find_reusable(
@@ -38,20 +41,22 @@ def find_reusable(
     if not asked or not run.stack.is_remote:
         return {}
     plan = plan_of(run.deployment_id)
-    known = known | _missing_inputs(run, plan, asked, known)
+    known, lists = _with_missing_inputs(run, plan, asked, known)
     contents = contents_of(step.parameters for step in asked)
-    keys = {step.id: cache_key(run, plan, step, known, contents) for step in asked}
+    keys = {step.id: cache_key(run, plan, step, known, contents, lists) for step in asked}
     earlier = statements.remember_cache_keys({step: key for step, key in keys.items() if key})
     # A repair runs again what its plan said; its results are remembered all the same, being the newest.
     if not earlier or run.original_id is not None:
         return {}
     given = statements.versions_of(list(set(earlier.values())))
-    specs = {step.id: plan.step(step.index) for step in asked}
+    specs = {step.id: plan.step(step.spec_index) for step in asked}
     return {step: given[source] for step, source in earlier.items() if _is_whole(given[source], specs[step])}
 
 
 def foresee(run: PipelineRun, steps: Sequence[ReadyStep]) -> frozenset[str]:
     """The names of the steps that would not run, if such a run were started now; nothing is written.
+
+    Of mapped steps and those with a condition nobody knows before.
 
     Two queries for each row of steps that stand behind nothing but cached ones, until none of a row is cached.
     """
@@ -59,7 +64,7 @@ def foresee(run: PipelineRun, steps: Sequence[ReadyStep]) -> frozenset[str]:
     if not run.stack.is_remote:
         return frozenset()
     contents = contents_of(step.parameters for step in steps)
-    cached, waiting = set[str](), list(steps)
+    cached, waiting = set[str](), [step for step in steps if _is_foreseeable(plan.step(step.index))]
     for _ in range(MOST_ROWS):
         row = [step for step in waiting if cached.issuperset(plan.step(step.index).upstream)]
         looked_at = {step.index for step in row}
@@ -80,14 +85,23 @@ def foresee(run: PipelineRun, steps: Sequence[ReadyStep]) -> frozenset[str]:
     return frozenset(cached)
 
 
+def _is_foreseeable(spec: StepSpec) -> bool:
+    return not (spec.is_mapped or spec.conditions)
+
+
 def cache_key(
-    run: PipelineRun, plan: Plan, step: ReadyStep, known: Versions, contents: Mapping[str, Any]
+    run: PipelineRun,
+    plan: Plan,
+    step: ReadyStep,
+    known: Versions,
+    contents: Mapping[str, Any],
+    lists: Lists | None = None,
 ) -> str:
     """A hash of all that decides what the step gives out, and where that is kept; with a key, where a secret does.
 
     Nothing where a secret cannot be read any more.
     """
-    spec = plan.step(step.index)
+    spec = plan.step(step.spec_index)
     try:
         parameters = opened(step.parameters, run.pk) if plan.holds_secrets else step.parameters
     except SecretUnreadable:
@@ -99,9 +113,11 @@ def cache_key(
         "source": spec.source,
         "code": spec.code_hash,
         "parameters": by_content(parameters, contents),
-        "inputs": {name: str(known[source.step, source.output]) for name, source in spec.inputs.items()},
+        "inputs": {source.parameter: _told(source, known, lists or {}) for source in sources_of(plan, step)},
         "outputs": [[output.name, output.artifact_name, output.type] for output in spec.outputs],
     }
+    if spec.name in plan.looked_at:  # what an older version has kept does not tell what has to be known of it
+        decisive["told"] = True
     if run.is_restricted:  # what it gives out is for those alone who may see its template
         decisive["template"] = str(run.template_id)
     digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
@@ -113,9 +129,29 @@ def _is_whole(outputs: Mapping[str, uuid.UUID] | None, spec: StepSpec) -> bool:
     return outputs is not None and outputs.keys() == {output.name for output in spec.outputs}
 
 
-def _missing_inputs(run: PipelineRun, plan: Plan, steps: Iterable[ReadyStep], known: Versions) -> Versions:
-    sources = [source for step in steps for source in plan.step(step.index).inputs.values()]
-    missing = {source.step for source in sources if (source.step, source.output) not in known}
-    if not missing:
-        return {}
-    return {source: found.id for source, found in statements.outputs_of(run.pk, sorted(missing)).items()}
+def _told(source: Source, known: Versions, lists: Lists) -> str | list[str] | None:
+    if source.mapped_index is not None and source.is_list:
+        return [str(version) for version in lists.get((source.mapped_index, source.output), ())]
+    if source.is_optional and (source.step, source.output) not in known:
+        return None  # that step was skipped
+    version = str(known[source.step, source.output])
+    return version if source.element is None else f"{version}[{source.element}]"
+
+
+def _with_missing_inputs(
+    run: PipelineRun, plan: Plan, steps: Sequence[ReadyStep], known: Versions
+) -> tuple[Versions, Lists]:
+    sources = [source for step in steps for source in sources_of(plan, step)]
+    mapped = {source.mapped_index for source in sources if source.mapped_index is not None}
+    missing = {
+        source.step
+        for source in sources
+        if source.mapped_index is None and (source.step, source.output) not in known
+    }
+    if not missing and not mapped:
+        return known, {}
+    found = statements.outputs_of(run.pk, sorted(missing), sorted(mapped))
+    single = {source: artifact.id for source, artifact in found.single.items()}
+    return known | single, {
+        source: [artifact.id for artifact in artifacts] for source, artifacts in found.lists.items()
+    }

@@ -33,6 +33,20 @@ def find_errors(code_archive_id: uuid.UUID, configuration: Configuration) -> lis
     return errors
 
 
+def without_hooks(configuration: Any) -> Any:
+    """The configuration as far as it can be checked by who has not got the pipeline's code."""
+    if not isinstance(configuration, dict):
+        return configuration
+    steps = configuration.get("steps")
+    return {
+        key: {name: without_hooks(step) for name, step in steps.items()}
+        if key == "steps" and isinstance(steps, dict)
+        else value
+        for key, value in configuration.items()
+        if key not in {FAILURE, SUCCESS}
+    }
+
+
 def with_paths(section: Configuration) -> Configuration:
     """A section whose hooks are `module.function`, however they were given."""
     return {key: hook_path(value) if key in {FAILURE, SUCCESS} else value for key, value in section.items()}

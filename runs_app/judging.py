@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext
 
@@ -12,13 +13,15 @@ from runs_app import statements
 from runs_app.choices import check_choices, find_refused
 from runs_app.compilations import compile_now, not_asked
 from runs_app.given_files import check_files
+from runs_app.hooks import without_hooks
 from runs_app.own_parameters import Asked, asked_of
 from runs_app.plans import Runnable, deployment_of
 from runs_app.presets import use_preset
 from runs_app.run_configuration import ResolvedConfiguration, resolve, resolve_without_steps
-from templates_app.models import RunTemplateVersion
+from templates_app.models import CodeArchive, RunTemplateVersion, Stack
 from templates_app.permissions import check_can_run, check_may_run_deployment, check_may_see
-from zenweb.accounts.models import User
+from templates_app.services import DeploymentRequest, create_deployment
+from zenweb.accounts.models import Project, User
 from zenweb.exceptions import DoesNotExist, EntityExists, FieldError, ValidationFailed
 
 WAIT = 3.0  # seconds, for what workers are asked where somebody waits for the answer
@@ -79,6 +82,33 @@ def judge(
         return Judgement([FieldError("/run_name", str(error))])
     except DoesNotExist as error:
         return Judgement([FieldError("/preset", str(error))])
+
+
+def judge_unfrozen(
+    *,
+    actor: User,
+    project: Project,
+    stack: Stack,
+    code_sha256: str,
+    request: DeploymentRequest,
+    configuration: Any,
+) -> Judgement:
+    """What freezing a pipeline and running it with these values would answer: both are done, and taken back.
+
+    Nobody is asked what may be chosen, for nobody has its code; and hooks are looked for in it when it is there. Raises
+    ValidationFailed for what cannot be frozen.
+    """
+    with transaction.atomic():
+        archive, is_new = CodeArchive.objects.get_or_create(
+            sha256=code_sha256, defaults={"size": 0, "content": b""}
+        )
+        configuration = without_hooks(configuration) if is_new else configuration
+        deployment = create_deployment(
+            actor=actor, project=project, stack=stack, code_archive=archive, request=request
+        )
+        judgement = judge(actor=actor, runnable=deployment, configuration=configuration)
+        transaction.set_rollback(True)
+    return judgement
 
 
 def resolve_to_run(actor: User, asked: Asked, moment: datetime | None = None) -> ResolvedConfiguration:

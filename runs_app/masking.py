@@ -4,6 +4,8 @@ import json
 import re
 import uuid
 from collections.abc import Iterable, Iterator
+from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from templates_app.schema_places import HIDDEN
@@ -22,8 +24,12 @@ class Mask:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         forms = {form for secret in secrets for form in _forms_of(secret)}
         self._texts = sorted((piece for form in forms for piece in _pieces(form)), key=len, reverse=True)
-        self._pattern = re.compile(b"|".join(map(re.escape, self._texts)))
         self._kept = b""
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[bytes]:
+        """Made when one of them is there: it takes longer than all else that a step without secrets costs here."""
+        return re.compile(b"|".join(map(re.escape, self._texts)))
 
     def __bool__(self) -> bool:
         return bool(self._texts)
@@ -34,25 +40,24 @@ class Mask:
             return printed
         text = self._kept + printed
         wait = self._begins_at(text, 0)
-        for match in self._pattern.finditer(text):
+        for match in self._pattern.finditer(text) if self._is_in(text) else ():
             if match.start() >= wait:
                 break  # it may turn out to be a part of a longer one
             if match.end() > wait:
                 wait = self._begins_at(text, match.end())
         self._kept = text[wait:]
-        return self._pattern.sub(HIDDEN.encode(), text[:wait])
+        return self._hidden_in(text[:wait])
 
     def rest(self) -> bytes:
         """What waited, when nothing comes any more."""
         kept, self._kept = self._kept, b""
-        return self._pattern.sub(HIDDEN.encode(), kept) if kept else kept
+        return self._hidden_in(kept)
 
     def text(self, text: str) -> str:
         if not self:
             return text
-        return self._pattern.sub(HIDDEN.encode(), text.encode("utf-8", "surrogatepass")).decode(
-            "utf-8", "surrogatepass"
-        )
+        plain = text.encode("utf-8", "surrogatepass")
+        return self._hidden_in(plain).decode("utf-8", "surrogatepass") if self._is_in(plain) else text
 
     def value(self, value: Json) -> Json:
         """Of JSON, its texts and its keys; a number that is a secret, too."""
@@ -76,9 +81,17 @@ class Mask:
     def outputs(self, outputs: dict[str, StoredArtifact]) -> dict[str, StoredArtifact]:
         """What is told of values, such as their first characters; the values themselves are the step's affair."""
         return {
-            name: stored.model_copy(update={"metadata": self.value(stored.metadata)})
+            name: stored.model_copy(
+                update={"metadata": self.value(stored.metadata), "value": self.value(stored.value)}
+            )
             for name, stored in outputs.items()
         }
+
+    def _is_in(self, text: bytes) -> bool:
+        return any(secret in text for secret in self._texts)
+
+    def _hidden_in(self, text: bytes) -> bytes:
+        return self._pattern.sub(HIDDEN.encode(), text) if self._is_in(text) else text
 
     def _begins_at(self, text: bytes, start: int) -> int:
         """The first place from which on the rest of the text may become one of those looked for."""
@@ -92,9 +105,10 @@ class Mask:
         return first
 
 
-def mask_of(parameters: Json, of: uuid.UUID) -> Mask:
-    """For what is printed by who is given these parameters of a row."""
-    return Mask(text for sealed in sealed_in(parameters) for text in _texts_in(opened(sealed, of)))
+def mask_of(parameters: Json, of: uuid.UUID, *others: str) -> Mask:
+    """For what is printed by who is given these parameters of a row, and these other secrets."""
+    given = (text for sealed in sealed_in(parameters) for text in _texts_in(opened(sealed, of)))
+    return Mask(chain(others, given))
 
 
 def _texts_in(value: Json) -> Iterator[str]:

@@ -100,6 +100,20 @@ class PipelineRun(Execution):
         related_name="repairs",
         help_text="The run it repairs.",
     )
+    parent_step = models.ForeignKey(
+        "StepRun",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="children",
+        db_index=False,
+        help_text="The step that started it.",
+    )
+    # Of a run that was started from another: the run that nobody started from one. And how many stand above it.
+    root = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="descendants", db_index=False
+    )
+    depth = models.PositiveSmallIntegerField(null=True, blank=True)
     is_restricted = models.BooleanField(
         default=False, help_text="Its template was restricted when the run was asked for."
     )
@@ -158,6 +172,11 @@ class PipelineRun(Execution):
                 condition=Q(timeout__isnull=False, end_time__isnull=True),
                 name="run_timeout",
             ),
+            # Few runs are started from others.
+            models.Index(
+                fields=["parent_step"], condition=Q(parent_step__isnull=False), name="run_parent_step"
+            ),
+            models.Index(fields=["root"], condition=Q(root__isnull=False), name="run_root"),
         ]
 
     def __str__(self) -> str:
@@ -247,6 +266,12 @@ class StepRun(Execution):
         "Worker", null=True, blank=True, on_delete=models.SET_NULL, related_name="steps"
     )
     exception = JSONField(null=True, blank=True, help_text="{type, message, traceback}")
+    # Of a mapped step: the number of elements that it was laid out in, each of which is a step run of its own.
+    elements = models.PositiveIntegerField(null=True, blank=True)
+    # Of an element: the index of its mapped step, and its place among the elements.
+    mapped_index = models.PositiveIntegerField(null=True, blank=True)
+    element = models.PositiveIntegerField(null=True, blank=True)
+    is_skipped = models.BooleanField(null=True, blank=True, help_text="A condition did not hold.")
     # What decided its outputs, hashed when it became ready. Empty: it was not looked for in the cache.
     cache_key = models.CharField(max_length=64, blank=True)
     # What `with_values_shown_to()` adds.
@@ -281,6 +306,11 @@ class StepRun(Execution):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def spec_index(self) -> int:
+        """The place of what it runs in the pipeline's spec."""
+        return self.index if self.mapped_index is None else self.mapped_index
 
     @property
     def template_id(self) -> uuid.UUID | None:
@@ -408,6 +438,8 @@ class ArtifactVersion(Entity):
     data_type = models.CharField(max_length=500)
     metadata = JSONField(default=dict)
     preview = JSONField(null=True, blank=True, help_text="{kind, file}: a file beside the value.")
+    length = models.PositiveIntegerField(null=True, blank=True, help_text="Of a list or tuple.")
+    value = JSONField(null=True, blank=True, help_text="The value itself, where it is small and plain.")
     producer_step = models.ForeignKey(StepRun, null=True, on_delete=models.SET_NULL, related_name="produced")
     # The shared ones that it is part of: whoever may use them may use it.
     presets = models.ManyToManyField(Preset, blank=True, related_name="files")

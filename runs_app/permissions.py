@@ -7,7 +7,7 @@ from django.utils.translation import gettext
 from runs_app.models import ArtifactVersion, PipelineRun, Schedule, StepRun
 from templates_app.permissions import role_on
 from zenweb.accounts.actions import Action
-from zenweb.accounts.models import User
+from zenweb.accounts.models import StepInUse, User
 from zenweb.accounts.permissions import check_may_change, check_may_run, may_in_project, project_role
 from zenweb.enums import Role
 from zenweb.exceptions import NotAllowed
@@ -102,6 +102,14 @@ def check_may_manage(actor: User, run: PipelineRun) -> None:
 
 
 def _check(action: Action, actor: User, run: PipelineRun) -> None:
+    if actor.step_in_use is not None and not _is_for_step(action, actor.step_in_use, run):
+        raise NotAllowed(
+            gettext(
+                "A step may stop and annotate its own run and those that were started from one another with it, and "
+                'whatever else its starter and the owner of %(origin)s may: "%(name)s" is none of these.'
+            )
+            % {"origin": actor.step_in_use.origin, "name": run.name}
+        )
     if not _lets(action, role_over(actor, run), actor, run):
         raise NotAllowed(
             gettext(
@@ -109,6 +117,13 @@ def _check(action: Action, actor: User, run: PipelineRun) -> None:
             )
             % {"name": run.name}
         )
+
+
+def _is_for_step(action: Action, step: StepInUse, run: PipelineRun) -> bool:
+    if step.root_id in {run.pk, run.root_id}:
+        return True
+    owner = step.owner
+    return owner is not None and owner.is_active and _lets(action, role_over(owner, run), owner, run)
 
 
 def can_edit_schedule(actor: User, schedule: Schedule) -> bool:

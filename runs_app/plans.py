@@ -54,6 +54,25 @@ class Plan:
             if not holds_secret(schemas_at(root, ("steps", step, "parameters", name)), root)
         )
 
+    @cached_property
+    def index_of(self) -> dict[str, int]:
+        """The places of its steps, by their names."""
+        return {step.name: index for index, step in enumerate(self.spec.steps)}
+
+    @cached_property
+    def decides_while_it_runs(self) -> bool:
+        """Whether what runs depends on what its steps give out."""
+        return any(step.is_mapped or step.conditions for step in self.spec.steps)
+
+    @cached_property
+    def looked_at(self) -> frozenset[str]:
+        """The steps that have to tell how long what they give out is, or what it says."""
+        conditions = {condition.step for step in self.spec.steps for condition in step.conditions}
+        mapped_over = {
+            source.step for step in self.spec.steps for source in step.inputs.values() if source.is_mapped
+        }
+        return frozenset(conditions | mapped_over)
+
     def step(self, index: int) -> StepSpec:
         return self.spec.steps[index]
 

@@ -14,11 +14,11 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, F, OuterRef, Subquery, Sum
+from django.db.models import Case, Count, F, OuterRef, Q, Subquery, Sum, Value, When
 from django.db.models.functions import Cast, Coalesce, Length
 from django.utils import timezone
 
-from runs_app import caching, limits, metadata, statements
+from runs_app import caching, deciding, limits, metadata, statements
 from runs_app.caching import Versions
 from runs_app.dispatch import wake_workers
 from runs_app.masking import Mask
@@ -30,6 +30,7 @@ from zenweb.entity import JSONField
 from zenweb.enums import OPEN_STATUSES, ConcurrencyPolicy, ExecutionMode, ExecutionStatus
 from zenweb.execution.metadata import OF_UPLOADS, Noted
 from zenweb.execution.protocol import StepException, StoredArtifact
+from zenweb.prepared import insert
 
 LOG_TAIL = 8_000
 ALIVE = [ExecutionStatus.RUNNING, ExecutionStatus.STOPPING]
@@ -136,6 +137,8 @@ def claim_ready_step(
         parameters=claimed.parameters,
         settings=claimed.settings,
         downstream=claimed.downstream,
+        mapped_index=claimed.mapped_index,
+        element=claimed.element,
         failures=claimed.failures,
         worker_deaths=claimed.worker_deaths,
         queue=claimed.queue,
@@ -176,7 +179,7 @@ def start_local_attempt(step: StepRun) -> StepAttempt | None:
 
 def note_that_it_runs(step: StepRun) -> None:
     """A run runs from its first step on. After the claim, in a transaction of its own (see there)."""
-    if not plan_of(step.run.deployment_id).step(step.index).upstream:
+    if not plan_of(step.run.deployment_id).step(step.spec_index).upstream:
         now = timezone.now()
         statements.start_run(step.run_id, step.start_time or now, now)
 
@@ -290,11 +293,13 @@ def _end(step: StepRun, outcome: StepOutcome, now: datetime) -> bool:
         _advance(step, _keep_outputs(step, outcome.outputs, now), now)
     else:
         _close_what_waits_for(step, now)
+        if step.mapped_index is not None and outcome.status is ExecutionStatus.FAILED:
+            _advance(step, {}, now)  # its mapped step has one less to wait for
         if outcome.is_unprepared:
             steps = StepRun.objects.filter(run_id=step.run_id)
             _close_unstarted(steps, UNPREPARED, now)
         if outcome.status is ExecutionStatus.FAILED:
-            _give_up(step, now)
+            _give_up(step.run, step.name, now)
     return True
 
 
@@ -312,7 +317,7 @@ def _told(exception: StepException) -> str:
 def _keep_outputs(step: StepRun, outputs: dict[str, StoredArtifact], now: datetime) -> Versions:
     plan = plan_of(step.run.deployment_id)
     # In the order of the artifacts' names: two steps that make the same ones never wait for each other in a circle.
-    named = sorted((plan.artifact_name(step.index, name), name) for name in outputs)
+    named = sorted((plan.artifact_name(step.spec_index, name), name) for name in outputs)
     return {
         (step.name, name): statements.add_output(
             project_id=step.run.project_id,
@@ -352,11 +357,15 @@ def offer(
 ) -> None:
     """Steps wait for nothing any more: those that ran before are over, and so on with what follows.
 
-    The one place where a step is taken from the cache; workers get the rest. `known` are artifact versions of this
-    run, to save asking.
+    The one place where a step is taken from the cache, skipped, or laid out in elements; workers get the rest. `known`
+    are artifact versions of this run, to save asking.
     """
-    queues, cached = list[str](), list[str]()
+    queues, cached, decided = list[str](), list[str](), 0
     while ready:
+        following = list[ReadyStep]()
+        if plan_of(run.deployment_id).decides_while_it_runs:
+            asked, (ready, following) = ready, _decide(run, ready, now)
+            decided += len(asked)
         reused = caching.find_reusable(run, ready, known)
         queues += [step.queue for step in ready if step.id not in reused]
         ended = [step for step in ready if step.id in reused]
@@ -365,13 +374,138 @@ def offer(
             (step.name, name): version for step in ended for name, version in reused[step.id].items()
         }
         ready = _end_as_cached(run, ended, reused, CACHED_REASON, now) if ended else []
+        ready += following
     if cached:
         _note_cached(run, cached, now)
+    if cached or decided:
         _close_if_over(run.pk, now, may_admit)
     if kept_by_this_worker is None and queues and run.caller_beat is None:
         _announce(run, queues)
     else:
         _wake_for(run, queues, kept_by_this_worker)
+
+
+def _decide(
+    run: PipelineRun, ready: Sequence[ReadyStep], now: datetime
+) -> tuple[list[ReadyStep], list[ReadyStep]]:
+    """Lay out mapped steps, end those whose elements are over, skip those whose condition does not hold.
+
+    Returns the steps that are to be run, and those that are ready because of what was ended here.
+    """
+    plan, to_run, following = plan_of(run.deployment_id), list[ReadyStep](), list[ReadyStep]()
+    undecided = [step for step in ready if step.element is None and step.elements is None]
+    facts = deciding.read_facts(run.pk, [plan.step(step.index) for step in undecided])
+    for step in ready:
+        spec = plan.step(step.spec_index)
+        if step.element is not None:
+            to_run.append(step)
+        elif step.elements is not None:
+            following += _end_mapped(run, step, now)
+        else:
+            try:
+                if reason := deciding.why_skipped(spec, facts):
+                    following += _skip(run, step, reason, now)
+                elif not spec.is_mapped:
+                    to_run.append(step)
+                elif elements := _lay_out(run, step, deciding.count_elements(plan, step, facts), now):
+                    to_run += elements
+                else:
+                    following += _end_mapped(run, step, now)
+            except deciding.Undecidable as error:
+                _fail_unstarted(run, step, str(error), now)
+    return to_run, following
+
+
+def _lay_out(run: PipelineRun, step: ReadyStep, count: int, now: datetime) -> list[ReadyStep]:
+    """A mapped step runs from now on, as so many step runs of their own."""
+    steps = StepRun.objects.filter(run=run)
+    # Those that a repair kept are there already.
+    kept = set(steps.filter(mapped_index=step.index).values_list("element", flat=True))
+    missing = [element for element in range(count) if element not in kept]
+    # Of a local run its caller starts them, and no worker.
+    since = now if run.stack.is_remote else None
+    plan, first = plan_of(run.deployment_id), _next_index(run)
+    rows = list(deciding.elements_of(run, plan, step, missing, first_index=first, now=since))
+    insert(*rows)
+    steps.filter(pk=step.id).update(
+        status=ExecutionStatus.RUNNING,
+        start_time=now,
+        elements=count,
+        waits_for=len(rows),
+        ready_at=None,
+        updated=now,
+    )
+    elements = "1 element" if count == 1 else f"{count} elements"
+    RunEvent.objects.note(run.pk, f"{step.name} is mapped over {elements}.")
+    return [ready_step(row) for row in rows]
+
+
+def _next_index(run: PipelineRun) -> int:
+    """Of a step run more than there are; the run's row is held."""
+    return int(StepRun.objects.filter(run=run).order_by("-index").values_list("index", flat=True)[0]) + 1
+
+
+def _end_mapped(run: PipelineRun, step: ReadyStep, now: datetime) -> list[ReadyStep]:
+    """All elements of a mapped step are over: so is the step. The steps that are ready now."""
+    failed = StepRun.objects.filter(run=run, mapped_index=step.index, status=ExecutionStatus.FAILED)
+    names = list(failed.order_by("element").values_list("name", flat=True))
+    StepRun.objects.filter(pk=step.id).update(
+        status=ExecutionStatus.FAILED if names else ExecutionStatus.COMPLETED,
+        status_reason=f"{_listed(names)} failed." if names else "",
+        ready_at=None,
+        end_time=now,
+        updated=now,
+    )
+    # What needs a failed step was closed when its first element failed.
+    return [] if names else _release(run, step.downstream, now)
+
+
+def _skip(run: PipelineRun, step: ReadyStep, reason: str, now: datetime) -> list[ReadyStep]:
+    """Close a step whose condition does not hold, and what needs it; what only comes after goes on.
+
+    Returns the steps that are ready now.
+    """
+    plan, steps = plan_of(run.deployment_id), StepRun.objects.filter(run=run)
+    graph = dict(steps.filter(mapped_index=None).values_list("index", "downstream"))
+    reasons, released, following = {step.index: reason}, list[int](), deque([step.index])
+    while following:
+        name = plan.step(index := following.popleft()).name
+        for after in graph[index]:
+            if not plan.step(after).needs(name):
+                released.append(after)
+            elif after not in reasons:
+                reasons[after] = f"Skipped, because {name} was skipped."
+                following.append(after)
+    for index, sentence in reasons.items():
+        unstarted = steps.filter(index=index)
+        _close_open(unstarted, sentence, now)
+        unstarted.filter(status_reason=sentence).update(is_skipped=True)
+    _note_ended(run, "Skipped", [plan.step(index).name for index in reasons], now)
+    return _release(run, released, now)
+
+
+def _release(run: PipelineRun, indexes: Sequence[int], now: datetime) -> list[ReadyStep]:
+    return statements.release_downstream(run_id=run.pk, indexes=indexes, now=now)[0]
+
+
+def _fail_unstarted(run: PipelineRun, step: ReadyStep, sentence: str, now: datetime) -> None:
+    """A step fails before anybody could run it."""
+    exception = StepException(type="Undecidable", message=sentence, traceback="")
+    StepRun.objects.filter(pk=step.id).update(
+        status=ExecutionStatus.FAILED,
+        status_reason=f"It was not started. {sentence}"[:2000],
+        exception=exception.model_dump(exclude={"version"}),
+        ready_at=None,
+        end_time=now,
+        updated=now,
+    )
+    _close_downstream(run, step.name, step.downstream, now)
+    _give_up(run, step.name, now)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return f"{', '.join(names[:MOST_NAMES])}{more}"
 
 
 def _end_as_cached(
@@ -383,8 +517,7 @@ def _end_as_cached(
 ) -> list[ReadyStep]:
     """End these steps with outputs from before; the steps that are ready now."""
     statements.end_as_cached(outputs, reason=reason, now=now)
-    indexes = [index for step in steps for index in step.downstream]
-    return statements.release_downstream(run_id=run.pk, indexes=indexes, now=now)[0]
+    return _release(run, [index for step in steps for index in step.downstream], now)
 
 
 def keep_from_original(
@@ -400,13 +533,37 @@ def keep_from_original(
     """
     if not kept:
         return []
-    reason = f"It was not run again: these are its outputs from run {original}, which this run repairs."
-    ready = _end_as_cached(run, kept, outputs, reason, now)
+    ready = _end_as_cached(run, kept, outputs, _kept_from(original), now)
     former = StepRun.objects.filter(run=run.original_id, name=OuterRef("name")).order_by()
     noted = Cast(Subquery(former.values("metadata")), JSONField())  # PostgreSQL reads JSON as text
     StepRun.objects.filter(run=run, status=ExecutionStatus.CACHED).update(metadata=noted)
     _note_ended(run, "Kept", [step.name for step in kept], now)
     return ready
+
+
+def keep_elements(
+    run: PipelineRun,
+    step: StepRun,
+    outputs: Mapping[int, Mapping[str, uuid.UUID]],
+    elements: int | None,
+    original: str,
+    now: datetime,
+) -> None:
+    """Lay out those elements of a mapped step that a repair does not run again, with what they gave out.
+
+    `elements`: how many there are, if none is run again.
+    """
+    plan, first = plan_of(run.deployment_id), _next_index(run)
+    rows = deciding.elements_of(run, plan, ready_step(step), sorted(outputs), first_index=first, now=None)
+    kept = {row.pk: row for row in rows}
+    insert(*kept.values())
+    given_out = {pk: outputs[row.element or 0] for pk, row in kept.items()}
+    statements.end_as_cached(given_out, reason=_kept_from(original), now=now)
+    StepRun.objects.filter(pk=step.pk).update(elements=elements)
+
+
+def _kept_from(original: str) -> str:
+    return f"It was not run again: these are its outputs from run {original}, which this run repairs."
 
 
 def _note_cached(run: PipelineRun, names: Sequence[str], now: datetime) -> None:
@@ -416,9 +573,7 @@ def _note_cached(run: PipelineRun, names: Sequence[str], now: datetime) -> None:
 def _note_ended(run: PipelineRun, how: str, names: Sequence[str], now: datetime) -> None:
     """Steps that ended without being run; the run goes on from them as from a first step."""
     _go_on(run, now)
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    named = ", ".join(names[:MOST_NAMES])
-    RunEvent.objects.note(run.pk, f"{how}: {named}{more}.")
+    RunEvent.objects.note(run.pk, f"{how}: {_listed(names)}.")
 
 
 def _go_on(run: PipelineRun, now: datetime) -> None:
@@ -477,30 +632,41 @@ def _retry(step: StepRun, exception: StepException, now: datetime) -> bool:
 
 
 def _close_what_waits_for(step: StepRun, now: datetime) -> None:
-    """Steps that can never start now are closed with the reason; steps that do not depend on this one go on."""
-    graph = dict(StepRun.objects.filter(run_id=step.run_id).values_list("index", "downstream"))
+    """Steps that can never start now are closed with the reason; steps that do not depend on this one go on.
+
+    So do the other elements of a mapped step, and so does that step until they are over.
+    """
+    _close_downstream(step.run, step.name, step.downstream, now, but=step.mapped_index)
+
+
+def _close_downstream(
+    run: PipelineRun, name: str, downstream: Sequence[int], now: datetime, but: int | None = None
+) -> None:
+    steps = StepRun.objects.filter(run=run)
+    graph = dict(steps.filter(mapped_index=None).values_list("index", "downstream"))
     unreachable: set[int] = set()
-    following = deque(step.downstream)
+    following = deque(downstream)
     while following:
         if (index := following.popleft()) not in unreachable:
             unreachable.add(index)
             following.extend(graph[index])
+    unreachable.discard(-1 if but is None else but)
     if unreachable:
         _close_unstarted(
-            StepRun.objects.filter(run_id=step.run_id, index__in=unreachable),
-            f"It was not started, because step {step.name} did not complete.",
+            steps.filter(index__in=unreachable),
+            f"It was not started, because step {name} did not complete.",
             now,
         )
 
 
-def _give_up(failed: StepRun, now: datetime) -> None:
+def _give_up(run: PipelineRun, failed: str, now: datetime) -> None:
     """A run that stops at its first failure starts nothing any more; one that fails fast ends what runs as well."""
-    mode = failed.run.execution_mode
+    mode = run.execution_mode
     if mode == ExecutionMode.CONTINUE_ON_FAILURE:
         return
-    steps = StepRun.objects.filter(run_id=failed.run_id)
+    steps = StepRun.objects.filter(run=run)
     _close_unstarted(
-        steps, f"It was not started: step {failed.name} failed, and the run stops at the first failure.", now
+        steps, f"It was not started: step {failed} failed, and the run stops at the first failure.", now
     )
     if mode == ExecutionMode.FAIL_FAST:
         steps.filter(status=ExecutionStatus.RUNNING).update(status=ExecutionStatus.STOPPING, updated=now)
@@ -523,9 +689,12 @@ def _close_unstarted(steps: Any, reason: str, now: datetime) -> None:
 
 
 def _close_open(steps: Any, reason: str, now: datetime) -> None:
-    steps.filter(status__in=OPEN_STATUSES).exclude(status__in=ALIVE).update(
+    """A mapped step that was laid out is held by nobody either: its elements are."""
+    is_held = Q(status__in=ALIVE, elements=None)
+    partly = reason.replace("It was not started", "Not all of it was run", 1)
+    steps.filter(status__in=OPEN_STATUSES).exclude(is_held).update(
         status=ExecutionStatus.STOPPED,
-        status_reason=reason,
+        status_reason=Case(When(elements=None, then=Value(reason)), default=Value(partly)),
         ready_at=None,
         delayed_until=None,
         end_time=now,
@@ -751,6 +920,7 @@ def ready_step(step: StepRun) -> ReadyStep:
     return ReadyStep(
         *(step.id, step.index, step.name, step.queue),
         *(step.parameters, step.settings, step.downstream),
+        *(step.mapped_index, step.element, step.elements),
     )
 
 

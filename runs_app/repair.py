@@ -51,6 +51,15 @@ class FormerStep:
     parameters: dict[str, Any]
     outputs: dict[str, uuid.UUID]
     """Its artifact versions that still exist, by the outputs' names."""
+    is_skipped: bool = False
+    elements: int | None = None
+    """Of a mapped step, how often it ran."""
+    completed: Mapping[int, dict[str, uuid.UUID]] = field(default_factory=dict)
+    """What those of these runs gave out that completed, and of which nothing was deleted since; by their places."""
+
+    @property
+    def is_done(self) -> bool:
+        return self.status in DONE or self.is_skipped
 
 
 @dataclass(frozen=True)
@@ -62,6 +71,12 @@ class PlannedStep:
     reason: str
     outputs: dict[str, uuid.UUID] = field(default_factory=dict)
     """What a step that is kept gives out."""
+    is_skipped: bool = False
+    """It was skipped, and what decides that is kept: the new run skips it as well."""
+    elements: int | None = None
+    """Of a mapped step that is kept, how often it ran."""
+    kept_elements: Mapping[int, dict[str, uuid.UUID]] = field(default_factory=dict)
+    """What the runs of a mapped step gave out that are kept, whether or not the others run again; by their places."""
 
 
 @dataclass(frozen=True)
@@ -95,18 +110,38 @@ def plan_repair(
     planned: dict[str, PlannedStep] = {}
     for step in steps:
         name, before = step.spec.name, former.get(step.spec.name)
-        reason = (
-            _reason_of_its_own(step, before, name in from_steps)
-            or _reason_of_its_artifacts(before, is_same_store)
+        change = (
+            _reason_to_begin(step, before, name in from_steps)
+            or _reason_of_its_store(before, is_same_store)
             or _reason_of_those_before(step.spec, planned)
         )
-        if reason or before is None:
+        reason = _reason_of_its_end(before) or change or _reason_of_its_artifacts(before)
+        if before is None or change:
             planned[name] = PlannedStep(name, True, reason)
+        elif reason:
+            planned[name] = _in_part(name, reason, before)
         else:
-            planned[name] = PlannedStep(
-                name, False, gettext("It completed, and nothing it depends on changed."), before.outputs
-            )
+            planned[name] = _kept(name, before)
     return RepairPlan(list(planned.values()))
+
+
+def _in_part(name: str, reason: str, before: FormerStep) -> PlannedStep:
+    """Of a mapped step, the runs that completed are kept."""
+    if before.completed:
+        words = gettext("Of its %(all)s elements, %(kept)s are kept.")
+        told = words % {"all": before.elements, "kept": len(before.completed)}
+        reason = f"{reason} {told}"
+    return PlannedStep(name, True, reason, kept_elements=before.completed)
+
+
+def _kept(name: str, before: FormerStep) -> PlannedStep:
+    if before.is_skipped:
+        reason = gettext("It was skipped, and what decides that is kept.")
+        return PlannedStep(name, False, reason, is_skipped=True)
+    reason = gettext("It completed, and nothing it depends on changed.")
+    return PlannedStep(
+        name, False, reason, before.outputs, elements=before.elements, kept_elements=before.completed
+    )
 
 
 def _check_exist(from_steps: Sequence[str], known: Collection[str]) -> None:
@@ -124,15 +159,17 @@ def _unknown_step(name: str, known: Collection[str]) -> str:
     return f"{sentence}{suggestion(name, known)}"
 
 
-def _reason_of_its_own(step: ResolvedStep, before: FormerStep | None, is_chosen: bool) -> str:
+def _reason_of_its_end(before: FormerStep | None) -> str:
+    if before is None or before.is_done:
+        return ""
+    if before.status is ExecutionStatus.FAILED:
+        return gettext("It failed.")
+    return gettext("It was not run to its end.")
+
+
+def _reason_to_begin(step: ResolvedStep, before: FormerStep | None, is_chosen: bool) -> str:
     if before is None:
         return gettext("It is new in this version.")
-    if before.status not in DONE:
-        return (
-            gettext("It failed.")
-            if before.status is ExecutionStatus.FAILED
-            else gettext("It was not run to its end.")
-        )
     if is_chosen:
         return gettext("The repair starts here.")
     return _change_of_its_code(step.spec, before.spec) or _change_of_its_values(step, before)
@@ -143,6 +180,8 @@ def _change_of_its_code(spec: StepSpec, before: StepSpec) -> str:
         return gettext("Its code changed.")
     if spec.inputs != before.inputs:
         return gettext("Its inputs changed.")
+    if (spec.mapped_parameters, spec.conditions) != (before.mapped_parameters, before.conditions):
+        return gettext("What it is mapped over or when it runs changed.")
     return gettext("Its outputs changed.") if spec.outputs != before.outputs else ""
 
 
@@ -157,12 +196,18 @@ def _change_of_its_values(step: ResolvedStep, before: FormerStep) -> str:
     return gettext("Its values changed: %(names)s.") % {"names": _listed(changed)} if changed else ""
 
 
-def _reason_of_its_artifacts(before: FormerStep | None, is_same_store: bool) -> str:
-    if before is None:
+def _reason_of_its_store(before: FormerStep | None, is_same_store: bool) -> str:
+    if is_same_store or before is None or not (before.outputs or before.completed):
         return ""
-    if before.outputs and not is_same_store:
-        return gettext("Its artifacts are in another artifact store.")
+    return gettext("Its artifacts are in another artifact store.")
+
+
+def _reason_of_its_artifacts(before: FormerStep | None) -> str:
+    if before is None or before.is_skipped:
+        return ""
     deleted = [output.artifact_name for output in before.spec.outputs if output.name not in before.outputs]
+    if before.elements is not None and len(before.completed) == before.elements:
+        deleted = []
     return gettext("What it made was deleted: %(names)s.") % {"names": _listed(deleted)} if deleted else ""
 
 
@@ -352,13 +397,39 @@ def preview_repair(repair: Repair, *, actor: User) -> RepairPlan:
 
 def read_former_steps(run: PipelineRun) -> dict[str, FormerStep]:
     """What a run left of its steps, by their names."""
-    spec_of = {spec.name: spec for spec in plan_of(run.deployment_id).spec.steps}
-    rows = list(StepRun.objects.filter(run=run).values_list("id", "name", "status", "parameters"))
-    outputs = statements.versions_of([step_id for step_id, *_ in rows])
+    plan = plan_of(run.deployment_id)
+    steps = StepRun.objects.filter(run=run)
+    rows = list(
+        steps.filter(mapped_index=None).only(
+            "name", "index", "status", "parameters", "is_skipped", "elements"
+        )
+    )
+    outputs = statements.versions_of([step.pk for step in rows])
+    completed = _completed_elements(run) if plan.decides_while_it_runs else {}
     return {
-        name: FormerStep(spec_of[name], ExecutionStatus(status), opened(parameters, run.pk), outputs[step_id])
-        for step_id, name, status, parameters in rows
+        step.name: FormerStep(
+            plan.step(step.index),
+            ExecutionStatus(step.status),
+            opened(step.parameters, run.pk),
+            outputs[step.pk],
+            bool(step.is_skipped),
+            step.elements,
+            completed.get(step.index, {}),
+        )
+        for step in rows
     }
+
+
+def _completed_elements(run: PipelineRun) -> dict[int, dict[int, dict[str, uuid.UUID]]]:
+    """What the runs of mapped steps gave out, by the index of the step and their places; if nothing was deleted."""
+    plan, found = plan_of(run.deployment_id), dict[int, dict[int, dict[str, uuid.UUID]]]()
+    elements = StepRun.objects.filter(run=run, mapped_index__isnull=False, status__in=DONE)
+    rows = list(elements.order_by("element").values_list("pk", "mapped_index", "element"))
+    outputs = statements.versions_of([pk for pk, *_ in rows])
+    for pk, index, element in rows:
+        if outputs[pk].keys() == {output.name for output in plan.step(index).outputs}:
+            found.setdefault(index, {})[element] = outputs[pk]
+    return found
 
 
 def known_parameters(config_schema: Configuration, run: PipelineRun | None = None) -> Known:

@@ -18,6 +18,7 @@ from runs_app.choices import ask_before, check_choices, note
 from runs_app.compilations import wait_for
 from runs_app.judging import resolve_to_run
 from runs_app.limits import Limit, hold_limit
+from runs_app.lineage import Parent, hold_place_below
 from runs_app.masking import mask_of
 from runs_app.models import ArtifactVersion, IdempotencyRecord, PipelineRun, RunEvent, StepAttempt, StepRun
 from runs_app.own_parameters import asked_of
@@ -52,10 +53,14 @@ class Trigger:
     api_key_name: str = ""
     moment: datetime | None = None
     """What the run is for, if that is not now: the nominal time of a schedule, in its zone."""
+    parent: Parent | None = None
+    """The step that asks."""
 
     @property
     def words(self) -> str:
         """ "alice through REST with the key ci" """
+        if self.parent is not None:
+            return f"{self.parent}, in the name of {self.actor.get_username()}"
         key = f" with the key {self.api_key_name}" if self.api_key_name else ""
         return f"{self.actor.get_username()} through {self.channel.words}{key}"
 
@@ -229,7 +234,8 @@ def renew_lease(*, actor: User, run: PipelineRun) -> bool:
 def _check_outputs_are_its_own(attempt: StepAttempt, outcome: StepOutcome) -> None:
     """An attempt writes below its own folder, so nobody can have the server show other files as an output."""
     known = {
-        output.name for output in plan_of(attempt.step.run.deployment_id).step(attempt.step.index).outputs
+        output.name
+        for output in plan_of(attempt.step.run.deployment_id).step(attempt.step.spec_index).outputs
     }
     for name, stored in outcome.outputs.items():
         if name not in known:
@@ -243,7 +249,7 @@ def _check_outputs_are_its_own(attempt: StepAttempt, outcome: StepOutcome) -> No
 
 def _check_is_callers(actor: User, run: PipelineRun) -> None:
     check_may_run(actor)
-    if run.user_id != actor.pk:
+    if run.user_id != actor.pk or actor.step_in_use is not None:
         raise NotAllowed("Only who started this run may report on it.")
     if run.stack.is_remote:
         raise ValidationFailed(
@@ -306,6 +312,7 @@ def _start_run(
     body_hash: str,
     repair: Repair | None = None,
 ) -> PipelineRun:
+    hold_place_below(trigger.parent)
     asked = asked_of(version or deployment, configuration)
     runnable, deployment = asked.runnable, deployment_of(asked.runnable)
     resolved = resolve_to_run(trigger.actor, asked, trigger.moment)
@@ -328,6 +335,7 @@ def _start_run(
         template=version.template if version else None,
         template_version=version,
         original=repair.original if repair else None,
+        **_place_of(trigger.parent),
         is_restricted=version is not None and version.template.is_restricted,
         name=resolved.run_name,
         index=statements.next_run_index(deployment.pipeline_id),
@@ -350,7 +358,7 @@ def _start_run(
     # Nobody takes the steps of a local run, or of one that waits.
     steps = list(step_rows(run, resolved, is_held=is_local or waits or not is_prepared))
     insert(*steps)
-    RunEvent.objects.note(run.pk, f"Accepted from {trigger.words}.")
+    _tell_ledgers(run, trigger)
     _tell_audit(run, trigger)
     if trigger.idempotency_key:
         IdempotencyRecord.objects.create(
@@ -383,6 +391,12 @@ def _start_run(
     return run
 
 
+def _place_of(parent: Parent | None) -> dict[str, Any]:
+    if parent is None:
+        return {}
+    return {"parent_step_id": parent.step_id, "root_id": parent.root_id, "depth": parent.depth + 1}
+
+
 @transaction.atomic
 def _start_from_preset(
     version: RunTemplateVersion, preset: str, configuration: Any, trigger: Trigger, body_hash: str
@@ -394,14 +408,23 @@ def _start_from_preset(
     return run
 
 
+def _tell_ledgers(run: PipelineRun, trigger: Trigger) -> None:
+    RunEvent.objects.note(run.pk, f"Accepted from {trigger.words}.")
+    if parent := trigger.parent:
+        sentence = f"Step {parent.step_name} started run {run.name}."
+        RunEvent.objects.note(parent.run_id, sentence, parent.step_id)
+
+
 def _tell_audit(run: PipelineRun, trigger: Trigger) -> None:
     """That it was started, and from what. Its values stay with the run, which hides the secrets among them."""
     of: dict[str, Any] = {"pipeline": run.pipeline.name, "template": None, "version": None}
     if run.template is not None and run.template_version is not None:
         of |= {"template": run.template.name, "version": run.template_version.number}
-    repaired = {"repairs": run.original.name} if run.original else {}
+    others = {"repairs": run.original.name} if run.original else {}
+    if trigger.parent is not None:
+        others |= {"started_from": str(trigger.parent)}
     verb = AuditVerb.REPAIR if run.original else AuditVerb.START
-    record_audit(actor=trigger.actor, verb=verb, thing=run, after=of | repaired, channel=trigger.channel)
+    record_audit(actor=trigger.actor, verb=verb, thing=run, after=of | others, channel=trigger.channel)
 
 
 def _plan_to_do(repair: Repair, resolved: ResolvedConfiguration) -> RepairPlan:
@@ -429,12 +452,15 @@ def _keep(
     outputs = {
         step.id: planned.outputs
         for step, planned in zip(steps, plan.steps, strict=True)
-        if not planned.runs_again
+        if not planned.runs_again and not planned.is_skipped
     }
     kept = [recording.ready_step(step) for step in steps if step.id in outputs]
     first = [
         recording.ready_step(step) for step in steps if step.ready_at is not None and step.id not in outputs
     ]
+    for step, planned in zip(steps, plan.steps, strict=True):
+        if planned.elements is not None or planned.kept_elements:
+            recording.keep_elements(run, step, planned.kept_elements, planned.elements, name, now)
     return first + recording.keep_from_original(run, kept, outputs, name, now)
 
 

@@ -24,16 +24,19 @@ START_RUN = """
     UPDATE runs_app_pipelinerun SET status = 'running', start_time = %s, updated = %s
     WHERE id = %s AND status = 'initializing'
 """
-# A run none of whose steps is open, with the first step that failed, and its template if that limits its runs.
+# A run none of whose steps is open, with the first step that failed, and its template if that limits its runs. That a
+# mapped step failed with its elements is told by those.
 RUN_AT_ITS_END = """
     SELECT run.has_timed_out, run.timeout, run.stop_requested_at, run.status_reason, limiting.id, run.queued_at,
         failed.name, failed.status_reason,
-        (SELECT COUNT(*) FROM runs_app_steprun WHERE run_id = run.id AND status = 'failed')
+        (SELECT COUNT(*) FROM runs_app_steprun WHERE run_id = run.id AND status = 'failed' AND elements IS NULL)
     FROM runs_app_pipelinerun run
     LEFT JOIN templates_app_runtemplate limiting
         ON limiting.id = run.template_id AND limiting.max_concurrent_runs IS NOT NULL
     LEFT JOIN runs_app_steprun failed ON failed.id = (
-        SELECT id FROM runs_app_steprun WHERE run_id = run.id AND status = 'failed' ORDER BY end_time LIMIT 1
+        SELECT id FROM runs_app_steprun
+        WHERE run_id = run.id AND status = 'failed' AND elements IS NULL
+        ORDER BY end_time LIMIT 1
     )
     WHERE run.id = %s AND NOT EXISTS (
         SELECT 1 FROM runs_app_steprun WHERE run_id = run.id AND status NOT IN {finished}
@@ -67,7 +70,7 @@ CLAIM = """
         LIMIT 1 {step_lock}
     ) AND EXISTS (SELECT 1 FROM runs_app_worker WHERE id = %s AND is_alive {worker_lock}) {limit}
     RETURNING id, run_id, "index", name, attempt, CAST(parameters AS TEXT), CAST(settings AS TEXT),
-        CAST(downstream AS TEXT), failures, worker_deaths, queue
+        CAST(downstream AS TEXT), failures, worker_deaths, queue, mapped_index, element
 """
 # Of a queue that runs only so many steps at once, one worker after the other takes one, so that each counts all others.
 HOLD_QUEUE = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
@@ -107,8 +110,8 @@ NEXT_VERSION = """
 """
 ADD_VERSION = """
     INSERT INTO runs_app_artifactversion (id, created, updated, project_id, user_id, artifact_id, version, uri, type,
-        materializer, data_type, metadata, preview, producer_step_id)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+        materializer, data_type, metadata, preview, length, value, producer_step_id)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 ADD_OUTPUT = "INSERT INTO runs_app_stepoutput (step_id, name, artifact_version_id) VALUES (%s, %s, %s)"
 RELEASE = """
@@ -116,7 +119,7 @@ RELEASE = """
     SET waits_for = waits_for - %s, ready_at = CASE WHEN waits_for = %s THEN %s ELSE ready_at END, updated = %s
     WHERE run_id = %s AND "index" IN ({places}) AND status NOT IN {finished}
     RETURNING waits_for, id, "index", name, queue, CAST(parameters AS TEXT), CAST(settings AS TEXT),
-        CAST(downstream AS TEXT)
+        CAST(downstream AS TEXT), mapped_index, element, elements
 """
 # Notes the keys and finds what completed with the same ones. The condition is the one of the index, word for word.
 REMEMBER_KEYS = """
@@ -156,14 +159,16 @@ END_CACHED = """
         ), metadata)
     WHERE id IN ({places})
 """
+# With the elements of mapped steps, in their order.
 OUTPUTS_OF = """
-    SELECT step.name, output.name, version.id, artifact.name, version.version, version.uri, version.materializer,
-        version.data_type, version.type
+    SELECT step.name, step.mapped_index, output.name, version.id, artifact.name, version.version, version.uri,
+        version.materializer, version.data_type, version.type
     FROM runs_app_stepoutput output
     JOIN runs_app_steprun step ON step.id = output.step_id
     JOIN runs_app_artifactversion version ON version.id = output.artifact_version_id
     JOIN runs_app_artifact artifact ON artifact.id = version.artifact_id
-    WHERE step.run_id = %s AND step.name IN ({places})
+    WHERE step.run_id = %s AND ({chosen})
+    ORDER BY step.element
 """
 FINISHED = "('completed', 'failed', 'cached', 'retried', 'stopped')"
 MOST_PLACES = 500  # well below what any database allows in one statement
@@ -185,6 +190,8 @@ class ClaimedStep:
     failures: int
     worker_deaths: int
     queue: str
+    mapped_index: int | None = None
+    element: int | None = None
 
 
 @dataclass(frozen=True)
@@ -215,6 +222,24 @@ class ReadyStep:
     parameters: Any
     settings: Any
     downstream: Any
+    mapped_index: int | None = None
+    element: int | None = None
+    elements: int | None = None
+
+    @property
+    def spec_index(self) -> int:
+        """The place of what it runs in the pipeline's spec."""
+        return self.index if self.mapped_index is None else self.mapped_index
+
+
+@dataclass(frozen=True)
+class GivenOut:
+    """What steps of a run gave out."""
+
+    single: Mapping[tuple[str, str], InputArtifact]
+    """By step and output; a run of a mapped step is a step, too."""
+    lists: Mapping[tuple[int, str], list[InputArtifact]]
+    """What the runs of mapped steps gave out, in their order, by the step's index and the output."""
 
 
 def next_run_index(pipeline_id: uuid.UUID) -> int:
@@ -288,11 +313,11 @@ def claim_step(
     rows = _execute(statement, worker, moment, moment, queue, moment, skewed, *others, worker, *limits)
     if not rows:
         return None
-    step_id, run_id, index, name, attempt, parameters, settings, downstream, failures, deaths, queue = rows[0]
+    step_id, run_id, index, name, attempt, parameters, settings, downstream, *others = rows[0]
     return ClaimedStep(
         *(_uuid(step_id), _uuid(run_id), index, name, attempt),
         *(json.loads(parameters), json.loads(settings), json.loads(downstream)),
-        *(failures, deaths, queue),
+        *others,
     )
 
 
@@ -398,7 +423,7 @@ def add_version(
     moment, owner = _time(now), (_key(project_id), _key(user_id))
     artifact_id, number = _execute(NEXT_VERSION, _key(uuid.uuid4()), moment, moment, *owner, artifact_name)[0]
     kind = (stored.uri, stored.type, stored.materializer, stored.data_type)
-    documents = (_json(stored.metadata), _json(stored.preview))
+    documents = (_json(stored.metadata), _json(stored.preview), stored.length, _json(stored.value))
     times = (_key(version), moment, moment)
     _execute(ADD_VERSION, *times, *owner, artifact_id, number, *kind, *documents, _key(producer_step_id))
 
@@ -428,10 +453,17 @@ def _by_count(indexes: Sequence[int]) -> list[tuple[int, list[int]]]:
 
 
 def _ready_step(
-    step_id: Any, index: int, name: str, queue: str, parameters: str, settings: str, downstream: str
+    step_id: Any,
+    index: int,
+    name: str,
+    queue: str,
+    parameters: str,
+    settings: str,
+    downstream: str,
+    *mapping: int | None,
 ) -> ReadyStep:
     documents = (json.loads(document) for document in (parameters, settings, downstream))
-    return ReadyStep(_uuid(step_id), index, name, queue, *documents)
+    return ReadyStep(_uuid(step_id), index, name, queue, *documents, *mapping)
 
 
 def remember_cache_keys(keys: Mapping[uuid.UUID, str]) -> dict[uuid.UUID, uuid.UUID]:
@@ -480,23 +512,32 @@ def end_as_cached(
         _execute(END_CACHED.format(places=_places(part)), reason, moment, moment, moment, *map(_key, part))
 
 
-def outputs_of(run_id: uuid.UUID, step_names: Sequence[str]) -> dict[tuple[str, str], InputArtifact]:
-    """What these steps of a run gave out, by step and output name."""
-    statement = OUTPUTS_OF.format(places=_places(step_names))
-    return {
-        (step, output): InputArtifact(
-            id=_uuid(version_id),
-            name=name,
-            artifact_version=str(number),
-            uri=uri,
-            materializer=materializer,
-            data_type=data_type,
-            type=kind,
-        )
-        for step, output, version_id, name, number, uri, materializer, data_type, kind in _execute(
-            statement, _key(run_id), *step_names
-        )
-    }
+def outputs_of(run_id: uuid.UUID, step_names: Sequence[str], mapped: Sequence[int] = ()) -> GivenOut:
+    """What these steps of a run gave out, and all runs of the mapped steps with these indexes."""
+    single: dict[tuple[str, str], InputArtifact] = {}
+    lists: dict[tuple[int, str], list[InputArtifact]] = {}
+    for column, values in (("step.name", step_names), ("step.mapped_index", mapped)):
+        for part in _parts(values):
+            statement = OUTPUTS_OF.format(chosen=f"{column} IN ({_places(part)})")
+            for step, mapped_index, output, *version in _execute(statement, _key(run_id), *part):
+                single[step, output] = artifact = _input_artifact(*version)
+                if column == "step.mapped_index":
+                    lists.setdefault((mapped_index, output), []).append(artifact)
+    return GivenOut(single, lists)
+
+
+def _input_artifact(
+    version: Any, name: str, number: int, uri: str, materializer: str, data_type: str, kind: str
+) -> InputArtifact:
+    return InputArtifact(
+        id=_uuid(version),
+        name=name,
+        artifact_version=str(number),
+        uri=uri,
+        materializer=materializer,
+        data_type=data_type,
+        type=kind,
+    )
 
 
 def _execute(statement: str, *parameters: Any) -> list[Any]:

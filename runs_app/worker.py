@@ -32,6 +32,7 @@ from runs_app.models import StepAttempt, Worker
 from runs_app.plans import plan_of
 from runs_app.preparers import Preparers
 from runs_app.recording import StepOutcome
+from runs_app.step_tokens import server_access
 from runs_app.step_users import isolate_steps
 from runs_app.warm_parents import (
     AttemptProcess,
@@ -49,7 +50,7 @@ from zenweb.artifacts import store
 from zenweb.artifacts.store import ArtifactStoreError
 from zenweb.enums import StepProcess
 from zenweb.exceptions import SecretUnreadable, ZenWebError
-from zenweb.execution.protocol import StepException
+from zenweb.execution.protocol import ServerAccess, StepException
 from zenweb.execution.step_user import StepUser, seal
 
 logger = logging.getLogger(__name__)
@@ -225,27 +226,30 @@ class StepWorker:
         self._record(attempt, outcome)
 
     def _execute(self, attempt: StepAttempt, lease: Lease) -> StepOutcome:
+        server = server_access(attempt)
         try:
-            mask = mask_of(attempt.step.parameters, attempt.step.run_id)
+            mask = mask_of(attempt.step.parameters, attempt.step.run_id, *([server.token] if server else []))
         except SecretUnreadable as error:
             lost = StepException(type="SecretUnreadable", message=str(error), traceback="")
             return StepOutcome(exception=lost)
         key = self._parent_key(attempt.step.run.deployment_id, attempt)
-        end = self._watch(attempt, key, lease, mask)
+        end = self._watch(attempt, key, lease, mask, server)
         if end.was_silent and not end.was_given_up and key.process is StepProcess.FORK:
             # Nothing of the step has run: the same attempt goes on in a process that was not forked.
             silence = f"{settings.CHILD_SILENCE.total_seconds():g}"
             self.parents.avoid_forking(key, f"a forked one was silent for {silence} s and was killed")
-            end = self._watch(attempt, key, lease, mask)
+            end = self._watch(attempt, key, lease, mask, server)
         if end.was_given_up:
             raise GivenUp
         if end.was_lost:
             raise ParentLost
         return _outcome(attempt, end).masked(mask)
 
-    def _watch(self, attempt: StepAttempt, key: ParentKey, lease: Lease, mask: Mask) -> ChildEnd:
+    def _watch(
+        self, attempt: StepAttempt, key: ParentKey, lease: Lease, mask: Mask, server: ServerAccess | None
+    ) -> ChildEnd:
         with self._folder_for_outputs(attempt):
-            return self._watch_process(attempt, key, lease, mask)
+            return self._watch_process(attempt, key, lease, mask, server)
 
     @contextmanager
     def _folder_for_outputs(self, attempt: StepAttempt) -> Iterator[None]:
@@ -265,9 +269,11 @@ class StepWorker:
             with _overlooking("taken back from steps", folder):
                 seal(folder)
 
-    def _watch_process(self, attempt: StepAttempt, key: ParentKey, lease: Lease, mask: Mask) -> ChildEnd:
+    def _watch_process(
+        self, attempt: StepAttempt, key: ParentKey, lease: Lease, mask: Mask, server: ServerAccess | None
+    ) -> ChildEnd:
         is_wanted = partial(self._is_wanted, attempt)
-        process = self.parents.fork(key, attempt.id, assignment_for(attempt), lease, is_wanted)
+        process = self.parents.fork(key, attempt.id, assignment_for(attempt, server), lease, is_wanted)
         self.running[attempt.id] = process
         try:
             if reason := process.parent.instead_of_forking:

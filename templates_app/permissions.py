@@ -7,7 +7,7 @@ from django.utils.translation import gettext
 
 from templates_app.models import Pipeline, PipelineDeployment, Preset, RunTemplate
 from zenweb.accounts.actions import Action
-from zenweb.accounts.models import Project, RoleGrant, User
+from zenweb.accounts.models import ROLE_WORDS, Project, RoleGrant, StepInUse, User
 from zenweb.accounts.permissions import (
     check_may_change,
     check_may_in_project,
@@ -83,10 +83,43 @@ def check_can_run(actor: User, template: RunTemplate) -> Role:
     role = check_may_see(actor, template)
     if not Action.RUN.is_for(role):
         raise lacking(Action.RUN, role, template.name)
+    if actor.step_in_use is not None:
+        role = min(role, _role_of_owner(actor.step_in_use, template))
     if not template.is_enabled:
         raise ValidationFailed(
             gettext('The template "%(name)s" is switched off. Ask its owner to enable it.')
             % {"name": template.name}
+        )
+    return role
+
+
+def _role_of_owner(step: StepInUse, template: RunTemplate) -> Role:
+    """What who answers for a step's code is to a template that it runs. Raises NotAllowed.
+
+    Whoever starts a run has not written its code: that may do no more in their name than in its owner's.
+    """
+    owner = step.owner
+    if owner is None or not owner.is_active:
+        raise NotAllowed(
+            gettext(
+                "A step may run what its run's starter and the owner of %(origin)s may run: the owner's account is "
+                "switched off or gone."
+            )
+            % {"origin": step.origin}
+        )
+    role = role_on(owner, template)
+    if not Action.RUN.is_for(role):
+        raise NotAllowed(
+            gettext(
+                "A step may run what its run's starter and the owner of %(origin)s may run: %(owner)s owns that, "
+                'and may not run "%(template)s". Ask an owner of it to give them the role %(least)s.'
+            )
+            % {
+                "origin": step.origin,
+                "owner": owner.get_username(),
+                "template": template.name,
+                "least": ROLE_WORDS[Action.RUN.least],
+            }
         )
     return role
 

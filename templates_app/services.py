@@ -608,7 +608,13 @@ def _parse_spec(fields: dict[str, Any]) -> PipelineSpec:
         raise ValidationFailed([FieldError("/spec/steps", "Two steps have the same name.")])
     for index, step in enumerate(spec.steps):
         earlier = set(names[:index])
-        if missing := (set(step.upstream) | {source.step for source in step.inputs.values()}) - earlier:
+        needed = {source.step for source in step.inputs.values()} | {each.step for each in step.conditions}
+        if step.is_mapped and (
+            clashing := next(filter(re.compile(rf"{re.escape(step.name)}-\d+").fullmatch, names), None)
+        ):
+            sentence = f"A run of the mapped step {step.name} would be called {clashing}, as another step is."
+            raise ValidationFailed([FieldError(f"/spec/steps/{index}", sentence)])
+        if missing := (set(step.upstream) | needed) - earlier:
             sentence = f"Step {step.name} needs {', '.join(sorted(missing))}, which does not come before it."
             raise ValidationFailed([FieldError(f"/spec/steps/{index}", sentence)])
     return spec

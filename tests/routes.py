@@ -10,6 +10,14 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from runs_app.models import PipelineRun
 
+A_DEPLOYMENT = {
+    **{key: {} for key in ("spec", "config_schema", "config_template")},
+    "pipeline": "new",
+    "stack": "celery",
+    "code_archive": "ARCHIVE",
+    "python_version": "3.11",
+    "client_version": "0.1.0",
+}
 # What a route needs in order to do something, where an empty body would be refused for itself.
 BODIES: dict[str, Any] = {
     "POST pipelines": {"name": "new"},
@@ -24,14 +32,8 @@ BODIES: dict[str, Any] = {
     "POST service_accounts": {"name": "new"},
     "POST service_accounts/{}/api_keys": {"name": "new"},
     "POST projects": {"name": "new"},
-    "POST pipeline_deployments": {
-        **{key: {} for key in ("spec", "config_schema", "config_template")},
-        "pipeline": "new",
-        "stack": "celery",
-        "code_archive": "ARCHIVE",
-        "python_version": "3.11",
-        "client_version": "0.1.0",
-    },
+    "POST pipeline_deployments": A_DEPLOYMENT,
+    "POST pipeline_deployments/new/validate": A_DEPLOYMENT,
     "POST run_templates/{}/runs/bulk": {"runs": [{}]},
     "POST runs/{}/steps/{}/progress": {"attempt": 1},
     "POST runs/{}/steps/{}/end": {"attempt": 1, "status": "completed"},

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from zenweb.execution.context import get_step_context
     from zenweb.metadata import log_metadata
     from zenweb.pipelines import pipeline
-    from zenweb.steps import step
+    from zenweb.steps import step, unmapped
 
 __version__ = "0.1.0"
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "pipeline",
     "step",
     "today",
+    "unmapped",
     "yesterday",
 ]
 
@@ -45,6 +46,7 @@ _HOMES = {
     "pipeline": "zenweb.pipelines",
     "step": "zenweb.steps",
     "today": "zenweb.config.defaults",
+    "unmapped": "zenweb.steps",
     "yesterday": "zenweb.config.defaults",
 }
 

@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, Self, overload
 from urllib.parse import quote
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from zenweb import connection
 from zenweb.config.code_archive import CodeArchive
@@ -18,11 +18,13 @@ from zenweb.config.template_file import TemplateDocument, read_document
 from zenweb.enums import ConcurrencyPolicy
 from zenweb.exceptions import DoesNotExist, NotConnected, ValidationFailed
 from zenweb.execution.context import current_step
+from zenweb.execution.triggers import ask_for_run
 from zenweb.local_files import LocalFile, with_references
 from zenweb.responses import (
     ArtifactVersionResponse,
     DeploymentResponse,
     EntityType,
+    Judgement,
     Page,
     PipelineResponse,
     PipelineRunResponse,
@@ -458,6 +460,16 @@ class Client:
         if not self.has_code(archive.sha256):
             self.upload_code(archive.sha256, archive.content)
 
+    def check_deployment(
+        self, deployment: Mapping[str, Any], run_configuration: RunConfiguration | None = None
+    ) -> Judgement:
+        """What freezing a pipeline and running it with these values would come to; nothing is stored.
+
+        Raises ValidationFailed with all that is wrong.
+        """
+        body = {**deployment, "configuration": self._wired(run_configuration)}
+        return Judgement.read(self.transport.post("/pipeline_deployments/new/validate", body))
+
     def create_deployment(self, deployment: Mapping[str, Any]) -> DeploymentResponse:
         """Freeze a pipeline; the same pipeline again is the deployment that exists."""
         answer = self.transport.post("/pipeline_deployments", deployment, is_repeatable=True)
@@ -508,7 +520,12 @@ class Client:
         self, path: str, configuration: Mapping[str, Any], idempotency_key: str | None = None
     ) -> PipelineRunResponse:
         """Start a run: one, however often the request has to be sent until an answer comes."""
-        answer = self.transport.post(path, configuration, idempotency_key=idempotency_key or str(uuid4()))
+
+        def ask(headers: Mapping[str, str]) -> dict[str, Any]:
+            answer: dict[str, Any] = self.transport.request("POST", path, json=configuration, headers=headers)
+            return answer
+
+        answer = ask_for_run(ask, path, configuration, idempotency_key)
         _warn(answer)
         return PipelineRunResponse(self.transport, answer)
 

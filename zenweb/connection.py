@@ -42,6 +42,11 @@ def load() -> Connection:
     return Connection(url, key, stack, os.environ.get("ZENWEB_PROJECT") or None)
 
 
+def use(server_url: str, api_key: str) -> None:
+    """From now on this process, and what it starts, speaks with this server; nothing is stored."""
+    os.environ.update(ZENWEB_SERVER_URL=server_url, ZENWEB_API_KEY=api_key)
+
+
 def save(
     *, server_url: str | None = None, api_key: str | None = None, active_stack: str | None = None
 ) -> None:

@@ -9,10 +9,11 @@ import click
 
 from zenweb import __version__, connection
 from zenweb.client import Client
-from zenweb.config.code_archive import pack
+from zenweb.config.code_archive import CodeArchive, pack
 from zenweb.config.compiler import compile_pipeline, configuration_of
 from zenweb.config.config_schema import build_config_schema, build_config_template
 from zenweb.config.requirements import requirements_of
+from zenweb.config.run_configuration import wire_configuration
 from zenweb.config.source import source_root
 from zenweb.config.spec import PipelineSpec
 from zenweb.exceptions import (
@@ -21,10 +22,18 @@ from zenweb.exceptions import (
     NotConnected,
     RunStopped,
     ServerUnreachable,
+    ValidationFailed,
 )
 from zenweb.execution.choosing import check_choices_here
 from zenweb.execution.local_run import execute_local_run
-from zenweb.responses import DeploymentResponse, PipelineRunResponse, RunTemplateResponse, StackResponse
+from zenweb.execution.value_checks import errors_in
+from zenweb.responses import (
+    DeploymentResponse,
+    Judgement,
+    PipelineRunResponse,
+    RunTemplateResponse,
+    StackResponse,
+)
 
 if TYPE_CHECKING:
     from zenweb.pipelines import Pipeline
@@ -49,7 +58,7 @@ def create_run_template(
             chosen.name, [other.name for other in client.list_stacks() if other.is_remote]
         )
     spec = compile_pipeline(pipeline, pipeline.arguments())
-    deployment = deploy(client, pipeline, spec, chosen)
+    deployment = UnfrozenPipeline.of(client, pipeline, spec, chosen).freeze()
     return client.create_run_template(
         name,
         deployment.id,
@@ -65,66 +74,54 @@ def run_pipeline(pipeline: "Pipeline[..., Any]", arguments: Mapping[str, Any]) -
 
     Raises what the first step that failed here has raised, and RunStopped.
     """
-    started = start_pipeline(pipeline, arguments)
+    started = ready_to_run(pipeline, arguments).start()
+    click.echo(f"Run {started.run.name} on stack {started.stack.name}: {started.run.url}")
     failure = started.execute()
     if failure is not None:
         raise failure
-    return started.run.refresh() if started.is_local else started.run
+    return started.run if started.stack.is_remote else started.run.refresh()
+
+
+def ready_to_run(
+    pipeline: "Pipeline[..., Any]",
+    arguments: Mapping[str, Any],
+    *,
+    configuration: Mapping[str, Any] | None = None,
+    stack: str | None = None,
+) -> "ReadyRun":
+    """The pipeline put together, and nothing of it stored yet. `stack`: another than the active one.
+
+    `configuration`: what the run is given; its `parameters` are those of the pipeline's function, which is called with
+    them. Raises ValidationFailed for those.
+    """
+    client, chosen = _connect(stack)
+    given = wire_configuration(client.with_files(configuration))
+    parameters = given.pop("parameters", None) or {}
+    if errors := errors_in(pipeline.entrypoint, parameters, "/parameters"):
+        raise ValidationFailed(errors)
+    spec = compile_pipeline(pipeline, {**arguments, **parameters})
+    return ReadyRun(UnfrozenPipeline.of(client, pipeline, spec, chosen), given)
 
 
 @dataclass(frozen=True)
-class StartedRun:
-    """A run that the server has accepted. Its steps run on workers, or else wait for this process."""
+class UnfrozenPipeline:
+    """Code and spec of a pipeline, as the server is to get them."""
 
     client: Client
-    run: PipelineRunResponse
     spec: PipelineSpec
-    is_local: bool
+    stack: StackResponse
+    archive: CodeArchive
+    body: dict[str, Any]
 
-    def execute(self) -> BaseException | None:
-        """Run the steps that wait for this process; what the first that failed has raised. Raises RunStopped."""
-        if not self.is_local:
-            return None
-        try:
-            return execute_local_run(
-                self.client, self.run.id, self.spec, str(connection.config_folder() / "artifacts")
-            )
-        except RunStopped:
-            run = self.run.refresh()
-            raise RunStopped(f"Run {run.name} {run.status}: {run.status_reason}") from None
-
-
-def start_pipeline(pipeline: "Pipeline[..., Any]", arguments: Mapping[str, Any]) -> StartedRun:
-    client, stack = _connect(None)
-    spec = compile_pipeline(pipeline, arguments)
-    if not stack.is_remote:
-        check_choices_here(spec)
-    run = client.run_deployment(deploy(client, pipeline, spec, stack).id)
-    click.echo(f"Run {run.name} on stack {stack.name}: {run.url}")
-    return StartedRun(client, run, spec, not stack.is_remote)
-
-
-def _connect(stack: str | None) -> tuple[Client, StackResponse]:
-    """The server, with the stack of this name or else the active one. Raises one of NO_SERVER, and DoesNotExist."""
-    try:
-        client = Client()
-        return client, client.active_stack if stack is None else client.get_stack(stack)
-    except NO_SERVER as error:
-        # Who sees it has to start or choose a server, not to read our code.
-        raise error.with_traceback(None) from None
-
-
-def deploy(
-    client: Client, pipeline: "Pipeline[..., Any]", spec: PipelineSpec, stack: StackResponse
-) -> DeploymentResponse:
-    """Store the pipeline's code and its spec. Nothing new is made of what is already there."""
-    root = source_root(pipeline)
-    requirements = requirements_of(pipeline.options, spec.settings, root)
-    archive = pack(root)
-    client.upload_code_archive(archive)
-    run_name = configuration_of(pipeline.options).run_name
-    return client.create_deployment(
-        {
+    @classmethod
+    def of(
+        cls, client: Client, pipeline: "Pipeline[..., Any]", spec: PipelineSpec, stack: StackResponse
+    ) -> "UnfrozenPipeline":
+        root = source_root(pipeline)
+        requirements = requirements_of(pipeline.options, spec.settings, root)
+        archive = pack(root)
+        run_name = configuration_of(pipeline.options).run_name
+        body = {
             "pipeline": spec.name,
             "stack": str(stack.id),
             "spec": spec.model_dump(mode="json"),
@@ -135,4 +132,79 @@ def deploy(
             "python_version": f"{sys.version_info.major}.{sys.version_info.minor}",
             "client_version": __version__,
         }
-    )
+        return cls(client, spec, stack, archive, body)
+
+    def freeze(self) -> DeploymentResponse:
+        """Store the pipeline's code and its spec. Nothing new is made of what is already there."""
+        self.client.upload_code_archive(self.archive)
+        return self.client.create_deployment(self.body)
+
+
+@dataclass(frozen=True)
+class ReadyRun:
+    """A pipeline and what it is to be run with."""
+
+    pipeline: UnfrozenPipeline
+    configuration: dict[str, Any]
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it would run on workers."""
+        return self.pipeline.stack.is_remote
+
+    def check(self) -> Judgement:
+        """What the server says to it, before anything is stored. Raises ValidationFailed with all that is wrong."""
+        return self.pipeline.client.check_deployment(self.pipeline.body, self.configuration)
+
+    def start(self) -> "StartedRun":
+        """Freeze it and have the run accepted. On a local stack nothing of it has run yet."""
+        frozen = self.pipeline
+        if not self.is_remote:
+            check_choices_here(_with_values(frozen.spec, self.configuration))
+        run = frozen.client.run_deployment(frozen.freeze().id, self.configuration)
+        return StartedRun(frozen.client, run, frozen.spec, frozen.stack)
+
+
+@dataclass(frozen=True)
+class StartedRun:
+    """A run that the server has accepted. Its steps run on workers, or else wait for this process."""
+
+    client: Client
+    run: PipelineRunResponse
+    spec: PipelineSpec
+    stack: StackResponse
+
+    def execute(self) -> BaseException | None:
+        """Run the steps that wait for this process; what the first that failed has raised. Raises RunStopped."""
+        if self.stack.is_remote:
+            return None
+        try:
+            return execute_local_run(
+                self.client, self.run.id, self.spec, str(connection.config_folder() / "artifacts")
+            )
+        except RunStopped:
+            run = self.run.refresh()
+            raise RunStopped(f"Run {run.name} {run.status}: {run.status_reason}") from None
+
+
+def _with_values(spec: PipelineSpec, configuration: Mapping[str, Any]) -> PipelineSpec:
+    """The spec as if it had been frozen with the values that a run is given."""
+    given = {
+        name: (step or {}).get("parameters") or {}
+        for name, step in (configuration.get("steps") or {}).items()
+    }
+    steps = [
+        step.model_copy(update={"parameters": {**step.parameters, **given.get(step.name, {})}})
+        for step in spec.steps
+    ]
+    return spec.model_copy(update={"steps": steps})
+
+
+def _connect(stack: str | None) -> tuple[Client, StackResponse]:
+    """The server, with the stack of this name or else the active one. Raises one of NO_SERVER, and DoesNotExist."""
+    try:
+        client = Client()
+        return client, client.active_stack if stack is None else client.get_stack(stack)
+    except NO_SERVER as error:
+        # Who sees it has to start or choose a server, not to read our code.
+        raise error.with_traceback(None) from None

@@ -190,9 +190,8 @@ class NotConnected(ZenWebError):
     @classmethod
     def in_a_step(cls) -> "NotConnected":
         return cls(
-            "This step's process knows no ZenWeb server. Start the worker with ZENWEB_SERVER_URL and ZENWEB_API_KEY in "
-            "its environment, and name both in ZENWEB_STEP_ENVIRONMENT beside what stands there by default, so that "
-            "steps get to see them."
+            "This step's process knows no ZenWeb server, because its worker was not told where it is. Start the worker "
+            "with ZENWEB_STEP_SERVER_URL in its environment: the address by which its machine reaches the server."
         )
 
 

@@ -250,7 +250,7 @@ KEEP_AUDIT = env_days("ZENWEB_KEEP_AUDIT", 0)
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         # Bearer first: its WWW-Authenticate header is what makes a refused client log in.
-        "zenweb.accounts.authentication.BearerAuthentication",
+        "runs_app.api.authentication.BearerAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -324,13 +324,22 @@ LOCAL_RUN_LEASE = timedelta(seconds=env_int("ZENWEB_LOCAL_RUN_LEASE", 30))
 STOP_GRACE = timedelta(seconds=env_int("ZENWEB_STOP_GRACE", 10))
 # How many steps of a queue may run at once, over all workers: each of them must be told the same.
 QUEUE_LIMITS = env_numbers("ZENWEB_QUEUE_LIMITS")
+# Runs that steps start: how deep one may be started from the other, how many by the steps of one run, and how many in
+# all below the one that nobody started from another.
+MOST_RUN_DEPTH = env_int("ZENWEB_RUN_DEPTH", 5)
+MOST_CHILD_RUNS = env_int("ZENWEB_CHILD_RUNS", 100)
+MOST_RUNS_IN_TREE = env_int("ZENWEB_RUNS_IN_TREE", 1000)
 MAX_WORKER_DEATHS = env_int("ZENWEB_MAX_WORKER_DEATHS", 3)
+# How often a step may run that is mapped over lists.
+MAX_ELEMENTS = env_int("ZENWEB_MAX_ELEMENTS", 1000)
 LOG_LIMIT = env_int("ZENWEB_LOG_LIMIT", 20 * 1024 * 1024)
 # What user code may see of the worker's environment: no key of ours, no database, no broker.
 STEP_ENVIRONMENT_PATTERNS = env_list(
     "ZENWEB_STEP_ENVIRONMENT", "PATH,HOME,USER,LANG,LC_*,TZ,TMPDIR,LD_LIBRARY_PATH,VIRTUAL_ENV,SSL_CERT_*"
 )
 STEP_ENVIRONMENT = environment_like(STEP_ENVIRONMENT_PATTERNS)
+# The address by which steps reach this server. Empty, and no public address told: steps are told that it is unknown.
+STEP_SERVER_URL = (env("ZENWEB_STEP_SERVER_URL") or env("ZENWEB_PUBLIC_URL")).rstrip("/")
 # Whom steps run as, by name or number, where the worker is root; "worker": as it does. Empty: somebody else if it can.
 STEP_USER = env("ZENWEB_STEP_USER")
 # Warm parents of one worker: how many, how much memory they may take together, for how long one may be idle, and

@@ -209,7 +209,7 @@ def _step_metadata(step: StepRun) -> Json:
     outputs = [output.artifact_version for output in step.outputs.all()]
     is_cached = step.status == ExecutionStatus.CACHED and outputs
     original = outputs[0].producer_step_id if is_cached else None
-    spec = plan_of(step.run.deployment_id).step(step.index)
+    spec = plan_of(step.run.deployment_id).step(step.spec_index)
     return {
         "config": _step_config(step),
         "spec": zenml_step_spec(spec.model_dump(mode="json")),
@@ -234,7 +234,8 @@ def _step_config(step: StepRun) -> Json:
     if resources := step.settings.get("resources"):
         settings["settings"] = {"resources": resources}
     given = step.parameters if step.shows_values else {}
-    parameters = _shown(step.run.deployment_id, {step.name: given})[step.name]
+    name = plan_of(step.run.deployment_id).step(step.spec_index).name
+    parameters = _shown(step.run.deployment_id, {name: given})[name]
     return {"name": step.name, "parameters": parameters, **settings, **hook_sources(step.settings)}
 
 

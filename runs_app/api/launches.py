@@ -1,6 +1,7 @@
 """REST for running templates and deployments, and what every answer about a new run says."""
 
 from typing import Any, cast
+from uuid import UUID
 
 from django.db.models import CharField, UUIDField
 from pydantic import Field
@@ -14,6 +15,7 @@ from runs_app.api.preflight import describe_preflight
 from runs_app.api.runs import WAIT_FOR_END, find_run, seconds_to_wait, summary_of
 from runs_app.endings import wait_for_end
 from runs_app.judging import WAIT
+from runs_app.lineage import Parent, caller_of
 from runs_app.preflight import preflight
 from runs_app.services import Launch, Trigger, launch_run
 from runs_app.waiting import explain_runs
@@ -28,6 +30,7 @@ from zenweb.config.run_configuration import PipelineRunConfiguration, StepRunCon
 from zenweb.entity import is_id
 from zenweb.enums import TriggerChannel
 from zenweb.exceptions import FieldError, ValidationFailed
+from zenweb.execution.triggers import STEP_HEADER
 from zenweb.prepared import Given, Prepared
 
 CHANNELS = {"sdk": TriggerChannel.SDK, "cli": TriggerChannel.CLI}
@@ -123,13 +126,24 @@ def split_preset(request: Request) -> tuple[str, Any]:
 
 def trigger_of(request: Request) -> Trigger:
     """Who asks and how; a client that names its channel is believed, for it only tells a story."""
+    parent = parent_of(request)
+    channel = CHANNELS.get(request.headers.get("X-ZenWeb-Channel", ""), TriggerChannel.REST)
     return Trigger(
         actor=acting_user(request),
-        channel=CHANNELS.get(request.headers.get("X-ZenWeb-Channel", ""), TriggerChannel.REST),
+        channel=TriggerChannel.PIPELINE if parent else channel,
+        parent=parent,
         route=f"POST {request.path}"[:300],
         idempotency_key=idempotency_key(request),
         api_key_name=request.auth.name if isinstance(request.auth, ApiKey) else "",
     )
+
+
+def parent_of(request: Request) -> Parent | None:
+    """The step that asks: the one whose token it is, or, of a run that the caller executes, the one that it names."""
+    if (step := acting_user(request).step_in_use) is not None:
+        return Parent.of(step)
+    named = request.headers.get(STEP_HEADER, "")
+    return caller_of(acting_user(request), UUID(named)) if is_id(named) else None
 
 
 def idempotency_key(request: Request) -> str:

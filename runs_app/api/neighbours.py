@@ -10,7 +10,7 @@ from runs_app.plans import plan_of
 
 def find_neighbours(steps: Sequence[StepRun]) -> None:
     """Fill in `input_versions` and `parent_ids`, in two queries however many steps there are."""
-    specs = {step: plan_of(step.run.deployment_id).step(step.index) for step in steps}
+    specs = {step: plan_of(step.run.deployment_id).step(step.spec_index) for step in steps}
     upstream = {name for spec in specs.values() for name in spec.upstream}
     found = StepRun.objects.filter(run__in={step.run_id for step in steps}, name__in=upstream)
     ids = {(run_id, name): pk for pk, run_id, name in found.values_list("pk", "run_id", "name")}

@@ -31,6 +31,7 @@ urlpatterns = [
     path("run_templates/<str:name_or_id>/document", documents.TemplateDocumentDetail.as_view()),
     path("run_templates/<str:name_or_id>/presets", presets.PresetList.as_view()),
     path("run_templates/<str:name_or_id>/presets/<str:preset>", presets.PresetDetail.as_view()),
+    path("pipeline_deployments/new/validate", validation.PipelineValidation.as_view()),
     path("pipeline_deployments/<str:deployment_id>/runs", launches.DeploymentRuns.as_view()),
     path("pipeline_deployments/<str:deployment_id>/validate", validation.DeploymentValidation.as_view()),
     path("pipeline_snapshots/<str:name_or_id>/runs", snapshots.SnapshotRuns.as_view()),

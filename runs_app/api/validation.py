@@ -13,10 +13,19 @@ from runs_app.api import shapes
 from runs_app.api.launches import A_CONFIGURATION, PRESET, find_template_to_run, split_preset
 from runs_app.api.snapshots import SnapshotBody, SnapshotRunParser
 from runs_app.drafts import read_draft, resolved_for_reading
-from runs_app.judging import WAIT, judge
+from runs_app.judging import WAIT, Judgement, judge, judge_unfrozen
 from runs_app.plans import Runnable, rules_of
 from templates_app.api.snapshots import unnamed_snapshot
-from templates_app.api.views import acting_user, find_deployment
+from templates_app.api.views import (
+    A_DEPLOYMENT,
+    DeploymentBody,
+    acting_user,
+    find,
+    find_deployment,
+    project_for,
+    visible_stacks,
+)
+from zenweb.api.bodies import read_body
 from zenweb.api.operations import TEXT, operation
 from zenweb.api.parsing import StrictJSONParser, read_bounded
 from zenweb.config.yaml_text import YamlDocument, YamlRefused
@@ -85,6 +94,35 @@ class DeploymentValidation(APIView):
         return answer_judgement(request, find_deployment(request, deployment_id), request.data)
 
 
+class TrialBody(DeploymentBody):
+    """A pipeline as it is sent to be frozen, and what it is to be run with. The archive need not be there."""
+
+    configuration: Any = None
+
+
+class PipelineValidation(APIView):
+    """What freezing a pipeline and running it would answer; nothing is made."""
+
+    @operation(
+        "Have a pipeline and a configuration checked before the pipeline is frozen.",
+        body=TrialBody,
+        example={**A_DEPLOYMENT, "configuration": A_CONFIGURATION},
+        answer=shapes.Judgement,
+        errors=(404,),
+    )
+    def post(self, request: Request) -> Response:
+        body = read_body(TrialBody, request)
+        judgement = judge_unfrozen(
+            actor=acting_user(request),
+            project=project_for(request, body.project),
+            stack=find(visible_stacks(request), body.stack, "stack"),
+            code_sha256=body.code_archive,
+            request=body.request(),
+            configuration=body.configuration,
+        )
+        return Response(describe_judgement(judgement, body.config_schema))
+
+
 class SnapshotValidation(APIView):
     """What running the snapshot with this body would answer: a template, or a deployment as it is."""
 
@@ -127,15 +165,19 @@ def answer_judgement(request: Request, runnable: Runnable, configuration: Any, p
         preset=preset,
         wait=EDITOR_WAIT if document else WAIT,
     )
-    resolved, config_schema = judgement.resolved, rules_of(runnable).config_schema
-    return Response(
-        {
-            "valid": not judgement.errors,
-            "errors": [describe_error(error, document) for error in judgement.errors],
-            "warnings": judgement.warnings,
-            "configuration": resolved_for_reading(config_schema, resolved) if resolved else None,
-        }
-    )
+    return Response(describe_judgement(judgement, rules_of(runnable).config_schema, document))
+
+
+def describe_judgement(
+    judgement: Judgement, config_schema: dict[str, Any], document: YamlDocument | None = None
+) -> dict[str, Any]:
+    resolved = judgement.resolved
+    return {
+        "valid": not judgement.errors,
+        "errors": [describe_error(error, document) for error in judgement.errors],
+        "warnings": judgement.warnings,
+        "configuration": resolved_for_reading(config_schema, resolved) if resolved else None,
+    }
 
 
 def describe_error(error: FieldError, document: YamlDocument | None) -> dict[str, Any]:

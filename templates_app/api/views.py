@@ -1,6 +1,7 @@
 """REST for pipelines, stacks, code, deployments and run templates."""
 
 import uuid
+from dataclasses import fields
 from typing import Any, cast
 
 from django.db.models import QuerySet
@@ -128,6 +129,11 @@ class DeploymentBody(Body):
     python_version: str
     client_version: str
     project: str | None = None
+
+    def request(self) -> DeploymentRequest:
+        return DeploymentRequest(
+            **{field.name: getattr(self, field.name) for field in fields(DeploymentRequest)}
+        )
 
 
 A_DEPLOYMENT = {
@@ -306,7 +312,7 @@ class DeploymentList(APIView):
             project=project_for(request, body.project),
             stack=find(visible_stacks(request), body.stack, "stack"),
             code_archive=archive,
-            request=DeploymentRequest(**body.model_dump(exclude={"stack", "code_archive", "project"})),
+            request=body.request(),
         )
         return Response(describe_deployment(deployment, True))
 

@@ -18,6 +18,7 @@ from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from templates_app.schema_forms.controls import Occasion, SingleControl
 from templates_app.schema_forms.schemas import MISSING, Json, Parameter, Schema, label_of, to_json
+from templates_app.schema_forms.times import ClockInput
 from templates_app.schema_forms.wording import describe_bounds, shortened
 from templates_app.schema_places import is_same
 from zenweb.config.json_schema import DECIMAL_RULES, MOMENT_RULES
@@ -520,7 +521,7 @@ class DateTimeControl(SingleControl):
         return parameter.schema.type == "string" and parameter.schema.format == "date-time"
 
     def widget(self) -> forms.Widget:
-        return forms.DateTimeInput(attrs={"type": "datetime-local", "step": "any"})
+        return ClockInput(attrs={"type": "datetime-local", "step": "any"})
 
     def hint(self) -> str:
         return ", ".join(filter(None, [str(self.zone_hint), super().hint()]))
@@ -540,8 +541,10 @@ class DateTimeControl(SingleControl):
             local = timezone.make_naive(moment)
         except (ValidationError, OverflowError):
             return label_of(value)
-        # An input of this type holds no more than milliseconds.
-        return local.isoformat(timespec="milliseconds" if local.microsecond >= 1000 else "seconds")
+        # An input of this type holds no more than milliseconds: with more it is a text, see ClockInput.
+        if local.microsecond % 1000:
+            return timezone.localtime(moment).isoformat()
+        return local.isoformat(timespec="milliseconds" if local.microsecond else "seconds")
 
     def is_same(self, text: str, initial: str) -> bool:
         """Browsers write the same moment in their own way."""

@@ -2,6 +2,7 @@
 
 import re
 from datetime import time, timedelta
+from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -23,6 +24,19 @@ PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]+)")
 SHOWN = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
+class ClockInput(forms.TextInput):
+    """The browser's own input; a text for a value that it would drop, since it knows no offset and no microseconds."""
+
+    HELD = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T)?[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,3})?)?")
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        context: dict[str, Any] = super().get_context(name, value, attrs)
+        if value and not self.HELD.fullmatch(str(value)):
+            context["widget"]["type"] = "text"
+            context["widget"]["attrs"].pop("step", None)
+        return context
+
+
 class TimeControl(SingleControl):
     """A time of day. One with an offset is text: browsers have no input for it."""
 
@@ -34,7 +48,7 @@ class TimeControl(SingleControl):
 
     def widget(self) -> forms.Widget:
         is_local = not re.search(r"Z|[+-]\d\d:?\d\d$", str(self.parameter.default or ""))
-        return forms.TimeInput(attrs={"type": "time", "step": "any"}) if is_local else forms.TextInput()
+        return ClockInput(attrs={"type": "time", "step": "any"}) if is_local else forms.TextInput()
 
     def parse(self, text: str) -> Json:
         text = text.strip()

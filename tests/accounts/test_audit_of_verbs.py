@@ -34,6 +34,7 @@ NOT_DEEDS = {
     "runs_app.choices.ask_for_choices",
     "runs_app.given_files.check_files",
     "runs_app.judging.judge",
+    "runs_app.judging.judge_unfrozen",
     "runs_app.preflight.preflight",
     "runs_app.repair.preview_repair",
     "runs_app.presets.use_preset",

@@ -82,6 +82,7 @@ LEAST: dict[str, Action | str] = {
     "GET pipeline_deployments": ANYBODY,
     "POST pipeline_deployments": AUTHOR,
     "GET pipeline_deployments/{}": SEE,
+    "POST pipeline_deployments/new/validate": AUTHOR,
     "POST pipeline_deployments/{}/runs": AUTHOR,
     "POST pipeline_deployments/{}/validate": AUTHOR,
     "GET pipeline_snapshots": ANYBODY,

@@ -24,7 +24,7 @@ def test_a_form_is_shaped_by_a_file_and_exported_as_one(alices, template, tmp_pa
 def test_the_file_may_be_yaml_and_mistakes_have_a_line_each(alices, template, tmp_path):
     (tmp_path / "form.yaml").write_text("parameters: {trainer.learning_rate: {maximum: 2}}")
     result = alices("run-template", "curate", "daily-retraining", "--file", str(tmp_path / "form.yaml"))
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "/parameters/trainer.learning_rate/maximum: The pipeline itself takes at most 1" in result.stderr
 
 
@@ -33,7 +33,7 @@ def test_what_is_fixed_cannot_be_set(alices, template, tmp_path):
     alices("run-template", "curate", "daily-retraining", "--file", str(tmp_path / "form.json"))
     value = "steps.trainer.parameters.learning_rate=0.5"
     result = alices("run-template", "run", "daily-retraining", "--set", value)
-    assert (result.exit_code, PipelineRun.objects.count()) == (1, 0)
+    assert (result.exit_code, PipelineRun.objects.count()) == (2, 0)
     assert "The owner of this template has fixed this at 0.3." in result.stderr
     assert alices("run-template", "run", "daily-retraining").exit_code == 0
 

@@ -22,5 +22,5 @@ def test_a_file_of_this_machine_is_uploaded_and_given(alices, stacks, alice, tmp
 def test_a_file_that_is_not_there_starts_nothing(alices, stacks, alice):
     make_template(freeze("filed.filed_pipeline", alice, stacks["celery"]), alice, "filed")
     result = alices("run-template", "run", "filed", "--set", "steps.read.parameters.table=@none.csv")
-    assert (result.exit_code, "There is no file 'none.csv' here" in result.stderr) == (1, True)
+    assert (result.exit_code, "There is no file 'none.csv' here" in result.stderr) == (2, True)
     assert not PipelineRun.objects.exists()

@@ -17,7 +17,7 @@ def test_a_template_is_made_from_the_current_folder(alices):
 
 def test_a_local_stack_is_refused_with_the_remote_ones(alices):
     result = alices(*TRAINING)
-    assert (result.exit_code, RunTemplate.objects.count()) == (1, 0)
+    assert (result.exit_code, RunTemplate.objects.count()) == (2, 0)
     assert "celery" in result.stderr
     assert "--stack" in result.stderr
 

@@ -63,7 +63,7 @@ def test_values_come_from_a_file_and_single_ones_go_over_it(alices, failed, tmp_
 
 def test_what_is_wrong_has_a_line_each_and_nothing_is_asked(alices, failed):
     result = alices("run", "repair", failed.name, "--set", "steps.trainer.parameters.learning_rate=2")
-    assert (result.exit_code, PipelineRun.objects.count()) == (1, 1)
+    assert (result.exit_code, PipelineRun.objects.count()) == (2, 1)
     assert "  /steps/trainer/parameters/learning_rate: This must be at most 1." in result.stderr
     assert "again and keep" not in result.stdout
 
@@ -77,7 +77,7 @@ def test_with_nothing_to_do_it_says_what_could_be_done(alices, alice, stacks):
     run = launch(make_template(freeze("cached.chain", alice, stacks["celery"]), alice, "chain"), alice)
     execute(Worker.objects.create(name="w1", hostname="h", pid=1, queues=["default"], slots=1))
     result = alices("run", "repair", run.name)
-    assert (result.exit_code, PipelineRun.objects.count()) == (1, 1)
+    assert (result.exit_code, PipelineRun.objects.count()) == (2, 1)
     assert "Choose a step to start from, or change a value." in result.stderr
 
 

@@ -29,7 +29,7 @@ def test_a_template_is_run_with_a_configuration(alices, template, tmp_path):
 def test_wrong_values_have_a_line_each(alices, template, tmp_path):
     (tmp_path / "run.yaml").write_text("steps: {trainer: {parameters: {learning_rate: 2, model_type: tree}}}")
     result = alices("run-template", "run", "daily-retraining", "--config", str(tmp_path / "run.yaml"))
-    assert (result.exit_code, PipelineRun.objects.count()) == (1, 0)
+    assert (result.exit_code, PipelineRun.objects.count()) == (2, 0)
     [_, *fields] = result.stderr.splitlines()
     assert [field.strip().partition(":")[0] for field in fields] == [
         "/steps/trainer/parameters/learning_rate",
@@ -98,7 +98,7 @@ def test_how_many_runs_go_on_at_once_is_changed(alices, template):
     assert limited.stdout == f"Run template {template.name}: at most 1 at once, further runs are not run.\n"
     alices("run-template", "run", template.name)
     waited = alices("run-template", "run", template.name, "--wait")
-    assert waited.exit_code == 1
+    assert waited.exit_code == 3
     assert "stopped: It was not run:" in waited.stdout
     unlimited = alices("run-template", "update", template.name, "--max-concurrent-runs", "0")
     assert unlimited.stdout == f"Run template {template.name}: any number of runs at once.\n"

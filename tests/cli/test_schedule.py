@@ -54,7 +54,7 @@ def test_what_is_wrong_has_a_line_each(alices, template):
     result = alices(
         "schedule", "create", "daily-retraining", "--name", "x", "--cron", "daily", "--zone", "Tokio"
     )
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     [_, zone, cron] = result.stderr.splitlines()
     assert "no time zone 'Tokio'" in zone
     assert 'such as "30 6 * * MON-FRI"' in cron

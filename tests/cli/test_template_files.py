@@ -77,7 +77,7 @@ def test_a_bundle_somebody_tampered_with_is_refused_before_anything_is_sent(alic
         archive.writestr(CODE, pack(tmp_path / "evil").content)
     forget_all()
     result = alices("run-template", "apply", "-f", str(path))
-    assert (result.exit_code, RunTemplate.objects.count(), CodeArchive.objects.count()) == (1, 0, 0)
+    assert (result.exit_code, RunTemplate.objects.count(), CodeArchive.objects.count()) == (2, 0, 0)
     assert "t.zip: The code archive is not the one its hash names" in result.stderr
 
 
@@ -94,7 +94,7 @@ def test_code_that_is_nowhere_is_missed_and_other_code_beside_refused(alices, ex
     [beside] = (exported / "code").iterdir()
     beside.write_bytes(beside.read_bytes()[:-9])
     result = alices("run-template", "apply", "-f", str(exported))
-    assert (result.exit_code, RunTemplate.objects.count()) == (1, 0)
+    assert (result.exit_code, RunTemplate.objects.count()) == (2, 0)
     assert f"{beside}: The code archive is not gzip-compressed" in result.stderr
     beside.unlink()
     result = alices("run-template", "apply", "-f", str(exported), "--dry-run")
@@ -122,7 +122,7 @@ def test_what_is_wrong_is_told_with_its_line(alices, exported):
     path.write_text(path.read_text().replace("stack: celery", "stack: nowhere"))
     line = path.read_text().split("stack: nowhere")[0].count("\n") + 1
     result = alices("run-template", "apply", "-f", str(path))
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert f"/stack: {path}, line {line}: There is no stack 'nowhere' on this server." in result.stderr
 
 
@@ -151,7 +151,7 @@ def test_nothing_is_pruned_where_a_file_could_not_be_applied(alices, exported):
         .replace("stack: celery", "stack: x")
     )
     result = alices("run-template", "apply", "-f", str(exported), "--set-name", "ml", "--prune", "--yes")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "1 of 1 templates could not be applied. Nothing was deleted, either." in result.stderr
     assert RunTemplate.objects.get().name == "daily-retraining"
 
@@ -161,7 +161,7 @@ def test_two_files_of_one_template_and_files_of_none_are_refused_at_once(alices,
     (exported / "twice.yml").write_text(path.read_text())
     (exported / "run.yaml").write_text("steps: {}\n")
     result = alices("run-template", "apply", "-f", str(exported))
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "both say the template 'daily-retraining'" in result.stderr
     assert "run.yaml" in result.stderr
     assert "those begin with `format: 1`" in result.stderr

@@ -167,7 +167,7 @@ unlucky()
 
 def test_a_template_of_the_local_stack_is_refused(zenweb: Python) -> None:
     process = zenweb("pipeline", "create-run-template", "run.my_pipeline", "--name=t", stack="default")
-    assert process.returncode == 1
+    assert process.returncode == 2
     assert "zenweb stack set" in process.stderr
     assert "celery" in process.stderr
     assert "Traceback" not in process.stderr

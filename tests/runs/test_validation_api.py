@@ -8,10 +8,10 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from runs_app.models import IdempotencyRecord, PipelineRun
-from templates_app.models import RunTemplate
+from templates_app.models import CodeArchive, Pipeline, PipelineDeployment, RunTemplate
 from tests.factories import launch
 from tests.web.test_secrets import describe
-from zenweb.accounts.models import User
+from zenweb.accounts.models import AuditEvent, User
 from zenweb.accounts.services import create_api_key
 from zenweb.enums import KeyAccess
 
@@ -166,3 +166,43 @@ def test_a_deployment_is_not_judged_with_a_key_that_may_not_run_it(template: Run
     assert ask(bobs, template, {}).status_code == 200
     address = f"/api/v1/pipeline_deployments/{template.deployment.pk}/validate"
     assert bobs.post(address, "{}", content_type="application/json").status_code == 403
+
+
+def ask_unfrozen(rest: Client, deployment: PipelineDeployment, configuration: Any, **changes: Any) -> Any:
+    names = ("spec", "config_schema", "config_template", "requirements", "python_version", "client_version")
+    body = {name: getattr(deployment, name) for name in names}
+    body |= {
+        "pipeline": "unseen",
+        "stack": "celery",
+        "code_archive": "a" * 64,
+        "configuration": configuration,
+    }
+    address = "/api/v1/pipeline_deployments/new/validate"
+    return rest.post(address, json.dumps(body | changes), content_type="application/json")
+
+
+def test_a_pipeline_is_judged_before_it_is_frozen_and_nothing_is_made(
+    rest: Client, deployment: PipelineDeployment
+) -> None:
+    before = [model.objects.count() for model in (Pipeline, PipelineDeployment, CodeArchive, AuditEvent)]
+    told = ask_unfrozen(rest, deployment, with_rate(0.5) | {"failure_hook_source": "alerts.tell"}).json()
+    assert (told["valid"], told["configuration"]["steps"]["trainer"]["parameters"]["learning_rate"]) == (
+        True,
+        0.5,
+    )
+    wrong = ask_unfrozen(rest, deployment, with_rate(7) | {"stepz": {}}).json()
+    assert (wrong["valid"], wrong["configuration"]) == (False, None)
+    assert {error["pointer"] for error in wrong["errors"]} == {
+        "/stepz",
+        "/steps/trainer/parameters/learning_rate",
+    }
+    assert [
+        model.objects.count() for model in (Pipeline, PipelineDeployment, CodeArchive, AuditEvent)
+    ] == before
+
+
+def test_what_could_not_be_frozen_is_refused_as_freezing_it_is(
+    rest: Client, deployment: PipelineDeployment
+) -> None:
+    assert ask_unfrozen(rest, deployment, {}, spec={"version": 99}).status_code == 422
+    assert ask_unfrozen(rest, deployment, {}, stack="nowhere").status_code == 404

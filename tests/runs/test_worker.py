@@ -27,7 +27,7 @@ from tests.factories import freeze, launch, make_template
 from zenweb.accounts.models import User
 from zenweb.artifacts import materializers
 from zenweb.enums import ExecutionStatus
-from zenweb.execution.protocol import Assignment
+from zenweb.execution.protocol import Assignment, ServerAccess
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -345,9 +345,9 @@ def test_a_worker_paused_between_its_claim_and_its_order_starts_nothing(
     # Not started: a heartbeat would renew its lease.
     worker = StepWorker(name="w1", queues=["default"], slots=1)
 
-    def pause(attempt: StepAttempt) -> Assignment:
+    def pause(attempt: StepAttempt, server: ServerAccess | None) -> Assignment:
         worker.lease.until = 0.0
-        return assignment_for(attempt)
+        return assignment_for(attempt, server)
 
     monkeypatch.setattr("runs_app.worker.assignment_for", pause)
     launch(fragile, alice, {"steps": {"ends": {"parameters": {"folder": str(tmp_path)}}}})
@@ -412,7 +412,7 @@ def test_a_step_that_its_worker_never_heard_of_is_given_back(
 def test_a_database_that_is_away_before_a_step_begins_is_no_failure_of_the_step(
     template: RunTemplate, alice: User, worker: StepWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(attempt: StepAttempt) -> Assignment:
+    def away(attempt: StepAttempt, server: ServerAccess | None) -> Assignment:
         monkeypatch.setattr("runs_app.worker.assignment_for", assignment_for)
         raise OperationalError("the database is away")
 

@@ -1,10 +1,19 @@
 """What a browser sends of a page's form: its successful controls, in their order."""
 
+import re
 from html.parser import HTMLParser
 from urllib.parse import urlencode
 
 from django.http import QueryDict
 
+CLOCK = r"\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?"
+# What the standard calls a valid value; of any other one the input is empty.
+HELD = {
+    "number": r"-?(\d+(\.\d+)?|\.\d+)([eE][-+]?\d+)?",
+    "date": r"\d{4}-\d{2}-\d{2}",
+    "time": CLOCK,
+    "datetime-local": rf"\d{{4}}-\d{{2}}-\d{{2}}T{CLOCK}",
+}
 UNSENT = {"submit", "button", "file"}
 
 
@@ -23,7 +32,8 @@ class _Inputs(HTMLParser):
         if tag == "input" and name and found.get("type") not in UNSENT:
             if found.get("type") not in {"checkbox", "radio"} or "checked" in found:
                 is_box = found.get("type") in {"checkbox", "radio"}
-                self.pairs.append((name, value or ("on" if is_box and value is None else "")))
+                kept = _kept(found.get("type") or "text", value or "")
+                self.pairs.append((name, kept or ("on" if is_box and value is None else "")))
         elif tag == "textarea":
             self._area, self._text = name, ""
         elif tag == "select":
@@ -47,6 +57,13 @@ class _Inputs(HTMLParser):
             ]
             self.pairs += [(self._select, value) for value in chosen[:1]]
             self._select = None
+
+
+def _kept(kind: str, value: str) -> str:
+    """What a browser keeps of the value of such an input."""
+    if kind in HELD and not re.fullmatch(HELD[kind], value):
+        return ""
+    return value if kind == "hidden" else value.replace("\r", "").replace("\n", "")
 
 
 def sent(page: str, **changes: str) -> QueryDict:

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from zenweb.accounts.models import NAME_LIMIT, AuditEvent, User
 from zenweb.accounts.origins import current_origin
-from zenweb.enums import AuditVerb
+from zenweb.enums import AuditChannel, AuditVerb
 from zenweb.prepared import insert
 
 Facts = Mapping[str, Any]
@@ -45,6 +45,8 @@ def record_audit(
             return
         before, after = ({name: facts.get(name) for name in changed} for facts in (before, after))
     origin = current_origin()
+    if not channel and actor is not None and actor.step_in_use is not None:
+        channel = AuditChannel.PIPELINE
     key = actor.api_key_in_use if actor is not None else None
     noun = _noun(thing)
     insert(

@@ -4,7 +4,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from zenweb.accounts.models import ApiKey, User
-from zenweb.accounts.tokens import authenticate_bearer
+from zenweb.accounts.tokens import Credentials, authenticate_bearer
 from zenweb.exceptions import CredentialsNotValid
 
 
@@ -19,8 +19,11 @@ class BearerAuthentication(BaseAuthentication):
             raise CredentialsNotValid(
                 "The Authorization header names no token: send `Authorization: Bearer <API key>`."
             )
-        credentials = authenticate_bearer(text.strip())
+        credentials = self.recognise(text.strip())
         return credentials.user, credentials.api_key
+
+    def recognise(self, text: str) -> Credentials:
+        return authenticate_bearer(text)
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"

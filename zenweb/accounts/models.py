@@ -2,6 +2,7 @@
 
 import hashlib
 import uuid
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, NoReturn, cast
 
@@ -33,6 +34,28 @@ ROLE_WORDS = {
 APPEND_ONLY = gettext_lazy("What the audit tells is never changed or deleted.")
 
 
+@dataclass(frozen=True)
+class StepInUse:
+    """The attempt at a step in whose process somebody's name is used: who started its run has not typed this."""
+
+    attempt: int
+    step_id: uuid.UUID
+    step_name: str
+    run_id: uuid.UUID
+    run_name: str
+    root_id: uuid.UUID
+    """The run that stands at the top of the tree: of all that were started from one another."""
+    depth: int
+    """How many runs stand above its own."""
+    origin: str
+    """What the step comes from, in words: 'the template "training"'."""
+    owner: "User | None"
+    """Who answers for that. None: nobody does any more."""
+
+    def __str__(self) -> str:
+        return f"step {self.step_name} of run {self.run_name}"
+
+
 class ServiceAccountQuerySet(models.QuerySet["User"]):
     def visible_to(self, user: "User") -> "ServiceAccountQuerySet":
         """All for administrators; a service account sees itself."""
@@ -58,6 +81,7 @@ class User(AbstractUser):
     api_key_in_use: "ApiKey | None" = None
     token_ends_at: datetime | None = None
     """The end of a temporary token: what is made with it ends then too."""
+    step_in_use: StepInUse | None = None
 
     objects: ClassVar[UserManager["User"]] = UserManager()  # type: ignore[assignment]
     service_accounts = ServiceAccountQuerySet.as_manager()
@@ -68,7 +92,9 @@ class User(AbstractUser):
 
     @property
     def access(self) -> KeyAccess:
-        """How much may be done in this account's name: all that it may, unless by a key that may do less."""
+        """How much may be done in this account's name: all that it may, unless by a step or a key that may do less."""
+        if self.step_in_use is not None:
+            return KeyAccess.RUN
         return KeyAccess(self.api_key_in_use.access) if self.api_key_in_use else KeyAccess.FULL
 
     @property

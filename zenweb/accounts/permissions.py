@@ -23,6 +23,12 @@ def check_may_run(actor: User) -> None:
 def check_may_change(actor: User) -> None:
     """Raises NotAllowed as `check_may_run`, and for a key that may run templates and nothing else."""
     check_may_run(actor)
+    if actor.step_in_use is not None:
+        raise NotAllowed(
+            gettext(
+                "A step may read, and run templates, but change nothing. Do it outside of the pipeline, with a key."
+            )
+        )
     if not actor.may_change:
         raise NotAllowed(
             gettext(

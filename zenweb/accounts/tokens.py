@@ -16,7 +16,7 @@ from django.db.models import DateTimeField, UUIDField
 from django.utils import timezone
 
 from zenweb.accounts.models import ApiKey, User
-from zenweb.exceptions import CredentialsNotValid
+from zenweb.exceptions import CredentialsNotValid, NotAllowed
 from zenweb.prepared import Given, Prepared
 
 KEY_PREFIX = "ZENKEY_"
@@ -81,6 +81,8 @@ def issue_token(credentials: Credentials, lifetime: timedelta, *, is_temporary: 
     `is_temporary`: what is made with it ends with it too.
     """
     user, key = credentials.user, credentials.api_key
+    if user.step_in_use is not None:
+        raise NotAllowed("A step's token gets no other token: it would outlive the step.")
     ends_at = earliest(timezone.now() + lifetime, end_of(user))
     claims = {
         "sub": str(user.id),

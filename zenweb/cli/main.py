@@ -6,7 +6,9 @@ from typing import Any
 
 import click
 
-from zenweb.exceptions import ServerUnreachable, ValidationFailed, ZenWebError
+from zenweb.cli.display import wants_color
+from zenweb.cli.exit_codes import ExitCode
+from zenweb.exceptions import MalformedRequest, ServerUnreachable, ValidationFailed, ZenWebError
 
 # name -> where the command is, and its line in `zenweb --help` (which therefore loads none of them)
 COMMANDS = {
@@ -34,19 +36,21 @@ class ServerNotInstalled(ZenWebError):
 class Refusal(click.ClickException):
     """A ZenWebError as its reader sees it: one sentence, then one line per field; no traceback."""
 
-    exit_code = 1
-
     def __init__(self, error: ZenWebError) -> None:
         super().__init__("\n".join(_lines(error)))
+        self.exit_code = _exit_code(error)  # type: ignore[misc]  # where it is shown, it is read of the error
 
     def show(self, file: Any = None) -> None:
-        click.secho(self.message, fg="red", err=True, file=file)
+        click.secho(self.message, fg="red", err=True, file=file, color=self.show_color)
 
 
-class Unreachable(Refusal):
-    """Worth another try later, which is why scripts can tell it from a refusal."""
-
-    exit_code = 4
+def _exit_code(error: ZenWebError) -> ExitCode:
+    match error:
+        case ServerUnreachable():  # worth another try later
+            return ExitCode.UNREACHABLE
+        case ValidationFailed() | MalformedRequest():
+            return ExitCode.USAGE
+    return ExitCode.FAILED
 
 
 def _lines(error: ZenWebError) -> list[str]:
@@ -77,16 +81,16 @@ class LazyCommands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except ServerUnreachable as error:
-            raise Unreachable(error) from error
         except ZenWebError as error:
             raise Refusal(error) from error
 
 
 @click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="zenweb", prog_name="zenweb")
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """Freeze pipelines as run templates and run them."""
+    ctx.color = wants_color()
     from zenweb import connection  # noqa: PLC0415  only where a command is called, so that help comes at once
 
     connection.channel = "cli"

@@ -1,16 +1,27 @@
 """`zenweb pipeline`: pipelines, and templates made of them."""
 
+import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
 from zenweb.cli.display import show_table
+from zenweb.cli.following import limits
+from zenweb.cli.output import Output, output_option, show_json
+from zenweb.cli.run import report_end, tell_of_started
 from zenweb.cli.run_template import form_address
+from zenweb.cli.values import config_option, read_values, set_env_option, set_option
 from zenweb.client import Client
 from zenweb.config.importing import importing_for_execution
 from zenweb.config.source import import_source
+from zenweb.deployment import StartedRun, ready_to_run
+from zenweb.exceptions import RunStopped
+from zenweb.execution.runner import describe
 from zenweb.pipelines import Pipeline
+from zenweb.responses import Judgement
 
 
 @click.group("pipeline")
@@ -50,13 +61,96 @@ def create_run_template(
 
     SOURCE is module.attribute, found from the current folder: run.my_pipeline is my_pipeline in run.py.
     """
-    # A console script's path starts with its own folder; a user means the one they are in.
-    sys.path.insert(0, str(Path.cwd()))
-    with importing_for_execution():  # what stands at the module's top level must not act
-        pipeline = import_source(source, Pipeline)
+    pipeline = _imported(source)
     if config_path:
         pipeline = pipeline.with_options(config_path=config_path)
     template = pipeline.create_run_template(name, stack=stack, update=update, drop_misfits=drop_misfits)
     click.echo(
         f"Run template {template.name}, version {template.version}: {form_address(Client(), template)}"
     )
+
+
+@command.command("run")
+@click.argument("source")
+@click.option("--stack", metavar="NAME", help="Where to run it, if not on the active stack.")
+@config_option
+@set_option
+@set_env_option
+@limits
+@click.option("--dry-run", is_flag=True, help="Only say what would run; nothing is stored.")
+@output_option
+def run(
+    source: str,
+    stack: str | None,
+    config_path: Path | None,
+    settings: tuple[str, ...],
+    secrets: tuple[str, ...],
+    wait: bool,
+    watch: bool,
+    timeout: float | None,
+    dry_run: bool,
+    output: Output,
+) -> None:
+    """Run the pipeline SOURCE as its code is now. Values that are not given are those of its code.
+
+    SOURCE is module.attribute, found from the current folder: run.my_pipeline is my_pipeline in run.py.
+
+    On a local stack the steps run here, and the command returns when the run has ended.
+    """
+    pipeline = _imported(source)
+    given = read_values(config_path, settings, secrets)
+    ready = ready_to_run(pipeline, pipeline.arguments(), configuration=given, stack=stack)
+    judgement = ready.check()
+    if dry_run:
+        _show_judgement(judgement, output)
+        return
+    if timeout is not None and not ready.is_remote:
+        raise click.UsageError(
+            "--timeout leaves a run that goes on without this command; here there is none."
+        )
+    started = ready.start()
+    if ready.is_remote:
+        tell_of_started(started.run, output, wait=wait, watch=watch, timeout=timeout)
+    else:
+        _run_here(started, output)
+
+
+def _imported(source: str) -> Pipeline[..., Any]:
+    # A console script's path starts with its own folder; a user means the one they are in.
+    sys.path.insert(0, str(Path.cwd()))
+    with importing_for_execution():  # what stands at the module's top level must not act
+        return import_source(source, Pipeline)
+
+
+def _run_here(started: StartedRun, output: Output) -> None:
+    output.say(f"Run {started.run.name}: {started.run.url}")
+    if output is Output.ID:
+        click.echo(str(started.run.id))
+    try:
+        with output.printing_beside():
+            failure = started.execute()
+    except (KeyboardInterrupt, RunStopped):  # the run says how it ended
+        failure = None
+    if failure is not None:
+        click.secho(describe(failure).traceback.rstrip("\n"), dim=True, err=True)
+    report_end(started.run.refresh(), output)
+
+
+def _show_judgement(judgement: Judgement, output: Output) -> None:
+    if not output.is_for_people:
+        show_json(asdict(judgement))
+        return
+    rows = [
+        (
+            name,
+            ", ".join(
+                f"{key}={json.dumps(value, ensure_ascii=False)}"
+                for key, value in step.get("parameters", {}).items()
+            ),
+        )
+        for name, step in judgement.configuration["steps"].items()
+    ]
+    show_table(("STEP", "PARAMETERS"), rows, empty="It has no steps.")
+    for warning in judgement.warnings:
+        click.echo(f"Note: {warning}")
+    click.echo("Nothing was stored or started.")

@@ -1,20 +1,48 @@
 """`zenweb run`: what was run."""
 
-from collections.abc import Sequence
-from dataclasses import replace
-from datetime import datetime
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 
-from zenweb.cli.display import show_facts, show_table
-from zenweb.cli.values import config_option, read_values, set_option
+from zenweb.cli.display import counted, moment, show_facts, show_table
+from zenweb.cli.exit_codes import ExitCode
+from zenweb.cli.following import follow, limits
+from zenweb.cli.log_lines import LogLines
+from zenweb.cli.names import PIPELINES, RUNS, STEPS, TEMPLATES
+from zenweb.cli.output import Output, output_option, show_json
+from zenweb.cli.values import config_option, read_values, set_env_option, set_option
 from zenweb.client import Client
 from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import DoesNotExist
 from zenweb.responses import LogPiece, PipelineRunResponse, RepairPlan, StepRunResponse
 
 MOST_EVENTS = 100
+MOST_LISTED = 10_000
+AGO = re.compile(r"([0-9]{1,6})\s*([smhdw])")
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class Since(click.ParamType):  # type: ignore[type-arg]  # older clicks cannot have it subscripted
+    """How long ago, or a moment."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        try:
+            if found := AGO.fullmatch(value.strip()):
+                return datetime.now(UTC) - timedelta(**{UNITS[found[2]]: int(found[1])})
+            return datetime.fromisoformat(value).astimezone()
+        except (ValueError, OverflowError):
+            self.fail(
+                f"{value!r} is no time: write how long ago, such as 30m, 12h, 7d, or a moment, such as 2026-05-31.",
+                param,
+                ctx,
+            )
 
 
 @click.group("run")
@@ -23,20 +51,69 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--status", type=click.Choice([status.value for status in ExecutionStatus]))
-@click.option("--limit", default=20, show_default=True, help="How many, the newest first.")
-def list_runs(status: str | None, limit: int) -> None:
+@click.option("--pipeline", metavar="NAME", help="Only runs of this pipeline.", shell_complete=PIPELINES)
+@click.option("--template", metavar="NAME", help="Only runs of this template.", shell_complete=TEMPLATES)
+@click.option(
+    "--status",
+    "statuses",
+    type=click.Choice([status.value for status in ExecutionStatus]),
+    multiple=True,
+    help="Only runs that are so; may be given several times.",
+)
+@click.option("--mine", is_flag=True, help="Only runs that you have started.")
+@click.option("--since", type=Since(), help="Only runs made since: 30m, 12h, 7d ago, or 2026-05-31.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, MOST_LISTED),
+    default=20,
+    show_default=True,
+    help="How many, the newest first.",
+)
+@output_option
+def list_runs(
+    pipeline: str | None,
+    template: str | None,
+    statuses: tuple[str, ...],
+    mine: bool,
+    since: datetime | None,
+    limit: int,
+    output: Output,
+) -> None:
     """List runs, the newest first."""
-    runs = Client().list_pipeline_runs(status=status, size=limit)
-    rows = [(run.name, run.pipeline.name, run.status, _moment(run.created), str(run.id)) for run in runs]
-    show_table(("NAME", "PIPELINE", "STATUS", "CREATED", "ID"), rows, empty="There is no such run.")
+    client = Client()
+    runs = client.list_pipeline_runs(
+        pipeline=pipeline,
+        template_id=client.get_run_template(template, hydrate=False).id if template else None,
+        status=f"oneof:{','.join(statuses)}" if statuses else None,
+        user=client.transport.get("/current-user")["name"] if mine else None,
+        created=f"gte:{since.astimezone(UTC).replace(tzinfo=None).isoformat(sep=' ')}" if since else None,
+        size=limit,
+    )
+    output.show_page(
+        runs,
+        ("NAME", "STATUS", "CREATED", "PIPELINE", "ID"),
+        lambda run: (run.name, run.status, moment(run.created), run.pipeline.name, str(run.id)),
+        empty="There is no such run.",
+    )
 
 
 @command.command("describe")
-@click.argument("name")
-def describe(name: str) -> None:
-    """Show the run NAME (or the id, or its beginning) with its steps and what happened."""
-    run = Client().get_pipeline_run(name)
+@click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=RUNS)
+@output_option
+def describe(names: tuple[str, ...], output: Output) -> None:
+    """Show each run NAME (or the id, or its beginning) with its steps and what happened."""
+    client = Client()
+    runs = [client.get_pipeline_run(name) for name in names]
+    if output is Output.JSON and len(runs) > 1:
+        show_json([run.envelope for run in runs])
+        return
+    for place, run in enumerate(runs):
+        if place and output.is_for_people:
+            click.echo()
+        output.show_entity(run, lambda run=run: _describe(run))  # type: ignore[misc]  # it is called at once
+
+
+def _describe(run: PipelineRunResponse) -> None:
     show_facts(
         [
             ("name", run.name),
@@ -47,7 +124,7 @@ def describe(name: str) -> None:
             ("stack", run.stack.name),
             ("repairs", str(run.original_run_id or "")),
             ("repaired by", ", ".join(map(str, run.repair_run_ids))),
-            ("created", _moment(run.created)),
+            ("created", moment(run.created)),
             ("address", run.url),
         ]
     )
@@ -58,99 +135,148 @@ def describe(name: str) -> None:
     _show_tracebacks(run)
 
 
-@command.command("logs")
-@click.argument("name")
-@click.option("--step", "step_name", help="Only this step.")
-@click.option("-f", "--follow", is_flag=True, help="Go on printing until the run has ended.")
-def logs(name: str, step_name: str | None, follow: bool) -> None:
-    """Print what the steps of the run NAME have printed."""
+@command.command("watch")
+@click.argument("name", shell_complete=RUNS)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="End with 124 after so long. The run goes on.",
+)
+@output_option
+def watch(name: str, timeout: float | None, output: Output) -> None:
+    """Follow the run NAME to its end: how far its steps are and what they print.
+
+    The exit code tells how it ended: 0 completed, 1 failed, 3 stopped.
+    """
     run = Client().get_pipeline_run(name)
-    steps = run.steps
-    if step_name is not None and step_name not in steps:
-        raise DoesNotExist(f"The run has no step {step_name!r}. Its steps are: {', '.join(steps)}.")
-    if follow:
-        _follow_step(steps[step_name]) if step_name else _follow_run(run)
-        return
-    for step in [steps[step_name]] if step_name else steps.values():
-        if step_name is None:
-            click.secho(f"--- {step.name}", bold=True)
-        click.echo(step.logs, nl=False)
+    output.say(f"Run {run.name}: {run.url}")
+    report_end(follow(run, output=output, watch=True, timeout=timeout), output)
+
+
+@command.command("logs")
+@click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=RUNS)
+@click.option("--step", "step_name", help="Only this step.", shell_complete=STEPS)
+@click.option("--tail", type=click.IntRange(min=0), metavar="N", help="Of each step only the last N lines.")
+@click.option("-f", "--follow", "follows", is_flag=True, help="Go on printing until the run has ended.")
+def logs(names: tuple[str, ...], step_name: str | None, tail: int | None, follows: bool) -> None:
+    """Print what the steps of each run NAME have printed."""
+    if follows and (len(names) > 1 or tail is not None):
+        raise click.UsageError("--follow prints the whole log of one run: leave out the rest, or --follow.")
+    client = Client()
+    for name in names:
+        run = client.get_pipeline_run(name)
+        steps = run.steps
+        if step_name is not None and step_name not in steps:
+            raise DoesNotExist(f"The run has no step {step_name!r}. Its steps are: {', '.join(steps)}.")
+        if follows:
+            _follow_step(steps[step_name]) if step_name else _follow_run(run)
+            return
+        if len(names) > 1:
+            click.secho(f"=== {run.name}", bold=True)
+        for step in [steps[step_name]] if step_name else steps.values():
+            if step_name is None:
+                click.secho(f"--- {step.name}", bold=True)
+            click.echo(last_lines(step.logs, tail), nl=False)
+
+
+def last_lines(text: str, number: int | None) -> str:
+    if number is None:
+        return text
+    return "".join(text.splitlines(keepends=True)[-number:]) if number else ""
 
 
 @command.command("stop")
-@click.argument("name")
-@click.option("--wait", is_flag=True, help="Return when the run has ended.")
-def stop(name: str, wait: bool) -> None:
-    """Stop the run NAME: its steps are asked to end, and killed if they do not."""
-    run = Client().get_pipeline_run(name)
-    if run.is_finished:
-        click.echo(f"Run {run.name} has ended already: {run.status}.")
-        return
-    run.stop()
-    if not wait:
-        click.echo(f"Run {run.name} was asked to stop: {run.url}")
-        return
-    run.wait()
-    click.echo(_ending(run))
+@click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=RUNS)
+@click.option("--wait", is_flag=True, help="Return when they have ended.")
+def stop(names: tuple[str, ...], wait: bool) -> None:
+    """Stop each run NAME: its steps are asked to end, and killed if they do not."""
+    client = Client()
+    stopping = []
+    for run in [client.get_pipeline_run(name) for name in names]:  # a name that does not exist stops none
+        if run.is_finished:
+            click.echo(f"Run {run.name} has ended already: {run.status}.")
+            continue
+        run.stop()
+        stopping.append(run)
+        if not wait:
+            click.echo(f"Run {run.name} was asked to stop: {run.url}")
+    for run in stopping if wait else ():
+        run.wait()
+        click.echo(_ending(run))
 
 
 @command.command("repair")
-@click.argument("name")
+@click.argument("name", shell_complete=RUNS)
 @click.option(
     "--from",
     "from_steps",
     multiple=True,
     metavar="STEP",
+    shell_complete=STEPS,
     help="Run this step again and all that follows it; may be given several times. "
     "Without it: what did not complete.",
 )
 @config_option
 @set_option
+@set_env_option
 @click.option("--newest", is_flag=True, help="On the newest version of the run's template.")
 @click.option("--dry-run", is_flag=True, help="Only show what would run again.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@click.option("--wait", is_flag=True, help="Return when the run has ended; fail if it did not complete.")
-@click.option("--watch", is_flag=True, help="As --wait, and print what its steps print.")
+@limits
+@output_option
 def repair(
     name: str,
     from_steps: tuple[str, ...],
     config_path: Path | None,
     settings: tuple[str, ...],
+    secrets: tuple[str, ...],
     newest: bool,
     dry_run: bool,
     yes: bool,
     wait: bool,
     watch: bool,
+    timeout: float | None,
+    output: Output,
 ) -> None:
     """Run the finished run NAME again in part, as a new run that keeps the rest of its artifacts.
 
     Values that are not given are those of the run.
     """
     client = Client()
-    configuration = client.with_files(read_values(config_path, settings))
+    configuration = client.with_files(read_values(config_path, settings, secrets))
     plan = client.repair_run(
         name, from_steps=from_steps, run_configuration=configuration, newest=newest, dry_run=True
     )
-    show_plan(plan)
+    show_plan(plan, output)
     if dry_run:
         return
     if plan.again and not yes:
-        click.confirm(f"Run {_counted(plan.again)} again and keep {len(plan.kept)}?", abort=True)
+        click.confirm(
+            f"Run {counted(len(plan.again), 'step')} again and keep {len(plan.kept)}?",
+            abort=True,
+            err=not output.is_for_people,
+        )
     started = client.repair_run(name, from_steps=from_steps, run_configuration=configuration, newest=newest)
-    click.echo(f"Run {started.name}: {started.url}")
-    if watch:
-        _follow_run(started)
-    if wait or watch:
-        report_end(started.wait())
+    tell_of_started(started, output, wait=wait, watch=watch, timeout=timeout)
 
 
-def show_plan(plan: RepairPlan) -> None:
+def tell_of_started(
+    run: PipelineRunResponse, output: Output, *, wait: bool, watch: bool, timeout: float | None
+) -> None:
+    """Say where a new run is; and, where that is asked for, how it ends."""
+    if not (wait or watch):
+        output.show_entity(run, lambda: click.echo(f"Run {run.name}: {run.url}"))
+        return
+    output.say(f"Run {run.name}: {run.url}")
+    if output is Output.ID:
+        click.echo(str(run.id))  # at once, for whoever reads it meanwhile
+    report_end(follow(run, output=output, watch=watch, timeout=timeout), output)
+
+
+def show_plan(plan: RepairPlan, output: Output) -> None:
     rows = [(step.name, "again" if step.runs_again else "kept", step.reason) for step in plan.steps]
-    show_table(("STEP", "RUNS", "WHY"), rows, empty="It has no steps.")
-
-
-def _counted(steps: Sequence[str]) -> str:
-    return f"{len(steps)} step{'' if len(steps) == 1 else 's'}"
+    output.show_table(("STEP", "RUNS", "WHY"), rows, empty="It has no steps.")
 
 
 def _ending(run: PipelineRunResponse) -> str:
@@ -170,48 +296,38 @@ def _follow_step(step: StepRunResponse) -> None:
 
 def _follow_run(run: PipelineRunResponse) -> None:
     """Print what comes, line by line, for its steps may print at the same time."""
-    begun: dict[str, LogPiece] = {}  # of each step, the line that has not ended yet
+    lines = LogLines()
     for piece in run.follow_logs():
-        before = begun.get(piece.step)
-        if before and piece.attempt != before.attempt:
-            _end_line(before)
-            click.echo(f"{piece.step} | --- attempt {piece.attempt}")
-            before = None
-        *lines, rest = ((before.text if before else "") + piece.text).split("\n")
-        for line in lines:
-            click.echo(f"{piece.step} | {line}")
-        begun[piece.step] = replace(piece, text=rest)
-    for piece in begun.values():
-        _end_line(piece)
+        for line in lines.of(piece):
+            click.echo(line)
+    for line in lines.rest():
+        click.echo(line)
 
 
-def _end_line(piece: LogPiece) -> None:
-    if piece.text:
-        click.echo(f"{piece.step} | {piece.text}")
-
-
-def show_steps(run: PipelineRunResponse) -> None:
+def show_steps(run: PipelineRunResponse, output: Output = Output.TABLE) -> None:
     rows = [(step.name, step.status, duration_of(step), _outputs(step)) for step in run.steps.values()]
-    show_table(("STEP", "STATUS", "DURATION", "OUTPUTS"), rows, empty="It has no steps.")
+    output.show_table(("STEP", "STATUS", "DURATION", "OUTPUTS"), rows, empty="It has no steps.")
 
 
 def show_events(run: PipelineRunResponse) -> None:
     events = run.events
     if len(events) > MOST_EVENTS:
         click.echo(f"The last {MOST_EVENTS} of {len(events)} events:")
-    rows = [(_moment(event.created), event.sentence) for event in events[-MOST_EVENTS:]]
+    rows = [(moment(event.created), event.sentence) for event in events[-MOST_EVENTS:]]
     show_table(("WHEN", "WHAT HAPPENED"), rows, empty="Nothing has happened yet.")
 
 
-def report_end(run: PipelineRunResponse) -> None:
-    """Show how a run ended, and end this program with 1 if it did not complete."""
-    show_steps(run)
-    click.echo(_ending(run))
+def report_end(run: PipelineRunResponse, output: Output = Output.TABLE) -> None:
+    """Show how a run ended, and end this program with the exit code that tells it."""
+    show_steps(run, output)
+    output.say(_ending(run))
     for step in run.steps.values():
         if step.status is ExecutionStatus.FAILED and step.exception:
             click.echo(f"{step.name}: {step.exception['type']}: {step.exception['message']}", err=True)
-    if run.status is not ExecutionStatus.COMPLETED:
-        raise click.exceptions.Exit(1)
+    if output is Output.JSON:
+        show_json(run.envelope)
+    if code := ExitCode.of_run(run.status):
+        raise click.exceptions.Exit(code)
 
 
 def _show_tracebacks(run: PipelineRunResponse) -> None:
@@ -229,7 +345,3 @@ def duration_of(step: StepRunResponse) -> str:
 
 def _outputs(step: StepRunResponse) -> str:
     return ", ".join(f"{output.name} v{output.version}" for output in step.outputs.values())
-
-
-def _moment(moment: datetime) -> str:
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")

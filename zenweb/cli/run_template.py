@@ -1,19 +1,26 @@
 """`zenweb run-template`: what can be run."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 from urllib.parse import urljoin
 
 import click
 
-from zenweb.cli.display import show_facts, show_table
-from zenweb.cli.run import report_end
+from zenweb.cli.display import moment, show_facts, show_table
+from zenweb.cli.following import limits
+from zenweb.cli.names import PIPELINES, TEMPLATES
+from zenweb.cli.output import Output, output_option, show_json
+from zenweb.cli.run import tell_of_started
+from zenweb.cli.template_command import TemplateCommand, TemplateFlags, flags_in, refused_by_flags
 from zenweb.cli.template_files import apply, export
-from zenweb.cli.values import config_option, preset_option, read_values, set_env_option, set_option
+from zenweb.cli.values import config_option, is_short, preset_option, read_values, set_env_option, set_option
 from zenweb.client import Client
 from zenweb.config.run_configuration import read_yaml
 from zenweb.config.yaml_text import read
 from zenweb.enums import ConcurrencyPolicy
+from zenweb.exceptions import ValidationFailed
 from zenweb.responses import Preflight, RunTemplateResponse
 
 
@@ -23,60 +30,130 @@ def command() -> None:
 
 
 @command.command("list")
-def list_run_templates() -> None:
+@click.option("--pipeline", metavar="NAME", help="Only templates of this pipeline.", shell_complete=PIPELINES)
+@click.option("--limit", type=click.IntRange(1, 10_000), default=1000, show_default=True, help="How many.")
+@output_option
+def list_run_templates(pipeline: str | None, limit: int, output: Output) -> None:
     """List the templates, the newest first."""
     client = Client()
-    rows = [
-        (
+    output.show_page(
+        client.list_run_templates(pipeline=pipeline, size=limit),
+        ("NAME", "PIPELINE", "VERSION", "RUNNABLE", "FORM"),
+        lambda template: (
             template.name,
             template.pipeline.name,
             str(template.version),
             "yes" if template.is_runnable else "no",
             form_address(client, template),
-        )
-        for template in client.list_run_templates(size=1000)
-    ]
-    show_table(
-        ("NAME", "PIPELINE", "VERSION", "RUNNABLE", "FORM"),
-        rows,
+        ),
         empty="There is no run template yet. Make one: zenweb pipeline create-run-template run.my_pipeline --name NAME",
     )
 
 
-@command.command("run")
-@click.argument("name")
+@command.command("describe")
+@click.argument("name", shell_complete=TEMPLATES)
+@output_option
+def describe(name: str, output: Output) -> None:
+    """Show the template NAME. What it asks for is shown by: zenweb run-template run NAME --help"""
+    client = Client()
+    template = client.get_run_template(name)
+    output.show_facts(
+        template,
+        [
+            ("name", template.name),
+            ("id", str(template.id)),
+            ("description", template.description),
+            ("pipeline", template.pipeline.name),
+            ("version", str(template.version)),
+            ("runnable", "yes" if template.is_runnable else "no"),
+            ("runs", _limit(template)),
+            ("tags", ", ".join(template.tags)),
+            ("latest run", str(template.latest_run_id or "")),
+            ("created", moment(template.created)),
+            ("form", form_address(client, template)),
+        ],
+    )
+
+
+@command.command("delete")
+@click.argument("name", shell_complete=TEMPLATES)
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+def delete(name: str, yes: bool) -> None:
+    """Delete the template NAME with its versions and presets. The runs it made stay."""
+    template = Client().get_run_template(name, hydrate=False)
+    if not yes:
+        click.confirm(f"Delete run template {template.name}?", abort=True)
+    Client().delete_run_template(template.id)
+    click.echo(f"Run template {template.name} is deleted.")
+
+
+@command.command("run", cls=TemplateCommand, context_settings={"max_content_width": 120})
+@click.argument("name", shell_complete=TEMPLATES)
 @preset_option
 @config_option
 @set_option
 @set_env_option
-@click.option("--wait", is_flag=True, help="Return when the run has ended; fail if it did not complete.")
+@limits
 @click.option("--dry-run", is_flag=True, help="Only say what would happen.")
+@output_option
+@click.pass_context
 def run(
+    ctx: click.Context,
     name: str,
     preset: str | None,
     config_path: Path | None,
     settings: tuple[str, ...],
     secrets: tuple[str, ...],
     wait: bool,
+    watch: bool,
+    timeout: float | None,
     dry_run: bool,
+    output: Output,
 ) -> None:
-    """Run the template NAME. Values that are not given are the preset's, else as the template says."""
-    configuration = read_values(config_path, settings, secrets)
-    if dry_run:
-        show_preflight(
-            Client().trigger_pipeline(
+    """Run the template NAME. Values that are not given are the preset's, else as the template says.
+
+    Each parameter has a flag; `zenweb run-template run NAME --help` shows them.
+    """
+    client = Client()
+    flags = flags_in(ctx)
+    if flags is None and any(is_short(setting) for setting in (*settings, *secrets)):
+        flags = TemplateFlags(client.get_run_template(name), ())
+    if flags:
+        settings, secrets = tuple(map(flags.spelt_out, settings)), tuple(map(flags.spelt_out, secrets))
+    elsewhere = read_values(config_path, settings, secrets)
+    configuration = (
+        flags.configuration(elsewhere, lambda: preset_values(client, name, preset)) if flags else elsewhere
+    )
+    try:
+        if dry_run:
+            ahead = client.trigger_pipeline(
                 template_id=name, run_configuration=configuration, preset=preset, dry_run=True
             )
-        )
-        return
-    started = Client().trigger_pipeline(template_id=name, run_configuration=configuration, preset=preset)
-    click.echo(f"Run {started.name}: {started.url}")
-    if wait:
-        report_end(started.wait())
+            show_preflight(ahead, output)
+            return
+        started = client.trigger_pipeline(template_id=name, run_configuration=configuration, preset=preset)
+    except ValidationFailed as error:
+        flags = flags or TemplateFlags(client.get_run_template(name), ())
+        raise refused_by_flags(error, flags, elsewhere) from error
+    tell_of_started(started, output, wait=wait, watch=watch, timeout=timeout)
+
+
+def preset_values(client: Client, name: str, preset: str | None) -> dict[tuple[str, ...], Any]:
+    """What the parameters of steps come to with a preset, over which a part of one is laid."""
+    if preset is None:
+        return {}
+    template = client.get_run_template(name, hydrate=False)
+    answer = client.transport.post(f"{template.path}/{template.id}/validate", {"preset": preset})
+    return {
+        ("steps", step, "parameters", parameter): value
+        for step, section in ((answer["configuration"] or {}).get("steps") or {}).items()
+        for parameter, value in (section.get("parameters") or {}).items()
+        if isinstance(value, dict)
+    }
 
 
 @command.command("update")
-@click.argument("name")
+@click.argument("name", shell_complete=TEMPLATES)
 @click.option("--description", help="What the template is for.")
 @click.option(
     "--max-concurrent-runs",
@@ -104,7 +181,7 @@ def update(
 
 
 @command.command("curate")
-@click.argument("name")
+@click.argument("name", shell_complete=TEMPLATES)
 @click.option(
     "--file",
     "source",
@@ -132,7 +209,10 @@ command.add_command(export)
 command.add_command(apply)
 
 
-def show_preflight(ahead: Preflight) -> None:
+def show_preflight(ahead: Preflight, output: Output) -> None:
+    if not output.is_for_people:
+        show_json(asdict(ahead))
+        return
     rows = [
         (name, "from the cache" if name in ahead.cached else "runs") for name in ahead.configuration["steps"]
     ]

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from zenweb.config.run_configuration import read_yaml
+from zenweb.cli.names import PRESETS
+from zenweb.config.run_configuration import PipelineRunConfiguration, read_yaml
 from zenweb.exceptions import ValidationFailed
 from zenweb.local_files import LocalFile
 
@@ -34,7 +35,10 @@ set_env_option = click.option(
     help="One text, taken from an environment variable: for secrets, which others would see on the command line.",
 )
 preset_option = click.option(
-    "--preset", metavar="NAME", help="Start from the values of this preset, or of the last-good run."
+    "--preset",
+    metavar="NAME",
+    shell_complete=PRESETS,
+    help="Start from the values of this preset, or of the last-good run.",
 )
 
 
@@ -62,11 +66,16 @@ def read_values(
     return configuration
 
 
+def is_short(setting: str) -> bool:
+    """Whether it is a flag's name that stands there, such as trainer.rate, and not the path in a configuration."""
+    return setting.partition("=")[0].partition(".")[0] not in PipelineRunConfiguration.model_fields
+
+
 def _parts(path: str) -> list[str]:
-    """The keys of a path; a step's name may hold points, what follows `parameters` may not."""
-    step, middle, parameter = path.removeprefix("steps.").rpartition(".parameters.")
+    """The keys of a path; a step's name may hold points, a parameter's may not."""
+    step, middle, parameter = path.removeprefix("steps.").partition(".parameters.")
     if path.startswith("steps.") and middle:
-        return ["steps", step, "parameters", parameter]
+        return ["steps", step, "parameters", *parameter.split(".")]
     return path.split(".")
 
 

@@ -10,23 +10,28 @@ import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from types import UnionType
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
+from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
 from zenweb.config import zenml_alias
 from zenweb.config.choice_checks import check_choices, refuse_choices
 from zenweb.config.config_schema import parameter_schemas
 from zenweb.config.definition import Definition
 from zenweb.config.draft import (
     Invocation,
+    MappedOutput,
     NoOutput,
     PipelineDraft,
     Placeholder,
     StepOutput,
+    Wish,
     bound_arguments,
     drafting,
 )
@@ -48,9 +53,9 @@ from zenweb.config.run_configuration import (
     field_errors,
     read_yaml,
 )
-from zenweb.config.signatures import EMPTY, DeclaredOutput, declared_outputs
+from zenweb.config.signatures import EMPTY, DeclaredOutput, declared_outputs, declared_parameters
 from zenweb.config.source import importable, importable_name, source_of
-from zenweb.config.spec import InputSpec, OutputSpec, PipelineSpec, StepSettings, StepSpec
+from zenweb.config.spec import Condition, InputSpec, OutputSpec, PipelineSpec, StepSettings, StepSpec
 from zenweb.config.suggestions import suggestion
 from zenweb.exceptions import AuthoringError, ParameterError, ValidationFailed
 
@@ -82,6 +87,7 @@ class Use:
     inputs: dict[str, InputSpec]
     parameters: list[Parameter]
     upstream: list[str]
+    conditions: list[Condition]
 
 
 def compile_pipeline(pipeline: Definition[..., Any], arguments: Mapping[str, Any]) -> PipelineSpec:
@@ -133,6 +139,7 @@ def _compile(
     draft = _draft(pipeline, parameters)
     if is_new:  # with other parameters, steps that are configured may not be there
         _check_configured_steps_exist(configuration, draft)
+    _check_names_of_elements(draft)
     uses = [_use(invocation, configuration, draft) for invocation in draft.invocations.values()]
     typed = {use.invocation.name: use.parameters for use in uses}
     check_choices({use.invocation.name: use.invocation.step.entrypoint for use in uses}, typed)
@@ -257,8 +264,9 @@ def _use(invocation: Invocation, configuration: PipelineRunConfiguration, draft:
     inputs = {
         name: spec
         for name, value in invocation.arguments.items()
-        if (spec := _input(owner, name, value)) is not None
+        if (spec := _input(owner, invocation, name, value)) is not None
     }
+    conditions = [_condition(owner, wish, draft) for wish in invocation.wishes]
     literals = {name: value for name, value in invocation.arguments.items() if name not in inputs}
     configured = _configured(invocation, configuration).parameters
     for name in configured.keys() & inputs.keys():
@@ -267,13 +275,14 @@ def _use(invocation: Invocation, configuration: PipelineRunConfiguration, draft:
         )
     given = {**step.options.get("parameters", {}), **literals, **configured}
     bound_arguments(owner, step.entrypoint, (), given)  # refuses names it does not have
-    parameters = typed_parameters(owner, step.entrypoint, given, inputs.keys())
-    upstream = {spec.step for spec in inputs.values()} | invocation.after
+    parameters = typed_parameters(owner, step.entrypoint, given, inputs.keys(), invocation.mapped)
+    needed = {spec.step for spec in inputs.values()} | {condition.step for condition in conditions}
+    upstream = needed | invocation.after
     for name in upstream - draft.invocations.keys():
         raise AuthoringError(
             f"{owner}: there is no step {name!r} to come after.{suggestion(name, draft.invocations)}"
         )
-    return Use(invocation, inputs, parameters, sorted(upstream))
+    return Use(invocation, inputs, parameters, sorted(upstream), conditions)
 
 
 def _checked_label(invocation: Invocation) -> str:
@@ -286,10 +295,34 @@ def _checked_name(owner: str, name: str) -> str:
     return name
 
 
-def _input(owner: str, name: str, value: Any) -> InputSpec | None:
+def _check_names_of_elements(draft: PipelineDraft) -> None:
+    """The runs of a mapped step are called `train-0`, `train-1` and so on."""
+    for name, invocation in draft.invocations.items():
+        taken = [other for other in draft.invocations if re.fullmatch(rf"{re.escape(name)}-\d+", other)]
+        if invocation.mapped and taken:
+            raise AuthoringError(
+                f"The runs of the mapped step {name!r} are called {name}-0, {name}-1 and so on: "
+                f"give step {taken[0]!r} another `id`."
+            )
+
+
+def _input(owner: str, invocation: Invocation, name: str, value: Any) -> InputSpec | None:
     """The output that the value stands for; None for a real value."""
     if isinstance(value, StepOutput):
-        return InputSpec(step=value.step_name, output=value.output_name)
+        declared = declared_parameters(invocation.step.entrypoint)[name]
+        is_mapped = name in invocation.mapped
+        if is_mapped and not isinstance(value, MappedOutput) and declared.hint is UnmaterializedArtifact:
+            raise AuthoringError(
+                f"{owner}, parameter {name!r}: an element of a list comes as its value, for it is no artifact. "
+                "Declare the type of that, or hand it unmapped(...)."
+            )
+        has_default = declared.default is not EMPTY and not isinstance(declared.default, FieldInfo)
+        return InputSpec(
+            step=value.step_name,
+            output=value.output_name,
+            is_mapped=is_mapped,
+            is_optional=has_default and not is_mapped and not isinstance(value, MappedOutput),
+        )
     if isinstance(value, NoOutput):
         raise AuthoringError(
             f"{owner}, parameter {name!r}: step {value.step_name!r} returns nothing. Give it a return annotation, "
@@ -301,6 +334,49 @@ def _input(owner: str, name: str, value: Any) -> InputSpec | None:
             "Give each a parameter of its own."
         )
     return None
+
+
+def _condition(owner: str, wish: Wish, draft: PipelineDraft) -> Condition:
+    output, owner = wish.output, f"{owner}, {wish.keyword}="
+    if not isinstance(output, StepOutput):
+        raise AuthoringError(
+            f"{owner}: a condition is what an earlier step returns, or that with a value: (output, value). "
+            "What is known already is decided with a plain `if` in the pipeline function."
+        )
+    if isinstance(output, MappedOutput):
+        raise AuthoringError(
+            f"{owner}: step {output.step_name!r} is mapped, so it returns many values. Let a step look at them all and "
+            "return the decision."
+        )
+    hint = _hint_of(output, draft)
+    if wish.is_bare and hint not in (bool, Any):
+        raise AuthoringError(
+            f"{owner}: step {output.step_name!r} does not return a bool. Say which value is meant: "
+            f"{wish.keyword}=(output, value)."
+        )
+    value = wish.value.value if isinstance(wish.value, Enum) else wish.value
+    if not isinstance(value, bool | int | float | str):
+        raise AuthoringError(f"{owner}: {value!r} is no bool, number or text.")
+    allowed = _choices_of(hint)
+    if allowed and value not in allowed:
+        raise AuthoringError(
+            f"{owner}: step {output.step_name!r} never returns {value!r}.{suggestion(str(value), map(str, allowed))}"
+        )
+    return Condition(
+        step=output.step_name, output=output.output_name, value=value, is_negated=wish.keyword == "unless"
+    )
+
+
+def _hint_of(output: StepOutput, draft: PipelineDraft) -> Any:
+    declared = declared_outputs(draft.invocations[output.step_name].step.entrypoint)
+    return next(each.hint for each in declared if each.name == output.output_name)
+
+
+def _choices_of(hint: Any) -> list[Any]:
+    """The values of a Literal or of an enum."""
+    if typing.get_origin(hint) is typing.Literal:
+        return list(typing.get_args(hint))
+    return [member.value for member in hint] if isinstance(hint, type) and issubclass(hint, Enum) else []
 
 
 def _parts(value: Any) -> Iterator[Any]:
@@ -356,6 +432,8 @@ def _step_spec(
             _output_spec(output, pipeline.name, invocation.name) for output in declared_outputs(function)
         ],
         settings=_settings(invocation, configuration),
+        mapped_parameters=sorted(invocation.mapped - use.inputs.keys()),
+        conditions=use.conditions,
     )
 
 

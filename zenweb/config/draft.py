@@ -25,9 +25,23 @@ class Placeholder:
 
     def _refuse(self, *_: object) -> NoReturn:
         raise AuthoringError(
-            f"What step {self.step_name!r} returns has no value yet while the pipeline is put together. "
-            "Hand it to another step, which gets the value; work with values inside of steps."
+            f"{self._no_value} Hand it to another step, which gets the value; work with values inside of steps."
         )
+
+    def _refuse_to_decide(self, *_: object) -> NoReturn:
+        raise AuthoringError(
+            f"{self._no_value} A step that shall run only in some cases says so where it is called: "
+            "deploy(model, when=output), or when=(output, value)."
+        )
+
+    def _refuse_to_unfold(self, *_: object) -> NoReturn:
+        raise AuthoringError(
+            f"{self._no_value} To run a step once for each of its elements, say train.map(parameter=output)."
+        )
+
+    @property
+    def _no_value(self) -> str:
+        return f"What step {self.step_name!r} returns has no value yet while the pipeline is put together."
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # what Python and its tools probe for
@@ -35,8 +49,9 @@ class Placeholder:
         self._refuse()
 
     # Without these, `if output:` and `output == 3` would quietly take one branch for every run.
-    __bool__ = __eq__ = __lt__ = __le__ = __gt__ = __ge__ = __contains__ = _refuse
-    __iter__ = __len__ = __getitem__ = __call__ = __int__ = __float__ = __index__ = _refuse
+    __bool__ = __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __contains__ = _refuse_to_decide
+    __iter__ = __len__ = __getitem__ = _refuse_to_unfold
+    __call__ = __int__ = __float__ = __index__ = _refuse
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse
     __hash__ = object.__hash__
 
@@ -52,8 +67,36 @@ class StepOutput(Placeholder):
         return f"<output {self.output_name!r} of step {self.step_name!r}>"
 
 
+class MappedOutput(StepOutput):
+    """One output of all runs of a mapped step: a list for who takes it whole."""
+
+
 class NoOutput(Placeholder):
     """A step that returns nothing. Still good for `after=`."""
+
+
+@dataclass(frozen=True)
+class Unmapped:
+    """A value that every run of a mapped step gets whole."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What `when=` or `unless=` says."""
+
+    keyword: str
+    output: Any
+    value: Any
+    is_bare: bool
+    """Only the output was given, which is true or false."""
+
+    @classmethod
+    def said(cls, keyword: str, given: Any) -> "Wish":
+        if isinstance(given, tuple) and len(given) == 2:
+            return cls(keyword, *given, is_bare=False)
+        return cls(keyword, given, True, is_bare=True)
 
 
 @dataclass(frozen=True)
@@ -66,6 +109,10 @@ class Invocation:
     """What the call gave: values, and outputs of earlier steps."""
     after: frozenset[str]
     """Names of steps that have to end before."""
+    mapped: frozenset[str] = frozenset()
+    """The arguments that have one element for each run of the step; none: it is not mapped."""
+    wishes: tuple[Wish, ...] = ()
+    """When it is to be run at all."""
 
 
 class PipelineDraft:
@@ -75,15 +122,28 @@ class PipelineDraft:
         self.invocations: dict[str, Invocation] = {}
         self._names_made: Counter[str] = Counter()
 
-    def invoke(self, step: Definition[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def invoke(
+        self,
+        step: Definition[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        is_mapped: bool = False,
+    ) -> Any:
         """Note one call and return what stands for its result: one placeholder, or a tuple of them."""
         own = inspect.signature(step.entrypoint).parameters
         after = kwargs.pop("after", ()) if "after" not in own else ()
         wanted = kwargs.pop("id", None) if "id" not in own else None
+        wishes = tuple(
+            Wish.said(keyword, given)
+            for keyword in ("when", "unless")
+            if keyword not in own and (given := kwargs.pop(keyword, None)) is not None
+        )
         name = self._free_name(step.name, wanted)
         arguments, names = _bound(step, args, kwargs), frozenset(self._names_in(after))
-        self.invocations[name] = Invocation(name, step, arguments, names)
-        return _placeholders(name, step)
+        mapped = _to_be_mapped(step, arguments) if is_mapped else frozenset[str]()
+        arguments = {key: _unwrapped(value) for key, value in arguments.items()}
+        self.invocations[name] = Invocation(name, step, arguments, names, mapped, wishes)
+        return _placeholders(name, step, MappedOutput if is_mapped else StepOutput)
 
     def _names_in(self, after: Any) -> Iterator[str]:
         """The names that `after=` points to: a name, what a step returned, a step, or several of them."""
@@ -157,8 +217,25 @@ def _bound(step: Definition[..., Any], args: tuple[Any, ...], kwargs: Mapping[st
     return bound_arguments(step.label, step.entrypoint, args, kwargs)
 
 
-def _placeholders(name: str, step: Definition[..., Any]) -> Any:
-    outputs = [StepOutput(name, output.name) for output in declared_outputs(step.entrypoint)]
+def _to_be_mapped(step: Definition[..., Any], arguments: Mapping[str, Any]) -> frozenset[str]:
+    """The arguments that are lists, or will be: outputs of steps, and lists and tuples that are written down."""
+    found = frozenset(
+        name for name, value in arguments.items() if isinstance(value, StepOutput | list | tuple)
+    )
+    if not found:
+        raise AuthoringError(
+            f"{step.label} is mapped over nothing: hand it a list, or what another step returns. "
+            "Other values, and those in unmapped(...), are the same for all its runs."
+        )
+    return found
+
+
+def _unwrapped(value: Any) -> Any:
+    return value.value if isinstance(value, Unmapped) else value
+
+
+def _placeholders(name: str, step: Definition[..., Any], kind: type[StepOutput]) -> Any:
+    outputs = [kind(name, output.name) for output in declared_outputs(step.entrypoint)]
     if not outputs:
         return NoOutput(name)
     return outputs[0] if len(outputs) == 1 else tuple(outputs)

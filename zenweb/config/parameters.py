@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, get_args, get_origin
 
 import docstring_parser
@@ -46,9 +46,15 @@ def parameter_adapters(function: Callable[..., Any]) -> dict[str, TypeAdapter[An
 
 
 def typed_parameters(
-    owner: str, function: Callable[..., Any], given: Mapping[str, Any], inputs: AbstractSet[str] = frozenset()
+    owner: str,
+    function: Callable[..., Any],
+    given: Mapping[str, Any],
+    inputs: AbstractSet[str] = frozenset(),
+    mapped: AbstractSet[str] = frozenset(),
 ) -> list[Parameter]:
     """The parameters that take JSON: all but the inputs. `given` goes before the signature's defaults.
+
+    Those of `mapped` take a list, with a value for each run of the step.
 
     `owner` says in errors whose they are. Raises AuthoringError for a type without a JSON form and for a value that its
     own type refuses.
@@ -56,7 +62,12 @@ def typed_parameters(
     descriptions = _described_parameters(function)
     declared = [parameter for name, parameter in declared_parameters(function).items() if name not in inputs]
     return [
-        _parameter(owner, parameter, given, descriptions.get(parameter.name, ""))
+        _parameter(
+            owner,
+            _as_list(parameter) if parameter.name in mapped else parameter,
+            given,
+            descriptions.get(parameter.name, ""),
+        )
         for parameter in declared
         if not _is_input_left_out(parameter, given)
     ]
@@ -87,6 +98,13 @@ def _parameter(
         value = EMPTY  # the function's own default applies; it is written nowhere
     frozen = EMPTY if value is EMPTY else _json_value(owner, adapter, value)
     return Parameter(declared.name, adapter, described, frozen, is_required, is_dynamic)
+
+
+def _as_list(declared: DeclaredParameter) -> DeclaredParameter:
+    hint: Any = declared.hint
+    if isinstance(declared.default, FieldInfo):
+        hint = Annotated[hint, declared.default]
+    return replace(declared, hint=list[hint], default=EMPTY)
 
 
 def _is_found(owner: str, adapter: TypeAdapter[Any]) -> bool:

@@ -1,4 +1,4 @@
-"""A pipeline frozen as data (version 1): what a deployment stores and a worker runs without importing anything."""
+"""A pipeline frozen as data: what a deployment stores and a worker runs without importing anything."""
 
 from typing import Annotated, Any, Final, Literal
 
@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from zenweb.config.versions import up_to
 from zenweb.enums import ExecutionMode, StepProcess
 
-SPEC_VERSION: Final = 1
+SPEC_VERSION: Final = 2  # version 1 has neither mapped steps nor conditions; all else is the same
 DAY, YEAR = 86_400, 31_536_000  # seconds
 
 Timeout = Annotated[float, Field(gt=0, le=YEAR)]
@@ -66,10 +66,23 @@ class OutputSpec(SpecModel):
 
 
 class InputSpec(SpecModel):
-    """The earlier output that fills a parameter."""
+    """The earlier output that fills a parameter. All that a mapped step gave out under that name comes as a list."""
 
     step: str
     output: str
+    is_mapped: bool = False
+    """The step runs once for each of its elements, and gets one."""
+    is_optional: bool = False
+    """Where the earlier step was skipped, the function's own default takes its place."""
+
+
+class Condition(SpecModel):
+    """The step runs only if this earlier output has that value; with `is_negated`, only if it has another."""
+
+    step: str
+    output: str
+    value: bool | int | float | str = True
+    is_negated: bool = False
 
 
 class StepSpec(SpecModel):
@@ -79,17 +92,31 @@ class StepSpec(SpecModel):
     description: str = ""
     inputs: dict[str, InputSpec] = Field(default_factory=dict)
     upstream: list[str] = Field(default_factory=list)
-    """The steps that must have ended before: those of the inputs and those named by `after=`. Sorted."""
+    """The steps that must have ended before: of inputs and conditions, and those named by `after=`. Sorted."""
     parameters: dict[str, Any] = Field(default_factory=dict)
     """JSON values from the pipeline function or else the signature's defaults. A required parameter has none."""
     parameters_schema: dict[str, Any] = Field(default_factory=dict)
     """A `$ref` in here points into the pipeline's `definitions`, as `#/$defs/Name` of the config schema's root."""
     outputs: list[OutputSpec] = Field(default_factory=list)
     settings: StepSettings = Field(default_factory=StepSettings)
+    mapped_parameters: list[str] = Field(default_factory=list)
+    """Those whose value is a list with one for each run of the step."""
+    conditions: list[Condition] = Field(default_factory=list)
+    """All have to hold, or else the step is skipped."""
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether it runs once for each element of lists, which may be known only when it becomes ready."""
+        return bool(self.mapped_parameters) or any(source.is_mapped for source in self.inputs.values())
+
+    def needs(self, step: str) -> bool:
+        """Whether it cannot run without what an earlier step gives out."""
+        needed = {source.step for source in self.inputs.values() if not source.is_optional}
+        return step in needed | {condition.step for condition in self.conditions}
 
 
 class PipelineSpec(SpecModel):
-    version: Annotated[Literal[1], up_to(SPEC_VERSION, "The pipeline's spec")] = SPEC_VERSION
+    version: Annotated[Literal[1, 2], up_to(SPEC_VERSION, "The pipeline's spec")] = SPEC_VERSION
     name: str
     source: str
     description: str = ""

@@ -24,6 +24,8 @@ LONGEST_NUMBER = 10_000  # bits; Python neither reads nor writes decimal numbers
 COLLECTIONS = {"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
 # What YAML 1.2 and JSON have no type for: dates, and the sign "=".
 TEXTS = {"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"}
+# What a key may look like: as a key it is the text that stands there, not Python's word for what it means.
+NAMES = TEXTS | {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null")}
 MERGE = "tag:yaml.org,2002:merge"
 # What the parser says of the mistakes that people make, and what it means.
 MEANINGS = {
@@ -192,7 +194,9 @@ class Reader:
     def _name(self, key: Node) -> str:
         if not isinstance(key, ScalarNode):
             raise YamlRefused("A key is one word or text, not a list or an object.", key.start_mark.line + 1)
-        return str(key.value) if str(key.tag).endswith(":str") else str(self._scalar(key, ""))
+        if str(key.tag) not in NAMES:
+            self._scalar(key, "")  # which says what is wrong with it
+        return str(key.value)
 
     def _scalar(self, node: ScalarNode, pointer: str) -> Any:
         line = node.start_mark.line + 1

@@ -1,6 +1,7 @@
 """What user code may ask and note about the step it runs in."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,6 +15,8 @@ from zenweb.execution.metadata import Noted, check_names_about_artifact, encode_
 from zenweb.execution.protocol import Assignment, Event, MetadataNoted
 
 _current: ContextVar["StepContext | None"] = ContextVar("zenweb_step", default=None)
+# Of a process that runs one attempt and nothing else: threads of the step know no context.
+_of_process: "StepContext | None" = None
 
 
 @dataclass
@@ -32,6 +35,7 @@ class StepContext:
     assignment: Assignment
     emit: Callable[[Event], None]
     notes: Notes = field(default_factory=Notes)
+    calls: Counter[str] = field(default_factory=Counter)
 
     @property
     def attempt(self) -> int:
@@ -87,6 +91,12 @@ class StepContext:
             self.notes.about[about] = joined(self.notes.about[about], values)
         self.emit(MetadataNoted(about=about, values=values))
 
+    def count_call(self, wanted: str) -> int:
+        """How often this was asked for by now, this time included."""
+        with self.notes.lock:
+            self.calls[wanted] += 1
+            return self.calls[wanted]
+
     def find_output(self, name: str | None) -> str:
         """The output of that name, or with that artifact's; without a name, the only one. Raises NotInThisStep."""
         outputs = self.assignment.outputs
@@ -112,13 +122,16 @@ def get_step_context() -> StepContext:
 
 def current_step() -> StepContext | None:
     """The context of the step that is running, if one is."""
-    return _current.get()
+    return _current.get() or _of_process
 
 
 @contextmanager
 def running(assignment: Assignment, emit: Callable[[Event], None]) -> Iterator[StepContext]:
+    global _of_process  # noqa: PLW0603  # it is one per process
     context = StepContext(assignment, emit)
     token = _current.set(context)
+    if assignment.server is not None:
+        _of_process = context
     try:
         yield context
     finally:

@@ -13,7 +13,7 @@ from zenweb.config.file_references import clean_name
 from zenweb.config.source import import_source
 from zenweb.config.spec import PipelineSpec
 from zenweb.enums import ExecutionStatus
-from zenweb.exceptions import RunStopped, ServerUnreachable, ValidationFailed, ZenWebError
+from zenweb.exceptions import RunStopped, ServerBusy, ServerUnreachable, ValidationFailed, ZenWebError
 from zenweb.execution.attempt_log import AttemptLog, printing_also_into
 from zenweb.execution.live_report import Listener, LiveReport
 from zenweb.execution.protocol import Assignment, Event, Failed, MetadataNoted, OutputSaved, noted_in
@@ -183,7 +183,7 @@ class _LocalRun:
         while True:
             try:
                 return tell()
-            except ServerUnreachable as error:
+            except (ServerUnreachable, ServerBusy) as error:
                 if gives_up_at is None:
                     gives_up_at = time.monotonic() + PATIENCE
                     logger.warning("%s The run waits for up to %d s.", error, PATIENCE)

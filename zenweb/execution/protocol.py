@@ -12,7 +12,10 @@ from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
 from zenweb.config.spec import OutputSpec
 from zenweb.enums import ArtifactType
 
-PROTOCOL_VERSION = 3  # version 1 has no questions, version 2 compiles nothing; all else is the same
+# Version 1 has no questions; version 2 compiles nothing and knows neither of the server nor of waiting; version 3 has
+# neither mapped steps nor conditions.
+PROTOCOL_VERSION = 4
+Plain = bool | int | float | str
 StorableText = Annotated[str, AfterValidator(storable)]
 
 
@@ -31,6 +34,10 @@ class StoredArtifact(Message):
     type: str
     metadata: dict[str, Any] = Field(default_factory=dict)
     preview: dict[str, str] | None = None
+    length: int | None = None
+    """Of a list or tuple, which a step may be mapped over."""
+    value: Plain | None = None
+    """The value itself, where it is small and plain, so that a condition may look at it."""
 
 
 class InputArtifact(StoredArtifact):
@@ -39,6 +46,8 @@ class InputArtifact(StoredArtifact):
     id: uuid.UUID
     name: str
     artifact_version: str
+    element: int | None = None
+    """Which element of the stored list is meant; None: all of it."""
 
     def unloaded(self) -> UnmaterializedArtifact:
         """As user code sees it."""
@@ -60,6 +69,15 @@ class GivenFile(InputArtifact):
     """Of an upload, which the server can hand out."""
 
 
+class ServerAccess(BaseModel):
+    """Where the process finds the server, and with what it is let in for as long as its attempt holds the step."""
+
+    model_config = ConfigDict(frozen=True)
+
+    url: str
+    token: str = Field(repr=False)
+
+
 class Assignment(Message):
     """Everything the process needs to run one attempt of one step."""
 
@@ -76,10 +94,14 @@ class Assignment(Message):
     artifact_uri: str
     files: dict[str, GivenFile] = Field(default_factory=dict)
     """The artifact versions that parameters refer to, by their ids."""
+    collected: dict[str, list[InputArtifact]] = Field(default_factory=dict)
+    """Inputs that are lists of what all runs of a mapped step gave out."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """As they were resolved for this run: `timeout`, `retry`, hooks and so on."""
     is_last: bool = True
     """Whether the step fails for good when this attempt does."""
+    server: ServerAccess | None = None
+    """None: whoever runs it has a connection of their own, or does not know where the server is."""
 
     @property
     def idempotency_key(self) -> str:

@@ -6,13 +6,16 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum
 from functools import cache
+from math import isfinite
 from types import TracebackType
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
 from zenweb.artifacts import materializers
+from zenweb.artifacts.previews import storable
 from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
 from zenweb.config.files import FILES
 from zenweb.config.parameters import parameter_adapters
@@ -29,6 +32,7 @@ from zenweb.execution.protocol import (
     InputArtifact,
     Loading,
     OutputSaved,
+    Plain,
     Started,
     StepException,
     StoredArtifact,
@@ -37,6 +41,7 @@ from zenweb.execution.refusals import refusal_of
 from zenweb.steps import Step
 
 MESSAGE_LIMIT = 2_000
+PLAIN_LIMIT = 200  # characters of a text, bits of a number
 PARAMETER_LIMIT = 200
 TRACEBACK_LIMIT = 50_000
 Emit = Callable[[Event], None]
@@ -103,7 +108,7 @@ def run_attempt(
 
 
 def _run(step: Step[..., Any], assignment: Assignment, emit: Emit) -> dict[str, StoredArtifact]:
-    if assignment.inputs or assignment.files:
+    if assignment.inputs or assignment.collected or assignment.files:
         emit(Loading())
     arguments = _arguments(step, assignment)
     emit(Started())
@@ -152,7 +157,16 @@ def _arguments(step: Step[..., Any], assignment: Assignment) -> dict[str, Any]:
         name: _value(name, anatomy.adapters[name], value, given)
         for name, value in assignment.parameters.items()
     }
-    return parameters | {name: _load(anatomy.hints[name], given) for name, given in assignment.inputs.items()}
+    inputs = {name: _load(anatomy.hints[name], given) for name, given in assignment.inputs.items()}
+    collected = {
+        name: [_load(_member_of(anatomy.hints[name]), each) for each in given]
+        for name, given in assignment.collected.items()
+    }
+    return parameters | inputs | collected
+
+
+def _member_of(hint: Any) -> Any:
+    return next(iter(get_args(hint)), Any)
 
 
 def _value(name: str, adapter: TypeAdapter[Any], value: Any, given: dict[str, Any]) -> Any:
@@ -168,7 +182,8 @@ def _value(name: str, adapter: TypeAdapter[Any], value: Any, given: dict[str, An
 def _load(hint: Any, given: InputArtifact) -> Any:
     if hint is UnmaterializedArtifact:
         return given.unloaded()
-    return materializers.load(given.uri, given.materializer)
+    value = materializers.load(given.uri, given.materializer)
+    return value if given.element is None else value[given.element]
 
 
 def _outputs(assignment: Assignment, result: Any) -> Sequence[tuple[str, Any]]:
@@ -195,7 +210,24 @@ def _save(assignment: Assignment, step: Step[..., Any], name: str, value: Any) -
         type=saved.type,
         metadata=saved.metadata,
         preview={"kind": saved.preview.kind, "file": saved.preview.file} if saved.preview else None,
+        length=len(value) if isinstance(value, list | tuple) else None,
+        value=_plain(value),
     )
+
+
+def _plain(value: Any) -> Plain | None:
+    """What a condition can look at; of numpy's numbers and of enums, what they stand for."""
+    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
+        value = value.item()
+    if isinstance(value, Enum):
+        value = value.value
+    if isinstance(value, float) and not isfinite(value):
+        return None
+    if isinstance(value, str) and (len(value) > PLAIN_LIMIT or storable(value) != value):
+        return None
+    if isinstance(value, int) and value.bit_length() > PLAIN_LIMIT:
+        return None
+    return value if isinstance(value, Plain) else None
 
 
 def _noted(artifact: StoredArtifact, values: dict[str, Any]) -> StoredArtifact:

@@ -39,6 +39,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel
 
+from zenweb import connection
 from zenweb.artifacts import materializers
 from zenweb.config import zenml_alias
 from zenweb.config.source import import_named, import_source, importing_for_execution
@@ -462,6 +463,8 @@ def _work_for(order: Order, emit: Callable[[Event], None]) -> Callable[[], objec
             case Compilation():
                 return partial(compile_pipeline_again, import_source(order.source, Pipeline), order, emit)
             case Assignment():
+                if order.server is not None:
+                    connection.use(order.server.url, order.server.token)
                 return partial(run_attempt, import_source(order.source, Step), order, emit)
 
 

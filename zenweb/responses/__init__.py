@@ -3,7 +3,7 @@
 from zenweb.responses.artifacts import ArtifactVersionResponse
 from zenweb.responses.catalog import DeploymentResponse, PipelineResponse, StackResponse
 from zenweb.responses.entity import Entity, EntityType, Page
-from zenweb.responses.facts import LogPiece, PlannedStep, Preflight, RepairPlan, RunEvent
+from zenweb.responses.facts import Judgement, LogPiece, PlannedStep, Preflight, RepairPlan, RunEvent
 from zenweb.responses.run_templates import RunTemplateResponse
 from zenweb.responses.runs import PipelineRunResponse, StepRunResponse
 from zenweb.responses.schedules import ScheduleResponse
@@ -13,6 +13,7 @@ __all__ = [
     "DeploymentResponse",
     "Entity",
     "EntityType",
+    "Judgement",
     "LogPiece",
     "Page",
     "PipelineResponse",

@@ -30,6 +30,11 @@ class Entity:
         return hash(self.id)
 
     @property
+    def envelope(self) -> dict[str, Any]:
+        """As the server told it: what was left out there is not here."""
+        return self._envelope
+
+    @property
     def name(self) -> str:
         return str(self._envelope.get("name") or "")
 
@@ -75,11 +80,12 @@ class Page(Generic[EntityType]):
     total: int
     index: int
     total_pages: int
+    max_size: int = 0
 
     @classmethod
     def of(cls, entities: Callable[[Mapping[str, Any]], EntityType], answer: Mapping[str, Any]) -> Self:
         items = [entities(item) for item in answer["items"]]
-        return cls(items, answer["total"], answer["index"], answer["total_pages"])
+        return cls(items, answer["total"], answer["index"], answer["total_pages"], answer["max_size"])
 
     def __iter__(self) -> Iterator[EntityType]:
         return iter(self.items)

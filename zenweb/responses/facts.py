@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from zenweb.exceptions import FieldError, ValidationFailed
+
 
 @dataclass(frozen=True)
 class LogPiece:
@@ -70,6 +72,24 @@ class Preflight:
             differences={each["parameter"]: (each["before"], each["now"]) for each in answer["differences"]},
             warnings=answer["warnings"],
         )
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a configuration comes to that may be run."""
+
+    configuration: dict[str, Any]
+    """As of `Preflight`."""
+    warnings: list[str]
+
+    @classmethod
+    def read(cls, answer: dict[str, Any]) -> "Judgement":
+        """Raises ValidationFailed for a configuration that is refused."""
+        if not answer["valid"]:
+            raise ValidationFailed(
+                [FieldError(each["pointer"], each["message"]) for each in answer["errors"]]
+            )
+        return cls(answer["configuration"], answer["warnings"])
 
 
 @dataclass(frozen=True)

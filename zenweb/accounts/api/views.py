@@ -161,6 +161,7 @@ class ApiToken(APIView):
             ),
         ),
         answer=str,
+        errors=(403,),
     )
     def get(self, request: Request) -> Response:
         """A temporary token for whoever asks, for a day at most; it ends with the key or token that asks for it."""

@@ -1,0 +1,202 @@
+"""`zenweb run-template run NAME --trainer.learning-rate 0.1`: a flag for each parameter."""
+
+from typing import Any
+
+import pytest
+
+from runs_app.models import ArtifactVersion, PipelineRun
+from templates_app.models import RunTemplate
+from templates_app.services import curate_run_template
+from tests.factories import freeze, make_template
+
+RUN = ("run-template", "run", "typed", "--trainer.name", "x")
+
+
+@pytest.fixture
+def typed(stacks, alice) -> RunTemplate:
+    return make_template(freeze("typed.typed_pipeline", alice, stacks["celery"]), alice, "typed")
+
+
+def parameters() -> dict[str, Any]:
+    return PipelineRun.objects.get().parameters["trainer"]
+
+
+@pytest.mark.parametrize(
+    ("typing", "expected"),
+    [
+        (["--trainer.learning-rate", "1e-2"], {"learning_rate": 0.01}),
+        (["--trainer.learning_rate=0.5"], {"learning_rate": 0.5}),
+        (["--steps.trainer.parameters.learning_rate", "0.5"], {"learning_rate": 0.5}),
+        (["--trainer.epochs", "12345678901234567890"], {"epochs": 12345678901234567890}),
+        (["--trainer.epochs", "null"], {"epochs": None}),
+        (["--trainer.kind", "rf"], {"kind": "rf"}),
+        (["--trainer.size", "Large"], {"size": 9}),
+        (["--trainer.size", "9"], {"size": 9}),
+        (["--no-trainer.shuffle"], {"shuffle": False}),
+        (["--trainer.shuffle=false"], {"shuffle": False}),
+        (["--trainer.labels", "5", "--trainer.labels", "b"], {"labels": ["5", "b"]}),
+        (["--trainer.labels", "[]"], {"labels": []}),
+        (["--trainer.layers", "8", "--trainer.layers", "16"], {"layers": [8, 16]}),
+        (["--trainer.layers", "[8, 16]"], {"layers": [8, 16]}),
+        (
+            ["--trainer.optimizer.lr", "0.1"],
+            {"optimizer": {"lr": 0.1, "momentum": 0.9, "warm_up": False}},
+        ),
+        (
+            ["--trainer.optimizer.warm-up", "--trainer.optimizer", '{"lr": 2}'],
+            {"optimizer": {"lr": 2, "warm_up": True}},
+        ),
+        (["--trainer.weights", "a=1", "--trainer.weights", "b=2.5"], {"weights": {"a": 1, "b": 2.5}}),
+        (["--trainer.since", "2026-05-31"], {"since": "2026-05-31"}),
+        (["--trainer.price", "1.10"], {"price": "1.10"}),
+        (["--trainer.either", "5"], {"either": 5}),
+        (["--trainer.either", '"5"'], {"either": "5"}),
+        (["--trainer.either", "true"], {"either": "true"}),
+        (["--trainer.data", "/shared/x.csv"], {"data": "/shared/x.csv"}),
+        (["--trainer.name", "null"], {"name": "null"}),
+    ],
+)
+def test_what_is_typed_becomes_the_value_that_its_type_means(alices, typed, typing, expected):
+    result = alices(*RUN, *typing)
+    assert result.exit_code == 0, result.output
+    found = {name: parameters()[name] for name in expected}
+    assert (found, [type(value) for value in found.values()]) == (
+        expected,
+        [type(value) for value in expected.values()],
+    )
+
+
+def test_a_step_whose_name_has_blanks_is_written_with_hyphens(alices, typed):
+    assert alices(*RUN, "--final-report.title", "Done: 5").exit_code == 0
+    assert PipelineRun.objects.get().parameters["final report"] == {"title": "Done: 5"}
+
+
+def test_everything_that_is_wrong_is_told_at_its_flag(alices, typed):
+    wrong = ["--trainer.learning-rate", "2", "--trainer.kind", "tree", "--trainer.layers", "[1, false]"]
+    result = alices("run-template", "run", "typed", *wrong, "--trainer.optimizer.lr", "-1")
+    assert (result.exit_code, PipelineRun.objects.count()) == (2, 0)
+    assert {line.strip().partition(":")[0] for line in result.stderr.splitlines()[1:]} == {
+        "--trainer.name",
+        "--trainer.learning-rate",
+        "--trainer.kind",
+        "--trainer.layers[1]",
+        "--trainer.optimizer.lr",
+    }
+
+
+def test_what_a_file_says_is_told_at_its_place_in_the_file(alices, typed, tmp_path):
+    (tmp_path / "run.yaml").write_text("steps: {trainer: {parameters: {learning_rate: 2}}}")
+    result = alices("run-template", "run", "typed", "--config", str(tmp_path / "run.yaml"))
+    assert "  /steps/trainer/parameters/learning_rate: This must be at most 1." in result.stderr
+    assert "  --trainer.name: " in result.stderr
+
+
+def test_flags_go_over_a_file(alices, typed, tmp_path):
+    (tmp_path / "run.yaml").write_text(
+        "steps: {trainer: {parameters: {epochs: 5, optimizer: {lr: 0.2, momentum: 0.3}}}}"
+    )
+    alices(*RUN, "--config", str(tmp_path / "run.yaml"), "--trainer.optimizer.lr", "0.4")
+    assert (parameters()["epochs"], parameters()["optimizer"]["momentum"]) == (5, 0.3)
+
+
+def test_a_part_of_a_value_goes_over_that_of_the_preset(alices, typed, rest):
+    values = {"steps": {"trainer": {"parameters": {"name": "y", "optimizer": {"lr": 0.2, "momentum": 0.3}}}}}
+    rest.post(
+        "/api/v1/run_templates/typed/presets",
+        {"name": "mild", "configuration": values},
+        content_type="application/json",
+    )
+    result = alices("run-template", "run", "typed", "--preset", "mild", "--trainer.optimizer.lr", "0.4")
+    assert result.exit_code == 0, result.output
+    assert parameters()["optimizer"] == {"lr": 0.4, "momentum": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("typing", "words"),
+    [
+        ("--trainer.learnin-rate", "Did you mean --trainer.learning-rate?"),
+        ("--learning-rate", "Did you mean --trainer.learning-rate?"),
+        ("--wiat", "Did you mean --wait?"),
+        ("--zzz", "See what there is: main run-template run typed --help"),
+        ("--trainer.login", "It holds a secret: give its parts"),
+    ],
+)
+def test_a_flag_that_does_not_exist_says_which_is_meant(alices, typed, typing, words):
+    result = alices(*RUN, typing, "1")
+    assert (result.exit_code, PipelineRun.objects.count()) == (2, 0)
+    assert words in result.stderr
+
+
+def test_a_flag_before_the_name_is_told_where_it_belongs(alices, typed):
+    result = alices("run-template", "run", "--trainer.name", "x", "typed")
+    assert (result.exit_code, "The name of the template comes first" in result.stderr) == (2, True)
+
+
+def test_a_secret_is_asked_for_and_never_typed(alices, typed):
+    result = alices(*RUN, "--trainer.api-key", input="hidden-word\n")
+    assert result.exit_code == 0, result.output
+    assert "hidden-word" not in result.output
+    assert PipelineRun.objects.count() == 1
+    refused = alices(*RUN, "--trainer.api-key=hidden-word")
+    assert (refused.exit_code, PipelineRun.objects.count()) == (2, 1)
+
+
+def test_a_secret_comes_from_the_environment_by_its_flag(alices, typed, monkeypatch):
+    monkeypatch.setenv("KEY", "hidden-word")
+    result = alices(*RUN, "--set-env", "trainer.api-key=KEY")
+    assert result.exit_code == 0, result.output
+    assert PipelineRun.objects.count() == 1
+
+
+def test_a_file_of_this_machine_is_uploaded(alices, typed, tmp_path):
+    (tmp_path / "orders.csv").write_text("a\n1\n")
+    assert alices(*RUN, "--trainer.data", f"@{tmp_path / 'orders.csv'}").exit_code == 0
+    version = ArtifactVersion.objects.get()
+    assert parameters()["data"] == {"artifact_version": str(version.pk)}
+    assert alices(*RUN, "--trainer.data", str(version.pk)).exit_code == 0
+
+
+def test_help_shows_the_parameters_by_step(alices, typed):
+    told = alices("run-template", "run", "typed", "--help").stdout
+    steps, _, rest = told.partition("Step final report:")
+    assert "Step trainer:" in steps
+    assert "--trainer.learning-rate NUMBER" in steps
+    assert "How far each step goes.  [more than 0; at most 1; default: 0.1]" in " ".join(
+        steps.split()
+    ).replace(". [", ".  [")
+    assert "--trainer.shuffle / --no-trainer.shuffle" in steps
+    assert "--trainer.kind [svm|rf]" in steps
+    assert "--final-report.title TEXT" in rest
+    assert "--dry-run" in rest
+
+
+def test_help_follows_the_form_that_the_owner_has_shaped(alices, typed, alice):
+    curation = {
+        "sections": [{"title": "How it learns", "parameters": ["trainer.learning_rate"]}],
+        "parameters": {
+            "trainer.learning_rate": {"label": "Speed", "maximum": 0.5},
+            "trainer.epochs": {"locked": 7},
+            "trainer.kind": {"hidden": True},
+        },
+    }
+    curate_run_template(actor=alice, template=typed, curation=curation)
+    told = alices("run-template", "run", "typed", "--help").stdout
+    assert "How it learns:\n  --trainer.learning-rate NUMBER" in told
+    assert "Speed." in told
+    assert "at most 0.5" in told
+    assert "--trainer.epochs" not in told
+    assert "--trainer.kind" not in told
+    assert alices(*RUN, "--trainer.kind", "rf").exit_code == 0
+    refused = alices(*RUN, "--trainer.epochs", "8")
+    assert "--trainer.epochs: The owner of this template has fixed this at 7." in refused.stderr
+
+
+def test_help_without_a_name_is_about_the_command(zenweb):
+    told = zenweb("run-template", "run", "--help")
+    assert (told.exit_code, "--dry-run" in told.stdout) == (0, True)
+
+
+def test_without_flags_the_schema_is_not_asked_for(alices, typed, caplog):
+    caplog.set_level("INFO", "httpx")
+    alices("run-template", "run", "typed", "--set", "steps.trainer.parameters.name=x", "--dry-run")
+    assert [record.message.split()[2] for record in caplog.records if record.name == "httpx"] == ["POST"]

@@ -1,0 +1,227 @@
+"""The token with which a step's process asks the server: what it is worth, for how long, and what it never opens."""
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.test import Client
+
+from runs_app import recording
+from runs_app.models import PipelineRun, StepAttempt, Worker
+from runs_app.presets import create_preset
+from runs_app.recording import StepOutcome
+from runs_app.schedules import create_schedule
+from runs_app.step_tokens import server_access
+from templates_app.models import RunTemplate, Stack
+from tests.accounts.conftest import ask, bearer, give
+from tests.factories import freeze, launch, make_template
+from tests.routes import Route, filled, routes
+from zenweb.accounts.models import AuditEvent, User
+from zenweb.enums import Role
+
+CHANGES_NOTHING = {"POST runs/{}/refresh"}
+# What a step may do: run templates, repair runs, ask what that would do, and stop and annotate its own runs.
+OPEN = {
+    "POST run_templates/{}/runs",
+    "POST run_templates/{}/runs/bulk",
+    "POST run_templates/{}/validate",
+    "POST runs/{}/repair",
+    "POST runs/{}/stop",
+    "POST run-metadata",
+    "POST uploads",
+}
+
+
+class Undone(Exception):
+    """What a request has done is not kept."""
+
+
+WITHOUT_KEYS = {"POST login", "POST device_authorization"}
+
+
+@pytest.fixture(autouse=True)
+def address(settings: Any) -> str:
+    settings.STEP_SERVER_URL = "http://testserver"
+    return settings.STEP_SERVER_URL
+
+
+@pytest.fixture
+def w1(db: None) -> Worker:
+    return Worker.objects.create(name="w1", hostname="here", pid=1, queues=["default"])
+
+
+@pytest.fixture
+def other(stacks: dict[str, Stack], alice: User) -> RunTemplate:
+    return make_template(freeze("cached.diamond", alice, stacks["celery"]), alice, "other")
+
+
+@pytest.fixture
+def attempt(template: RunTemplate, bob: User, w1: Worker) -> StepAttempt:
+    """Of Alice's template, in the name of Bob."""
+    return begun(template, bob, w1)
+
+
+def begun(template: RunTemplate, starter: User, worker: Worker) -> StepAttempt:
+    run = launch(template, starter)
+    claimed = recording.claim_ready_step(worker, "default")
+    assert claimed is not None
+    assert claimed.step.run_id == run.pk
+    return claimed
+
+
+def step_of(attempt: StepAttempt) -> Client:
+    access = server_access(attempt)
+    assert access is not None
+    return bearer(access.token)
+
+
+def refusal(client: Client) -> str:
+    answer = ask(client, "GET", "/runs")
+    assert answer.status_code == 401
+    return str(answer.json()["detail"][1])
+
+
+def test_a_step_sees_what_its_runs_starter_sees(attempt: StepAttempt, other: RunTemplate, bob: User) -> None:
+    step = step_of(attempt)
+    assert ask(step, "GET", "/current-user").json()["name"] == "bob"
+    assert ask(step, "GET", "/run_templates/other").status_code == 200
+    other.is_restricted = True
+    other.save()
+    assert ask(step, "GET", "/run_templates/other").status_code == 404
+
+
+def test_a_step_starts_a_run_that_says_where_it_comes_from(attempt: StepAttempt, other: RunTemplate) -> None:
+    answer = ask(step_of(attempt), "POST", "/run_templates/other/runs")
+    assert answer.status_code == 200, answer.json()
+    child = PipelineRun.objects.get(pk=answer.json()["id"])
+    parent = attempt.step.run
+    assert (child.user, child.channel, child.parent_step_id) == (parent.user, "pipeline", attempt.step_id)
+    assert (child.root_id, child.depth) == (parent.pk, 1)
+    told = f"step trainer of run {parent.name}"
+    assert child.events.first().sentence == f"Accepted from {told}, in the name of bob."
+    assert f"Step trainer started run {child.name}." in parent.events.values_list("sentence", flat=True)
+    event = AuditEvent.objects.get(thing_id=str(child.pk))
+    assert (event.channel, event.user_name, event.after["started_from"]) == ("pipeline", "bob", told)
+
+
+def test_it_is_worth_nothing_when_its_attempt_has_ended(attempt: StepAttempt) -> None:
+    step = step_of(attempt)
+    assert recording.record_end(attempt, StepOutcome(was_stopped=True))
+    assert f"step trainer of run {attempt.step.run.name}, which has ended" in refusal(step)
+
+
+def test_it_is_worth_nothing_when_others_have_the_step(attempt: StepAttempt, w1: Worker) -> None:
+    step = step_of(attempt)
+    recording.give_back(attempt, "worker w1 stood still", None)
+    assert "which has ended" in refusal(step)
+    again = recording.claim_ready_step(w1, "default")
+    assert again is not None
+    assert ask(step_of(again), "GET", "/runs").status_code == 200
+    StepAttempt.objects.filter(pk=attempt.pk).update(status="running")  # as before somebody closes it
+    assert "was given to another attempt since" in refusal(step)
+
+
+def test_it_is_worth_nothing_when_its_worker_counts_as_dead(attempt: StepAttempt) -> None:
+    Worker.objects.update(is_alive=False)
+    assert "whose worker counts as dead" in refusal(step_of(attempt))
+
+
+def test_it_is_worth_nothing_when_the_starters_account_is_switched_off(
+    attempt: StepAttempt, bob: User
+) -> None:
+    bob.is_active = False
+    bob.save()
+    assert "account that started the run is switched off" in refusal(step_of(attempt))
+
+
+def test_a_forged_one_is_worth_nothing(
+    attempt: StepAttempt, w1: Worker, other: RunTemplate, bob: User
+) -> None:
+    token = server_access(attempt).token
+    another = server_access(begun(other, bob, w1)).token
+    body, _, signature = token.rpartition(":")
+    for forged in (
+        "ZENSTEP_",
+        f"{body}:{another.rpartition(':')[2]}",
+        f"{body[:-1]}2:{signature}",
+        f"{token}x",
+    ):
+        assert "no token that a worker of this server has given" in refusal(bearer(forged)), forged
+
+
+def test_it_runs_what_the_starter_and_the_owner_may_both_run(
+    template: RunTemplate, other: RunTemplate, bob: User, w1: Worker
+) -> None:
+    """Bob has Alice run his code: what only she may run, it may not, and neither what only he may."""
+    carol = User.objects.create_user(username="carol", password="carol has a long password")
+    RunTemplate.objects.filter(pk=template.pk).update(user=carol)
+    RunTemplate.objects.filter(pk=other.pk).update(is_restricted=True)
+    template.refresh_from_db()
+    step = step_of(begun(template, bob, w1))
+    give(carol, other, Role.RUNNER)
+    assert ask(step, "POST", "/run_templates/other/runs").status_code == 404  # Bob may not see it
+    give(bob, other, Role.RUNNER)
+    assert ask(step, "POST", "/run_templates/other/runs").status_code == 200
+    give(carol, other, Role.VIEWER)
+    answer = ask(step, "POST", "/run_templates/other/runs")
+    assert answer.status_code == 403
+    assert 'carol owns that, and may not run "other"' in answer.json()["detail"][1]
+    carol.delete()
+    assert "switched off or gone" in ask(step, "POST", "/run_templates/other/runs").json()["detail"][1]
+
+
+def test_who_deletes_the_template_meanwhile_does_not_free_its_steps(
+    attempt: StepAttempt, template: RunTemplate, other: RunTemplate, alice: User
+) -> None:
+    step = step_of(attempt)
+    template.delete()
+    User.objects.filter(pk=alice.pk).update(is_active=False)
+    assert ask(step, "POST", "/run_templates/other/runs").status_code == 403
+
+
+def test_it_changes_nothing_however_much_its_starter_may(
+    template: RunTemplate, alice: User, alices_key: str, w1: Worker
+) -> None:
+    User.objects.filter(pk=alice.pk).update(is_superuser=True)
+    step, run = step_of(begun(template, alice, w1)), launch(template, alice)
+    create_preset(actor=alice, template=template, name="mine")
+    create_schedule(actor=alice, template=template, name="nightly", cron="0 0 * * *")
+    refused = {
+        str(route)
+        for route in routes()
+        if route.method != "GET" and str(route) not in WITHOUT_KEYS and not is_let_in(step, route, run)
+    }
+    changing = {str(route) for route in routes() if route.method != "GET"}
+    assert changing - refused == OPEN | CHANGES_NOTHING | WITHOUT_KEYS
+
+
+def is_let_in(step: Client, route: Route, run: PipelineRun) -> bool:
+    path, body = filled(route, run)
+    with suppress(Undone), transaction.atomic():
+        status = ask(step, route.method, f"/{path}", body).status_code
+        raise Undone
+    return status not in {401, 403, 404}
+
+
+def test_it_gets_no_other_token(attempt: StepAttempt) -> None:
+    token = server_access(attempt).token
+    assert ask(bearer(token), "GET", "/api_token").status_code == 403
+    assert ask(Client(), "POST", "/login", {"password": token}).status_code == 401
+
+
+def test_it_stops_and_annotates_its_own_tree_and_else_what_the_owner_may_too(
+    attempt: StepAttempt, template: RunTemplate, other: RunTemplate, bob: User
+) -> None:
+    carol = User.objects.create_user(username="carol", password="carol has a long password")
+    RunTemplate.objects.filter(pk=template.pk).update(user=carol)
+    step = step_of(attempt)
+    child = ask(step, "POST", "/run_templates/other/runs").json()["id"]
+    assert ask(step, "POST", f"/runs/{child}/stop").status_code == 200
+    stranger = launch(other, bob)  # Bob's as well, but of no business of Carol's
+    answer = ask(step, "POST", f"/runs/{stranger.pk}/stop")
+    assert (answer.status_code, "is none of these" in answer.text) == (403, True)
+    note = {"values": {"a": 1}, "resources": [{"id": str(stranger.pk), "type": "pipeline_run"}]}
+    assert ask(step, "POST", "/run-metadata", note).status_code == 403
+    give(carol, other, Role.EDITOR)
+    assert ask(step, "POST", "/run-metadata", note).status_code == 200

@@ -1,0 +1,285 @@
+"""A command that takes, beside its own options, a flag for each parameter of the run template it is given."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from zenweb.cli.names import SECONDS, within
+from zenweb.cli.template_flags import (
+    Flag,
+    Path,
+    configuration_with,
+    defaults_of,
+    flags_of,
+    label_of,
+    named_by_flags,
+    spellings,
+)
+from zenweb.cli.value_types import Kind, ValueType
+from zenweb.client import Client
+from zenweb.config.defaults import Source
+from zenweb.config.json_schema import DYNAMIC_DEFAULT
+from zenweb.config.suggestions import closest
+from zenweb.exceptions import ValidationFailed
+from zenweb.responses import RunTemplateResponse
+
+HELP = ("-h", "--help")
+SWITCHES = {"true": "", "false": "no-"}
+LONGEST_DEFAULT = 60  # characters of one in help
+META = "zenweb.template"
+
+
+class TypedValue(click.ParamType):  # type: ignore[type-arg]  # older clicks cannot have it subscripted
+    """Takes any text: what it means is found with all others, and the server judges it."""
+
+    def __init__(self, value: ValueType) -> None:
+        self.value = value
+        self.name = value.metavar
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        return self.value.metavar
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        value = self.value.entry if self.value.kind is Kind.LIST else self.value
+        if value.kind is Kind.FILE:
+            return [CompletionItem(incomplete, type="file")]
+        return [CompletionItem(text) for _, text in value.choices if text.startswith(incomplete)]
+
+
+class TemplateFlags:
+    """The flags of one template, and what was typed for them."""
+
+    def __init__(self, template: RunTemplateResponse, own: Iterable[str]) -> None:
+        self.template = template
+        self.flags = flags_of(template.config_schema, set(own))
+        self.typed: dict[int, Any] = {}
+        self.options = [self._option(place, flag) for place, flag in enumerate(self.flags) if flag.is_typed]
+
+    def configuration(
+        self, start: Mapping[str, Any], starts: Callable[[], Mapping[Path, Any]]
+    ) -> dict[str, Any]:
+        """The `start` with what was typed in it. `starts`: of values whose parts were typed alone, the rest."""
+        given = [
+            (self.flags[place], self._value(self.flags[place], typed)) for place, typed in self.typed.items()
+        ]
+        has_parts = any(not flag.is_whole for flag, _ in given)
+        return configuration_with(
+            start, given, {**defaults_of(self.flags), **(starts() if has_parts else {})}
+        )
+
+    def spelt_out(self, setting: str) -> str:
+        """Of `--set trainer.rate=0.1`: steps.trainer.parameters.rate=0.1, where that is the name of a flag."""
+        name, equals, value = setting.partition("=")
+        flag = next((flag for flag in self.flags if f"--{name}" in flag.names), None)
+        return f"{'.'.join(flag.path)}{equals}{value}" if flag else setting
+
+    def without_place(self, argument: str) -> str:
+        """`--shuffle=false` as `--no-shuffle`."""
+        name, _, word = argument.partition("=")
+        switches = {name for flag in self.flags if flag.type.kind is Kind.SWITCH for name in flag.names}
+        return f"--{SWITCHES[word]}{name[2:]}" if name in switches and word in SWITCHES else argument
+
+    def _option(self, place: int, flag: Flag) -> click.Option:
+        kind = flag.type.kind
+        options: dict[str, Any] = {"type": TypedValue(flag.type)}
+        if kind is Kind.SWITCH or kind is Kind.SECRET:
+            options = {"is_flag": True}
+        elif kind in {Kind.LIST, Kind.NAMES}:
+            options["multiple"] = True
+        return click.Option(
+            [f"flag_{place}", *("/".join(spellings(name, flag)) for name in flag.names)],
+            default=None,
+            expose_value=False,
+            hidden=not flag.is_shown,
+            callback=lambda _ctx, _option, typed: self._note(place, typed),
+            **options,
+        )
+
+    def _note(self, place: int, typed: Any) -> None:
+        if typed is not None and typed != ():
+            self.typed[place] = typed
+
+    def _value(self, flag: Flag, typed: Any) -> Any:
+        match flag.type.kind:
+            case Kind.SWITCH:
+                return bool(typed)
+            case Kind.SECRET:
+                return click.prompt(flag.name, hide_input=True, err=True, prompt_suffix=" (hidden): ")
+            case Kind.LIST:
+                return flag.type.list_of(typed)
+            case Kind.NAMES:
+                try:
+                    return flag.type.names_of(typed)
+                except ValueError as error:
+                    raise click.BadParameter(f"{error}.", param_hint=flag.name) from error
+        return flag.type.value_of(typed)
+
+
+class TemplateCommand(click.Command):
+    """Asks for the template's flags only where some are typed, or shown."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        name = self._template_in(ctx, args)
+        if name is not None and (ctx.resilient_parsing or self._has_flags(ctx, args)):
+            if ctx.resilient_parsing:
+                ctx.meta[META] = within(SECONDS, lambda: self._read(ctx, name), None)
+            else:
+                ctx.meta[META] = self._read(ctx, name)
+        found = flags_in(ctx)
+        try:
+            return super().parse_args(ctx, list(map(found.without_place, args)) if found else args)
+        except click.NoSuchOption as error:
+            raise self._unknown(error, found, ctx) from error
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        found = flags_in(ctx)
+        return [*super().get_params(ctx), *(found.options if found else ())]
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        return [*super().collect_usage_pieces(ctx), "[--STEP.PARAMETER VALUE]..."]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        found = flags_in(ctx)
+        shown = [flag for flag in found.flags if flag.is_shown and flag.is_typed] if found else []
+        for group, flags in groupby(shown, key=lambda flag: flag.group):
+            with formatter.section(group):
+                formatter.write_dl([(term_of(flag), words_of(flag)) for flag in flags])
+        records = [record for each in super().get_params(ctx) if (record := each.get_help_record(ctx))]
+        with formatter.section("Options"):
+            formatter.write_dl(records)
+
+    def _read(self, ctx: click.Context, name: str) -> TemplateFlags:
+        return TemplateFlags(Client().get_run_template(name), self._own(ctx))
+
+    def _own(self, ctx: click.Context) -> list[str]:
+        return [name for each in super().get_params(ctx) for name in (*each.opts, *each.secondary_opts)]
+
+    def _has_flags(self, ctx: click.Context, args: Sequence[str]) -> bool:
+        own = set(self._own(ctx)) - set(HELP)
+        words = list(args[: args.index("--")] if "--" in args else args)
+        return any(word.startswith("-") and word.partition("=")[0] not in own for word in words)
+
+    def _template_in(self, ctx: click.Context, args: Sequence[str]) -> str | None:
+        """The first word that is neither an option of our own nor its value; None where another flag is before it."""
+        options = [each for each in super().get_params(ctx) if isinstance(each, click.Option)]
+        with_value = {name for each in options if not (each.is_flag or each.count) for name in each.opts}
+        own = {name for each in options for name in (*each.opts, *each.secondary_opts)}
+        words = iter(args)
+        for word in words:
+            if word == "--":
+                return next(words, None)
+            if word in with_value:
+                next(words, None)
+            elif word.startswith("--") and word.partition("=")[0] not in own:
+                return None
+            elif not word.startswith("-"):
+                return word
+        return None
+
+    def _unknown(
+        self, error: click.NoSuchOption, found: TemplateFlags | None, ctx: click.Context
+    ) -> click.UsageError:
+        if found is None:
+            hint = "The name of the template comes first, its flags after it."
+            return click.UsageError(f"{error.format_message()} {hint}", ctx)
+        names = [*(flag.name for flag in found.flags if flag.is_typed), *self._own(ctx)]
+        likely = closest(error.option_name, names) or next(
+            (name for name in names if name.rpartition(".")[2] == error.option_name[2:]), None
+        )
+        hidden = next((flag for flag in found.flags if error.option_name in flag.names), None)
+        if hidden is not None:
+            hint = "It holds a secret: give its parts, or all of it with --config."
+        elif likely:
+            hint = f"Did you mean {likely}?"
+        else:
+            hint = f"See what there is: {ctx.command_path} {found.template.name} --help"
+        return click.UsageError(f"There is no {error.option_name}. {hint}", ctx)
+
+
+def flags_in(ctx: click.Context) -> TemplateFlags | None:
+    """The flags that the command line asked for, if it asked for any."""
+    found: TemplateFlags | None = ctx.meta.get(META)
+    return found
+
+
+def refused_by_flags(
+    error: ValidationFailed, flags: TemplateFlags, elsewhere: Mapping[str, Any]
+) -> ValidationFailed:
+    """The refusal, which names flags in place of pointers."""
+    return ValidationFailed(named_by_flags(error.errors, flags.flags, elsewhere))
+
+
+def term_of(flag: Flag) -> str:
+    match flag.type.kind:
+        case Kind.SWITCH:
+            return " / ".join(spellings(flag.name, flag))
+        case Kind.SECRET:
+            return flag.name
+        case Kind.LIST | Kind.NAMES:
+            return f"{flag.name} {flag.type.metavar} …"
+    return f"{flag.name} {flag.type.metavar}"
+
+
+def words_of(flag: Flag) -> str:
+    """Label, help, and in brackets what is taken and what it is when it is not given."""
+    words = flag.type.words
+    told = [
+        text.rstrip(".")
+        for text in (label_of(flag), " ".join(str(words.get("description") or "").split()))
+        if text
+    ]
+    if flag.type.kind is Kind.SECRET:
+        told.append("Takes no value: it is asked for, hidden; or give it with --set-env")
+    if flag.type.kind is Kind.FILE:
+        told.append("@FILE uploads a file of this machine; or the id of an artifact version")
+    facts = [*bounds_of(flag.type), *_default_of(flag)]
+    sentence = ". ".join(told) + ("." if told else "")
+    return f"{sentence}  [{'; '.join(facts)}]".strip() if facts else sentence
+
+
+def bounds_of(value: ValueType) -> list[str]:
+    found = []
+    for part in (value.entry if value.kind is Kind.LIST else value).parts:
+        for words, key in _BOUNDS:
+            if part.get(key) is not None:
+                found.append(words.format(part[key]))
+    for key, words in (("minItems", "at least {} of them"), ("maxItems", "at most {} of them")):
+        if value.kind is Kind.LIST and value.parts[0].get(key):
+            found.append(words.format(value.parts[0][key]))
+    return list(dict.fromkeys(found))
+
+
+_BOUNDS = (
+    ("more than {}", "exclusiveMinimum"),
+    ("at least {}", "minimum"),
+    ("less than {}", "exclusiveMaximum"),
+    ("at most {}", "maximum"),
+    ("in steps of {}", "multipleOf"),
+    ("at least {} characters", "minLength"),
+    ("at most {} characters", "maxLength"),
+)
+
+
+def _default_of(flag: Flag) -> list[str]:
+    words = flag.type.words
+    if flag.is_required:
+        return ["required"]
+    if source := Source.read(words.get(DYNAMIC_DEFAULT)):
+        return [f"default: {source}"]
+    default = words.get("default")
+    if default is None or default in ("", [], {}) or flag.type.holds_secret:
+        return []
+    entries = default if flag.type.kind is Kind.LIST and isinstance(default, list) else [default]
+    text = ", ".join(_typed(entry, flag.type) for entry in entries)
+    return [f"default: {text if len(text) <= LONGEST_DEFAULT else text[:LONGEST_DEFAULT] + '…'}"]
+
+
+def _typed(value: Any, of: ValueType) -> str:
+    label = next((text for known, text in of.choices if known == value), None)
+    return label or (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

@@ -1,0 +1,39 @@
+"""Holds JSON values against the types that a function declares, where its code can be imported."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from zenweb.config.parameters import parameter_adapters
+from zenweb.config.suggestions import suggestion
+from zenweb.exceptions import FieldError
+from zenweb.execution.refusals import refusal_of
+
+
+def errors_in(function: Callable[..., Any], values: Mapping[str, Any], pointer: str) -> list[FieldError]:
+    """What is wrong with values of its parameters, one sentence each; `pointer` leads to them."""
+    adapters = parameter_adapters(function)
+    return [error for name, value in values.items() for error in _errors(adapters, name, value, pointer)]
+
+
+def _errors(
+    adapters: Mapping[str, TypeAdapter[Any]], name: str, value: Any, pointer: str
+) -> Iterator[FieldError]:
+    if name not in adapters:
+        yield FieldError(
+            f"{pointer}/{_escaped(name)}", f"There is no such parameter.{suggestion(name, adapters)}"
+        )
+        return
+    try:
+        # As JSON, of which no value is taken for one of another kind: a date comes as a text, a number does not.
+        adapters[name].validate_json(json.dumps(value), strict=True)
+    except ValidationError as error:
+        refused = refusal_of(name, value, error)
+        place = "/".join(map(_escaped, refused.parameter.split(".")))
+        yield FieldError(f"{pointer}/{place}", f"{refused.message}.")
+
+
+def _escaped(part: str) -> str:
+    return part.replace("~", "~0").replace("/", "~1")
