@@ -1,54 +1,49 @@
 """Runs that steps start: where they come from, and how many there may be."""
 
 import uuid
-from dataclasses import dataclass
 
 from django.conf import settings
 from django.utils.translation import gettext, ngettext
 
 from runs_app.models import PipelineRun, StepRun
-from zenweb.accounts.models import StepInUse, User
+from runs_app.querysets import heavy_of
+from zenweb.accounts.models import StepPlace, User
 from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import ValidationFailed
 
 
-@dataclass(frozen=True)
-class Parent:
-    """The step that asks for a run."""
-
-    step_id: uuid.UUID
-    step_name: str
-    run_id: uuid.UUID
-    run_name: str
-    root_id: uuid.UUID
-    """The run that nobody started from another one: of all below it only so many may be."""
-    depth: int
-    """How many runs stand above this one's."""
-
-    def __str__(self) -> str:
-        return f"step {self.step_name} of run {self.run_name}"
-
-    @classmethod
-    def of(cls, step: StepInUse) -> "Parent":
-        return cls(step.step_id, step.step_name, step.run_id, step.run_name, step.root_id, step.depth)
+def place_of(step: StepRun) -> StepPlace:
+    run = step.run
+    return StepPlace(
+        step_id=step.pk,
+        step_name=step.name,
+        run_id=run.pk,
+        run_name=run.name,
+        root_id=run.root_id or run.pk,
+        depth=run.depth or 0,
+        project_id=run.project_id,
+        is_restricted=run.is_restricted,
+    )
 
 
-def caller_of(actor: User, step_id: uuid.UUID) -> Parent | None:
+def caller_of(actor: User, step_id: uuid.UUID) -> StepPlace | None:
     """The step of a local run in which somebody says that they are; None where it is none of theirs that runs."""
     step = (
         StepRun.objects.filter(pk=step_id, status=ExecutionStatus.RUNNING)
         .filter(run__user=actor, run__caller_beat__isnull=False)
         .select_related("run")
-        .only("name", "run__name", "run__root_id", "run__depth")
+        .defer(*heavy_of("run"))
         .first()
     )
-    if step is None:
-        return None
-    run = step.run
-    return Parent(step.pk, step.name, run.pk, run.name, run.root_id or run.pk, run.depth or 0)
+    return place_of(step) if step is not None else None
 
 
-def hold_place_below(parent: Parent | None) -> None:
+def may_be_named_to(run: PipelineRun, parent: StepPlace) -> bool:
+    """Whether who sees one of the two may well see the other: else neither ledger calls the other by its name."""
+    return run.project_id == parent.project_id and not run.is_restricted and not parent.is_restricted
+
+
+def hold_place_below(parent: StepPlace | None) -> None:
     """Raises ValidationFailed where a step may start no further run. Until the transaction ends nobody else counts."""
     if parent is None:
         return
@@ -88,6 +83,6 @@ def hold_place_below(parent: Parent | None) -> None:
         )
 
 
-def _begin(parent: Parent) -> str:
+def _begin(parent: StepPlace) -> str:
     words = gettext("step %(step)s of run %(run)s") % {"step": parent.step_name, "run": parent.run_name}
     return words[:1].upper() + words[1:]

@@ -120,7 +120,7 @@ def _check(action: Action, actor: User, run: PipelineRun) -> None:
 
 
 def _is_for_step(action: Action, step: StepInUse, run: PipelineRun) -> bool:
-    if step.root_id in {run.pk, run.root_id}:
+    if step.place.root_id in {run.pk, run.root_id}:
         return True
     owner = step.owner
     return owner is not None and owner.is_active and _lets(action, role_over(owner, run), owner, run)

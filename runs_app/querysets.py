@@ -152,6 +152,15 @@ class PipelineRunQuerySet(VisibleQuerySet):
             *documents_of("deployment")
         )
 
+    def with_parent(self) -> Self:
+        """With the step that started it."""
+        heavy = ("parameters", "settings", "downstream", "exception", "metadata")
+        return self.select_related("parent_step").defer(*(f"parent_step__{field}" for field in heavy))
+
+    def started_by(self, run: Any) -> Self:
+        """Those that steps of the run have started, in that order."""
+        return self.filter(parent_step__run=run).order_by("created", "pk")
+
     def with_relations(self) -> Self:
         """All that a list shows, in one query; the configurations stay where they are."""
         return self.select_related("project", "user", "pipeline", "stack", "template").defer(

@@ -18,7 +18,7 @@ from runs_app.choices import ask_before, check_choices, note
 from runs_app.compilations import wait_for
 from runs_app.judging import resolve_to_run
 from runs_app.limits import Limit, hold_limit
-from runs_app.lineage import Parent, hold_place_below
+from runs_app.lineage import hold_place_below, may_be_named_to
 from runs_app.masking import mask_of
 from runs_app.models import ArtifactVersion, IdempotencyRecord, PipelineRun, RunEvent, StepAttempt, StepRun
 from runs_app.own_parameters import asked_of
@@ -33,7 +33,7 @@ from runs_app.statements import ReadyStep
 from templates_app.models import PipelineDeployment, RunTemplateVersion
 from templates_app.permissions import check_can_run, check_may_run_deployment
 from zenweb.accounts.audit import record_audit
-from zenweb.accounts.models import User
+from zenweb.accounts.models import StepPlace, User
 from zenweb.accounts.permissions import check_may_run
 from zenweb.enums import AuditVerb, ConcurrencyPolicy, ExecutionStatus, TriggerChannel
 from zenweb.exceptions import DoesNotExist, FieldError, NotAllowed, SecretUnreadable, ValidationFailed
@@ -53,14 +53,12 @@ class Trigger:
     api_key_name: str = ""
     moment: datetime | None = None
     """What the run is for, if that is not now: the nominal time of a schedule, in its zone."""
-    parent: Parent | None = None
+    parent: StepPlace | None = None
     """The step that asks."""
 
     @property
     def words(self) -> str:
         """ "alice through REST with the key ci" """
-        if self.parent is not None:
-            return f"{self.parent}, in the name of {self.actor.get_username()}"
         key = f" with the key {self.api_key_name}" if self.api_key_name else ""
         return f"{self.actor.get_username()} through {self.channel.words}{key}"
 
@@ -391,7 +389,7 @@ def _start_run(
     return run
 
 
-def _place_of(parent: Parent | None) -> dict[str, Any]:
+def _place_of(parent: StepPlace | None) -> dict[str, Any]:
     if parent is None:
         return {}
     return {"parent_step_id": parent.step_id, "root_id": parent.root_id, "depth": parent.depth + 1}
@@ -409,10 +407,18 @@ def _start_from_preset(
 
 
 def _tell_ledgers(run: PipelineRun, trigger: Trigger) -> None:
-    RunEvent.objects.note(run.pk, f"Accepted from {trigger.words}.")
-    if parent := trigger.parent:
-        sentence = f"Step {parent.step_name} started run {run.name}."
-        RunEvent.objects.note(parent.run_id, sentence, parent.step_id)
+    parent = trigger.parent
+    if parent is None:
+        RunEvent.objects.note(run.pk, f"Accepted from {trigger.words}.")
+        return
+    name = trigger.actor.get_username()
+    RunEvent.objects.note(run.pk, f"Accepted from {_asker(run, parent)}, in the name of {name}.")
+    made = f"run {run.name}" if may_be_named_to(run, parent) else "another run"
+    RunEvent.objects.note(parent.run_id, f"Step {parent.step_name} started {made}.", parent.step_id)
+
+
+def _asker(run: PipelineRun, parent: StepPlace) -> str:
+    return str(parent) if may_be_named_to(run, parent) else "a step of another run"
 
 
 def _tell_audit(run: PipelineRun, trigger: Trigger) -> None:
@@ -422,7 +428,7 @@ def _tell_audit(run: PipelineRun, trigger: Trigger) -> None:
         of |= {"template": run.template.name, "version": run.template_version.number}
     others = {"repairs": run.original.name} if run.original else {}
     if trigger.parent is not None:
-        others |= {"started_from": str(trigger.parent)}
+        others |= {"started_from": _asker(run, trigger.parent), "parent_run": str(trigger.parent.run_id)}
     verb = AuditVerb.REPAIR if run.original else AuditVerb.START
     record_audit(actor=trigger.actor, verb=verb, thing=run, after=of | others, channel=trigger.channel)
 

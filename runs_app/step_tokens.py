@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.signing import BadSignature, Signer
 from django.db.models import UUIDField
 
+from runs_app.lineage import place_of
 from runs_app.models import PipelineRun, StepAttempt
 from runs_app.querysets import heavy_of
 from templates_app.querysets import documents_of
@@ -81,13 +82,7 @@ def _user_in(attempt: StepAttempt) -> User:
     step, run = attempt.step, attempt.step.run
     user = cast(User, run.user)
     user.step_in_use = StepInUse(
-        attempt=attempt.number,
-        step_id=step.pk,
-        step_name=step.name,
-        run_id=run.pk,
-        run_name=run.name,
-        root_id=run.root_id or run.pk,
-        depth=run.depth or 0,
+        place=place_of(step),
         origin=_origin_of(run),
         owner=run.template.user if run.template else run.deployment.user,
     )

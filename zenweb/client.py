@@ -413,6 +413,10 @@ class Client:
         connection.save_active_stack(stack.name)
         return stack
 
+    def list_artifact_versions(self, **filters: Any) -> Page[ArtifactVersionResponse]:
+        """The newest first. Filters are those of GET /artifact_versions, such as `artifact` and `pipeline_run`."""
+        return self._list(ArtifactVersionResponse, {"sort_by": "desc:created", **filters})
+
     def get_artifact_version(
         self, name_id_or_prefix: NameOrId, version: str | int | None = None
     ) -> ArtifactVersionResponse:

@@ -8,6 +8,7 @@ import json
 import random
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -116,16 +117,25 @@ class Transport:
 
     def download(self, path: str, target: Path) -> None:
         """The answer's bytes as a file. Raises as `request`; nothing is left at `target` when it breaks off."""
+        with self.opened(path) as response:
+            try:
+                with target.open("wb") as file:
+                    for piece in response.iter_bytes():
+                        file.write(piece)
+            except httpx.TransportError:
+                target.unlink(missing_ok=True)
+                raise
+
+    @contextmanager
+    def opened(self, path: str) -> Iterator[httpx.Response]:
+        """A file's answer while its bytes still come. Raises as `request`, also when it breaks off."""
         try:
             with self._pool.http.stream("GET", path, timeout=FILE_TIMEOUT) as response:
                 if not response.is_success:
                     response.read()
                     raise error_told_by(response)
-                with target.open("wb") as file:
-                    for piece in response.iter_bytes():
-                        file.write(piece)
+                yield response
         except httpx.TransportError as error:
-            target.unlink(missing_ok=True)
             raise broken_off(self.server_url, error) from error
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from runs_app.api.preflight import describe_preflight
 from runs_app.api.runs import WAIT_FOR_END, find_run, seconds_to_wait, summary_of
 from runs_app.endings import wait_for_end
 from runs_app.judging import WAIT
-from runs_app.lineage import Parent, caller_of
+from runs_app.lineage import caller_of
 from runs_app.preflight import preflight
 from runs_app.services import Launch, Trigger, launch_run
 from runs_app.waiting import explain_runs
@@ -23,7 +23,7 @@ from templates_app.api.views import acting_user, find_deployment, in_named_proje
 from templates_app.models import PipelineDeployment, RunTemplate
 from templates_app.permissions import role_on
 from zenweb.accounts.actions import Action
-from zenweb.accounts.models import ApiKey
+from zenweb.accounts.models import ApiKey, StepPlace
 from zenweb.api.listing import find, flag
 from zenweb.api.operations import DRY_RUN, IDEMPOTENCY_KEY, REPLAYED, Parameter, operation
 from zenweb.config.run_configuration import PipelineRunConfiguration, StepRunConfiguration
@@ -138,10 +138,10 @@ def trigger_of(request: Request) -> Trigger:
     )
 
 
-def parent_of(request: Request) -> Parent | None:
+def parent_of(request: Request) -> StepPlace | None:
     """The step that asks: the one whose token it is, or, of a run that the caller executes, the one that it names."""
     if (step := acting_user(request).step_in_use) is not None:
-        return Parent.of(step)
+        return step.place
     named = request.headers.get(STEP_HEADER, "")
     return caller_of(acting_user(request), UUID(named)) if is_id(named) else None
 

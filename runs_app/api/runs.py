@@ -73,6 +73,9 @@ RUNS = Listing(
         "stack": Related("stack"),
         "user": Related("user", name="username"),
         "original": Related("original"),
+        "parent_run_id": Column("parent_step__run_id", uuid.UUID),
+        "parent_step_id": Column("parent_step_id", uuid.UUID),
+        "root_run_id": Column("root_id", uuid.UUID),
         "start_time": Column("start_time", parse_time),
         "end_time": Column("end_time", parse_time),
         "index": Column("index", int),
@@ -104,6 +107,10 @@ RUNS = Listing(
 )
 
 
+# Whoever asks for what a run or step has started means it wherever it is.
+FAMILY = {"parent_run_id", "parent_step_id", "root_run_id"}
+
+
 class RunUpdateBody(Body):
     """ZenML's clients send a run's state as well when they execute it themselves."""
 
@@ -130,9 +137,11 @@ class RunList(APIView):
         user = acting_user(request)
         project = find_project(user, request.query_params.get("project"))
         counts = RunCount.objects.visible_to(user).filter(project=project)
-        runs = PipelineRun.objects.visible_in_lists_to(user, counts).filter(project=project).for_list()
+        runs = PipelineRun.objects.visible_in_lists_to(user, counts).for_list()
+        if request.query_params.get("project") or not FAMILY & request.query_params.keys():
+            runs = runs.filter(project=project)
         if wants_hydration(request.query_params, default=False):
-            runs = runs.with_values_shown_to(user)
+            runs = runs.with_values_shown_to(user).with_parent()
         return RUNS.answer(runs, request.query_params, counts)
 
 
@@ -150,6 +159,7 @@ class RunDetail(APIView):
         answer = describe_run(run, wants_hydration(request.query_params, default=True))
         if answer["metadata"]:  # of one run only: a list of runs would ask for each
             answer["metadata"]["repair_run_ids"] = [str(repair) for repair in repairs_of(request, run)]
+            answer["metadata"]["parent_step_name"] = parent_step_name(request, run)
             chosen = choices_of(run) if run.shows_values else []
             answer["metadata"]["choices"] = [describe_choice(choice) for choice in chosen]
         if seconds is not None:
@@ -254,13 +264,23 @@ def summary_of(request: Request, run: PipelineRun) -> Any:
 def visible_runs(request: Request) -> QuerySet[Any]:
     runs = PipelineRun.objects.visible_to(request.user).with_values_shown_to(acting_user(request))
     documents = ("deployment__spec", "deployment__config_schema", "deployment__config_template")
-    return runs.select_related(
-        "project", "user", "pipeline", "stack", "deployment__stack", "template__project"
-    ).defer(*documents)
+    return (
+        runs.select_related("project", "user", "pipeline", "stack", "deployment__stack", "template__project")
+        .defer(*documents)
+        .with_parent()
+    )
 
 
 def find_run(request: Request, name_or_id: str) -> PipelineRun:
     return cast(PipelineRun, find(in_named_project(visible_runs(request), request), name_or_id, "run"))
+
+
+def parent_step_name(request: Request, run: PipelineRun) -> str | None:
+    """Of a parent that may be seen: another one is not called by its name."""
+    if run.parent_step is None:
+        return None
+    visible = PipelineRun.objects.visible_to(request.user).filter(pk=run.parent_step.run_id)
+    return run.parent_step.name if visible.exists() else None
 
 
 def repairs_of(request: Request, run: PipelineRun) -> QuerySet[Any]:

@@ -98,11 +98,24 @@ class RunMetadata(TypedDict):
     code_path: None
     template_id: UUID | None
     original_run_id: Annotated[UUID | None, Field(description="The run that this one repairs.")]
+    parent_run_id: Annotated[UUID | None, Field(description="The run whose step started this one.")]
+    parent_step_id: Annotated[UUID | None, Field(description="That step.")]
+    root_run_id: Annotated[
+        UUID | None, Field(description="Of a run with a parent: the one above that has none.")
+    ]
     is_templatable: bool
     enable_heartbeat: Literal[False]
     parameters: Annotated[Document, Field(description="Of each step, with stand-ins for secrets.")]
     shows_values: Annotated[bool, Field(description="Whether who asks may see what it was given.")]
     warnings: list[str]
+    parent_step_name: NotRequired[
+        Annotated[
+            str | None,
+            Field(
+                description="Of one run only, not in lists; null where the parent is not for who asks to see."
+            ),
+        ]
+    ]
     repair_run_ids: NotRequired[Annotated[list[UUID], Field(description="Of one run only, not in lists.")]]
     choices: NotRequired[Annotated[list[Chosen], Field(description="Of one run only, not in lists.")]]
 

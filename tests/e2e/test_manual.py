@@ -71,6 +71,11 @@ class Reader:
     def python(self, file: str = "run.py") -> list[str]:
         return self._execute(*self.compat, file)
 
+    def python_code(self, code: str) -> list[str]:
+        """What their reader writes beside them."""
+        (self.folder / "own.py").write_text(code)
+        return self.python("own.py")
+
     def bash(self, block: str) -> str:
         command = ["bash", "-c", block]
         return "\n".join(self._execute(*([*self.compat, "--", *command] if self.compat else command)))
@@ -164,9 +169,7 @@ def test_introduction(reader: Reader, sdk: Client, templates: None) -> None:
 
 def test_creating_templates(reader: Reader, sdk: Client, templates: None) -> None:
     ran = sdk.trigger_pipeline(template_id="daily-retraining")
-    from_run, from_code, by_command = (
-        f"{way} in {reader.spelling[3:]}" for way in ("run", "code", "command")
-    )
+    from_run, from_code, by_command = (f"{way}-{reader.spelling[3:]}" for way in ("run", "code", "command"))
     names = {"run_name": ran.name, "template_name": [from_run, from_code]}
     reader.write(CREATING, *reader.blocks(CREATING, "python", **names))
     reader.python()
@@ -197,3 +200,51 @@ def test_running_templates_over_rest(reader: Reader, sdk: Client, templates: Non
     facts["pipeline_id"] = ask(0)["items"][0]["id"]
     facts["template_id"] = ask(1)["items"][0]["id"]
     assert model_of(sdk.get_pipeline_run(ask(2)["id"]))["model_type"] == "rf"
+
+
+PREPARE = """
+from run import training_pipeline
+
+training_pipeline.create_run_template("my-specific-template-name", update=True)
+print(training_pipeline.create_run_template("{newest}").id)
+"""
+RUN_BOTH = """
+from zenweb import pipeline
+from run import load_data, loads_data_and_triggers_training, trigger_specific_template
+
+@pipeline
+def loads_data_and_triggers_specific_templates():
+    trigger_specific_template(load_data())
+
+for parent in (loads_data_and_triggers_training, loads_data_and_triggers_specific_templates):
+    print(parent.with_options(enable_cache=False)().id)
+"""
+
+
+def test_running_templates_from_other_pipelines(reader: Reader, sdk: Client) -> None:
+    # The second block has to be told the id of a template that the first one makes.
+    first, _ = reader.blocks(FROM_OTHERS, "python", template_id=None)
+    reader.write(FROM_OTHERS, first)
+    newest = f"newest-{reader.spelling[3:]}"
+    *_, template_id = reader.python_code(PREPARE.format(newest=newest))
+    reader.write(FROM_OTHERS, *reader.blocks(FROM_OTHERS, "python", template_id=template_id))
+
+    by_name, by_template = [
+        sdk.get_pipeline_run(printed) for printed in reader.python_code(RUN_BOTH) if is_id(printed)
+    ]
+    assert templates_that_trained_with_data_of(by_name, sdk) == [newest]
+    assert templates_that_trained_with_data_of(by_template, sdk) == ["my-specific-template-name", newest]
+
+
+def templates_that_trained_with_data_of(parent: PipelineRunResponse, sdk: Client) -> list[str]:
+    """Of the runs that the parent's steps have started: each was given the id of its data, and could load them."""
+    assert parent.wait(WAIT).status == "completed", parent.status_reason
+    given = {"data_artifact_id": str(parent.steps["load_data"].output.id)}
+    everyone = sdk.list_pipeline_runs(pipeline="training_pipeline")
+    children = [run for run in everyone if run.steps["trainer"].config["parameters"] == given]
+    assert [run.wait(WAIT).status for run in children] == ["completed"] * len(children)
+    return sorted(sdk.get_run_template(run.template_id).name for run in children)
+
+
+def is_id(line: str) -> bool:
+    return re.fullmatch(r"[0-9a-f-]{36}", line) is not None

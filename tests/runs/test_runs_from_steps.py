@@ -10,8 +10,12 @@ from runs_app.models import PipelineRun, StepAttempt
 from runs_app.worker import StepWorker
 from templates_app.models import RunTemplate, Stack
 from tests.factories import freeze, launch, make_template
+from tests.in_process import network
 from zenweb.accounts.models import User
+from zenweb.accounts.services import create_api_key
+from zenweb.client import Client
 from zenweb.enums import ExecutionStatus
+from zenweb.transport import Transport
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -48,6 +52,10 @@ def test_a_step_starts_runs_that_run(
     started = children(run)
     assert [child.parameters["greet"]["name"] for child in started] == ["Ada", "Alan"]
     assert {(child.status, child.user) for child in started} == {(ExecutionStatus.COMPLETED, bob)}
+    client = Client(Transport("http://testserver", create_api_key(user=bob, name="his")[1], network()))
+    told = client.get_pipeline_run(run.id)
+    assert [child.id for child in told.children] == [child.pk for child in started]
+    assert (told.parent, told.children[0].parent, told.children[0].parent_step_name) == (None, told, "asks")
 
 
 def test_another_attempt_gets_the_runs_that_the_first_has_started(

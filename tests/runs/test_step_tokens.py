@@ -1,10 +1,11 @@
 """The token with which a step's process asks the server: what it is worth, for how long, and what it never opens."""
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connections, transaction
 from django.test import Client
 
 from runs_app import recording
@@ -14,7 +15,7 @@ from runs_app.recording import StepOutcome
 from runs_app.schedules import create_schedule
 from runs_app.step_tokens import server_access
 from templates_app.models import RunTemplate, Stack
-from tests.accounts.conftest import ask, bearer, give
+from tests.accounts.conftest import ask, bearer, give, rest_of
 from tests.factories import freeze, launch, make_template
 from tests.routes import Route, filled, routes
 from zenweb.accounts.models import AuditEvent, User
@@ -63,11 +64,7 @@ def attempt(template: RunTemplate, bob: User, w1: Worker) -> StepAttempt:
 
 
 def begun(template: RunTemplate, starter: User, worker: Worker) -> StepAttempt:
-    run = launch(template, starter)
-    claimed = recording.claim_ready_step(worker, "default")
-    assert claimed is not None
-    assert claimed.step.run_id == run.pk
-    return claimed
+    return claimed_of(launch(template, starter), worker)
 
 
 def step_of(attempt: StepAttempt) -> Client:
@@ -103,6 +100,43 @@ def test_a_step_starts_a_run_that_says_where_it_comes_from(attempt: StepAttempt,
     assert f"Step trainer started run {child.name}." in parent.events.values_list("sentence", flat=True)
     event = AuditEvent.objects.get(thing_id=str(child.pk))
     assert (event.channel, event.user_name, event.after["started_from"]) == ("pipeline", "bob", told)
+
+
+def test_parent_and_child_are_found_from_each_other(
+    attempt: StepAttempt, other: RunTemplate, rest: Client
+) -> None:
+    parent = attempt.step.run
+    child = ask(step_of(attempt), "POST", "/run_templates/other/runs").json()["id"]
+    told = ask(rest, "GET", f"/runs/{child}").json()["metadata"]
+    assert (told["parent_run_id"], told["parent_step_name"]) == (str(parent.pk), "trainer")
+    assert (told["parent_step_id"], told["root_run_id"]) == (str(attempt.step_id), str(parent.pk))
+    for name, value in (("parent_run_id", parent.pk), ("parent_step_id", attempt.step_id)):
+        listed = ask(rest, "GET", f"/runs?{name}={value}&hydrate=true").json()["items"]
+        assert [(run["id"], run["metadata"]["parent_run_id"]) for run in listed] == [(child, str(parent.pk))]
+    assert ask(rest, "GET", f"/runs/{parent.pk}").json()["metadata"]["parent_run_id"] is None
+
+
+def test_neither_calls_the_other_by_its_name_where_it_is_restricted(
+    attempt: StepAttempt, template: RunTemplate, other: RunTemplate, bob: User
+) -> None:
+    RunTemplate.objects.filter(pk=other.pk).update(is_restricted=True)
+    give(bob, other, Role.RUNNER)
+    child = PipelineRun.objects.get(
+        pk=ask(step_of(attempt), "POST", "/run_templates/other/runs").json()["id"]
+    )
+    assert child.events.first().sentence == "Accepted from a step of another run, in the name of bob."
+    told = attempt.step.run.events.values_list("sentence", flat=True)
+    assert "Step trainer started another run." in told
+    assert not [sentence for sentence in told if child.name in sentence]
+
+
+def test_who_may_not_see_the_parent_is_not_told_its_steps_name(
+    attempt: StepAttempt, template: RunTemplate, other: RunTemplate
+) -> None:
+    child = ask(step_of(attempt), "POST", "/run_templates/other/runs").json()["id"]
+    RunTemplate.objects.filter(pk=template.pk).update(is_restricted=True)
+    carol = User.objects.create_user(username="carol", password="carol has a long password")
+    assert ask(rest_of(carol), "GET", f"/runs/{child}").json()["metadata"]["parent_step_name"] is None
 
 
 def test_it_is_worth_nothing_when_its_attempt_has_ended(attempt: StepAttempt) -> None:
@@ -225,3 +259,53 @@ def test_it_stops_and_annotates_its_own_tree_and_else_what_the_owner_may_too(
     assert ask(step, "POST", "/run-metadata", note).status_code == 403
     give(carol, other, Role.EDITOR)
     assert ask(step, "POST", "/run-metadata", note).status_code == 200
+
+
+def test_runs_start_one_another_only_so_deep(
+    template: RunTemplate, bob: User, w1: Worker, settings: Any
+) -> None:
+    settings.MOST_RUN_DEPTH = 2
+    run = launch(template, bob)
+    for _ in range(2):
+        step = step_of(claimed_of(run, w1))
+        run = PipelineRun.objects.get(
+            pk=ask(step, "POST", "/run_templates/daily-retraining/runs").json()["id"]
+        )
+    answer = ask(step_of(claimed_of(run, w1)), "POST", "/run_templates/daily-retraining/runs")
+    assert answer.status_code == 422
+    assert "2 stand above it already" in answer.json()["detail"][1]
+    assert "ZENWEB_RUN_DEPTH" in answer.json()["detail"][1]
+
+
+@pytest.mark.parametrize("name", ["MOST_CHILD_RUNS", "MOST_RUNS_IN_TREE"])
+def test_a_run_starts_only_so_many(attempt: StepAttempt, settings: Any, name: str) -> None:
+    setattr(settings, name, 1)
+    step = step_of(attempt)
+    key = {"HTTP_IDEMPOTENCY_KEY": "one"}
+    path = "/api/v1/run_templates/daily-retraining/runs"
+    assert step.post(path, "{}", content_type="application/json", **key).status_code == 200
+    answer = ask(step, "POST", "/run_templates/daily-retraining/runs")
+    assert (answer.status_code, name.replace("MOST_", "ZENWEB_") in answer.text) == (422, True)
+    assert step.post(path, "{}", content_type="application/json", **key).status_code == 200  # the same run
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_that_ask_at_once_for_the_last_place_one_gets_it(attempt: StepAttempt, settings: Any) -> None:
+    settings.MOST_CHILD_RUNS = 1
+    step = step_of(attempt)
+
+    def start(_: int) -> int:
+        try:
+            return int(ask(step, "POST", "/run_templates/daily-retraining/runs").status_code)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(start, range(4))) == [200, 422, 422, 422]
+
+
+def claimed_of(run: PipelineRun, worker: Worker) -> StepAttempt:
+    claimed = recording.claim_ready_step(worker, "default")
+    assert claimed is not None
+    assert claimed.step.run_id == run.pk
+    return claimed

@@ -35,25 +35,33 @@ APPEND_ONLY = gettext_lazy("What the audit tells is never changed or deleted.")
 
 
 @dataclass(frozen=True)
-class StepInUse:
-    """The attempt at a step in whose process somebody's name is used: who started its run has not typed this."""
+class StepPlace:
+    """A step that starts runs, and where its own run stands."""
 
-    attempt: int
     step_id: uuid.UUID
     step_name: str
     run_id: uuid.UUID
     run_name: str
     root_id: uuid.UUID
-    """The run that stands at the top of the tree: of all that were started from one another."""
+    """The run at the top of the tree: of those that were started from one another."""
     depth: int
     """How many runs stand above its own."""
-    origin: str
-    """What the step comes from, in words: 'the template "training"'."""
-    owner: "User | None"
-    """Who answers for that. None: nobody does any more."""
+    project_id: uuid.UUID
+    is_restricted: bool
 
     def __str__(self) -> str:
         return f"step {self.step_name} of run {self.run_name}"
+
+
+@dataclass(frozen=True)
+class StepInUse:
+    """The step in whose process somebody's name is used: who started its run has not written what is asked for."""
+
+    place: StepPlace
+    origin: str
+    """What its code comes from, in words: 'the template "training"'."""
+    owner: "User | None"
+    """Who answers for that. None: nobody does any more."""
 
 
 class ServiceAccountQuerySet(models.QuerySet["User"]):

@@ -70,7 +70,9 @@ def _show_in_terminal(columns: Sequence[str], rows: list[Sequence[str]], err: bo
 
     console = Console(stderr=err)
     number = fitting(columns, rows, console.width)
-    table = Table(*columns[:number], box=None, header_style="bold", pad_edge=False)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns[:number]:
+        table.add_column(column, overflow="fold")
     for row in rows:
         # As it is: a name may hold what rich takes for markup.
         table.add_row(*(Text(cell, STYLES.get(cell, "")) for cell in row[:number]))

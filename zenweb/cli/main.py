@@ -21,7 +21,8 @@ COMMANDS = {
     "pipeline": ("zenweb.cli.pipeline", "List pipelines and make run templates of them."),
     "run-template": ("zenweb.cli.run_template", "List run templates and run them."),
     "schedule": ("zenweb.cli.schedule", "Have run templates run by themselves."),
-    "run": ("zenweb.cli.run", "See, stop and repair what was run."),
+    "run": ("zenweb.cli.run", "See, follow, stop and repair what was run."),
+    "artifact": ("zenweb.cli.artifact", "See and download what runs have made."),
 }
 
 

@@ -1,9 +1,7 @@
 """`zenweb run`: what was run."""
 
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -13,6 +11,7 @@ from zenweb.cli.following import follow, limits
 from zenweb.cli.log_lines import LogLines
 from zenweb.cli.names import PIPELINES, RUNS, STEPS, TEMPLATES
 from zenweb.cli.output import Output, output_option, show_json
+from zenweb.cli.since import Since, asked_since
 from zenweb.cli.values import config_option, read_values, set_env_option, set_option
 from zenweb.client import Client
 from zenweb.enums import ExecutionStatus
@@ -21,33 +20,11 @@ from zenweb.responses import LogPiece, PipelineRunResponse, RepairPlan, StepRunR
 
 MOST_EVENTS = 100
 MOST_LISTED = 10_000
-AGO = re.compile(r"([0-9]{1,6})\s*([smhdw])")
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
-class Since(click.ParamType):  # type: ignore[type-arg]  # older clicks cannot have it subscripted
-    """How long ago, or a moment."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        if isinstance(value, datetime):
-            return value
-        try:
-            if found := AGO.fullmatch(value.strip()):
-                return datetime.now(UTC) - timedelta(**{UNITS[found[2]]: int(found[1])})
-            return datetime.fromisoformat(value).astimezone()
-        except (ValueError, OverflowError):
-            self.fail(
-                f"{value!r} is no time: write how long ago, such as 30m, 12h, 7d, or a moment, such as 2026-05-31.",
-                param,
-                ctx,
-            )
 
 
 @click.group("run")
 def command() -> None:
-    """See, stop and repair what was run."""
+    """See, follow, stop and repair what was run."""
 
 
 @command.command("list")
@@ -86,7 +63,7 @@ def list_runs(
         template_id=client.get_run_template(template, hydrate=False).id if template else None,
         status=f"oneof:{','.join(statuses)}" if statuses else None,
         user=client.transport.get("/current-user")["name"] if mine else None,
-        created=f"gte:{since.astimezone(UTC).replace(tzinfo=None).isoformat(sep=' ')}" if since else None,
+        created=asked_since(since),
         size=limit,
     )
     output.show_page(

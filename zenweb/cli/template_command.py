@@ -150,7 +150,8 @@ class TemplateCommand(click.Command):
         for group, flags in groupby(shown, key=lambda flag: flag.group):
             with formatter.section(group):
                 formatter.write_dl([(term_of(flag), words_of(flag)) for flag in flags])
-        records = [record for each in super().get_params(ctx) if (record := each.get_help_record(ctx))]
+        options = [each for each in super().get_params(ctx) if isinstance(each, click.Option)]
+        records = [record for each in options if (record := each.get_help_record(ctx))]
         with formatter.section("Options"):
             formatter.write_dl(records)
 

@@ -157,6 +157,35 @@ class PipelineRunResponse(Entity):
         return [UUID(found) for found in self.metadata["repair_run_ids"]]
 
     @property
+    def parent_run_id(self) -> UUID | None:
+        """The run whose step has started this one."""
+        found = self.metadata["parent_run_id"]
+        return UUID(found) if found else None
+
+    @property
+    def parent_step_name(self) -> str | None:
+        """The name of that step. None also where its run is not for you to see."""
+        if "parent_step_name" not in self.metadata:
+            self.refresh()
+        found: str | None = self.metadata["parent_step_name"]
+        return found
+
+    @property
+    def parent(self) -> "PipelineRunResponse | None":
+        """The run whose step has started this one. Raises DoesNotExist where it is not for you to see."""
+        if self.parent_run_id is None:
+            return None
+        answer = self._transport.get(f"{self.path}/{self.parent_run_id}", hydrate=True)
+        return PipelineRunResponse(self._transport, answer)
+
+    @property
+    def children(self) -> "list[PipelineRunResponse]":
+        """The runs that its steps have started, as they are now, the oldest first."""
+        filters = {"parent_run_id": self.id, "sort_by": "asc:created", "size": 10_000}
+        found = self._transport.get(self.path, hydrate=True, **filters)
+        return [PipelineRunResponse(self._transport, run) for run in found["items"]]
+
+    @property
     def pipeline(self) -> PipelineResponse:
         return PipelineResponse(self._transport, self.body["pipeline"])
 
