@@ -38,6 +38,12 @@ def caller_of(actor: User, step_id: uuid.UUID) -> StepPlace | None:
     return place_of(step) if step is not None else None
 
 
+def keep_out_of_cache(parent: StepPlace | None) -> None:
+    """A step that has started a run is not found in the cache: taken from there, it would start none."""
+    if parent is not None:
+        StepRun.objects.filter(pk=parent.step_id).update(cache_key="")
+
+
 def may_be_named_to(run: PipelineRun, parent: StepPlace) -> bool:
     """Whether who sees one of the two may well see the other: else neither ledger calls the other by its name."""
     return run.project_id == parent.project_id and not run.is_restricted and not parent.is_restricted

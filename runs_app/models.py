@@ -192,6 +192,12 @@ class PipelineRun(Execution):
         return {name: step.get("parameters", {}) for name, step in steps.items()}
 
     @property
+    def own_parameters(self) -> dict[str, Any]:
+        """The pipeline's own, as it was put together with them."""
+        own: dict[str, Any] = self.resolved_configuration.get("parameters") or {}
+        return own
+
+    @property
     def opened_parameters(self) -> dict[str, dict[str, Any]]:
         """With their secrets, to be judged again and to nobody's eyes. Raises SecretUnreadable."""
         parameters: dict[str, dict[str, Any]] = opened(self.parameters, self.pk)

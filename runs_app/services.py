@@ -18,7 +18,7 @@ from runs_app.choices import ask_before, check_choices, note
 from runs_app.compilations import wait_for
 from runs_app.judging import resolve_to_run
 from runs_app.limits import Limit, hold_limit
-from runs_app.lineage import hold_place_below, may_be_named_to
+from runs_app.lineage import hold_place_below, keep_out_of_cache, may_be_named_to
 from runs_app.masking import mask_of
 from runs_app.models import ArtifactVersion, IdempotencyRecord, PipelineRun, RunEvent, StepAttempt, StepRun
 from runs_app.own_parameters import asked_of
@@ -310,6 +310,7 @@ def _start_run(
     body_hash: str,
     repair: Repair | None = None,
 ) -> PipelineRun:
+    keep_out_of_cache(trigger.parent)  # the step before its run, as whoever records the step's end locks them
     hold_place_below(trigger.parent)
     asked = asked_of(version or deployment, configuration)
     runnable, deployment = asked.runnable, deployment_of(asked.runnable)
