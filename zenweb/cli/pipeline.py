@@ -10,6 +10,7 @@ import click
 
 from zenweb.cli.display import show_table
 from zenweb.cli.following import limits
+from zenweb.cli.names import STACKS
 from zenweb.cli.output import Output, output_option, show_json
 from zenweb.cli.run import report_end, tell_of_started
 from zenweb.cli.run_template import form_address
@@ -31,16 +32,21 @@ def command() -> None:
 
 
 @command.command("list")
-def list_pipelines() -> None:
+@output_option
+def list_pipelines(output: Output) -> None:
     """List the pipelines the server knows."""
-    rows = [(pipeline.name, str(pipeline.id)) for pipeline in Client().list_pipelines(size=1000)]
-    show_table(("NAME", "ID"), rows, empty="The server knows no pipeline yet.")
+    output.show_page(
+        Client().list_pipelines(size=1000),
+        ("NAME", "ID"),
+        lambda pipeline: (pipeline.name, str(pipeline.id)),
+        empty="The server knows no pipeline yet.",
+    )
 
 
 @command.command("create-run-template")
 @click.argument("source")
 @click.option("--name", required=True, help="What people see.")
-@click.option("--stack", help="A remote stack to run on, if not the active one.")
+@click.option("--stack", shell_complete=STACKS, help="A remote stack to run on, if not the active one.")
 @click.option(
     "--config",
     "config_path",
@@ -96,7 +102,9 @@ def preview(pipeline: Pipeline[..., Any], name: str, stack: str | None, *, updat
 
 @command.command("run")
 @click.argument("source")
-@click.option("--stack", metavar="NAME", help="Where to run it, if not on the active stack.")
+@click.option(
+    "--stack", metavar="NAME", shell_complete=STACKS, help="Where to run it, if not on the active stack."
+)
 @config_option
 @set_option
 @set_env_option

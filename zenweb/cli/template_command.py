@@ -90,7 +90,7 @@ class TemplateFlags:
         options: dict[str, Any] = {"type": TypedValue(flag.type)}
         if kind is Kind.SWITCH or kind is Kind.SECRET:
             options = {"is_flag": True}
-        elif kind in {Kind.LIST, Kind.NAMES}:
+        elif flag.is_repeatable:
             options["multiple"] = True
         return click.Option(
             [f"flag_{place}", *("/".join(spellings(name, flag)) for name in flag.names)],
@@ -140,6 +140,29 @@ class TemplateCommand(click.Command):
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         found = flags_in(ctx)
         return [*super().get_params(ctx), *(found.options if found else ())]
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Of each flag the usual name; what is typed already only where it may be typed again."""
+        found = flags_in(ctx)
+        if found is None or not incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        own = [
+            item for item in super().shell_complete(ctx, incomplete) if item.value in {*self._own(ctx), *HELP}
+        ]
+        names = {
+            name: words_of(flag)
+            for place, flag in enumerate(found.flags)
+            if flag.is_shown and flag.is_typed and (place not in found.typed or flag.is_repeatable)
+            for name in spellings(flag.name, flag)
+        }
+        return [
+            *(
+                CompletionItem(name, help=help_)
+                for name, help_ in names.items()
+                if name.startswith(incomplete)
+            ),
+            *own,
+        ]
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         return [*super().collect_usage_pieces(ctx), "[--STEP.PARAMETER VALUE]..."]
