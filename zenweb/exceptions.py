@@ -224,3 +224,7 @@ class ParameterError(ZenWebError, ValueError):
 
     def __str__(self) -> str:
         return f"{self.parameter}: {self.message}"
+
+
+class NotAskedFor(ZenWebError, AttributeError):
+    """A short answer did not say this; the message says how to ask for it."""

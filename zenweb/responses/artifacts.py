@@ -7,9 +7,11 @@ from zenweb.artifacts import materializers
 from zenweb.execution.metadata import decode_metadata
 from zenweb.responses.entity import Entity
 
+ARTIFACT_VERSIONS = "/artifact_versions"
+
 
 class ArtifactVersionResponse(Entity):
-    path = "/artifact_versions"
+    path = ARTIFACT_VERSIONS
 
     @property
     def name(self) -> str:

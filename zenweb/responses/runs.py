@@ -14,8 +14,9 @@ from zenweb.execution.metadata import decode_metadata
 from zenweb.execution.triggers import waiting_for
 from zenweb.responses.artifacts import ArtifactVersionResponse
 from zenweb.responses.catalog import PipelineResponse, StackResponse
-from zenweb.responses.entity import Entity, moment, moment_or_none
+from zenweb.responses.entity import Entity
 from zenweb.responses.facts import LogPiece, RunEvent
+from zenweb.responses.thing import moment, moment_or_none
 
 if TYPE_CHECKING:
     from zenweb.transport import Transport
@@ -154,7 +155,7 @@ class PipelineRunResponse(Entity):
     def repair_run_ids(self) -> list[UUID]:
         """The runs that repair this one, the newest first."""
         if "repair_run_ids" not in self.metadata:
-            self.refresh()
+            self._complete("metadata")
         return [UUID(found) for found in self.metadata["repair_run_ids"]]
 
     @property

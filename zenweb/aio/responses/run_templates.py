@@ -1,0 +1,74 @@
+# Written by `make docs` from zenweb/responses/run_templates.py: change that.
+"""Run templates."""
+
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+from zenweb.aio.responses.catalog import PipelineResponse
+from zenweb.aio.responses.entity import Entity
+from zenweb.config.run_configuration import PipelineRunConfiguration
+from zenweb.enums import ConcurrencyPolicy
+
+
+class RunTemplateResponse(Entity):
+    path = "/run_templates"
+
+    @property
+    def is_runnable(self) -> bool:
+        return bool(self.body["runnable"])
+
+    @property
+    def runnable(self) -> bool:
+        """ZenML's word for `is_runnable`."""
+        return self.is_runnable
+
+    @property
+    def hidden(self) -> bool:
+        return bool(self.body["hidden"])
+
+    @property
+    def version(self) -> int:
+        return int(self.body["version"])
+
+    @property
+    def max_concurrent_runs(self) -> int | None:
+        """How many of its runs may go on at once; None: any number."""
+        found: int | None = self.body["max_concurrent_runs"]
+        return found
+
+    @property
+    def concurrency_policy(self) -> ConcurrencyPolicy:
+        return ConcurrencyPolicy(self.body["concurrency_policy"])
+
+    @property
+    def description(self) -> str:
+        return str(self.metadata["description"] or "")
+
+    @cached_property
+    def config_template(self) -> PipelineRunConfiguration:
+        """What a run starts from. Yours to change: `config.steps["trainer"].parameters["learning_rate"] = 0.1`."""
+        return PipelineRunConfiguration.model_validate(self.metadata["config_template"])
+
+    @property
+    def config_schema(self) -> dict[str, Any]:
+        """The JSON Schema of what a run may be given."""
+        schema: dict[str, Any] = self.metadata["config_schema"]
+        return schema
+
+    @property
+    def pipeline(self) -> PipelineResponse:
+        return PipelineResponse(self._transport, self.resources["pipeline"])
+
+    @property
+    def deployment_id(self) -> UUID:
+        return UUID(self.resources["source_deployment"]["id"])
+
+    @property
+    def tags(self) -> list[str]:
+        return [tag["name"] for tag in self.resources["tags"]]
+
+    @property
+    def latest_run_id(self) -> UUID | None:
+        found = self.resources["latest_run_id"]
+        return UUID(found) if found else None
