@@ -23,6 +23,7 @@ PYTEST = $(BIN)/python -m pytest --numprocesses $(or $(JOBS),3) --dist loadfile 
 
 docs: $(VENV)/.dev
 	@$(BIN)/python -m tools.asynchronous
+	@$(BIN)/python -m tools.sdk_reference
 	@$(CHECK_SETTINGS) $(BIN)/python manage.py permissions --into docs/permissions.md
 
 .PHONY: docs help demo test test-all check pytest pytest-postgresql faults zenml-clients bench lock static wheel chromium faketime clean

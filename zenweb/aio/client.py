@@ -72,6 +72,7 @@ class AsyncClient:
     async def get_pipeline_run(
         self, name_id_or_prefix: NameOrId, *, hydrate: bool = True
     ) -> PipelineRunResponse:
+        """A run. `hydrate=False` leaves out what is asked for when it is read. Raises DoesNotExist."""
         return await self._get(PipelineRunResponse, name_id_or_prefix, hydrate)
 
     async def list_pipeline_runs(self, **filters: Any) -> Page[PipelineRunResponse]:
@@ -238,6 +239,7 @@ class AsyncClient:
     async def get_run_template(
         self, name_id_or_prefix: NameOrId | None = None, *, name: str | None = None, hydrate: bool = True
     ) -> RunTemplateResponse:
+        """A run template. `hydrate=False` leaves out what is asked for when it is read. Raises DoesNotExist."""
         wanted = name_id_or_prefix if name is None else name
         if wanted is None:
             raise ValidationFailed("Say which run template: its name, or its id or the beginning of it.")
@@ -334,6 +336,7 @@ class AsyncClient:
             return await asyncio.to_thread(target.read_bytes)
 
     async def delete_run_template(self, name_id_or_prefix: NameOrId) -> None:
+        """Delete a template. Its runs stay; its schedules make no more of them. Raises DoesNotExist."""
         await self.transport.delete(f"/run_templates/{_quoted(name_id_or_prefix)}")
 
     # Schedules
@@ -365,6 +368,7 @@ class AsyncClient:
         return ScheduleResponse(self.transport, await self.transport.post("/schedules", body))
 
     async def get_schedule(self, name_id_or_prefix: NameOrId) -> ScheduleResponse:
+        """A schedule. Raises DoesNotExist."""
         return await self._get(ScheduleResponse, name_id_or_prefix, True)
 
     async def list_schedules(self, **filters: Any) -> Page[ScheduleResponse]:
@@ -394,20 +398,25 @@ class AsyncClient:
         )
 
     async def delete_schedule(self, name_id_or_prefix: NameOrId) -> None:
+        """Delete a schedule; the runs that it made stay. Raises DoesNotExist."""
         await self.transport.delete(f"/schedules/{_quoted(name_id_or_prefix)}")
 
     # Pipelines, stacks, artifacts
 
     async def get_pipeline(self, name_id_or_prefix: NameOrId, *, hydrate: bool = True) -> PipelineResponse:
+        """A pipeline, of which templates and runs are. Raises DoesNotExist."""
         return await self._get(PipelineResponse, name_id_or_prefix, hydrate)
 
     async def list_pipelines(self, **filters: Any) -> Page[PipelineResponse]:
+        """Pipelines. Filters are those of GET /pipelines, such as `name`, `page` and `size`."""
         return await self._list(PipelineResponse, filters)
 
     async def get_stack(self, name_id_or_prefix: NameOrId) -> StackResponse:
+        """A stack: where runs execute. Raises DoesNotExist."""
         return await self._get(StackResponse, name_id_or_prefix, True)
 
     async def list_stacks(self, **filters: Any) -> Page[StackResponse]:
+        """Stacks. Filters are those of GET /stacks, such as `name`, `page` and `size`."""
         return await self._list(StackResponse, filters)
 
     @property
@@ -511,6 +520,7 @@ class AsyncClient:
     async def run_deployment(
         self, deployment_id: NameOrId, run_configuration: RunConfiguration | None = None
     ) -> PipelineRunResponse:
+        """Run what was frozen, as it is or with these values over it. Returns at once."""
         return await self._run(
             f"/pipeline_deployments/{deployment_id}/runs", await self._wired(run_configuration)
         )
