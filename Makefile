@@ -25,6 +25,7 @@ docs: $(VENV)/.dev
 	@$(BIN)/python -m tools.asynchronous
 	@$(BIN)/python -m tools.sdk_reference
 	@$(CHECK_SETTINGS) $(BIN)/python manage.py permissions --into docs/permissions.md
+	@$(BIN)/python -m tests.cli.reference docs/command-line.md
 
 .PHONY: docs help demo test test-all check pytest pytest-postgresql faults zenml-clients bench lock static wheel chromium faketime clean
 .DELETE_ON_ERROR:

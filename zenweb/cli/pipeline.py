@@ -14,11 +14,12 @@ from zenweb.cli.names import STACKS
 from zenweb.cli.output import Output, output_option, show_json
 from zenweb.cli.run import report_end, tell_of_started
 from zenweb.cli.run_template import form_address
+from zenweb.cli.template_files import tell_of_applied
 from zenweb.cli.values import config_option, read_values, set_env_option, set_option
 from zenweb.client import Client
 from zenweb.config.importing import importing_for_execution
 from zenweb.config.source import import_source
-from zenweb.deployment import StartedRun, ready_to_run
+from zenweb.deployment import StartedRun, preview_run_template, ready_to_run
 from zenweb.exceptions import RunStopped
 from zenweb.execution.runner import describe
 from zenweb.pipelines import Pipeline
@@ -60,8 +61,19 @@ def list_pipelines(output: Output) -> None:
     is_flag=True,
     help="With --update: leave out what the template's form fixes or bounds and the new version does not take.",
 )
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Only say what would change, what the new version takes no more, and whose values it refuses.",
+)
 def create_run_template(
-    source: str, name: str, stack: str | None, config_path: Path | None, update: bool, drop_misfits: bool
+    source: str,
+    name: str,
+    stack: str | None,
+    config_path: Path | None,
+    update: bool,
+    drop_misfits: bool,
+    dry_run: bool,
 ) -> None:
     """Freeze the pipeline SOURCE as a run template.
 
@@ -70,10 +82,22 @@ def create_run_template(
     pipeline = _imported(source)
     if config_path:
         pipeline = pipeline.with_options(config_path=config_path)
+    if dry_run:
+        preview(pipeline, name, stack, update=update)
+        return
     template = pipeline.create_run_template(name, stack=stack, update=update, drop_misfits=drop_misfits)
     click.echo(
         f"Run template {template.name}, version {template.version}: {form_address(Client(), template)}"
     )
+
+
+def preview(pipeline: Pipeline[..., Any], name: str, stack: str | None, *, update: bool) -> None:
+    """Tell what freezing the pipeline would do to the template."""
+    answer = preview_run_template(pipeline, name=name, stack=stack)
+    if answer["outcome"] != "created" and not update:
+        raise click.UsageError(f"A run template called {name!r} already exists: say --update, too.")
+    tell_of_applied(answer, is_done=False)
+    click.echo("Nothing was changed.")
 
 
 @command.command("run")
