@@ -315,6 +315,18 @@ class AsyncClient:
         )
         return answer
 
+    async def compare_versions(
+        self, name_id_or_prefix: NameOrId, before: int | None = None, now: int | None = None
+    ) -> dict[str, Any]:
+        """What a version of a template takes back of what another one took, and whom that breaks.
+
+        Usually the newest one is compared with the one before. `changes` have a `sentence` each and say whether it
+        `breaks`; `broken` are presets, schedules and recent callers whose values are refused.
+        """
+        path = f"/run_templates/{_quoted(name_id_or_prefix)}/comparison"
+        answer: dict[str, Any] = await self.transport.get(path, **{"from": before, "to": now})
+        return answer
+
     async def has_code(self, sha256: str) -> bool:
         """Whether the server has this code archive and lets the caller use it."""
         try:
