@@ -11,6 +11,7 @@ from uuid import UUID
 
 from zenweb.enums import ExecutionStatus
 from zenweb.execution.metadata import decode_metadata
+from zenweb.execution.triggers import waiting_for
 from zenweb.responses.artifacts import ArtifactVersionResponse
 from zenweb.responses.catalog import PipelineResponse, StackResponse
 from zenweb.responses.entity import Entity
@@ -259,17 +260,28 @@ class PipelineRunResponse(Entity):
         return found
 
     def wait(self, timeout: float | None = None) -> Self:
-        """Return when the run has ended, however it ended. Raises TimeoutError after `timeout` seconds."""
+        """Return when the run has ended, however it ended. Raises TimeoutError after `timeout` seconds.
+
+        A step that waits so takes no slot of its worker meanwhile.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
+        if not self._has_ended():
+            with waiting_for(self.id):
+                self._wait_until(deadline, timeout)
+        return self.refresh()
+
+    def _wait_until(self, deadline: float | None, timeout: float | None) -> None:
         pause = FIRST_PAUSE
-        while not ExecutionStatus(self._transport.get(f"{self.path}/{self.id}/status")).is_finished:
+        while not self._has_ended():
             if deadline is not None and time.monotonic() + pause > deadline:
                 raise TimeoutError(
                     f"Run {self.name} has not ended within {timeout:g} seconds. It goes on: {self.url}"
                 )
             time.sleep(pause)
             pause = min(1.5 * pause, LAST_PAUSE)
-        return self.refresh()
+
+    def _has_ended(self) -> bool:
+        return ExecutionStatus(self._transport.get(f"{self.path}/{self.id}/status")).is_finished
 
     def stop(self) -> None:
         """Ask the run to stop."""
