@@ -16,6 +16,7 @@ from zenweb.aio.responses.catalog import PipelineResponse, StackResponse
 from zenweb.aio.responses.entity import Entity
 from zenweb.enums import ExecutionStatus
 from zenweb.execution.metadata import decode_metadata
+from zenweb.execution.triggers import waiting_for
 from zenweb.responses.facts import LogPiece, RunEvent
 from zenweb.responses.thing import moment, moment_or_none
 
@@ -261,17 +262,28 @@ class PipelineRunResponse(Entity):
         return found
 
     async def wait(self, timeout: float | None = None) -> Self:
-        """Return when the run has ended, however it ended. Raises TimeoutError after `timeout` seconds."""
+        """Return when the run has ended, however it ended. Raises TimeoutError after `timeout` seconds.
+
+        A step that waits so takes no slot of its worker meanwhile.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
+        if not (await self._has_ended()):
+            with waiting_for(self.id):
+                await self._wait_until(deadline, timeout)
+        return await self.refresh()
+
+    async def _wait_until(self, deadline: float | None, timeout: float | None) -> None:
         pause = FIRST_PAUSE
-        while not ExecutionStatus(await self._transport.get(f"{self.path}/{self.id}/status")).is_finished:
+        while not (await self._has_ended()):
             if deadline is not None and time.monotonic() + pause > deadline:
                 raise TimeoutError(
                     f"Run {self.name} has not ended within {timeout:g} seconds. It goes on: {self.url}"
                 )
             await asyncio.sleep(pause)
             pause = min(1.5 * pause, LAST_PAUSE)
-        return await self.refresh()
+
+    async def _has_ended(self) -> bool:
+        return ExecutionStatus(await self._transport.get(f"{self.path}/{self.id}/status")).is_finished
 
     async def stop(self) -> None:
         """Ask the run to stop."""
