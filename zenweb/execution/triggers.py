@@ -1,12 +1,8 @@
 """Runs that a step asks for: another attempt at the step gets the runs that an earlier one has started."""
 
 import json
-<<<<<<< HEAD
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-=======
 from collections.abc import Iterator, Mapping
->>>>>>> main
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
