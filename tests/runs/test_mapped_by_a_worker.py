@@ -1,4 +1,4 @@
-"""Mapped steps really run: lists that only the steps' processes know."""
+"""Mapped steps and conditions really run: by lists and values that only the steps' processes know."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def run_to_its_end(
     name: str, stacks: dict[str, Stack], user: User, worker: StepWorker, **steps: Any
 ) -> PipelineRun:
-    template: RunTemplate = make_template(freeze(f"mapped.{name}", user, stacks["celery"]), user, name)
+    template: RunTemplate = make_template(freeze(name, user, stacks["celery"]), user, "mapped")
     given = {step: {"parameters": parameters} for step, parameters in steps.items()}
     run = launch(template, user, {"steps": given})
     worker.run_ready_steps("default")
@@ -35,7 +35,7 @@ def test_twenty_elements_of_two_lists_are_collected_in_order(
     stacks: dict[str, Stack], alice: User, worker: StepWorker
 ) -> None:
     counts = {"regions": {"count": 20}, "weights": {"count": 20}}
-    run = run_to_its_end("zipped_pipeline", stacks, alice, worker, **counts)
+    run = run_to_its_end("mapped.zipped_pipeline", stacks, alice, worker, **counts)
     assert run.status == ExecutionStatus.COMPLETED, run.status_reason
     assert value_of(run, "all_models") == [f"r{number}*{number * 10}@0.25" for number in range(20)]
 
@@ -43,19 +43,26 @@ def test_twenty_elements_of_two_lists_are_collected_in_order(
 def test_what_is_mapped_over_a_mapped_step_gets_an_element_each(
     stacks: dict[str, Stack], alice: User, worker: StepWorker
 ) -> None:
-    run = run_to_its_end("chained_pipeline", stacks, alice, worker)
+    run = run_to_its_end("mapped.chained_pipeline", stacks, alice, worker)
     assert value_of(run, "all_models") == [f"r{number}*1@0.5 of 3" for number in range(3)]
 
 
 def test_a_list_of_a_parameter_is_handed_out_by_element(
     stacks: dict[str, Stack], alice: User, worker: StepWorker
 ) -> None:
-    run = run_to_its_end("literal_pipeline", stacks, alice, worker)
+    run = run_to_its_end("mapped.literal_pipeline", stacks, alice, worker)
     assert value_of(run, "all_models") == ["north*1@0.5", "south*1@0.5"]
 
 
 def test_an_element_that_fails_says_which(stacks: dict[str, Stack], alice: User, worker: StepWorker) -> None:
-    run = run_to_its_end("failing_pipeline", stacks, alice, worker, ends={"failing": "10"})
+    run = run_to_its_end("mapped.failing_pipeline", stacks, alice, worker, ends={"failing": "10"})
     assert run.status_reason == "Step ends-1 failed: ValueError: no 1"
     completed = StepRun.objects.filter(run=run, status=ExecutionStatus.COMPLETED)
     assert set(completed.values_list("name", flat=True)) == {"numbers", "ends-0", "ends-2", "beside"}
+
+
+def test_the_branch_that_a_step_decides_for_is_taken_and_joined(
+    stacks: dict[str, Stack], alice: User, worker: StepWorker
+) -> None:
+    run = run_to_its_end("conditional.deploying_pipeline", stacks, alice, worker, score={"value": 0.3})
+    assert value_of(run, "report") == "None and kept 0.3"
