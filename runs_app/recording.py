@@ -22,13 +22,13 @@ from runs_app import caching, deciding, limits, metadata, statements
 from runs_app.caching import Versions
 from runs_app.dispatch import wake_workers
 from runs_app.lineage import waiting_above
-from runs_app.masking import Mask
 from runs_app.models import LogChunk, PipelineRun, RunCompilation, RunEvent, StepAttempt, StepRun, Worker
 from runs_app.plans import may_retry, plan_of, retry_delay, run_of
 from runs_app.querysets import HEAVY
 from runs_app.statements import ReadyStep, RunAtItsEnd
 from zenweb.entity import JSONField
 from zenweb.enums import OPEN_STATUSES, ConcurrencyPolicy, ExecutionMode, ExecutionStatus
+from zenweb.execution.masking import Mask
 from zenweb.execution.metadata import OF_UPLOADS, Noted
 from zenweb.execution.protocol import StepException, StoredArtifact
 from zenweb.prepared import insert
