@@ -172,3 +172,36 @@ Client().get_run_template("daily").no_such_thing
     assert "zenweb.steps.Step[[given: zenweb.artifacts" in ended.stdout
     assert '"RunTemplateResponse" has no attribute "no_such_thing"' in ended.stdout
     assert "Found 1 error" in ended.stdout
+
+
+TRACKED = """
+from typing import Annotated
+from zenml import ArtifactConfig, pipeline, step
+
+@step(experiment_tracker="mlflow", enable_step_logs=False)
+def train() -> Annotated[int, ArtifactConfig(name="model", version="1")]:
+    return 1
+
+@pipeline(cache_policy="none")
+def training():
+    train()
+
+[step] = training.compile().steps
+print(step.outputs[0].name, step.outputs[0].artifact_name)
+"""
+
+
+def test_what_only_zenml_knows_is_accepted_and_told(tmp_path):
+    ended = run(tmp_path, "-m", "zenweb.compat", "run.py", run=TRACKED)
+    assert printed(ended) == ["model model"]
+    assert ended.stderr.splitlines() == [
+        "@step, experiment_tracker: accepted, no effect",
+        "@step, enable_step_logs: accepted, no effect",
+        "@pipeline, cache_policy: accepted, no effect",
+        "Step 'train', output 'model', version: accepted, no effect",
+    ]
+
+
+def test_without_it_such_an_option_is_refused(tmp_path):
+    ended = run(tmp_path, "run.py", run=TRACKED.replace("zenml", "zenweb"))
+    assert "@step has no option 'experiment_tracker'" in ended.stderr
