@@ -1,5 +1,6 @@
 """`zenweb.compat`: code that says `zenml` gets ZenWeb, in processes of their own, since an import cannot be undone."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,10 @@ def run(folder: Path, *arguments: str, **files: str) -> Ended:
     for name, content in files.items():
         (folder / f"{name}.py").write_text(content)
     command = [sys.executable, *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    environment = {**os.environ, "ZENWEB_CONFIG_DIR": str(folder / "config"), "ZENWEB_SERVER_URL": ""}
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 def install_real_zenml(folder: Path) -> None:
@@ -205,3 +209,30 @@ def test_what_only_zenml_knows_is_accepted_and_told(tmp_path):
 def test_without_it_such_an_option_is_refused(tmp_path):
     ended = run(tmp_path, "run.py", run=TRACKED.replace("zenml", "zenweb"))
     assert "@step has no option 'experiment_tracker'" in ended.stderr
+
+
+PIPELINE = """
+from zenml import pipeline, step
+
+@step
+def one() -> int:
+    return 1
+
+@pipeline
+def ones():
+    one()
+"""
+
+
+@pytest.mark.parametrize("command", ["zenml", "zenweb"])
+def test_both_commands_import_pipelines_that_say_zenml(tmp_path, command):
+    making = (command, "pipeline", "create-run-template", "run.ones", "--name=ones")
+    ended = run(tmp_path, "-m", "zenweb.compat", "--", *making, run=PIPELINE)
+    assert "No ZenWeb server is configured" in ended.stderr  # which is asked after the import
+
+
+def test_a_command_without_it_says_how_to_have_it(tmp_path):
+    making = ("pipeline", "create-run-template", "run.ones", "--name=ones")
+    ended = run(tmp_path, "-m", "zenweb.cli", *making, run=PIPELINE)
+    assert "No module named 'zenml'" in ended.stderr
+    assert "put `python -m zenweb.compat --` before the command" in ended.stderr
