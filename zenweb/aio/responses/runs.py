@@ -2,6 +2,7 @@
 """Runs and their steps: how they are, what they printed and made, and waiting for their end."""
 
 import asyncio
+import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 # Seconds between two looks at a run that is waited for.
 FIRST_PAUSE, LAST_PAUSE = 0.05, 1.0
+# So that many who began to wait at once do not ask at once.
+_spread = random.SystemRandom()
 
 
 async def _follow(transport: "AsyncTransport", path: str) -> AsyncIterator[LogPiece]:
@@ -279,7 +282,7 @@ class PipelineRunResponse(Entity):
                 raise TimeoutError(
                     f"Run {self.name} has not ended within {timeout:g} seconds. It goes on: {self.url}"
                 )
-            await asyncio.sleep(pause)
+            await asyncio.sleep(pause * _spread.uniform(0.5, 1.5))
             pause = min(1.5 * pause, LAST_PAUSE)
 
     async def _has_ended(self) -> bool:
