@@ -22,7 +22,10 @@ ON_POSTGRESQL := tests/runs tests/wire tests/accounts tests/templates/test_templ
 PYTEST = $(BIN)/python -m pytest --numprocesses $(or $(JOBS),3) --dist loadfile --no-loadscope-reorder
 
 docs: $(VENV)/.dev
+	@$(BIN)/python -m tools.asynchronous
+	@$(BIN)/python -m tools.sdk_reference
 	@$(CHECK_SETTINGS) $(BIN)/python manage.py permissions --into docs/permissions.md
+	@$(BIN)/python -m tests.cli.reference docs/command-line.md
 
 .PHONY: docs help demo test test-all check pytest pytest-postgresql faults zenml-clients bench lock static wheel chromium faketime clean
 .DELETE_ON_ERROR:

@@ -9,6 +9,7 @@ from typing import Any, cast
 from django.db import transaction
 from django.utils.translation import gettext
 
+from runs_app.breakages import Comparison, compare_versions
 from runs_app.presets import (
     create_preset,
     delete_preset,
@@ -18,7 +19,7 @@ from runs_app.presets import (
 )
 from templates_app.exports import document_of, frozen_pipeline, holder_of, portable_presets
 from templates_app.grants import Holder, check_may_grant, find_holder, grant_role, grants_on, revoke_role
-from templates_app.models import CodeArchive, PipelineDeployment, RunTemplate, Stack
+from templates_app.models import CodeArchive, PipelineDeployment, RunTemplate, RunTemplateVersion, Stack
 from templates_app.names import check_tags
 from templates_app.permissions import check_can_edit, role_on
 from templates_app.schema_places import is_same
@@ -71,6 +72,8 @@ class Applied:
     needs_code: bool
     """The server has no such code that the actor may use: it is uploaded first."""
     changes: list[Change] = field(default_factory=list)
+    comparison: Comparison | None = None
+    """Of the version before with the new one."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -128,7 +131,8 @@ def _told_of(before: Mapping[str, Any], now: Mapping[str, Any], path: tuple[str 
 def _apply(wanted: _Wanted, managed_by: str | None, if_version: int | None) -> Applied:
     actor, document = wanted.actor, wanted.document
     template = _existing(wanted)
-    number = template.version.number if template else 0
+    former = template.version if template else None
+    number = former.number if former else 0
     _check_version(number, if_version)
     before = _said_of(actor, template) if template else {}
     needs_code = document.pipeline is not None and _archive_of(wanted, document.pipeline) is None
@@ -151,8 +155,14 @@ def _apply(wanted: _Wanted, managed_by: str | None, if_version: int | None) -> A
         is_new_version=is_new_version,
         needs_code=needs_code,
         changes=changes[:MOST_CHANGES] if number else [],
+        comparison=_compared(actor, former, template.version) if former and is_new_version else None,
         notes=list(template.version.curation_notes) if is_new_version else [],
     )
+
+
+def _compared(actor: User, before: RunTemplateVersion, now: RunTemplateVersion) -> Comparison:
+    """As what everybody uses them: what holds for some roles only is no promise."""
+    return compare_versions(actor, before.used_by(Role.NOBODY), now.used_by(Role.NOBODY))
 
 
 def _said_of(actor: User, template: RunTemplate) -> dict[str, Any]:

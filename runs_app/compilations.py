@@ -50,6 +50,12 @@ def failures_of(asked: Preparation) -> list[FieldError]:
     return [FieldError(pointer, asked.failure)]
 
 
+def known_failures(question: CompileQuestion) -> list[FieldError]:
+    """Why it could not be put together a moment ago."""
+    asked = Preparation.objects.fresh().filter(key=question.key, status=PreparationStatus.FAILED).first()
+    return failures_of(asked) if asked else []
+
+
 def wait_for(run: PipelineRun, question: CompileQuestion, moment: str) -> None:
     """A run that is being accepted has no steps until this is answered."""
     asked = preparations.ask(question, again=True, for_run=True)

@@ -196,14 +196,13 @@ def _command(template: RunTemplate, values: Configuration, secrets: list[Secret]
 def _given(values: Configuration) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Every value with its path, as `--set` names them."""
     for key, value in values.items():
-        if key != "steps":
+        if key not in {"steps", "parameters"}:
             yield (key,), value
     for step, section in values.get("steps", {}).items():
         for key, value in section.items():
             if key != "parameters":
                 yield ("steps", step, key), value
-    for step, name, value in values_in(values):
-        yield ("steps", step, "parameters", name), value
+    yield from values_in(values)
 
 
 def _can_be_set(given: tuple[tuple[str, ...], Any]) -> bool:

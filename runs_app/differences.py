@@ -81,6 +81,12 @@ def differences(
     ]
 
 
+def of_run(run: PipelineRun) -> Configuration:
+    """All parameters that a run ran with, as a configuration."""
+    own = run.own_parameters
+    return {**({"parameters": own} if own else {}), **of_steps(run.parameters)}
+
+
 def of_steps(parameters: Mapping[str, Mapping[str, Any]]) -> Configuration:
     """The parameters of a run's steps as a configuration."""
     return {"steps": {name: {"parameters": dict(values)} for name, values in parameters.items()}}
@@ -88,7 +94,7 @@ def of_steps(parameters: Mapping[str, Mapping[str, Any]]) -> Configuration:
 
 def values_to_compare(config_schema: Configuration, run: PipelineRun) -> Configuration:
     """What a run ran with, to be shown by another schema than its own: what was a secret there is one here."""
-    values = of_steps(run.parameters)
+    values = of_run(run)
     there = with_secrets_hidden(plan_of(run.deployment_id).config_schema, values)
     return values if there == with_secrets_hidden(config_schema, values) else there
 
@@ -128,13 +134,16 @@ def _differs(parameter: Parameter, former: Any, value: Any) -> bool:
 def _visible(config_schema: Configuration, parameter: Parameter, value: Any) -> Any:
     if value is ...:
         return ABSENT
-    step = parameter.path[1]
-    hidden = with_secrets_hidden(config_schema, of_steps({step: {parameter.name: value}}))
+    if not parameter.step:
+        return value
+    hidden = with_secrets_hidden(config_schema, of_steps({parameter.step: {parameter.name: value}}))
     return value_of(hidden, parameter)
 
 
-def values_in(configuration: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    """Each parameter that is given: step, name, value."""
+def values_in(configuration: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Each parameter that is given, the pipeline's own first: its path and its value."""
+    for name, value in (configuration.get("parameters") or {}).items():
+        yield ("parameters", name), value
     for step, section in configuration.get("steps", {}).items():
         for name, value in (section.get("parameters") or {}).items():
-            yield step, name, value
+            yield ("steps", step, "parameters", name), value

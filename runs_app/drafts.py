@@ -65,18 +65,23 @@ def everything(config_schema: Configuration, configuration: Configuration) -> Co
     """The configuration with the defaults of all that it leaves out; secrets have none that could be shown."""
     given = dict(configuration.get("steps") or {})
     steps = Configuration()
+    own = Configuration()
     for step in read_steps(config_schema):
-        section = given.pop(step.name, None) or {}
+        section = (
+            given.pop(step.name, None) if step.name else {"parameters": configuration.get("parameters")}
+        ) or {}
         rest = dict(section.get("parameters") or {})
         shown = {
             parameter.name: rest.pop(parameter.name, parameter.default)
             for parameter in step.parameters
             if parameter.name in rest or (parameter.has_default and not parameter.is_secret)
         }
-        if section or shown:
+        if not step.name:
+            own = {"parameters": {**shown, **rest}}
+        elif section or shown:
             steps[step.name] = {**section, "parameters": {**shown, **rest}}
     others = {key: value for key, value in configuration.items() if key != "steps"}
-    return {**others, "steps": {**steps, **given}}
+    return {**others, **own, "steps": {**steps, **given}}
 
 
 def beside_the_form(config_schema: Configuration, configuration: Configuration) -> Configuration:
@@ -106,6 +111,8 @@ def over(below: Configuration, above: Configuration) -> Configuration:
 
 def has_the_forms_shape(configuration: Configuration) -> bool:
     """Whether its steps and their parameters are named values, which a form could show."""
+    if not isinstance(configuration.get("parameters"), dict | None):
+        return False
     steps = configuration.get("steps")
     sections = steps.values() if isinstance(steps, dict) else [] if steps is None else [steps, "no step"]
     return all(
@@ -121,7 +128,8 @@ def names_of(config_schema: Configuration, configuration: Configuration) -> list
         for step in read_steps(config_schema)
         for parameter in step.parameters
     }
-    names = [key for key in configuration if key != "steps"]
+    names = [key for key in configuration if key not in {"steps", "parameters"}]
+    names += [titles.get(("", name), f"parameters.{name}") for name in configuration.get("parameters") or {}]
     for step, section in (configuration.get("steps") or {}).items():
         keys = [key for key in section or {} if key != "parameters"]
         names += [f"steps.{step}.{key}" for key in keys]
@@ -157,11 +165,13 @@ def _with_parameters_that(
 ) -> Configuration:
     """The configuration with those parameters only, and without steps of which nothing is left to say."""
     known, steps = {step.name for step in read_steps(config_schema)}, Configuration()
+    given = configuration.get("parameters") or {}
+    own = {name: value for name, value in given.items() if keep("", name, value)}
     for step, section in (configuration.get("steps") or {}).items():
         given = (section or {}).get("parameters") or {}
         kept = {name: value for name, value in given.items() if keep(step, name, value)}
         others = {key: value for key, value in (section or {}).items() if key != "parameters"}
         if kept or others or step not in known:
             steps[step] = {**({"parameters": kept} if kept else {}), **others}
-    others = {key: value for key, value in configuration.items() if key != "steps"}
-    return {**others, "steps": steps} if steps else others
+    others = {key: value for key, value in configuration.items() if key not in {"steps", "parameters"}}
+    return {**others, **({"parameters": own} if own else {}), **({"steps": steps} if steps else {})}

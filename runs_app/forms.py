@@ -13,7 +13,6 @@ from django.forms.utils import ErrorDict
 from django.http import QueryDict
 from django.utils.translation import gettext, gettext_lazy
 
-from runs_app.choices import find_refused
 from runs_app.differences import Difference, differences
 from runs_app.drafts import (
     beside_the_form,
@@ -24,6 +23,8 @@ from runs_app.drafts import (
     read_draft,
     without_secrets_in_text,
 )
+from runs_app.judging import known_errors
+from runs_app.own_parameters import asked_of
 from runs_app.querysets import PipelineRunQuerySet, RunCountQuerySet
 from runs_app.repair import Repair, has_value, left_over, path_of, without_left_over
 from runs_app.run_configuration import validate
@@ -156,7 +157,22 @@ class LaunchForm(StartingForm):
 
     @property
     def asked(self) -> dict[str, Any]:
-        return over(self.rest, self.configuration)
+        # Where the pipeline's own parameters are others than those of the shown steps, what they started from there
+        # is no value of theirs.
+        asked: dict[str, Any] = asked_of(self.version, over(self.rest, self.configuration)).configuration
+        return asked
+
+    @property
+    def own_parameters(self) -> dict[str, Any]:
+        """The pipeline's own parameters as they stand in the form, readable or not."""
+        own = [control.parameter.path for control in self.controls if not control.parameter.step]
+        found: dict[str, Any] = self.standing(own).get("parameters", {}) if own else {}
+        return found
+
+    @property
+    def put_together(self) -> str:
+        deployment = self.version.deployment
+        return deployment.parameters_key if deployment.derived_from_id else ""
 
     def standing(self, paths: Collection[tuple[str, ...]]) -> dict[str, Any]:
         """With what is kept beside the form: choices may depend on what is hidden."""
@@ -178,8 +194,7 @@ class LaunchForm(StartingForm):
             return [FieldError("", self.unreadable_rest)]
         if self.is_draft:
             return []
-        asked = over(self.rest, configuration)
-        return [*validate(config_schema, asked), *find_refused(self.version, asked)]
+        return known_errors(self.version, over(self.rest, configuration))
 
     def _read_rest(self, data: Mapping[str, Any] | None, configuration: Mapping[str, Any]) -> dict[str, Any]:
         if data is None:
@@ -222,7 +237,7 @@ class LaunchForm(StartingForm):
         """Whether all that is wrong are empty fields that may be empty for once; then nothing is said of them."""
         if self.is_valid():
             return True
-        errors = validate(self.version.config_schema, self.configuration)
+        errors = known_errors(self.version, self.configuration)
         paths = [path_of(error) for error in errors]
         missing = {".".join(path) for path in paths if not has_value(self.configuration, path)}
         excused = {name for name in missing if not self.data.get(name) and may_be_empty(name)}
@@ -254,14 +269,16 @@ def typed_values(config_schema: dict[str, Any], data: QueryDict) -> dict[str, li
 
     Nothing at all where the text of the YAML view may not: it is all that there is.
     """
-    kept = {name: data.getlist(name) for name in ("version", "view", "everything") if name in data}
+    kept = {
+        name: data.getlist(name) for name in ("version", "view", "everything", "put_together") if name in data
+    }
     kept |= _beside_the_inputs(config_schema, data)
     if data.get("view") == "yaml" and "yaml" not in kept:
         return {}
     for name in data:
         if name.startswith(("expected.", "declined.")):
             kept[name] = data.getlist(name)
-        if not name.startswith("steps."):
+        if not name.startswith(("steps.", "parameters.")):
             continue
         if not is_secret_input(config_schema, parts_of_input(name)):
             kept[name] = data.getlist(name)
@@ -290,6 +307,8 @@ def _beside_the_inputs(config_schema: dict[str, Any], data: QueryDict) -> dict[s
 
 def parts_of_input(name: str) -> tuple[str, ...]:
     """What the name of an input consists of."""
+    if name.startswith("parameters."):
+        return tuple(name.split("."))
     step, _, rest = name.removeprefix("steps.").partition(".parameters.")
     return ("steps", step, "parameters", *rest.split("."))
 
@@ -316,7 +335,7 @@ class RepairForm(StartingForm):
             files=files,
             configuration=repair.start,
         )
-        steps = [(step.name, step.title) for step in self.steps]
+        steps = [(step.name, step.title) for step in self.steps if step.name]
         self.fields["from"] = forms.ChoiceField(
             required=False,
             label=gettext("Where to start"),

@@ -14,18 +14,26 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils.translation import gettext
 
 from runs_app.choices import FormChoices
+from runs_app.compilations import compile_now
 from runs_app.copies import Copies, copies_of
 from runs_app.differences import Difference, values_to_compare
 from runs_app.forms import LaunchForm, Starting, typed_values
 from runs_app.models import PipelineRun, Schedule
+from runs_app.own_parameters import (
+    asked_of,
+    own_parameters,
+    put_together,
+    version_shown,
+    without_other_steps,
+)
 from runs_app.plans import Runnable
 from runs_app.preflight import Preflight, preflight
 from runs_app.presets import LAST_GOOD, create_preset, last_good_run, problems_of
 from runs_app.services import Launch, Trigger, launch_run
 from runs_app.starting import Start, blamed_parameters
 from runs_app.uploads import FormFiles
-from runs_app.yaml_form import YAML, RunForm, form_of, switched
-from templates_app.models import Preset, RunTemplate
+from runs_app.yaml_form import YAML, RunForm, YamlForm, form_of, switched
+from templates_app.models import Preset, RunTemplate, RunTemplateVersion
 from templates_app.permissions import can_edit_preset
 from templates_app.schema_forms import CHECK
 from templates_app.schema_forms.schemas import read_steps
@@ -97,16 +105,23 @@ def launch_form(
         data = request.POST.copy()
         if data.get("do") in BUTTONS:
             del data["do"]  # for the form it is as if it were sent
-        return form_of(template.version, data, request.FILES, files, starting=start.configuration)
+        shown = version_shown(template.version, data.get("put_together", ""))
+        form = form_of(shown, data, request.FILES, files, starting=start.configuration)
+        is_run = request.POST.get("do", "") in RUN
+        return form if is_run or isinstance(form, YamlForm) else _put_together(request, form, files)
     if draft:
         data = QueryDict(mutable=True)
         for name, texts in draft.values.items():
             data.setlist(name, texts)
-        form = form_of(template.version, data, None, files, starting=start.configuration)
+        shown = version_shown(template.version, data.get("put_together", ""))
+        form = form_of(shown, data, None, files, starting=start.configuration)
         form.look()
         return form
     is_yaml = request.GET.get("view") == YAML
-    form = form_of(template.version, None, None, files, starting=start.configuration, is_yaml=is_yaml)
+    own = own_parameters(start.configuration)
+    shown, composition = _version_with(template.version, own, FIRST_WAIT)
+    form = form_of(shown, None, None, files, starting=start.configuration, is_yaml=is_yaml)
+    composition.tell(form)
     if (
         isinstance(form, LaunchForm)
         and start.run
@@ -114,6 +129,57 @@ def launch_form(
     ):
         form.blame(errors, gettext("What run %(index)s could not work with") % {"index": start.run.index})
     return form
+
+
+@dataclass(frozen=True)
+class Composition:
+    """How far a pipeline is put together with the parameters of a form."""
+
+    note: str = ""
+    is_asking: bool = False
+
+    def tell(self, form: RunForm) -> None:
+        if isinstance(form, LaunchForm):
+            form.composition_note, form.is_being_put_together = self.note, self.is_asking
+
+
+def _version_with(
+    version: RunTemplateVersion, own: dict[str, Any], wait: float
+) -> tuple[RunTemplateVersion, Composition]:
+    """The version as it is with these parameters of its pipeline, if that is known within so many seconds."""
+    asked = asked_of(version, {"parameters": own})
+    if asked.question is None:
+        return put_together(version, own), Composition()
+    try:
+        unknown = compile_now(asked.question, wait)
+    except ValidationFailed as error:
+        return version, Composition(" ".join(each.message for each in error.errors))
+    if unknown is not None:
+        return version, Composition(unknown.message, is_asking=True)
+    return put_together(version, own), Composition()
+
+
+def _put_together(request: HttpRequest, form: LaunchForm, files: FormFiles) -> LaunchForm:
+    """The form with the steps that the pipeline has with the parameters that stand in it."""
+    wait = FIRST_WAIT if is_for_the_form_alone(request) else CHOICES_WAIT
+    version, composition = _version_with(form.version, form.own_parameters, wait)
+    if version.deployment_id == form.version.deployment_id or not form.is_being_edited:
+        composition.tell(form)
+        return form
+    # Shown anew: what the steps started from so far is not what they start from now.
+    sent = LaunchForm(form.version, _without_action(form.data), None, files, is_draft=True)
+    sent.look()
+    kept = without_other_steps(sent.asked, form.version, version)
+    fresh = LaunchForm(version, files=files, configuration=kept)
+    fresh.yaml_text, fresh.is_everything = form.yaml_text, form.is_everything
+    composition.tell(fresh)
+    return fresh
+
+
+def _without_action(data: Any) -> Any:
+    sent = data.copy()
+    sent.pop("do", None)
+    return sent
 
 
 def form_choices(request: HttpRequest, runnable: Runnable, template: RunTemplate | None) -> FormChoices:

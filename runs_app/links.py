@@ -93,8 +93,7 @@ def link_query(config_schema: Configuration, configuration: Mapping[str, Any]) -
     """The query that fills the form with these values; nothing for what is as it is by default, or secret."""
     pairs = [
         (".".join(path), write_text(value, schemas_at(config_schema, path)))
-        for step, name, value in values_in(keepable(config_schema, configuration))
-        for path in [("steps", step, "parameters", name)]
+        for path, value in values_in(keepable(config_schema, configuration))
     ]
     return urlencode(pairs)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from django.utils.translation import gettext
 
@@ -40,8 +40,8 @@ def asked_of(runnable: Runnable, configuration: Any) -> Asked:
     deployment, rules = deployment_of(runnable), rules_of(runnable)
     given = own_parameters(configuration)
     frozen = rules.plan.spec.parameters
-    values = {**frozen, **given}
-    if not given or is_same(values, frozen):
+    values = {**frozen, **rules.defaults.get("", {}), **given}
+    if is_same(values, frozen):
         return Asked(runnable, configuration)
     if not accepts(rules.config_schema["properties"]["parameters"], rules.config_schema, given):
         return Asked(runnable, configuration)
@@ -52,11 +52,20 @@ def asked_of(runnable: Runnable, configuration: Any) -> Asked:
         queue=deployment.stack.queue,
         arguments=tuple(sorted(values.items())),
     )
-    derived = derived_deployment(question)
-    cleaned = _without_frozen_values(runnable, configuration, derived)
-    if derived is None:
+    found = _deployment_with(question)
+    cleaned = _without_frozen_values(runnable, configuration or {}, found)
+    if found is None:
         return Asked(runnable, cleaned, question)
-    return Asked(runnable.running(derived) if isinstance(runnable, RunTemplateVersion) else derived, cleaned)
+    return Asked(runnable.running(found) if isinstance(runnable, RunTemplateVersion) else found, cleaned)
+
+
+def put_together(version: RunTemplateVersion, own: Mapping[str, Json]) -> RunTemplateVersion:
+    """A version as it is with these parameters of its pipeline, if that is known; else as it is."""
+    try:
+        asked = asked_of(version, {"parameters": dict(own)})
+    except ValidationFailed:
+        return version
+    return asked.runnable if isinstance(asked.runnable, RunTemplateVersion) else version
 
 
 def own_parameters(configuration: Any) -> dict[str, Json]:
@@ -65,14 +74,38 @@ def own_parameters(configuration: Any) -> dict[str, Json]:
     return dict(given) if isinstance(given, Mapping) else {}
 
 
-def derived_deployment(question: CompileQuestion) -> PipelineDeployment | None:
-    """The answer, if somebody has asked for it before."""
-    found: PipelineDeployment | None = (
-        PipelineDeployment.objects.select_related("pipeline", "stack")
-        .filter(derived_from=question.deployment_id, parameters_key=question.parameters_key)
-        .first()
+def _deployment_with(question: CompileQuestion) -> PipelineDeployment | None:
+    """The answer: what somebody has asked for before, or what was frozen with just these."""
+    deployments = PipelineDeployment.objects.select_related("pipeline", "stack")
+    if is_same(plan_of(question.deployment_id).spec.parameters, dict(question.arguments)):
+        return cast(PipelineDeployment, deployments.get(pk=question.deployment_id))
+    derived = deployments.filter(derived_from=question.deployment_id, parameters_key=question.parameters_key)
+    return cast(PipelineDeployment | None, derived.first())
+
+
+def version_shown(version: RunTemplateVersion, parameters_key: str) -> RunTemplateVersion:
+    """A version as a form showed it that was put together with the parameters of this key."""
+    derived = PipelineDeployment.objects.select_related("pipeline", "stack").filter(
+        derived_from=version.deployment_id, parameters_key=parameters_key
     )
-    return found
+    found = derived.first() if parameters_key else None
+    return version.running(found) if found else version
+
+
+def without_other_steps(
+    configuration: Configuration, before: RunTemplateVersion, now: RunTemplateVersion
+) -> Configuration:
+    """Without the steps that the pipeline had before and has no more."""
+    known = {step.name for step in plan_of(now.deployment_id).spec.steps}
+    gone = {step.name for step in plan_of(before.deployment_id).spec.steps} - known
+    steps = configuration.get("steps") or {}
+    return {**configuration, "steps": {name: step for name, step in steps.items() if name not in gone}}
+
+
+def own_names(config_schema: Mapping[str, Any]) -> frozenset[str]:
+    """Of the parameters of its own that the pipeline may be given."""
+    section = config_schema.get("properties", {}).get("parameters") or {}
+    return frozenset(section.get("properties", {}))
 
 
 def _without_frozen_values(

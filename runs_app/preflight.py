@@ -116,6 +116,8 @@ def preflight(
     if judgement.resolved is None:
         raise ValidationFailed(judgement.errors)
     resolved, template = judgement.resolved, version.template
+    if isinstance(judgement.runnable, RunTemplateVersion):
+        version = judgement.runnable
     cached = _cached(version, resolved)
     queues = list(_queues(version, [step for step in resolved.steps if step.spec.name not in cached]))
     turn, queued = _turn(template)
@@ -243,6 +245,9 @@ def _differences(
     if run is None:
         return []
     schema = version.config_schema
-    now = of_steps({step.spec.name: step.parameters for step in resolved.steps})
+    now = {
+        "parameters": resolved.parameters,
+        **of_steps({step.spec.name: step.parameters for step in resolved.steps}),
+    }
     before, after = (without_secrets(schema, each) for each in (values_to_compare(schema, run), now))
     return differences(schema, before, after)

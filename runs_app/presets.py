@@ -189,7 +189,8 @@ def values_of_run(template: RunTemplate, run: PipelineRun, *, with_fixed: bool =
         for name, values in run.parameters.items()
         if name in asked
     }
-    return keepable(schema, of_steps(parameters))
+    own = {name: value for name, value in run.own_parameters.items() if name in asked.get("", ())}
+    return keepable(schema, {**({"parameters": own} if own else {}), **of_steps(parameters)})
 
 
 # -- checking ---------------------------------------------------------------------------------------------------------

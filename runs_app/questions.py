@@ -86,12 +86,21 @@ class CompileQuestion:
     @cached_property
     def parameters_key(self) -> str:
         """By which the deployment is found that is the answer."""
-        return hashlib.sha256(json.dumps(self.arguments).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(_alike(self.arguments), sort_keys=True).encode()).hexdigest()
 
     @cached_property
     def key(self) -> str:
         facts = [str(self.deployment_id), self.kind, self.queue, self.parameters_key]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def _alike(value: Json) -> Json:
+    """Values that are the same in JSON look the same: 2.0 is 2."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {key: _alike(member) for key, member in value.items()}
+    return [_alike(member) for member in value] if isinstance(value, list | tuple) else value
 
 
 AnyQuestion = Question | CompileQuestion

@@ -177,7 +177,7 @@ def _resolved(
     spec = rules.plan.spec
     return ResolvedConfiguration(
         run_name=_run_name(spec, rules.plan.config_template, cleaned, now),
-        parameters=spec.parameters,
+        parameters={**spec.parameters, **rules.defaults.get("", {}), **cleaned.get("parameters", {})},
         steps=steps,
         tags=list(dict.fromkeys([*spec.tags, *cleaned.get("tags", [])])),
         timeout=cleaned.get("timeout", spec.timeout),

@@ -20,8 +20,9 @@ from zenweb.exceptions import ZenWebError
 NAME = "zenweb"
 # Design: what runs in a step's process. Never settings, accounts, api, celery, entity, or the apps.
 MODULES = (
-    *("answers", "artifacts", "cli", "client", "config", "connection", "deployment", "enums", "exceptions"),
-    *("execution", "local_files", "metadata", "pipelines", "pools", "responses", "steps", "transport"),
+    *("aio", "answers", "artifacts", "cli", "client", "compat", "config", "connection", "deployment"),
+    *("enums", "exceptions", "execution", "local_files", "metadata", "pipelines", "pools", "responses"),
+    *("steps", "transport"),
 )
 METADATA = """\
 Metadata-Version: 2.1

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -10,9 +11,10 @@ from django.utils.translation import gettext
 from runs_app.differences import of_steps
 from runs_app.links import read_link
 from runs_app.models import PipelineRun, RunChoice, RunCompilation, StepRun
+from runs_app.own_parameters import own_names, put_together
 from runs_app.presets import LAST_GOOD, last_good_run, preset_values
 from runs_app.repair import known_parameters, path_of, starting_values
-from runs_app.run_configuration import Configuration
+from runs_app.run_configuration import Configuration, without_unset
 from templates_app.models import RunTemplate
 from templates_app.schema_forms.schemas import humanise, read_steps
 from templates_app.schema_forms.wording import shortened
@@ -21,6 +23,7 @@ from zenweb.accounts.models import User
 from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import DoesNotExist, FieldError
 from zenweb.pointers import pointer_to
+from zenweb.sealing import is_sealed
 
 
 @dataclass(frozen=True)
@@ -125,18 +128,33 @@ def _refused_choices(run: PipelineRun) -> Iterator[FieldError]:
 
 def _known_values(run: PipelineRun, template: RunTemplate) -> Configuration:
     """What a run ran with, as far as the newest version asks for it: the rest would be refused, and may be secret."""
-    known = known_parameters(template.version.config_schema, run)
-    return of_steps(
+    version = put_together(template.version, run.own_parameters)
+    known = known_parameters(version.config_schema, run)
+    steps = run.parameters or _asked_of_steps(run)
+    kept = of_steps(
         {
             step: {name: value for name, value in values.items() if name in known[step]}
-            for step, values in run.parameters.items()
+            for step, values in steps.items()
             if step in known
         }
     )
+    names = own_names(version.config_schema)
+    own = {name: value for name, value in run.own_parameters.items() if name in names}
+    return {**kept, **({"parameters": own} if own else {})}
+
+
+def _asked_of_steps(run: PipelineRun) -> dict[str, dict[str, Any]]:
+    """Of a run that never had steps; what it asked for of steps that nobody knows may be secret, and is sealed."""
+    steps = without_unset(run.configuration or {}).get("steps", {})
+    return {
+        name: {key: value for key, value in section.get("parameters", {}).items() if not is_sealed(value)}
+        for name, section in steps.items()
+    }
 
 
 def _left_over(run: PipelineRun, template: RunTemplate) -> Iterator[str]:
-    known = known_parameters(template.version.config_schema, run)
+    version = put_together(template.version, run.own_parameters)
+    known = known_parameters(version.config_schema, run)
     gone = [
         f"“{humanise(name)}” ({humanise(step)})"
         for step, values in run.parameters.items()

@@ -43,6 +43,7 @@ from runs_app.launching import (
 from runs_app.ledger import ledger_of
 from runs_app.logs import read_log
 from runs_app.models import ArtifactVersion, PipelineRun, RunCount, StepRun
+from runs_app.own_parameters import put_together
 from runs_app.permissions import RunPowers, may_see_values
 from runs_app.plans import rules_of_run
 from runs_app.presets import delete_preset
@@ -99,7 +100,7 @@ def run_template(request: HttpRequest, template_id: UUID) -> HttpResponse:
     form, done = press_button(request, template, launch_form(request, template, start, draft))
     if done.leads_to:
         return redirect(done.leads_to)
-    form.choices = form_choices(request, template.version, template)
+    form.choices = form_choices(request, form.version, template)
     context = {
         "template": template,
         "powers": powers,
@@ -147,7 +148,8 @@ def copy_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
     if run.template is None or not may_see_values(request.user, run):
         raise Http404
     template = RunTemplate.objects.for_page().get(pk=run.template_id)
-    schema = as_of_now(template.version.used_by(role_on(request.user, template))).config_schema
+    version = template.version.used_by(role_on(request.user, template))
+    schema = as_of_now(put_together(version, run.own_parameters)).config_schema
     copies = copies_of(template, schema, values_to_repeat(run, schema))
     return render(request, "runs_app/run_copy.html", {"run": run, "copies": copies, "template": template})
 
@@ -353,6 +355,7 @@ def _values(run: PipelineRun, files: Mapping[str, FoundFile]) -> Iterator[tuple[
     """What the run ran with, under the words of its form: titles of steps, each with titles and values."""
     schema = rules_of_run(run).config_schema
     ran = with_secrets_hidden(schema, of_steps(run.parameters))["steps"]
+    ran[""] = {"parameters": run.own_parameters}
     chosen = {(choice.step, choice.parameter): choice for choice in choices_of(run)}
     for step in read_steps(schema):
         given = replaced(ran.get(step.name, {}).get("parameters", {}), files)

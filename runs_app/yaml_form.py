@@ -20,6 +20,7 @@ from runs_app.drafts import (
     without_secrets_in_text,
 )
 from runs_app.forms import LaunchForm, Starting
+from runs_app.judging import known_errors
 from runs_app.repair import has_value
 from runs_app.run_configuration import validate
 from templates_app.models import RunTemplateVersion
@@ -176,7 +177,7 @@ class YamlForm(Starting):
             self.document = read_draft(self.yaml_text)
         self._put_secrets()
         if not self.is_draft:
-            self.add_field_errors(validate(self.schema, self.with_stand_ins))
+            self.add_field_errors(known_errors(self.version, self.with_stand_ins))
         return cleaned
 
     @property

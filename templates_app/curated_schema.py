@@ -57,12 +57,16 @@ def key_of(name: str) -> Key:
 
 
 def name_of(key: Key) -> str:
-    return ".".join(key)
+    return ".".join(filter(None, key))
 
 
 def parameters_of(config_schema: Schema) -> dict[Key, Schema]:
-    """Everything that the steps may be given and that a schema describes, in their order."""
-    return {
+    """Everything that the pipeline and its steps may be given and that a schema describes, in their order.
+
+    Of the pipeline itself, the step is "".
+    """
+    own = _object(config_schema["properties"].get("parameters")).get("properties")
+    return {("", name): schema for name, schema in _object(own).items() if isinstance(schema, dict)} | {
         (step, name): schema
         for step, section in config_schema["properties"]["steps"]["properties"].items()
         for name, schema in _object(_object(section["properties"]["parameters"]).get("properties")).items()
@@ -72,6 +76,8 @@ def parameters_of(config_schema: Schema) -> dict[Key, Schema]:
 
 def is_required(config_schema: Schema, key: Key) -> bool:
     step, name = key
+    if not step:
+        return False
     section = config_schema["properties"]["steps"]["properties"][step]
     return name in section["properties"]["parameters"].get("required", ())
 
@@ -196,12 +202,14 @@ def with_parameter(
 
     def change(parameters: Schema) -> Schema:
         required = parameters.get("required", [])
-        if is_required is not None:
+        if is_required is not None and step:
             others = [each for each in required if each != name]
             required = [*others, name] if is_required else others
         return {**parameters, "properties": {**parameters["properties"], name: schema}, "required": required}
 
-    path = ("properties", "steps", "properties", step, "properties", "parameters")
+    path: tuple[str, ...] = ("properties", "steps", "properties", step, "properties", "parameters")
+    if not step:
+        path = ("properties", "parameters")
     return _changed(config_schema, path, change)
 
 

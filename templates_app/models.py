@@ -296,7 +296,10 @@ class RunTemplateVersion(Entity):
         if not self.curation:
             return template
         steps = dict(template.get("steps") or {})
-        for name, values in defaults_of(self.curation_in_use).items():
+        own_defaults = defaults_of(self.curation_in_use)
+        if own := own_defaults.pop("", {}):
+            template = {**template, "parameters": {**(template.get("parameters") or {}), **own}}
+        for name, values in own_defaults.items():
             section = steps.get(name) or {}
             steps[name] = {**section, "parameters": {**(section.get("parameters") or {}), **values}}
         return {**template, "steps": steps}

@@ -14,6 +14,7 @@ from django.utils.translation import gettext, gettext_lazy
 from pydantic import ValidationError
 
 from templates_app.choice_places import check_dependencies
+from templates_app.curated_schema import parameters_of, with_parameter
 from templates_app.curation import Curation, read_curation
 from templates_app.curation_fit import carry_over, check_curation, read_fitting
 from templates_app.models import (
@@ -268,7 +269,7 @@ def derive_deployment(
             "stack_id": base.stack_id,
             "code_archive_id": base.code_archive_id,
             "spec": compiled.spec,
-            "config_schema": compiled.config_schema,
+            "config_schema": _with_own_parameters_of(base.config_schema, compiled.config_schema),
             "config_template": compiled.config_template,
             "requirements": base.requirements,
             "python_version": base.python_version,
@@ -280,19 +281,35 @@ def derive_deployment(
     return derived
 
 
+def _with_own_parameters_of(base: dict[str, Any], derived: dict[str, Any]) -> dict[str, Any]:
+    """What the pipeline's own parameters are by default is what it was frozen with."""
+    own = base["properties"].get("parameters", {})
+    return {
+        **derived,
+        "$defs": {**base.get("$defs", {}), **derived.get("$defs", {})},
+        "properties": {**derived["properties"], "parameters": own},
+    }
+
+
+def _with_own_defaults(config_schema: dict[str, Any], parameters: dict[str, Any]) -> dict[str, Any]:
+    for name, value in parameters.items():
+        if (schema := parameters_of(config_schema).get(("", name))) is not None:
+            config_schema = with_parameter(config_schema, ("", name), {**schema, "default": value})
+    return config_schema
+
+
 def _as_frozen(deployment: PipelineDeployment) -> PipelineDeployment:
     """What a template can be made of: of what a run was put together with, a deployment in its own right."""
     if deployment.derived_from_id is None:
         return deployment
     request = DeploymentRequest(
         pipeline=deployment.pipeline.name,
-        **{
-            name: getattr(deployment, name)
-            for name in (
-                *("spec", "config_schema", "config_template", "requirements"),
-                *("python_version", "client_version"),
-            )
-        },
+        spec=deployment.spec,
+        config_schema=_with_own_defaults(deployment.config_schema, deployment.spec["parameters"]),
+        config_template=deployment.config_template,
+        requirements=deployment.requirements,
+        python_version=deployment.python_version,
+        client_version=deployment.client_version,
     )
     frozen: PipelineDeployment
     frozen, _ = PipelineDeployment.objects.get_or_create(

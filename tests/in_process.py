@@ -1,5 +1,6 @@
 """The real application as the network of a client in the same process, inside the test's own transaction."""
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -36,6 +37,27 @@ class LosingAnswers(httpx.BaseTransport):
         if len(self.requests) <= self.times:
             raise httpx.ReadError("Connection reset by peer", request=request)
         return response
+
+
+class AsyncNetwork(httpx.AsyncBaseTransport):
+    """The same for an event loop, which stands still meanwhile: the application must not notice that there is one."""
+
+    def __init__(self, served_by: httpx.BaseTransport | None = None) -> None:
+        self._network = served_by or network()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        asked = httpx.Request(
+            request.method, request.url, headers=request.headers, content=await request.aread()
+        )
+        loop = asyncio.get_running_loop()
+        asyncio._set_running_loop(
+            None
+        )  # else Django gives it another connection, outside of the test's transaction
+        try:
+            response = self._network.handle_request(asked)
+        finally:
+            asyncio._set_running_loop(loop)
+        return httpx.Response(response.status_code, headers=response.headers, content=response.read())
 
 
 @contextmanager

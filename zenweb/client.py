@@ -18,8 +18,8 @@ from zenweb.config.template_file import TemplateDocument, read_document
 from zenweb.enums import ConcurrencyPolicy
 from zenweb.exceptions import DoesNotExist, NotConnected, ValidationFailed
 from zenweb.execution.context import current_step
-from zenweb.execution.triggers import ask_for_run
-from zenweb.local_files import LocalFile, with_references
+from zenweb.execution.triggers import headers_for_run, is_to_repeat
+from zenweb.local_files import LocalFile, paths_in, with_references
 from zenweb.responses import (
     ArtifactVersionResponse,
     DeploymentResponse,
@@ -55,9 +55,20 @@ class Client:
     def __init__(self, transport: Transport | None = None) -> None:
         self.transport = transport or shared_transport(_connection())
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up. Clients of the same connection share what they keep open; whoever asks again opens it anew."""
+        self.transport.close()
+
     # Runs
 
     def get_pipeline_run(self, name_id_or_prefix: NameOrId, *, hydrate: bool = True) -> PipelineRunResponse:
+        """A run. `hydrate=False` leaves out what is asked for when it is read. Raises DoesNotExist."""
         return self._get(PipelineRunResponse, name_id_or_prefix, hydrate)
 
     def list_pipeline_runs(self, **filters: Any) -> Page[PipelineRunResponse]:
@@ -222,6 +233,7 @@ class Client:
     def get_run_template(
         self, name_id_or_prefix: NameOrId | None = None, *, name: str | None = None, hydrate: bool = True
     ) -> RunTemplateResponse:
+        """A run template. `hydrate=False` leaves out what is asked for when it is read. Raises DoesNotExist."""
         wanted = name_id_or_prefix if name is None else name
         if wanted is None:
             raise ValidationFailed("Say which run template: its name, or its id or the beginning of it.")
@@ -293,6 +305,18 @@ class Client:
         )
         return answer
 
+    def compare_versions(
+        self, name_id_or_prefix: NameOrId, before: int | None = None, now: int | None = None
+    ) -> dict[str, Any]:
+        """What a version of a template takes back of what another one took, and whom that breaks.
+
+        Usually the newest one is compared with the one before. `changes` have a `sentence` each and say whether it
+        `breaks`; `broken` are presets, schedules and recent callers whose values are refused.
+        """
+        path = f"/run_templates/{_quoted(name_id_or_prefix)}/comparison"
+        answer: dict[str, Any] = self.transport.get(path, **{"from": before, "to": now})
+        return answer
+
     def has_code(self, sha256: str) -> bool:
         """Whether the server has this code archive and lets the caller use it."""
         try:
@@ -314,6 +338,7 @@ class Client:
             return target.read_bytes()
 
     def delete_run_template(self, name_id_or_prefix: NameOrId) -> None:
+        """Delete a template. Its runs stay; its schedules make no more of them. Raises DoesNotExist."""
         self.transport.delete(f"/run_templates/{_quoted(name_id_or_prefix)}")
 
     # Schedules
@@ -345,6 +370,7 @@ class Client:
         return ScheduleResponse(self.transport, self.transport.post("/schedules", body))
 
     def get_schedule(self, name_id_or_prefix: NameOrId) -> ScheduleResponse:
+        """A schedule. Raises DoesNotExist."""
         return self._get(ScheduleResponse, name_id_or_prefix, True)
 
     def list_schedules(self, **filters: Any) -> Page[ScheduleResponse]:
@@ -374,20 +400,25 @@ class Client:
         )
 
     def delete_schedule(self, name_id_or_prefix: NameOrId) -> None:
+        """Delete a schedule; the runs that it made stay. Raises DoesNotExist."""
         self.transport.delete(f"/schedules/{_quoted(name_id_or_prefix)}")
 
     # Pipelines, stacks, artifacts
 
     def get_pipeline(self, name_id_or_prefix: NameOrId, *, hydrate: bool = True) -> PipelineResponse:
+        """A pipeline, of which templates and runs are. Raises DoesNotExist."""
         return self._get(PipelineResponse, name_id_or_prefix, hydrate)
 
     def list_pipelines(self, **filters: Any) -> Page[PipelineResponse]:
+        """Pipelines. Filters are those of GET /pipelines, such as `name`, `page` and `size`."""
         return self._list(PipelineResponse, filters)
 
     def get_stack(self, name_id_or_prefix: NameOrId) -> StackResponse:
+        """A stack: where runs execute. Raises DoesNotExist."""
         return self._get(StackResponse, name_id_or_prefix, True)
 
     def list_stacks(self, **filters: Any) -> Page[StackResponse]:
+        """Stacks. Filters are those of GET /stacks, such as `name`, `page` and `size`."""
         return self._list(StackResponse, filters)
 
     @property
@@ -445,7 +476,9 @@ class Client:
 
     def with_files(self, configuration: RunConfiguration | None) -> RunConfiguration | None:
         """The configuration as it can be sent again and again: its files are uploaded now, and referred to."""
-        return with_references(configuration, self.upload_file)
+        return with_references(
+            configuration, {path: self.upload_file(path) for path in paths_in(configuration)}
+        )
 
     def download_file(self, artifact_version_id: NameOrId, target: str | PathLike[str]) -> None:
         """Fetch the file that an artifact version is, an upload say, to a place on this machine."""
@@ -472,7 +505,8 @@ class Client:
         Raises ValidationFailed with all that is wrong.
         """
         body = {**deployment, "configuration": self._wired(run_configuration)}
-        return Judgement.read(self.transport.post("/pipeline_deployments/new/validate", body))
+        answer = self.transport.post("/pipeline_deployments/new/validate", body, is_repeatable=True)
+        return Judgement.read(answer)
 
     def create_deployment(self, deployment: Mapping[str, Any]) -> DeploymentResponse:
         """Freeze a pipeline; the same pipeline again is the deployment that exists."""
@@ -482,6 +516,7 @@ class Client:
     def run_deployment(
         self, deployment_id: NameOrId, run_configuration: RunConfiguration | None = None
     ) -> PipelineRunResponse:
+        """Run what was frozen, as it is or with these values over it. Returns at once."""
         return self._run(f"/pipeline_deployments/{deployment_id}/runs", self._wired(run_configuration))
 
     # Reports of a run in the caller's own process
@@ -515,7 +550,11 @@ class Client:
         return kind(self.transport, answer)
 
     def _list(self, kind: type[EntityType], filters: Mapping[str, Any]) -> Page[EntityType]:
-        return Page.of(partial(kind, self.transport), self.transport.get(kind.path, **filters))
+        return Page.of(
+            partial(kind, self.transport),
+            self.transport.get(kind.path, **filters),
+            lambda index: self._list(kind, {**filters, "page": index}),
+        )
 
     def _wired(self, configuration: RunConfiguration | None) -> dict[str, Any]:
         return wire_configuration(self.with_files(configuration))
@@ -524,25 +563,20 @@ class Client:
         self, path: str, configuration: Mapping[str, Any], idempotency_key: str | None = None
     ) -> PipelineRunResponse:
         """Start a run: one, however often the request has to be sent until an answer comes."""
-
-        def ask(headers: Mapping[str, str]) -> dict[str, Any]:
-            answer: dict[str, Any] = self.transport.request("POST", path, json=configuration, headers=headers)
-            return answer
-
-        answer = ask_for_run(ask, path, configuration, idempotency_key)
+        answer: dict[str, Any] = {}
+        for headers in headers_for_run(path, configuration, idempotency_key):
+            answer = self.transport.request("POST", path, json=configuration, headers=headers)
+            if not is_to_repeat(answer):
+                break
         _warn(answer)
         return PipelineRunResponse(self.transport, answer)
 
     def _newest_runnable_template(self, pipeline: str, stack: NameOrId | None) -> UUID:
         filters = {"pipeline_id": self.get_pipeline(pipeline, hydrate=False).id, "stack": stack, "size": 100}
-        page = self.list_run_templates(**filters)
-        while True:
-            for template in page:
-                if template.is_runnable:
-                    return template.id
-            if page.index >= page.total_pages:
-                raise DoesNotExist("Unable to find a runnable template for the given stack and pipeline.")
-            page = self.list_run_templates(**filters, page=page.index + 1)
+        for template in self.list_run_templates(**filters).all():
+            if template.is_runnable:
+                return template.id
+        raise DoesNotExist("Unable to find a runnable template for the given stack and pipeline.")
 
 
 def _limit(most: int | None, policy: ConcurrencyPolicy | str | None) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from zenweb.config.requirements import requirements_of
 from zenweb.config.run_configuration import wire_configuration
 from zenweb.config.source import source_root
 from zenweb.config.spec import PipelineSpec
+from zenweb.config.template_file import FORMAT, HASH_MARK, FrozenPipeline, TemplateDocument
 from zenweb.exceptions import (
     CredentialsNotValid,
     LocalStackRefused,
@@ -67,6 +68,15 @@ def create_run_template(
         update=update,
         drop_misfits=drop_misfits,
     )
+
+
+def preview_run_template(pipeline: "Pipeline[..., Any]", *, name: str, stack: str | None) -> dict[str, Any]:
+    """What freezing it as a new version of the template would change, and break; see `Client.apply_run_template`."""
+    client, chosen = _connect(stack)
+    spec = compile_pipeline(pipeline, pipeline.arguments())
+    frozen = UnfrozenPipeline.of(client, pipeline, spec, chosen).frozen
+    document = TemplateDocument(format=FORMAT, name=name, stack=chosen.name, pipeline=frozen)
+    return client.apply_run_template(document, dry_run=True)
 
 
 def run_pipeline(pipeline: "Pipeline[..., Any]", arguments: Mapping[str, Any]) -> PipelineRunResponse:
@@ -133,6 +143,12 @@ class UnfrozenPipeline:
             "client_version": __version__,
         }
         return cls(client, spec, stack, archive, body)
+
+    @property
+    def frozen(self) -> FrozenPipeline:
+        """As template files say it."""
+        said = {name: self.body[name] for name in FrozenPipeline.model_fields if name in self.body}
+        return FrozenPipeline(name=self.spec.name, code=f"{HASH_MARK}{self.archive.sha256}", **said)
 
     def freeze(self) -> DeploymentResponse:
         """Store the pipeline's code and its spec. Nothing new is made of what is already there."""

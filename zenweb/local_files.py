@@ -1,19 +1,31 @@
 """Files of the caller's machine among the values of a run: each is uploaded, and a reference takes its place."""
 
-from collections.abc import Callable, Iterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+from uuid import UUID
 
 from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
 from zenweb.config.file_references import FileReference
 from zenweb.config.run_configuration import PipelineRunConfiguration, StepRunConfiguration
 from zenweb.exceptions import ValidationFailed
-from zenweb.responses import ArtifactVersionResponse
+from zenweb.responses.artifacts import ARTIFACT_VERSIONS
+from zenweb.responses.thing import Thing
 
 PIECE = 64 * 1024
-Upload = Callable[[Path], ArtifactVersionResponse]
+
+
+class Referable(Protocol):
+    """What stands in a file's place: an artifact version on the server, or whoever else keeps it under an id."""
+
+    @property
+    def id(self) -> UUID: ...
+
+
+Uploaded = Mapping[Path, Referable]
 RunConfiguration = PipelineRunConfiguration | Mapping[str, Any]
 
 
@@ -47,11 +59,37 @@ class LocalFile:
             while piece := file.read(PIECE):
                 yield piece
 
+    def asynchronous(self) -> "PiecesOfFile":
+        return PiecesOfFile(self)
 
-def with_references(configuration: RunConfiguration | None, upload: Upload) -> RunConfiguration | None:
-    """The configuration with a reference wherever a step's parameter is a Path of this machine or an artifact."""
+
+@dataclass(frozen=True)
+class PiecesOfFile:
+    """The same for an event loop, which goes on while the disk is read."""
+
+    file: LocalFile
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        pieces = iter(self.file)
+        while piece := await asyncio.to_thread(next, pieces, b""):
+            yield piece
+
+
+def paths_in(configuration: RunConfiguration | None) -> list[Path]:
+    """The files of this machine among the steps' parameters, each once."""
     if isinstance(configuration, PipelineRunConfiguration):
-        steps = {name: _step(step, upload) for name, step in configuration.steps.items()}
+        parameters = [step.parameters for _, step in configuration.steps.items()]
+    elif isinstance(configuration, Mapping) and isinstance(configuration.get("steps"), Mapping):
+        parameters = [_parameters_of(step) for step in configuration["steps"].values()]
+    else:
+        parameters = []
+    return list(dict.fromkeys(path for values in parameters for path in _paths(values)))
+
+
+def with_references(configuration: RunConfiguration | None, uploaded: Uploaded) -> RunConfiguration | None:
+    """The configuration with a reference wherever a step's parameter is one of these files, or an artifact."""
+    if isinstance(configuration, PipelineRunConfiguration):
+        steps = {name: _step(step, uploaded) for name, step in configuration.steps.items()}
         changed = {name: step for name, step in steps.items() if step is not configuration.steps[name]}
         if not changed:
             return configuration
@@ -60,29 +98,47 @@ def with_references(configuration: RunConfiguration | None, upload: Upload) -> R
         return configuration
     return {
         **configuration,
-        "steps": {name: _step(step, upload) for name, step in configuration["steps"].items()},
+        "steps": {name: _step(step, uploaded) for name, step in configuration["steps"].items()},
     }
 
 
-def _step(step: Any, upload: Upload) -> Any:
+def _step(step: Any, uploaded: Uploaded) -> Any:
     if isinstance(step, StepRunConfiguration):
-        parameters = _referring(step.parameters, upload)
+        parameters = _referring(step.parameters, uploaded)
         return step if parameters == step.parameters else step.model_copy(update={"parameters": parameters})
     if isinstance(step, Mapping) and "parameters" in step:
-        return {**step, "parameters": _referring(step["parameters"], upload)}
+        return {**step, "parameters": _referring(step["parameters"], uploaded)}
     return step
 
 
-def _referring(value: Any, upload: Upload) -> Any:
+def _parameters_of(step: Any) -> Any:
+    return step.parameters if isinstance(step, StepRunConfiguration) else (step or {}).get("parameters")
+
+
+def _paths(value: Any) -> Iterator[Path]:
     match value:
         case Path():
-            return FileReference(str(upload(value).id)).as_json()
-        case ArtifactVersionResponse() | UnmaterializedArtifact():
+            yield value
+        case Mapping():
+            for member in value.values():
+                yield from _paths(member)
+        case list() | tuple():
+            for member in value:
+                yield from _paths(member)
+
+
+def _referring(value: Any, uploaded: Uploaded) -> Any:
+    match value:
+        case Path():
+            return FileReference(str(uploaded[value].id)).as_json()
+        case Thing(path=path) if path == ARTIFACT_VERSIONS:
+            return FileReference(str(value.id)).as_json()
+        case UnmaterializedArtifact():
             return FileReference(str(value.id)).as_json()
         case Mapping():
-            return {name: _referring(member, upload) for name, member in value.items()}
+            return {name: _referring(member, uploaded) for name, member in value.items()}
         case list() | tuple():
-            return [_referring(member, upload) for member in value]
+            return [_referring(member, uploaded) for member in value]
     return value
 
 

@@ -5,6 +5,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from runs_app.api import shapes
+from runs_app.api.comparisons import describe_comparison
 from runs_app.applying import Applied, apply_template
 from templates_app.api.views import acting_user, find_run_template, project_for
 from templates_app.exports import document_of
@@ -71,6 +72,7 @@ def describe_applied(applied: Applied) -> Json:
             for change in applied.changes
         ],
         "notes": applied.notes,
+        "comparison": describe_comparison(applied.comparison) if applied.comparison else None,
     }
 
 

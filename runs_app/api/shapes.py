@@ -252,6 +252,35 @@ class DocumentChange(TypedDict):
     now: NotRequired[Any]
 
 
+class ContractChange(TypedDict):
+    """Something that is another way in a newer version."""
+
+    pointer: str
+    place: Annotated[str, Field(examples=["trainer.learning_rate"])]
+    sentence: str
+    breaks: Annotated[bool, Field(description="What was right before may be refused, or missed, by it.")]
+
+
+class Breakage(TypedDict):
+    """Values that the version before takes and the newer one refuses."""
+
+    kind: Literal["preset", "schedule", "runs"]
+    name: Annotated[str, Field(description="Of the preset or schedule; of runs, the newest one's.")]
+    user: str
+    channel: Annotated[str, Field(description="How these runs were started.")]
+    count: Annotated[int, Field(examples=[1])]
+    errors: Annotated[list[Place], Field(description="Empty where one may not see the values.")]
+
+
+class VersionComparison(TypedDict):
+    """What a version takes back of what another one promised, and whom that breaks."""
+
+    before: int
+    now: int
+    changes: list[ContractChange]
+    broken: list[Breakage]
+
+
 class AppliedTemplate(TypedDict):
     """What became of a template; with `dry_run`, what would."""
 
@@ -262,6 +291,10 @@ class AppliedTemplate(TypedDict):
     needs_code: Annotated[bool, Field(description="Its code has to be uploaded first.")]
     changes: list[DocumentChange]
     notes: Annotated[list[str], Field(description="What of its form did not fit the new version.")]
+    comparison: Annotated[
+        VersionComparison | None,
+        Field(description="Of the version before with the new one, if there are both."),
+    ]
 
 
 class LedgerLine(TypedDict):

@@ -156,11 +156,31 @@ document.addEventListener("change", (event) => {
   const field = event.target.closest("#form-values .field[id]");
   if (!field || event.target.closest(refreshes) || event.target.type === "file") return;
   touched.add(field.id);
-  check(event.target.form, 0);
+  if (!isOfPipeline(event.target)) check(event.target.form, 0);
 });
 document.addEventListener("input", (event) => {
   if (event.target.closest("#form-values .field-wrong[id]")) check(event.target.form, 400);
 });
+
+// With other parameters of the pipeline itself there may be other steps below.
+const COMPOSING = "[data-composing]:not([aria-busy])";
+const isOfPipeline = (input) => Boolean(input.form && input.name?.startsWith("parameters.") && !input.matches("button"));
+
+document.addEventListener("change", async ({ target }) => {
+  if (!isOfPipeline(target) || target.closest(refreshes) || !document.getElementById("composition")) return;
+  const form = target.form;
+  if (await remake(form, ["do", "show"])) check(form, 0);
+});
+
+function lookForSteps() {
+  const composing = document.hidden ? null : document.querySelector(COMPOSING);
+  if (!composing) return;
+  composing.setAttribute("aria-busy", "true");
+  remake(composing.closest("form"), ["do", "show"]).then(() => {
+    document.getElementById("composition")?.removeAttribute("aria-busy");
+  });
+}
+setInterval(lookForSteps, 700);
 
 function check(form, pause) {
   clearTimeout(checking);

@@ -6,14 +6,15 @@ from copy import copy
 from typing import Any, cast
 
 from crispy_forms.helper import FormHelper
-from crispy_forms.layout import Layout
+from crispy_forms.layout import Layout, LayoutObject
 from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.utils import ErrorDict
 from django.utils.translation import gettext, gettext_lazy, ngettext
 
+from templates_app.curated_schema import key_of
 from templates_app.schema_forms.controls import ChoiceSource, Control, FileSource, Occasion
-from templates_app.schema_forms.layout import ErrorSummary, PlainSteps, Section
+from templates_app.schema_forms.layout import Composition, ErrorSummary, PlainSteps, Section
 from templates_app.schema_forms.registry import Supply
 from templates_app.schema_forms.schemas import (
     MISSING,
@@ -67,6 +68,10 @@ class ConfigurationForm(forms.Form):
     configuration: dict[str, Any]
     keeps_values = False
     """Whether a secret that is left empty stays what it was in the values one starts from."""
+    put_together = ""
+    """Which of the pipeline's steps it asks about, where its own parameters decide that: of the form itself."""
+    is_being_put_together = False
+    composition_note = ""
     choices: ChoiceSource | None = None
     """Who is asked what may be chosen, when the form is shown; None: nobody."""
 
@@ -186,7 +191,7 @@ class ConfigurationForm(forms.Form):
         return [
             step.title
             for step in self.steps
-            if all(control.is_silent for control in self._by_step[step.name])
+            if step.name and all(control.is_silent for control in self._by_step[step.name])
         ]
 
     @property
@@ -213,7 +218,7 @@ class ConfigurationForm(forms.Form):
         return parameter.default
 
     def _names_of(self, parameter: Parameter) -> dict[str, str]:
-        step = next(step.title for step in self.steps if step.name == parameter.path[1])
+        step = next(step.title for step in self.steps if step.name == parameter.step)
         return {"title": parameter.title, "step": step}
 
     def _standing(self, control: Control) -> Json:
@@ -239,6 +244,11 @@ class ConfigurationForm(forms.Form):
         """What was submitted for parameters that are not in the form: the validator refuses them by name."""
         known = {control.parameter.path for control in self.controls}
         for name, text in self.data.items():
+            if name.startswith("parameters."):
+                top = tuple(name.split(".")[:2])
+                if top not in known:
+                    yield top, text
+                continue
             step, middle, parameter = name.removeprefix("steps.").partition(".parameters.")
             top = ("steps", step, "parameters", parameter.partition(".")[0])
             if name.startswith("steps.") and middle and top not in known:
@@ -268,7 +278,7 @@ class ConfigurationForm(forms.Form):
         helper.layout = Layout(ErrorSummary(), *self._sections(), PlainSteps())
         return helper
 
-    def _sections(self) -> Iterator[Section]:
+    def _sections(self) -> Iterator[LayoutObject]:
         """The owner's own, in the owner's order; what is in none of them stands under its step."""
         left = {
             (step, control.parameter.name): control
@@ -277,12 +287,15 @@ class ConfigurationForm(forms.Form):
             if not control.is_silent
         }
         for number, section in enumerate(read_sections(self._config_schema), 1):
-            keys = [(name.rpartition(".")[0], name.rpartition(".")[2]) for name in section.names]
+            keys = [key_of(name) for name in section.names]
             if controls := [left.pop(key) for key in keys if key in left]:
                 yield Section(f"section-{number}", section.title, section.help, controls, is_markdown=True)
         for step in self.steps:
             if controls := [control for (name, _), control in left.items() if name == step.name]:
-                yield Section(f"step-{step.name}", step.title, step.description, controls)
+                key = f"step-{step.name}" if step.name else "pipeline"
+                yield Section(key, step.title, step.description, controls)
+            if not step.name:
+                yield Composition()
 
 
 def _value_at(configuration: Mapping[str, Any], parameter: Parameter) -> Json:

@@ -43,6 +43,20 @@ class Section(LayoutObject):
         return render_to_string(self.template, {"section": self, "fields": fields})
 
 
+class Composition(LayoutObject):
+    """Whether the steps below are those that the pipeline has with the parameters above."""
+
+    template = "templates_app/schema_form/composition.html"
+
+    def __init__(self) -> None:
+        self.fields: list[Any] = []
+
+    def render(
+        self, form: Any, context: Any, template_pack: str = TEMPLATE_PACK, **kwargs: Any
+    ) -> SafeString:
+        return render_to_string(self.template, {"form": form})
+
+
 class PlainSteps(LayoutObject):
     """The steps that run without asking for anything."""
 

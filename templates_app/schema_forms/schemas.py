@@ -196,6 +196,11 @@ class Parameter:
         return " → ".join(filter(None, [*self.within, self.title]))
 
     @property
+    def step(self) -> str:
+        """The name of its step; "" for one of the pipeline itself."""
+        return self.path[1] if self.path[0] == "steps" else ""
+
+    @property
     def field_name(self) -> str:
         return ".".join(self.path)
 
@@ -275,19 +280,30 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Step:
-    """A step, with what it may be given."""
+    """A step, or the pipeline itself, with what it may be given."""
 
     name: str
+    """ "" of the pipeline."""
     title: str
     description: str
     parameters: tuple[Parameter, ...]
 
 
 def read_steps(config_schema: Json) -> list[Step]:
-    """The steps of a configuration schema with the parameters one may set, in the pipeline's order."""
+    """The steps of a configuration schema with the parameters one may set, in the pipeline's order.
+
+    Before them the pipeline itself, if it has parameters of its own.
+    """
     root = _object(config_schema)
-    steps = _object(_object(_object(root.get("properties")).get("steps")).get("properties"))
-    return [_read_step(name, _follow_references(raw, root), root) for name, raw in steps.items()]
+    properties = _object(root.get("properties"))
+    steps = _object(_object(properties.get("steps")).get("properties"))
+    own = tuple(read_parameters(_object(properties.get("parameters")), ("parameters",), root))
+    words = gettext("What the pipeline is put together with: other values may make other steps.")
+    pipeline = [Step("", gettext("Pipeline"), words, own)] if own else []
+    return [
+        *pipeline,
+        *(_read_step(name, _follow_references(raw, root), root) for name, raw in steps.items()),
+    ]
 
 
 @dataclass(frozen=True)

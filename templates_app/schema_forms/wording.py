@@ -45,10 +45,13 @@ def worded(error: FieldError, steps: Iterable[Step]) -> str:
     path = from_pointer(error.pointer)
     for step in steps:
         for parameter in step.parameters:
-            if path[:4] == parameter.path:
+            own = len(parameter.path)
+            if path[:own] == parameter.path:
                 words = gettext("“%(title)s” (%(place)s): %(error)s")
-                place = place_words([step.title, *_names(parameter, path[4:])])
+                place = place_words([step.title, *_names(parameter, path[own:])])
                 return words % {"title": parameter.title, "place": place, "error": error.message}
+    if path[:1] == ("parameters",):
+        path = path[2:]
     if path[:1] == ("steps",):
         titles = [step.title for step in steps if (step.name,) == path[1:2]]
         # Of a step or a parameter that is unknown, the sentence says the name.

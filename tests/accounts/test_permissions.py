@@ -101,6 +101,7 @@ LEAST: dict[str, Action | str] = {
     "PUT run_templates/{}/document": EDIT,
     "GET run_templates/{}/versions": SEE,
     "POST run_templates/{}/versions": EDIT,
+    "GET run_templates/{}/comparison": SEE,
     "GET run_templates/{}/versions/{}": SEE,
     "POST run_templates/{}/versions/{}/restore": EDIT,
     "GET run_templates/{}/role_grants": Action.GRANT,

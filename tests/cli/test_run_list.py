@@ -42,7 +42,7 @@ def test_runs_are_chosen(alices, runs, filters, expected):
 
 
 def test_that_there_are_more_is_said(alices, runs):
-    assert "2 of 3; --limit shows more." in alices("run", "list", "--limit", "2").stdout
+    assert "2 of 3. --limit shows more." in alices("run", "list", "--limit", "2").stdout
 
 
 @pytest.mark.parametrize("since", ["yesterday", "5", "99999999w", "999999w"])

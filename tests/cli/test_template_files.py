@@ -1,5 +1,6 @@
 """`zenweb run-template export` and `apply`: a folder of files is what templates are."""
 
+import sys
 import zipfile
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import pytest
 
 from runs_app.models import PipelineRun
 from templates_app.models import CodeArchive, Pipeline, PipelineDeployment, RunTemplate, RunTemplateVersion
+from templates_app.services import curate_run_template
+from tests.factories import launch
 from zenweb.config.code_archive import pack
 from zenweb.config.template_bundle import CODE, DOCUMENT, read_bundle
 from zenweb.config.template_file import read_template_file
@@ -165,6 +168,42 @@ def test_two_files_of_one_template_and_files_of_none_are_refused_at_once(alices,
     assert "both say the template 'daily-retraining'" in result.stderr
     assert "run.yaml" in result.stderr
     assert "those begin with `format: 1`" in result.stderr
+
+
+def test_a_new_version_is_previewed_with_what_it_breaks(alices, template, bob, tmp_path, monkeypatch):
+    launch(template, bob, {"steps": {"trainer": {"parameters": {"model_type": "rf"}}}})
+    (tmp_path / "previewed.py").write_text(
+        "from zenweb import pipeline, step\n"
+        "@step\ndef trainer(learning_rate: float = 0.1) -> float: return learning_rate\n"
+        "@pipeline\ndef training_pipeline(): trainer()\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    create = (
+        "pipeline",
+        "create-run-template",
+        "previewed.training_pipeline",
+        "--stack",
+        "celery",
+        "--dry-run",
+    )
+    told = texts(alices(*create, "--name", "daily-retraining", "--update"))
+    assert "~ daily-retraining   update, version 2" in told
+    assert "    Breaks  trainer.model_type: It is gone.\n" in told
+    assert "    Broken  1 recent run of bob over rest, the last one training_pipeline" in told
+    assert told.endswith("Nothing was changed.\n")
+    assert "+ other   create, version 1" in texts(alices(*create, "--name", "other"))
+    refused = alices(*create, "--name", "daily-retraining")
+    assert (refused.exit_code, CodeArchive.objects.count()) == (2, 1)
+
+
+def test_versions_are_compared(alices, template):
+    bounded = {"parameters": {"trainer.learning_rate": {"maximum": 0.5}}}
+    curate_run_template(actor=template.user, template=template, curation=bounded)
+    told = texts(alices("run-template", "compare", "daily-retraining"))
+    assert "Breaks  trainer.learning_rate: It takes no numbers above 0.5 any more (before: 1)." in told
+    told = texts(alices("run-template", "compare", "daily-retraining", "--from", "2", "--to", "1"))
+    assert told == "Version 1 takes all that version 2 took.\n"
 
 
 @pytest.mark.parametrize(

@@ -171,3 +171,27 @@ def test_a_second_ctrl_c_leaves_and_the_run_goes_on(watching: Callable[..., Term
     terminal.interrupt()
     assert terminal.end() == 130
     assert "goes on. Follow it with: zenweb run watch waiting_pipeline-" in terminal.shown
+
+
+@pytest.fixture
+def bash(site: Site, folder: Path) -> Iterator[Terminal]:
+    """One that completes, and shows nothing but what is typed and completed."""
+    environment = environment_of(site, folder) | {"PS1": "> ", "TERM": "dumb", "INPUTRC": "/dev/null"}
+    terminal = Terminal(["bash", "--norc", "--noprofile", "-i"], environment, folder)
+    terminal.type("bind 'set enable-bracketed-paste off'; eval \"$(zenweb completion bash)\"; echo rea''dy\n")
+    terminal.until("ready")
+    yield terminal
+    terminal.close()
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("zenweb run-t\t", "zenweb run-template "),
+        ("zenweb run-template run wai\t", "run waiting "),
+        ("zenweb run-template run waiting --waits\t", "--waits.gate "),
+    ],
+)
+def test_a_shell_completes_names_of_the_server(bash: Terminal, typed: str, completed: str) -> None:
+    bash.type(typed)
+    bash.until(completed)

@@ -11,11 +11,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from runs_app import compiled_runs, preparations, recording
-from runs_app.assignments import compilation_for
+from runs_app import compiled_runs, recording
 from runs_app.models import PipelineRun, Preparation, RunCompilation, StepRun, Worker
 from runs_app.own_parameters import asked_of
-from runs_app.preparers import Found, record
 from runs_app.recording import StepOutcome
 from runs_app.repair import Repair
 from runs_app.services import Trigger, repair_run, stop_run
@@ -28,15 +26,13 @@ from templates_app.services import (
     delete_run_template,
     update_run_template,
 )
+from tests.composing import compile_next, compiled, own, steps
 from tests.factories import PIPELINES, freeze, launch, make_template
 from tests.runs.test_worker import wait_for
 from zenweb.accounts.models import User
-from zenweb.config.source import import_source
 from zenweb.enums import TriggerChannel
 from zenweb.exceptions import ValidationFailed
-from zenweb.execution.compiling import compile_pipeline_again
-from zenweb.execution.protocol import Compiled, Event, Failed, StoredArtifact
-from zenweb.pipelines import Pipeline
+from zenweb.execution.protocol import StoredArtifact
 
 
 @pytest.fixture
@@ -55,36 +51,6 @@ def hand(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
     monkeypatch.syspath_prepend(str(PIPELINES))
     yield Worker.objects.create(name="w1", hostname="h", pid=1, queues=["default"], slots=1)
     sys.modules.pop("composed", None)
-
-
-def own(**parameters: Any) -> dict[str, Any]:
-    return {"parameters": parameters}
-
-
-def compile_next(worker: Worker) -> None:
-    """Answer the oldest question and let runs go on, as a worker does."""
-    claimed = preparations.claim(worker, ["default"])
-    assert claimed is not None
-    order, events = compilation_for(claimed), list[Event]()
-    compile_pipeline_again(import_source(order.source, Pipeline), order, events.append)
-    match events[-1]:
-        case Failed(exception=raised):
-            found = Found(failure=raised.message, blamed=raised.parameter)
-        case _:
-            found = Found(compiled=next(event for event in events if isinstance(event, Compiled)))
-    record(claimed, found)
-    compiled_runs.settle_all()
-
-
-def compiled(template: RunTemplate, alice: User, worker: Worker, configuration: Any) -> PipelineRun:
-    run = launch(template, alice, configuration)
-    compile_next(worker)
-    run.refresh_from_db()
-    return run
-
-
-def steps(run: PipelineRun) -> list[str]:
-    return list(run.steps.order_by("index").values_list("name", flat=True))
 
 
 def refusal(template: RunTemplate, alice: User, configuration: Any) -> list[str]:
@@ -186,7 +152,7 @@ def test_a_step_value_that_does_not_fit_ends_the_run_and_is_shown_at_its_field(
 @pytest.mark.parametrize(
     ("parameters", "pointer", "sentence"),
     [
-        ({"number": 2}, "/parameters/number", "Value error, an odd number is wanted."),
+        ({"number": 2}, "/parameters/number", "an odd number is wanted."),
         ({"say": "wrong"}, "/parameters/say", "not that"),
         ({"say": "raise"}, "/parameters", "the moon is full"),
     ],

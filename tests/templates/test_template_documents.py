@@ -145,7 +145,7 @@ def test_whatever_is_wrong_nothing_is_done_and_its_place_is_told(rest: Client, d
         (["curation"], {"parameters": {"trainer.nothing": {}}}, "/curation/parameters/trainer.nothing"),
         (["pipeline", "code"], "sha256:" + "0" * 64, "/pipeline/code"),
         (["pipeline", "requirements"], ["!"], "/pipeline/requirements/0"),
-        (["pipeline", "spec", "version"], 2, "/pipeline/spec/version"),
+        (["pipeline", "spec", "version"], 99, "/pipeline/spec/version"),
         (["pipeline", "spec", "steps", 0, "sourc"], "x", "/pipeline/spec/steps/0/sourc"),
         (["pipeline", "config_schema"], {"type": "object"}, "/pipeline/config_schema"),
         (["format"], 2, "/format"),

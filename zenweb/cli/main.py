@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from zenweb.cli import completion  # noqa: F401  # how a shell asks is told to click before it is asked
 from zenweb.cli.display import wants_color
 from zenweb.cli.exit_codes import ExitCode
 from zenweb.exceptions import MalformedRequest, ServerUnreachable, ValidationFailed, ZenWebError
@@ -23,6 +24,7 @@ COMMANDS = {
     "schedule": ("zenweb.cli.schedule", "Have run templates run by themselves."),
     "run": ("zenweb.cli.run", "See, follow, stop and repair what was run."),
     "artifact": ("zenweb.cli.artifact", "See and download what runs have made."),
+    "completion": ("zenweb.cli.completion", "Have the shell complete commands and names."),
 }
 
 

@@ -54,7 +54,7 @@ class Output(StrEnum):
             case Output.TABLE:
                 show_table(columns, map(row, page), empty=empty)
                 if page.total > len(page):
-                    self.say(f"{len(page)} of {page.total}; --limit shows more.", dim=True)
+                    self.say(f"{len(page)} of {page.total}.{_more()}", dim=True)
 
     def show_entity(self, entity: Entity, show: Callable[[], None]) -> None:
         """One thing; `show` tells a person of it."""
@@ -79,6 +79,11 @@ output_option = click.option(
     callback=lambda _ctx, _option, word: Output(word),
     help="A table; the JSON of the REST interface; or one id per line, as xargs takes them.",
 )
+
+
+def _more() -> str:
+    command = click.get_current_context().command
+    return " --limit shows more." if any("--limit" in option.opts for option in command.params) else ""
 
 
 def show_json(value: Any) -> None:

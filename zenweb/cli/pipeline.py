@@ -10,14 +10,16 @@ import click
 
 from zenweb.cli.display import show_table
 from zenweb.cli.following import limits
+from zenweb.cli.names import STACKS
 from zenweb.cli.output import Output, output_option, show_json
 from zenweb.cli.run import report_end, tell_of_started
 from zenweb.cli.run_template import form_address
+from zenweb.cli.template_files import tell_of_applied
 from zenweb.cli.values import config_option, read_values, set_env_option, set_option
 from zenweb.client import Client
 from zenweb.config.importing import importing_for_execution
 from zenweb.config.source import import_source
-from zenweb.deployment import StartedRun, ready_to_run
+from zenweb.deployment import StartedRun, preview_run_template, ready_to_run
 from zenweb.exceptions import RunStopped
 from zenweb.execution.runner import describe
 from zenweb.pipelines import Pipeline
@@ -30,16 +32,21 @@ def command() -> None:
 
 
 @command.command("list")
-def list_pipelines() -> None:
+@output_option
+def list_pipelines(output: Output) -> None:
     """List the pipelines the server knows."""
-    rows = [(pipeline.name, str(pipeline.id)) for pipeline in Client().list_pipelines(size=1000)]
-    show_table(("NAME", "ID"), rows, empty="The server knows no pipeline yet.")
+    output.show_page(
+        Client().list_pipelines(size=1000),
+        ("NAME", "ID"),
+        lambda pipeline: (pipeline.name, str(pipeline.id)),
+        empty="The server knows no pipeline yet.",
+    )
 
 
 @command.command("create-run-template")
 @click.argument("source")
 @click.option("--name", required=True, help="What people see.")
-@click.option("--stack", help="A remote stack to run on, if not the active one.")
+@click.option("--stack", shell_complete=STACKS, help="A remote stack to run on, if not the active one.")
 @click.option(
     "--config",
     "config_path",
@@ -54,8 +61,19 @@ def list_pipelines() -> None:
     is_flag=True,
     help="With --update: leave out what the template's form fixes or bounds and the new version does not take.",
 )
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Only say what would change, what the new version takes no more, and whose values it refuses.",
+)
 def create_run_template(
-    source: str, name: str, stack: str | None, config_path: Path | None, update: bool, drop_misfits: bool
+    source: str,
+    name: str,
+    stack: str | None,
+    config_path: Path | None,
+    update: bool,
+    drop_misfits: bool,
+    dry_run: bool,
 ) -> None:
     """Freeze the pipeline SOURCE as a run template.
 
@@ -64,15 +82,29 @@ def create_run_template(
     pipeline = _imported(source)
     if config_path:
         pipeline = pipeline.with_options(config_path=config_path)
+    if dry_run:
+        preview(pipeline, name, stack, update=update)
+        return
     template = pipeline.create_run_template(name, stack=stack, update=update, drop_misfits=drop_misfits)
     click.echo(
         f"Run template {template.name}, version {template.version}: {form_address(Client(), template)}"
     )
 
 
+def preview(pipeline: Pipeline[..., Any], name: str, stack: str | None, *, update: bool) -> None:
+    """Tell what freezing the pipeline would do to the template."""
+    answer = preview_run_template(pipeline, name=name, stack=stack)
+    if answer["outcome"] != "created" and not update:
+        raise click.UsageError(f"A run template called {name!r} already exists: say --update, too.")
+    tell_of_applied(answer, is_done=False)
+    click.echo("Nothing was changed.")
+
+
 @command.command("run")
 @click.argument("source")
-@click.option("--stack", metavar="NAME", help="Where to run it, if not on the active stack.")
+@click.option(
+    "--stack", metavar="NAME", shell_complete=STACKS, help="Where to run it, if not on the active stack."
+)
 @config_option
 @set_option
 @set_env_option

@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
-from zenweb.cli.display import show_table
+from zenweb.cli.names import SCHEDULES, TEMPLATES
+from zenweb.cli.output import Output, output_option
 from zenweb.cli.values import preset_option
 from zenweb.client import Client
 from zenweb.config.run_configuration import read_yaml
@@ -19,7 +20,7 @@ def command() -> None:
 
 
 @command.command("create")
-@click.argument("template")
+@click.argument("template", shell_complete=TEMPLATES)
 @click.option("--name", required=True, help="What the schedule is called.")
 @click.option(
     "--cron",
@@ -48,28 +49,26 @@ def create(
 
 
 @command.command("list")
-def list_schedules() -> None:
+@output_option
+def list_schedules(output: Output) -> None:
     """List the schedules with their next times and what came of the last one."""
-    rows = [
-        (
+    output.show_page(
+        Client().list_schedules(size=1000),
+        ("NAME", "TEMPLATE", "CRON", "ZONE", "NEXT", "LAST"),
+        lambda schedule: (
             schedule.name,
             _template(schedule),
             schedule.cron,
             schedule.zone,
             "paused" if schedule.is_paused else _next(schedule),
             _last(schedule),
-        )
-        for schedule in Client().list_schedules(size=1000)
-    ]
-    show_table(
-        ("NAME", "TEMPLATE", "CRON", "ZONE", "NEXT", "LAST"),
-        rows,
+        ),
         empty='There is no schedule yet. Make one: zenweb schedule create TEMPLATE --name NAME --cron "0 6 * * *"',
     )
 
 
 @command.command("pause")
-@click.argument("name")
+@click.argument("name", shell_complete=SCHEDULES)
 def pause(name: str) -> None:
     """Let the schedule NAME rest."""
     schedule = Client().update_schedule(name, paused=True)
@@ -77,7 +76,7 @@ def pause(name: str) -> None:
 
 
 @command.command("resume")
-@click.argument("name")
+@click.argument("name", shell_complete=SCHEDULES)
 def resume(name: str) -> None:
     """Let the schedule NAME go on. What it would have run meanwhile is not made up for."""
     schedule = Client().update_schedule(name, paused=False)
@@ -85,7 +84,7 @@ def resume(name: str) -> None:
 
 
 @command.command("delete")
-@click.argument("name")
+@click.argument("name", shell_complete=SCHEDULES)
 def delete(name: str) -> None:
     """Delete the schedule NAME. The runs it made stay."""
     Client().delete_schedule(name)

@@ -28,7 +28,7 @@ STOP_SECONDS = 3  # what a request in flight gets when the server stops
     envvar="ZENWEB_WEB_THREADS",
     help="Requests answered at once, per process.",
 )
-@click.option("--processes", default=1, show_default=True)
+@click.option("--processes", default=1, show_default=True, help="Processes that answer.")
 @data_dir_option
 def command(host: str, port: int, threads: int, processes: int, data_dir: Path) -> None:
     """Start the web server (after `zenweb manage migrate` has prepared the database)."""

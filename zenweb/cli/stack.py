@@ -2,7 +2,8 @@
 
 import click
 
-from zenweb.cli.display import show_facts, show_table
+from zenweb.cli.names import STACKS
+from zenweb.cli.output import Output, output_option
 from zenweb.client import Client
 from zenweb.responses import StackResponse
 
@@ -13,19 +14,27 @@ def command() -> None:
 
 
 @command.command("list")
-def list_stacks() -> None:
+@output_option
+def list_stacks(output: Output) -> None:
     """List the server's stacks; the active one has an asterisk."""
     client = Client()
     active = client.active_stack
-    rows = [
-        ("*" if stack == active else "", stack.name, stack.orchestrator, stack.queue, _place(stack))
-        for stack in client.list_stacks(hydrate=True, size=1000, sort_by="asc:name")
-    ]
-    show_table(("", "NAME", "ORCHESTRATOR", "QUEUE", "RUNS EXECUTE"), rows, empty="The server has no stack.")
+    output.show_page(
+        client.list_stacks(hydrate=True, size=1000, sort_by="asc:name"),
+        ("", "NAME", "ORCHESTRATOR", "QUEUE", "RUNS EXECUTE"),
+        lambda stack: (
+            "*" if stack == active else "",
+            stack.name,
+            stack.orchestrator,
+            stack.queue,
+            _place(stack),
+        ),
+        empty="The server has no stack.",
+    )
 
 
 @command.command("set")
-@click.argument("name")
+@click.argument("name", shell_complete=STACKS)
 def set_stack(name: str) -> None:
     """Make the stack NAME the active one: pipelines run on it from now on."""
     stack = Client().activate_stack(name)
@@ -33,12 +42,14 @@ def set_stack(name: str) -> None:
 
 
 @command.command("describe")
-@click.argument("name", required=False)
-def describe(name: str | None) -> None:
+@click.argument("name", required=False, shell_complete=STACKS)
+@output_option
+def describe(name: str | None, output: Output) -> None:
     """Show the stack NAME, or the active one."""
     client = Client()
     stack = client.get_stack(name) if name else client.active_stack
-    show_facts(
+    output.show_facts(
+        stack,
         [
             ("name", stack.name),
             ("id", str(stack.id)),
@@ -46,7 +57,7 @@ def describe(name: str | None) -> None:
             ("runs execute", _place(stack)),
             ("queue", stack.queue),
             ("artifact store", stack.artifact_store_uri),
-        ]
+        ],
     )
 
 

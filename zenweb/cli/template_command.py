@@ -8,6 +8,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from zenweb.cli.bundled_template import BundledTemplate
 from zenweb.cli.names import SECONDS, within
 from zenweb.cli.template_flags import (
     Flag,
@@ -31,6 +32,7 @@ HELP = ("-h", "--help")
 SWITCHES = {"true": "", "false": "no-"}
 LONGEST_DEFAULT = 60  # characters of one in help
 META = "zenweb.template"
+LOCAL = "--local"
 
 
 class TypedValue(click.ParamType):  # type: ignore[type-arg]  # older clicks cannot have it subscripted
@@ -55,7 +57,7 @@ class TypedValue(click.ParamType):  # type: ignore[type-arg]  # older clicks can
 class TemplateFlags:
     """The flags of one template, and what was typed for them."""
 
-    def __init__(self, template: RunTemplateResponse, own: Iterable[str]) -> None:
+    def __init__(self, template: RunTemplateResponse | BundledTemplate, own: Iterable[str]) -> None:
         self.template = template
         self.flags = flags_of(template.config_schema, set(own))
         self.typed: dict[int, Any] = {}
@@ -90,7 +92,7 @@ class TemplateFlags:
         options: dict[str, Any] = {"type": TypedValue(flag.type)}
         if kind is Kind.SWITCH or kind is Kind.SECRET:
             options = {"is_flag": True}
-        elif kind in {Kind.LIST, Kind.NAMES}:
+        elif flag.is_repeatable:
             options["multiple"] = True
         return click.Option(
             [f"flag_{place}", *("/".join(spellings(name, flag)) for name in flag.names)],
@@ -128,9 +130,9 @@ class TemplateCommand(click.Command):
         name = self._template_in(ctx, args)
         if name is not None and (ctx.resilient_parsing or self._has_flags(ctx, args)):
             if ctx.resilient_parsing:
-                ctx.meta[META] = within(SECONDS, lambda: self._read(ctx, name), None)
+                ctx.meta[META] = within(SECONDS, lambda: self._read(ctx, name, LOCAL in args), None)
             else:
-                ctx.meta[META] = self._read(ctx, name)
+                ctx.meta[META] = self._read(ctx, name, LOCAL in args)
         found = flags_in(ctx)
         try:
             return super().parse_args(ctx, list(map(found.without_place, args)) if found else args)
@@ -140,6 +142,29 @@ class TemplateCommand(click.Command):
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         found = flags_in(ctx)
         return [*super().get_params(ctx), *(found.options if found else ())]
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Of each flag the usual name; what is typed already only where it may be typed again."""
+        found = flags_in(ctx)
+        if found is None or not incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        own = [
+            item for item in super().shell_complete(ctx, incomplete) if item.value in {*self._own(ctx), *HELP}
+        ]
+        names = {
+            name: words_of(flag)
+            for place, flag in enumerate(found.flags)
+            if flag.is_shown and flag.is_typed and (place not in found.typed or flag.is_repeatable)
+            for name in spellings(flag.name, flag)
+        }
+        return [
+            *(
+                CompletionItem(name, help=help_)
+                for name, help_ in names.items()
+                if name.startswith(incomplete)
+            ),
+            *own,
+        ]
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         return [*super().collect_usage_pieces(ctx), "[--STEP.PARAMETER VALUE]..."]
@@ -155,8 +180,9 @@ class TemplateCommand(click.Command):
         with formatter.section("Options"):
             formatter.write_dl(records)
 
-    def _read(self, ctx: click.Context, name: str) -> TemplateFlags:
-        return TemplateFlags(Client().get_run_template(name), self._own(ctx))
+    def _read(self, ctx: click.Context, name: str, is_local: bool) -> TemplateFlags:
+        template = BundledTemplate(name) if is_local else Client().get_run_template(name)
+        return TemplateFlags(template, self._own(ctx))
 
     def _own(self, ctx: click.Context) -> list[str]:
         return [name for each in super().get_params(ctx) for name in (*each.opts, *each.secondary_opts)]

@@ -113,13 +113,53 @@ def _applied(client: Client, file: TemplateFile, set_name: str | None, dry_run: 
         for line in _lines(told):
             click.secho(f"    {line}", fg="red", err=True)
         return False
+    tell_of_applied(answer, is_done=not dry_run)
+    return True
+
+
+def tell_of_applied(answer: dict[str, Any], *, is_done: bool) -> None:
+    """What became of a template, or would: its differences, and what its new version breaks."""
     version = f"version {answer['version']}" if answer["is_new_version"] else ""
-    tell(answer["outcome"], file.name, version, is_done=not dry_run)
+    tell(answer["outcome"], answer["name"], version, is_done=is_done)
     for change in answer["changes"]:
         show_change(change)
     for note in answer["notes"]:
         click.echo(f"    The form: {note}")
-    return True
+    if answer["comparison"]:
+        show_comparison(answer["comparison"])
+
+
+@click.command("compare")
+@click.argument("name")
+@click.option("--from", "before", type=int, help="The number of a version; usually the one before the other.")
+@click.option("--to", "now", type=int, help="The number of another one; usually the newest.")
+def compare(name: str, before: int | None, now: int | None) -> None:
+    """Tell what a version of the template NAME takes no more, and whose values it refuses. Fails if there are any."""
+    found = Client().compare_versions(name, before, now)
+    if not found["changes"]:
+        click.echo(f"Version {found['now']} takes all that version {found['before']} took.")
+    show_comparison(found)
+    if found["broken"]:
+        raise click.exceptions.Exit(1)
+
+
+def show_comparison(found: dict[str, Any]) -> None:
+    """What is narrower, what is another way, and whom that breaks."""
+    for change in found["changes"]:
+        words, color = ("Breaks", "red") if change["breaks"] else ("Note", "")
+        place = f"{change['place']}: " if change["place"] else ""
+        click.secho(f"    {words}  {place}{change['sentence']}", fg=color or None)
+    for broken in found["broken"]:
+        click.secho(f"    Broken  {_who(broken)}", fg="red")
+        for error in broken["errors"]:
+            click.echo(f"      {error['pointer']}: {error['message']}")
+
+
+def _who(broken: dict[str, Any]) -> str:
+    if broken["kind"] != "runs":
+        return f"the {broken['kind']} {broken['name']!r} of {broken['user'] or 'nobody'}"
+    runs = "1 recent run" if broken["count"] == 1 else f"{broken['count']} recent runs"
+    return f"{runs} of {broken['user'] or 'nobody'} over {broken['channel']}, the last one {broken['name']}"
 
 
 def _bring_code(client: Client, file: TemplateFile, dry_run: bool) -> None:

@@ -46,6 +46,10 @@ class Flag:
         return self.path == self.parameter
 
     @property
+    def is_repeatable(self) -> bool:
+        return self.type.kind in {Kind.LIST, Kind.NAMES}
+
+    @property
     def is_typed(self) -> bool:
         """It has a flag: no value that holds a secret besides others is typed, only the parts of it are."""
         return self.type.kind is Kind.SECRET or not self.type.holds_secret

@@ -116,7 +116,8 @@ def compile_again(
         try:
             adapters[parameter].validate_python(value)
         except ValidationError as error:
-            reasons = "; ".join(found["msg"] for found in error.errors(include_url=False))
+            found = error.errors(include_url=False)
+            reasons = "; ".join(each["msg"].removeprefix("Value error, ") for each in found)
             raise ParameterError(parameter, f"{reasons}.") from error
         except KeyError:
             raise ParameterError(parameter, "The pipeline has no such parameter.") from None

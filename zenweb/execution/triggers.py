@@ -1,22 +1,23 @@
 """Runs that a step asks for: another attempt at the step gets the runs that an earlier one has started."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
 from zenweb.enums import ExecutionStatus
 from zenweb.execution.context import StepContext, current_step
+from zenweb.execution.protocol import GoesOn, WaitsForRun
 
 STEP_HEADER = "X-ZenWeb-Step"
 TO_REPEAT = (ExecutionStatus.FAILED, ExecutionStatus.STOPPED)
-Ask = Callable[[Mapping[str, str]], dict[str, Any]]
 
 
-def ask_for_run(
-    ask: Ask, path: str, configuration: Mapping[str, Any], idempotency_key: str | None = None
-) -> dict[str, Any]:
-    """The answer about the run. `ask` sends the request with these headers, as often as it has to.
+def headers_for_run(
+    path: str, configuration: Mapping[str, Any], idempotency_key: str | None = None
+) -> Iterator[dict[str, str]]:
+    """What to ask for a run with; with the next ones for as long as the answer is about one that `is_to_repeat`.
 
     Inside a step, asking for the same as often as an earlier attempt did finds what that has started. What has failed
     or was stopped since is started anew, once per attempt: that is what the step is tried again for. Whoever has an
@@ -26,13 +27,28 @@ def ask_for_run(
     # Whoever executes the run has a connection of their own: it does not tell which step asks.
     named = {STEP_HEADER: str(step.step_run.id)} if step and step.assignment.server is None else {}
     if step is None or idempotency_key is not None:
-        return ask({"Idempotency-Key": idempotency_key or str(uuid4()), **named})
-    answer: dict[str, Any] = {}
+        yield {"Idempotency-Key": idempotency_key or str(uuid4()), **named}
+        return
     for key in _keys(step, path, configuration):
-        answer = ask({"Idempotency-Key": key, **named})
-        if answer["body"]["status"] not in TO_REPEAT:
-            break
-    return answer
+        yield {"Idempotency-Key": key, **named}
+
+
+def is_to_repeat(answer: Mapping[str, Any]) -> bool:
+    return answer["body"]["status"] in TO_REPEAT
+
+
+@contextmanager
+def waiting_for(run_id: UUID) -> Iterator[None]:
+    """Inside a step that a worker runs, its slot is free for others meanwhile: for the run that is waited for, say."""
+    step = current_step()
+    if step is None or step.assignment.server is None:
+        yield
+        return
+    step.emit(WaitsForRun(run_id=run_id))
+    try:
+        yield
+    finally:
+        step.emit(GoesOn(run_id=run_id))
 
 
 def _keys(step: StepContext, path: str, configuration: Mapping[str, Any]) -> Iterator[str]:

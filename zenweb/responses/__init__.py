@@ -2,8 +2,9 @@
 
 from zenweb.responses.artifacts import ArtifactVersionResponse
 from zenweb.responses.catalog import DeploymentResponse, PipelineResponse, StackResponse
-from zenweb.responses.entity import Entity, EntityType, Page
+from zenweb.responses.entity import Entity
 from zenweb.responses.facts import Judgement, LogPiece, PlannedStep, Preflight, RepairPlan, RunEvent
+from zenweb.responses.page import EntityType, Page
 from zenweb.responses.run_templates import RunTemplateResponse
 from zenweb.responses.runs import PipelineRunResponse, StepRunResponse
 from zenweb.responses.schedules import ScheduleResponse

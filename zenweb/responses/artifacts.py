@@ -7,24 +7,32 @@ from zenweb.artifacts import materializers
 from zenweb.execution.metadata import decode_metadata
 from zenweb.responses.entity import Entity
 
+ARTIFACT_VERSIONS = "/artifact_versions"
+
 
 class ArtifactVersionResponse(Entity):
-    path = "/artifact_versions"
+    """One value that a step made, or a file that was uploaded."""
+
+    path = ARTIFACT_VERSIONS
 
     @property
     def name(self) -> str:
+        """Of the artifact that it is a version of."""
         return str(self.body["artifact"]["name"])
 
     @property
     def version(self) -> str:
+        """A number that counts up, as a text."""
         return str(self.body["version"])
 
     @property
     def uri(self) -> str:
+        """The folder in the artifact store."""
         return str(self.body["uri"])
 
     @property
     def type(self) -> str:
+        """`DataArtifact`, `ModelArtifact` and so on: see `zenweb.enums.ArtifactType`."""
         return str(self.body["type"])
 
     @property

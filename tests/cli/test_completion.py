@@ -1,0 +1,77 @@
+"""`zenweb completion`, and what a shell is told that asks."""
+
+import threading
+import time
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from zenweb.cli.completion import SHELLS
+from zenweb.cli.main import main
+from zenweb.cli.names import listed, presets_of_template, steps_of_run, within
+from zenweb.client import Client
+
+
+def completed(line: str) -> list[str]:
+    """What bash is told of a line up to the cursor."""
+    asked = {"_ZENWEB_COMPLETE": "bash_complete", "COMP_LINE": line}
+    result = CliRunner().invoke(main, prog_name="zenweb", env=asked)
+    assert result.exit_code == 0, result.output
+    assert result.stderr == ""
+    return [answer.partition("\t")[2] for answer in result.stdout.splitlines() if answer]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_each_shell_gets_its_script(shell):
+    script = CliRunner().invoke(main, ["completion", shell])
+    assert (script.exit_code, f"_ZENWEB_COMPLETE={shell}_complete" in script.stdout) == (0, True)
+
+
+def test_another_shell_is_told_which_there_are():
+    assert "'bash', 'zsh', 'fish'" in CliRunner().invoke(main, ["completion", "csh"]).stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "answers"),
+    [
+        ("zenweb run-", ["run-template"]),
+        ("zenweb run l", ["list", "logs"]),
+        ("zenweb run list --status f", ["failed"]),
+        ("zenweb run-template run --dry", ["--dry-run"]),
+        ("zenweb run list --output ", ["table", "json", "id"]),
+        ("zenweb 'run-", ["run-template"]),
+    ],
+)
+def test_commands_and_options_are_completed(line, answers):
+    assert completed(line) == answers
+
+
+@pytest.mark.parametrize("line", ["zenweb run logs x", "zenweb run-template run x --", "zenweb stack set "])
+def test_without_a_server_it_is_quiet(config_folder, line):
+    assert all(answer.startswith("-") for answer in completed(line))
+
+
+def test_a_shell_does_not_wait_for_a_slow_server():
+    never = threading.Event()
+    began = time.monotonic()
+    assert within(0.05, lambda: never.wait(60), "nothing") == "nothing"
+    assert time.monotonic() - began < 10
+    never.set()
+
+
+def test_whatever_goes_wrong_is_nothing_found(capsys):
+    assert within(10, lambda: 1 // 0, "nothing") == "nothing"
+    assert capsys.readouterr() == ("", "")
+
+
+def test_names_come_from_the_server(alices, template):
+    alices("run-template", "run", "daily-retraining")
+    ctx = click.Context(main)
+    assert list(listed("/run_templates")(Client(), ctx, "dai")) == ["daily-retraining"]
+    assert list(listed("/run_templates")(Client(), ctx, "x")) == []
+    [name] = listed("/runs")(Client(), ctx, "")
+    ctx.params["names"] = (name,)
+    assert list(steps_of_run(Client(), ctx, "")) == ["trainer", "evaluator"]
+    ctx.params["name"] = "daily-retraining"
+    assert list(presets_of_template(Client(), ctx, "")) == ["last-good"]

@@ -1,0 +1,61 @@
+# Written by `make docs` from zenweb/responses/artifacts.py: change that.
+"""Values that steps made, and files that were uploaded."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from zenweb.aio.responses.entity import Entity
+from zenweb.artifacts import materializers
+from zenweb.execution.metadata import decode_metadata
+
+ARTIFACT_VERSIONS = "/artifact_versions"
+
+
+class ArtifactVersionResponse(Entity):
+    """One value that a step made, or a file that was uploaded."""
+
+    path = ARTIFACT_VERSIONS
+
+    @property
+    def name(self) -> str:
+        """Of the artifact that it is a version of."""
+        return str(self.body["artifact"]["name"])
+
+    @property
+    def version(self) -> str:
+        """A number that counts up, as a text."""
+        return str(self.body["version"])
+
+    @property
+    def uri(self) -> str:
+        """The folder in the artifact store."""
+        return str(self.body["uri"])
+
+    @property
+    def type(self) -> str:
+        """`DataArtifact`, `ModelArtifact` and so on: see `zenweb.enums.ArtifactType`."""
+        return str(self.body["type"])
+
+    @property
+    def materializer(self) -> str:
+        """`module.Class`"""
+        return _class_path(self.body["materializer"])
+
+    @property
+    def data_type(self) -> str:
+        """`module.Class`"""
+        return _class_path(self.body["data_type"])
+
+    @property
+    def run_metadata(self) -> dict[str, Any]:
+        """Facts about the value, and what was noted about it."""
+        return decode_metadata(self.metadata["run_metadata"])
+
+    async def load(self) -> Any:
+        """The value itself, from the artifact store."""
+        return await asyncio.to_thread(materializers.load, self.uri, self.materializer)
+
+
+def _class_path(source: Mapping[str, str]) -> str:
+    return f"{source['module']}.{source['attribute']}"

@@ -1,0 +1,173 @@
+# Written by `make docs` from zenweb/transport.py: change that.
+"""Requests to the server: connections that are used again, and repeats that cannot act twice.
+
+`zenweb/aio/transport.py` is written from this file by `make docs`.
+"""
+
+import asyncio
+import functools
+import json
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from zenweb import connection
+from zenweb.answers import (
+    REPEATABLE,
+    Outcome,
+    authorization,
+    broken_off,
+    error_told_by,
+    is_worth_another_try,
+    json_of,
+    unreachable,
+)
+from zenweb.connection import Connection, is_this_machine
+from zenweb.pools import AsyncPool
+
+API = "/api/v1"
+TIMEOUT = httpx.Timeout(30, connect=5)
+# After the last byte of a file a store in the cloud may take its time.
+FILE_TIMEOUT = httpx.Timeout(300, connect=5)
+# Seconds before a repeat. Spread, so that many clients do not come back to a restarted server in step.
+PAUSES = (0.1, 0.4, 1.0)
+_spread = random.SystemRandom()
+
+
+class AsyncTransport:
+    """Speaks JSON with one server as one user, or without a key as nobody.
+
+    Threads may share it, and processes that forked.
+    """
+
+    def __init__(
+        self,
+        server_url: str,
+        api_key: str,
+        http: httpx.AsyncBaseTransport | None = None,
+        project: str | None = None,
+    ) -> None:
+        self.server_url = server_url
+        self._pool = AsyncPool(
+            base_url=server_url + API,
+            params={"project": project} if project else None,
+            headers={"X-ZenWeb-Channel": connection.channel, **authorization(api_key)},
+            timeout=TIMEOUT,
+            transport=http,
+            trust_env=not is_this_machine(server_url),  # a proxy does not reach this machine
+        )
+
+    async def get(self, path: str, **params: Any) -> Any:
+        return await self.request(
+            "GET", path, params={name: value for name, value in params.items() if value is not None}
+        )
+
+    async def post(
+        self,
+        path: str,
+        body: Any = None,
+        *,
+        idempotency_key: str | None = None,
+        is_repeatable: bool = False,
+    ) -> Any:
+        """`idempotency_key`: for what makes a run; the server acts once on all requests that carry the same."""
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key is not None else None
+        return await self.request("POST", path, is_repeatable=is_repeatable, json=body, headers=headers)
+
+    async def put(self, path: str, body: Any) -> Any:
+        return await self.request("PUT", path, json=body)
+
+    async def delete(self, path: str) -> Any:
+        return await self.request("DELETE", path)
+
+    async def request(self, method: str, path: str, *, is_repeatable: bool = False, **content: Any) -> Any:
+        """The answer's JSON. Raises the error that the server told, or ServerUnreachable.
+
+        It is sent again where the connection failed: before it got there, whatever it is; afterwards only what does the
+        same when it comes twice: what has an Idempotency-Key, every method but POST, and what `is_repeatable`.
+        """
+        request = self._pool.http.build_request(method, path, **content)
+        is_repeatable = is_repeatable or method in REPEATABLE or "Idempotency-Key" in request.headers
+        response, may_be_done = await self._send(request, is_repeatable)
+        if method == "DELETE" and may_be_done and response.status_code == HTTPStatus.NOT_FOUND:
+            return None
+        if not response.is_success:
+            raise error_told_by(response)
+        return None if method == "HEAD" else json_of(response)
+
+    async def stream(self, path: str, **params: Any) -> AsyncIterator[Any]:
+        """The JSON of each line of an answer that goes on; ends when the server ends it.
+
+        Raises ServerUnreachable when it breaks off: what was heard is not heard again.
+        """
+        try:
+            async with self._pool.http.stream("GET", path, params=params) as response:
+                if not response.is_success:
+                    await response.aread()
+                    raise error_told_by(response)
+                async for line in response.aiter_lines():
+                    if line:
+                        yield json.loads(line)
+        except httpx.TransportError as error:
+            raise broken_off(self.server_url, error) from error
+
+    async def download(self, path: str, target: Path) -> None:
+        """The answer's bytes as a file. Raises as `request`; nothing is left at `target` when it breaks off."""
+        async with self.opened(path) as response:
+            try:
+                with target.open("wb") as file:
+                    async for piece in response.aiter_bytes():
+                        await asyncio.to_thread(file.write, piece)
+            except httpx.TransportError:
+                target.unlink(missing_ok=True)
+                raise
+
+    @asynccontextmanager
+    async def opened(self, path: str) -> AsyncIterator[httpx.Response]:
+        """A file's answer while its bytes still come. Raises as `request`, also when it breaks off."""
+        try:
+            async with self._pool.http.stream("GET", path, timeout=FILE_TIMEOUT) as response:
+                if not response.is_success:
+                    await response.aread()
+                    raise error_told_by(response)
+                yield response
+        except httpx.TransportError as error:
+            raise broken_off(self.server_url, error) from error
+
+    async def close(self) -> None:
+        """Hang up. Whoever asks again opens new connections."""
+        await self._pool.close()
+
+    async def _send(self, request: httpx.Request, is_repeatable: bool) -> tuple[httpx.Response, bool]:
+        """The answer, and whether it may come late: after a try that got there and whose answer was lost."""
+        outcome, may_be_done = (await self._attempt(request)), False
+        for pause in PAUSES:
+            if not is_worth_another_try(outcome, is_repeatable=is_repeatable):
+                break
+            await asyncio.sleep(pause * _spread.uniform(0.5, 1.5))
+            may_be_done = may_be_done or not isinstance(outcome, httpx.ConnectError)
+            outcome = await self._attempt(request)
+        if isinstance(outcome, httpx.TransportError):
+            raise unreachable(self.server_url, outcome, may_have_acted=not is_repeatable) from outcome
+        return outcome, may_be_done
+
+    async def _attempt(self, request: httpx.Request) -> Outcome:
+        try:
+            return await self._pool.http.send(request)
+        except httpx.TransportError as error:
+            return error
+
+
+def shared_transport(connection: Connection) -> AsyncTransport:
+    """The transport of this connection, with the sockets it keeps open between calls."""
+    return _transport(connection.server_url, connection.api_key, connection.project)
+
+
+@functools.lru_cache(maxsize=8)
+def _transport(server_url: str, api_key: str, project: str | None) -> AsyncTransport:
+    return AsyncTransport(server_url, api_key, project=project)
