@@ -38,6 +38,7 @@ from zenweb.enums import (
     PreparationStatus,
     TriggerChannel,
 )
+from zenweb.execution.protocol import SAVED
 from zenweb.sealing import opened
 
 LOG_PIECES, LOG_CHARACTERS = 50, 8_000
@@ -467,6 +468,11 @@ class ArtifactVersion(Entity):
 
     def __str__(self) -> str:
         return f"{self.artifact_id} {self.version}"
+
+    @property
+    def is_output(self) -> bool:
+        """What a step gave out; not what it saved beside, and no upload."""
+        return self.producer_step_id is not None and not self.uri.rpartition("/")[2].startswith(SAVED)
 
     def suits(self, kind: str) -> bool:
         """Whether a parameter may be given it that takes a file as a `path`, as `bytes` or as a `table`."""
