@@ -20,9 +20,9 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from runs_app.masking import Mask
 from zenweb.enums import StepProcess
 from zenweb.execution import processes
+from zenweb.execution.masking import Mask
 from zenweb.execution.metadata import Noted
 from zenweb.execution.protocol import (
     Answered,

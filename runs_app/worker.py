@@ -28,7 +28,7 @@ from runs_app.assignments import assignment_for
 from runs_app.awaiting import begin_to_wait, end_to_wait, has_ready_step
 from runs_app.code_folders import CodeFolders
 from runs_app.environments import BuildStopped, EnvironmentFailed, Environments, NotThereYet
-from runs_app.masking import Mask, mask_of
+from runs_app.masking import mask_of
 from runs_app.models import StepAttempt, Worker
 from runs_app.plans import plan_of
 from runs_app.preparers import Preparers
@@ -52,6 +52,7 @@ from zenweb.artifacts import store
 from zenweb.artifacts.store import ArtifactStoreError
 from zenweb.enums import StepProcess
 from zenweb.exceptions import SecretUnreadable, ZenWebError
+from zenweb.execution.masking import Mask
 from zenweb.execution.protocol import ServerAccess, StepException, Waiting, WaitsForRun
 from zenweb.execution.step_user import StepUser, seal
 
