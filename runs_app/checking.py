@@ -186,9 +186,10 @@ def _queue(deployment: PipelineDeployment) -> Found:
     """Whether somebody works where its steps would wait."""
     spec = PipelineSpec.model_validate(deployment.spec)
     default = deployment.stack.queue
-    for queue in dict.fromkeys(step.settings.queue or default for step in spec.steps):
-        if sentence := waiting.unserved_sentence(queue):
-            yield Verdict.FAILED, sentence
+    for sentence in waiting.unserved_sentences(
+        {step.settings.queue or default for step in spec.steps}
+    ).values():
+        yield Verdict.FAILED, sentence
 
 
 def _presets(template: RunTemplate, actor: User | None) -> Found:
