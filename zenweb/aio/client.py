@@ -465,7 +465,7 @@ class AsyncClient:
         filters = {
             "artifact": str(name_id_or_prefix),
             "version": version,
-            "sort_by": "desc:created",
+            "sort_by": "desc:version",
             "size": 1,
         }
         found = await self._list(ArtifactVersionResponse, {**filters, "hydrate": True})
