@@ -288,6 +288,8 @@ class StepRun(Execution):
     cache_key = models.CharField(max_length=64, blank=True)
     # What `with_values_shown_to()` adds.
     shows_values = False
+    # What `find_elements` adds to a mapped step that was laid out: `Elements`.
+    laid_out: Any
     # What `find_neighbours` adds: by parameter, the outputs that it was given; and the steps that it waits for.
     input_versions: "dict[str, ArtifactVersion]"
     parent_ids: list[uuid.UUID]
