@@ -10,12 +10,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from zenweb.artifacts.previews import storable
 from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
 from zenweb.config.spec import OutputSpec
+from zenweb.config.versions import newer
 from zenweb.enums import ArtifactType
 
 # Version 1 has no questions; version 2 compiles nothing and knows neither of the server nor of waiting; version 3 has
 # neither mapped steps nor conditions.
 PROTOCOL_VERSION = 4
 Plain = bool | int | float | str
+LONGEST_ARTIFACT_NAME = 200
+SAVED = "+"  # begins the name of what a step saved by itself: outputs cannot be called so
 StorableText = Annotated[str, AfterValidator(storable)]
 
 
@@ -38,6 +41,8 @@ class StoredArtifact(Message):
     """Of a list or tuple, which a step may be mapped over."""
     value: Plain | None = None
     """The value itself, where it is small and plain, so that a condition may look at it."""
+    artifact_name: Annotated[StorableText, Field(max_length=LONGEST_ARTIFACT_NAME)] = ""
+    """Under which a step saved it by itself; the names of outputs are in the spec."""
 
 
 class InputArtifact(StoredArtifact):
@@ -67,6 +72,11 @@ class GivenFile(InputArtifact):
 
     file_name: str = ""
     """Of an upload, which the server can hand out."""
+
+
+def saved_id(step_run_id: uuid.UUID, attempt: int, name: str) -> uuid.UUID:
+    """The id of the artifact version that a step saves: known to it beforehand, and not its own to choose."""
+    return uuid.uuid5(step_run_id, f"{attempt} {name}")
 
 
 class ServerAccess(BaseModel):
@@ -254,6 +264,9 @@ def noted_in(events: Iterable[Event]) -> dict[str, dict[str, Any]]:
 def parse_order(line: bytes) -> Order:
     """What a process is to do. Raises ValueError for what a newer worker asks of it."""
     fields = json.loads(line)
+    version = fields.get("version", 0)
+    if isinstance(version, int) and version > PROTOCOL_VERSION:
+        raise ValueError(newer("The order", version, PROTOCOL_VERSION))
     kind = fields.get("kind")
     if kind is not None and kind not in _ORDERS:
         raise ValueError(f"this version of ZenWeb knows no order {kind!r}: it is older than the worker")
