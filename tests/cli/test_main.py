@@ -73,3 +73,12 @@ def test_help_loads_no_command():
     loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "zenweb.cli.main" in loaded
     assert not {"httpx", "pydantic", "rich.console", "zenweb.cli.up", "zenweb.client"} & set(loaded.split())
+
+
+@pytest.mark.parametrize("command", [["run", "list"], ["run-template", "run"], ["artifact", "get"]])
+def test_a_command_loads_nothing_for_looks_before_it_shows_something(command):
+    code = "import atexit, sys; from zenweb.cli.main import main; atexit.register(lambda: print(*sys.modules)); main()"
+    process = [sys.executable, "-c", code, *command, "--help"]
+    loaded = subprocess.run(process, capture_output=True, text=True, check=True).stdout
+    assert "zenweb.client" in loaded
+    assert not {"rich", "pygments", "pandas", "cloudpickle", "django"} & set(loaded.split())
