@@ -23,6 +23,7 @@ PYTEST = $(BIN)/python -m pytest --numprocesses $(or $(JOBS),3) --dist loadfile 
 
 docs: $(VENV)/.dev
 	@$(BIN)/python -m tools.asynchronous
+	@$(BIN)/python -m tools.sdk_reference
 	@$(CHECK_SETTINGS) $(BIN)/python manage.py permissions --into docs/permissions.md
 	@$(BIN)/python -m tests.cli.reference docs/command-line.md
 

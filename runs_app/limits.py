@@ -5,7 +5,7 @@ to give one away holds the template's row, so that two can never give away the s
 """
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,9 +49,9 @@ class Limit:
         """The runs that hold a place, the oldest first."""
         return PipelineRun.objects.holding_a_place().filter(template_id=self.template_id).order_by("index")
 
-    def free_places(self) -> int:
-        """Only true while the template's row is held."""
-        return self.most - int(self.holders().count())
+    def free_places(self, beside: Collection[uuid.UUID] = ()) -> int:
+        """Only true while the template's row is held. `beside`: runs that do not count, although they hold places."""
+        return self.most - int(self.holders().exclude(pk__in=beside).count())
 
     def reason_for(self, run: PipelineRun) -> str:
         """Why the run does not start now, to be stored: what the template says, and which runs hold its places."""

@@ -7,6 +7,7 @@ from django.utils.translation import gettext, ngettext
 
 from runs_app.models import PipelineRun, StepRun
 from runs_app.querysets import heavy_of
+from templates_app.models import RunTemplate
 from zenweb.accounts.models import StepPlace, User
 from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import ValidationFailed
@@ -87,6 +88,35 @@ def hold_place_below(parent: StepPlace | None) -> None:
             )
             % {"parent": _begin(parent), "most": settings.MOST_RUNS_IN_TREE}
         )
+
+
+def waiting_above(run: PipelineRun) -> list[uuid.UUID]:
+    """The runs whose steps wait for this one, for one of these, and so on."""
+    found: list[uuid.UUID] = []
+    while run.awaited_since is not None and run.parent_step is not None:
+        if run.parent_step.waiting_since is None:
+            break
+        run = run.parent_step.run
+        found.append(run.pk)
+    return found
+
+
+def check_ends_no_ancestor(parent: StepPlace | None, template: RunTemplate) -> None:
+    """Raises ValidationFailed where a new run of the template would take the place of one that it is started from."""
+    if parent is None:
+        return
+    step = StepRun.objects.select_related("run__parent_step").get(pk=parent.step_id)
+    run: PipelineRun | None = step.run
+    while run is not None:
+        if run.template_id == template.pk:
+            raise ValidationFailed(
+                gettext(
+                    'A new run of "%(name)s" takes the place of the oldest, and this one is started from such a run: '
+                    "it would end what it comes from. Have further runs of the template wait instead, or start another."
+                )
+                % {"name": template.name}
+            )
+        run = run.parent_step.run if run.parent_step else None
 
 
 def _begin(parent: StepPlace) -> str:

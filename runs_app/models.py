@@ -114,6 +114,9 @@ class PipelineRun(Execution):
         "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="descendants", db_index=False
     )
     depth = models.PositiveSmallIntegerField(null=True, blank=True)
+    awaited_since = models.DateTimeField(
+        null=True, blank=True, help_text="Since when the step that started it waits for its end."
+    )
     is_restricted = models.BooleanField(
         default=False, help_text="Its template was restricted when the run was asked for."
     )
@@ -259,6 +262,8 @@ class StepRun(Execution):
     downstream = JSONField(default=list)
     # Since when it waits for a worker. Null: not yet, or taken, or over.
     ready_at = models.DateTimeField(null=True, blank=True)
+    # Since when it does nothing but wait for runs. It takes no slot and no place of its queue meanwhile.
+    waiting_since = models.DateTimeField(null=True, blank=True)
     # Of a retry with a delay. Only this is judged by the clock, which may differ between machines.
     delayed_until = models.DateTimeField(null=True, blank=True)
     attempt = models.PositiveIntegerField(default=0)

@@ -225,9 +225,11 @@ class StepRunQuerySet(VisibleQuerySet):
         return ready.order_by("-priority", "ready_at", "index")
 
     def running(self) -> Self:
-        """Held by a worker, and so taking a place of their queue (the same as in the claim's statement)."""
+        """Held by a worker and not waiting: what takes a place of its queue (the same as in the claim's statement)."""
         return self.filter(
-            worker__isnull=False, status__in=[ExecutionStatus.RUNNING, ExecutionStatus.STOPPING]
+            worker__isnull=False,
+            waiting_since__isnull=True,
+            status__in=[ExecutionStatus.RUNNING, ExecutionStatus.STOPPING],
         )
 
     def with_what_an_attempt_needs(self) -> Self:

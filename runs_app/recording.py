@@ -21,13 +21,14 @@ from django.utils import timezone
 from runs_app import caching, deciding, limits, metadata, statements
 from runs_app.caching import Versions
 from runs_app.dispatch import wake_workers
-from runs_app.masking import Mask
+from runs_app.lineage import waiting_above
 from runs_app.models import LogChunk, PipelineRun, RunCompilation, RunEvent, StepAttempt, StepRun, Worker
 from runs_app.plans import may_retry, plan_of, retry_delay, run_of
 from runs_app.querysets import HEAVY
 from runs_app.statements import ReadyStep, RunAtItsEnd
 from zenweb.entity import JSONField
 from zenweb.enums import OPEN_STATUSES, ConcurrencyPolicy, ExecutionMode, ExecutionStatus
+from zenweb.execution.masking import Mask
 from zenweb.execution.metadata import OF_UPLOADS, Noted
 from zenweb.execution.protocol import StepException, StoredArtifact
 from zenweb.prepared import insert
@@ -108,6 +109,7 @@ def claim_ready_step(
     queue: str,
     passing_over: Collection[uuid.UUID] = (),
     check: Callable[[PipelineRun], None] | None = None,
+    only_children: bool = False,
 ) -> StepAttempt | None:
     """Take the most urgent ready step of a queue for this worker: the one place where a step is claimed.
 
@@ -122,6 +124,7 @@ def claim_ready_step(
         now=now,
         most=settings.QUEUE_LIMITS.get(queue),
         passing_over=passing_over,
+        only_children=only_children,
     )
     if claimed is None:
         return None
@@ -783,7 +786,16 @@ def _ask_to_stop(run: PipelineRun, sentence: str, unstarted: str, has_timed_out:
     _close_unstarted(steps, unstarted, now)
     steps.filter(status=ExecutionStatus.RUNNING).update(status=ExecutionStatus.STOPPING, updated=now)
     _close_if_over(run.pk, now)
+    # After this transaction: whoever holds a run holds no other.
+    transaction.on_commit(partial(_stop_awaited, run), robust=True)
     return True
+
+
+def _stop_awaited(run: PipelineRun) -> None:
+    """With a run end those that it waits for: nobody wants what they come to. Others that it has started go on."""
+    for child in PipelineRun.objects.unfinished().started_by(run).filter(awaited_since__isnull=False):
+        sentence = "It was stopped together with the run that waited for it."
+        _ask_to_stop(child, sentence, "It was not started, because the run was stopped.")
 
 
 # -- templates that run only so many at once --------------------------------------------------------------------------
@@ -816,9 +828,24 @@ def admit_waiting(template_id: uuid.UUID | None) -> None:
         PipelineRun.objects.queued().filter(template_id=template_id).defer(*HEAVY).select_related("stack")
     )
     for _ in range(MOST_ADMITTED):
-        if (limit is not None and limit.free_places() <= 0) or (run := waiting.first()) is None:
+        if (run := _next_to_admit(waiting, limit)) is None:
             return
         _admit(run)
+
+
+def _next_to_admit(waiting: Any, limit: limits.Limit | None) -> PipelineRun | None:
+    """The first in the order of those that wait; with no place left, one that those who hold them wait for themselves.
+
+    Else a run whose step waits for another run of the same template would keep that one from ever starting.
+    """
+    if limit is None or limit.free_places() > 0:
+        found: PipelineRun | None = waiting.first()
+        return found
+    for run in waiting.filter(awaited_since__isnull=False):
+        if limit.free_places(beside=waiting_above(run)) > 0:
+            awaited: PipelineRun = run
+            return awaited
+    return None
 
 
 def _admit(run: PipelineRun) -> None:

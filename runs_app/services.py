@@ -18,7 +18,12 @@ from runs_app.choices import ask_before, check_choices, note
 from runs_app.compilations import wait_for
 from runs_app.judging import resolve_to_run
 from runs_app.limits import Limit, hold_limit
-from runs_app.lineage import hold_place_below, keep_out_of_cache, may_be_named_to
+from runs_app.lineage import (
+    check_ends_no_ancestor,
+    hold_place_below,
+    keep_out_of_cache,
+    may_be_named_to,
+)
 from runs_app.masking import mask_of
 from runs_app.models import ArtifactVersion, IdempotencyRecord, PipelineRun, RunEvent, StepAttempt, StepRun
 from runs_app.own_parameters import asked_of
@@ -310,8 +315,8 @@ def _start_run(
     body_hash: str,
     repair: Repair | None = None,
 ) -> PipelineRun:
-    keep_out_of_cache(trigger.parent)  # the step before its run, as whoever records the step's end locks them
     hold_place_below(trigger.parent)
+    keep_out_of_cache(trigger.parent)  # the step after its run, as whoever records the step's end holds them
     asked = asked_of(version or deployment, configuration)
     runnable, deployment = asked.runnable, deployment_of(asked.runnable)
     resolved = resolve_to_run(trigger.actor, asked, trigger.moment)
@@ -319,7 +324,7 @@ def _start_run(
     chosen_in = plan.again if plan else None
     check_choices(runnable, resolved, chosen_in)
     rules = rules_of(runnable)
-    limit = _exhausted_limit(version)
+    limit = _exhausted_limit(version, trigger.parent)
     waits = limit is not None and limit.policy is not ConcurrencyPolicy.SKIP
     is_local = not deployment.stack.is_remote
     is_skipped = limit is not None and not waits
@@ -471,12 +476,16 @@ def _keep(
     return first + recording.keep_from_original(run, kept, outputs, name, now)
 
 
-def _exhausted_limit(version: RunTemplateVersion | None) -> Limit | None:
+def _exhausted_limit(version: RunTemplateVersion | None, parent: StepPlace | None) -> Limit | None:
     """The limit of a template that has as many runs as it may; its row is held. None: the run may go on."""
     if version is None or version.template.max_concurrent_runs is None:
         return None
     limit = hold_limit(version.template_id)
-    return limit if limit is not None and limit.free_places() <= 0 else None
+    if limit is None or limit.free_places() > 0:
+        return None
+    if limit.policy is ConcurrencyPolicy.CANCEL:
+        check_ends_no_ancestor(parent, version.template)
+    return limit
 
 
 def _wait(run: PipelineRun, ready: Sequence[ReadyStep], limit: Limit) -> None:

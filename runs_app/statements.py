@@ -60,12 +60,12 @@ TO_STOP = """
 # The worker first: whoever declares it dead waits for this claim and finds it, or this claim finds the worker dead.
 CLAIM = """
     UPDATE runs_app_steprun
-    SET attempt = attempt + 1, ready_at = NULL, delayed_until = NULL, worker_id = %s, status = 'running',
-        status_reason = '', start_time = %s, updated = %s
+    SET attempt = attempt + 1, ready_at = NULL, delayed_until = NULL, waiting_since = NULL, worker_id = %s,
+        status = 'running', status_reason = '', start_time = %s, updated = %s
     WHERE id = (
         SELECT id FROM runs_app_steprun
         WHERE ready_at IS NOT NULL AND queue = %s
-            AND (delayed_until IS NULL OR delayed_until <= %s OR ready_at > %s) {passing_over}
+            AND (delayed_until IS NULL OR delayed_until <= %s OR ready_at > %s) {passing_over} {only_children}
         ORDER BY priority DESC, ready_at, "index"
         LIMIT 1 {step_lock}
     ) AND EXISTS (SELECT 1 FROM runs_app_worker WHERE id = %s AND is_alive {worker_lock}) {limit}
@@ -77,11 +77,17 @@ HOLD_QUEUE = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 HAS_PLACE = """AND (
         SELECT COUNT(*) FROM runs_app_steprun taken
         WHERE taken.queue = %s AND taken.worker_id IS NOT NULL AND taken.status IN ('running', 'stopping')
+            AND taken.waiting_since IS NULL
     ) < %s"""
 # What this worker cannot run yet is left to others.
 PASSING_OVER = """AND NOT EXISTS (
             SELECT 1 FROM runs_app_pipelinerun run
             WHERE run.id = runs_app_steprun.run_id AND run.deployment_id IN ({places})
+        )"""
+# A worker in which very many steps wait takes what others may wait for, and nothing else.
+ONLY_CHILDREN = """AND EXISTS (
+            SELECT 1 FROM runs_app_pipelinerun child
+            WHERE child.id = runs_app_steprun.run_id AND child.parent_step_id IS NOT NULL
         )"""
 START_ATTEMPT = """
     INSERT INTO runs_app_stepattempt (id, created, updated, step_id, number, worker_id, status, reason,
@@ -294,10 +300,12 @@ def claim_step(
     now: datetime,
     most: int | None = None,
     passing_over: Collection[uuid.UUID] = (),
+    only_children: bool = False,
 ) -> ClaimedStep | None:
     """The most urgent ready step of the queue, for this worker; None also while `most` steps of the queue run.
 
-    Steps of the deployments in `passing_over` stay where they are.
+    Steps of the deployments in `passing_over` stay where they are; `only_children`: and those of runs that no step has
+    started.
     """
     if most is not None and connection.vendor == "postgresql":
         _execute(HOLD_QUEUE, f"zenweb queue {queue}")
@@ -305,6 +313,7 @@ def claim_step(
     others = list(map(_key, passing_over))
     statement = CLAIM.format(
         passing_over=PASSING_OVER.format(places=_places(others)) if others else "",
+        only_children=ONLY_CHILDREN if only_children else "",
         step_lock=_lock("UPDATE SKIP LOCKED"),
         worker_lock=_lock("SHARE"),
         limit=limit,

@@ -20,9 +20,9 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from runs_app.masking import Mask
 from zenweb.enums import StepProcess
 from zenweb.execution import processes
+from zenweb.execution.masking import Mask
 from zenweb.execution.metadata import Noted
 from zenweb.execution.protocol import (
     Answered,
@@ -31,6 +31,7 @@ from zenweb.execution.protocol import (
     Completed,
     Event,
     Failed,
+    GoesOn,
     Loading,
     MetadataNoted,
     Order,
@@ -38,6 +39,8 @@ from zenweb.execution.protocol import (
     Started,
     StepException,
     StoredArtifact,
+    Waiting,
+    WaitsForRun,
     parse_event,
     to_line,
 )
@@ -322,6 +325,7 @@ class AttemptProcess:
         *,
         on_log: Callable[[str], None],
         on_metadata: Callable[[Noted], None],
+        on_waiting: Callable[[Waiting], None] = lambda _: None,
         mask: Mask | None = None,
         log_limit: int,
         timeout: timedelta | None,
@@ -337,6 +341,7 @@ class AttemptProcess:
         self._tail = tail = LogTail(on_log)
         self._printed = printed = CutLog(log_limit)
         self._mask = mask or Mask()
+        self._on_waiting = on_waiting
         shown = time.monotonic()
         with selectors.DefaultSelector() as selector:
             self._begin()
@@ -415,6 +420,8 @@ class AttemptProcess:
         if isinstance(event, MetadataNoted):  # joined at once: a loop may note something in every round
             self._noted[event.about].update(event.values)
             self._has_news = self._has_news or event.about == "step"
+        elif isinstance(event, WaitsForRun | GoesOn):
+            self._on_waiting(event)
         elif event is not None:
             self._events.append(event)
             if isinstance(event, Started) and self._started_at is None:

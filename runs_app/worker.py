@@ -25,13 +25,15 @@ from django.db.models.functions import Now
 
 from runs_app import housekeeping, recording
 from runs_app.assignments import assignment_for
+from runs_app.awaiting import begin_to_wait, end_to_wait, has_ready_step
 from runs_app.code_folders import CodeFolders
 from runs_app.environments import BuildStopped, EnvironmentFailed, Environments, NotThereYet
-from runs_app.masking import Mask, mask_of
+from runs_app.masking import mask_of
 from runs_app.models import StepAttempt, Worker
 from runs_app.plans import plan_of
 from runs_app.preparers import Preparers
 from runs_app.recording import StepOutcome
+from runs_app.slots import Slots, Waits
 from runs_app.step_tokens import server_access
 from runs_app.step_users import isolate_steps
 from runs_app.warm_parents import (
@@ -50,7 +52,8 @@ from zenweb.artifacts import store
 from zenweb.artifacts.store import ArtifactStoreError
 from zenweb.enums import StepProcess
 from zenweb.exceptions import SecretUnreadable, ZenWebError
-from zenweb.execution.protocol import ServerAccess, StepException
+from zenweb.execution.masking import Mask
+from zenweb.execution.protocol import ServerAccess, StepException, Waiting, WaitsForRun
 from zenweb.execution.step_user import StepUser, seal
 
 logger = logging.getLogger(__name__)
@@ -59,6 +62,7 @@ T = TypeVar("T")
 NOT_WARMED_UP = (ImportFailed, EnvironmentFailed, BuildStopped)
 RECORDING_PAUSE = 0.5  # seconds between two tries to record an end while the database is away
 STRAYS_PAUSE = 5.0  # seconds between two looks for steps that nobody here knows of
+MOST_THREADS = 1000
 STOP_PAUSE = 0.15  # seconds between two looks for attempts that shall end
 
 
@@ -110,8 +114,9 @@ class StepWorker:
         self._housekeeper = housekeeping.Housekeeper()
         self._rebirth = threading.Lock()
         self._warming = ThreadPoolExecutor(max_workers=1, thread_name_prefix="warming")
-        self._free_slots = threading.BoundedSemaphore(slots)
-        self._own_hands = ThreadPoolExecutor(max_workers=slots, thread_name_prefix="own-hands")
+        self._places = Slots(slots)
+        # Each step that waits for a run holds a thread; who stands in for it needs another.
+        self._own_hands = ThreadPoolExecutor(max_workers=MOST_THREADS, thread_name_prefix="own-hands")
         self._helpers: list[Future[None]] = []
         self._heart = threading.Thread(target=self._beat, name="heart", daemon=True)
         self._schedules = threading.Thread(
@@ -128,18 +133,18 @@ class StepWorker:
 
     def run_ready_steps(self, queue: str) -> int:
         """Claim and run steps of a queue until none is ready; how many that were. With all slots taken, none."""
-        if not self._free_slots.acquire(blocking=False):
+        if not self._places.take():
             return 0
         done = 0
         try:
-            while not self.is_draining:
+            while not self.is_draining and not self._places.is_overdrawn:
                 row, lease = self._identity()
                 if not lease.is_held or (attempt := self._claim(row, queue)) is None:
                     break
                 self._run(attempt, lease)
                 done += 1
         finally:
-            self._free_slots.release()
+            self._places.give_back()
         return done
 
     def _claim(self, row: Worker, queue: str) -> StepAttempt | None:
@@ -147,7 +152,9 @@ class StepWorker:
         while not self.is_draining:
             others = self.environments.passed_over()
             try:
-                return recording.claim_ready_step(row, queue, others, self.environments.check)
+                return recording.claim_ready_step(
+                    row, queue, others, self.environments.check, only_children=self._has_too_many_waiting()
+                )
             except NotThereYet as missing:
                 with suppress(BuildStopped):  # then this worker is draining
                     self.environments.see_to(missing.run)
@@ -166,6 +173,23 @@ class StepWorker:
         for queue in self._housekeeper.unheard():
             for _ in range(self.slots - len(self._helpers)):
                 self._helpers.append(self._own_hands.submit(self._run_unrung, queue))
+
+    def _has_too_many_waiting(self) -> bool:
+        """Each step that waits is a process: with very many, nothing is begun but what others may wait for."""
+        return self._places.lent >= settings.MOST_WAITING_STEPS
+
+    def _stand_in(self) -> None:
+        """Run what is ready in the slots of steps that wait for runs: nobody else may hear the rings for it.
+
+        Celery's threads are as many as the slots, and those that run these steps wait with them.
+        """
+        if self._places.lent and self._places.free and any(map(has_ready_step, self.queues)):
+            self._look_for_work()
+
+    def _look_for_work(self) -> None:
+        with suppress(RuntimeError):  # it is over
+            for queue in self.queues:
+                self._own_hands.submit(self._run_unrung, queue)
 
     def _run_unrung(self, queue: str) -> None:
         try:
@@ -275,6 +299,7 @@ class StepWorker:
         is_wanted = partial(self._is_wanted, attempt)
         process = self.parents.fork(key, attempt.id, assignment_for(attempt, server), lease, is_wanted)
         self.running[attempt.id] = process
+        waits = Waits(self._places, partial(self._note_waiting, attempt))
         try:
             if reason := process.parent.instead_of_forking:
                 sentence = f"Steps of this run get processes that import the code themselves: {reason}."
@@ -284,6 +309,7 @@ class StepWorker:
             return process.watch(
                 on_log=lambda text: _show(attempt, recording.append_log, text),
                 on_metadata=lambda noted: _show(attempt, recording.show_metadata, mask.value(noted)),
+                on_waiting=waits.hear,
                 mask=mask,
                 log_limit=settings.LOG_LIMIT,
                 timeout=timedelta(seconds=timeout) if timeout is not None else None,
@@ -292,7 +318,15 @@ class StepWorker:
             )
         finally:
             del self.running[attempt.id]
+            waits.end()
             self.parents.give_back(process.parent)
+
+    def _note_waiting(self, attempt: StepAttempt, event: Waiting, *, is_over: bool) -> None:
+        if isinstance(event, WaitsForRun):
+            _show(attempt, begin_to_wait, event.run_id)
+            self._look_for_work()
+        else:
+            _show(attempt, partial(end_to_wait, is_over=is_over), event.run_id)
 
     def _record(self, attempt: StepAttempt, outcome: StepOutcome) -> None:
         """A finished step is recorded, however long the database is away, as long as this worker counts as alive."""
@@ -359,6 +393,7 @@ class StepWorker:
             try:
                 if time.monotonic() < next_beat:
                     self._stop_what_shall_end()
+                    self._stand_in()
                     continue
                 next_beat = time.monotonic() + pause
                 self._live_on()

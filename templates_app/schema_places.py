@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import unquote
 
+from zenweb.execution import masking
+
 Json = Any
 Schema = dict[str, Any]
 Path = tuple[str, ...]
@@ -11,7 +13,7 @@ Path = tuple[str, ...]
 # Keywords whose schemas may apply to the very same value.
 COMBINING = ("anyOf", "oneOf", "allOf")
 CONDITIONAL = ("then", "else")
-HIDDEN = "••••••"
+HIDDEN: Final = masking.HIDDEN
 """What is shown in the place of a secret, wherever somebody may look."""
 TYPE_NAMES = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array", dict: "object"}
 

@@ -68,6 +68,7 @@ class Client:
     # Runs
 
     def get_pipeline_run(self, name_id_or_prefix: NameOrId, *, hydrate: bool = True) -> PipelineRunResponse:
+        """A run. `hydrate=False` leaves out what is asked for when it is read. Raises DoesNotExist."""
         return self._get(PipelineRunResponse, name_id_or_prefix, hydrate)
 
     def list_pipeline_runs(self, **filters: Any) -> Page[PipelineRunResponse]:
@@ -232,6 +233,7 @@ class Client:
     def get_run_template(
         self, name_id_or_prefix: NameOrId | None = None, *, name: str | None = None, hydrate: bool = True
     ) -> RunTemplateResponse:
+        """A run template. `hydrate=False` leaves out what is asked for when it is read. Raises DoesNotExist."""
         wanted = name_id_or_prefix if name is None else name
         if wanted is None:
             raise ValidationFailed("Say which run template: its name, or its id or the beginning of it.")
@@ -336,6 +338,7 @@ class Client:
             return target.read_bytes()
 
     def delete_run_template(self, name_id_or_prefix: NameOrId) -> None:
+        """Delete a template. Its runs stay; its schedules make no more of them. Raises DoesNotExist."""
         self.transport.delete(f"/run_templates/{_quoted(name_id_or_prefix)}")
 
     # Schedules
@@ -367,6 +370,7 @@ class Client:
         return ScheduleResponse(self.transport, self.transport.post("/schedules", body))
 
     def get_schedule(self, name_id_or_prefix: NameOrId) -> ScheduleResponse:
+        """A schedule. Raises DoesNotExist."""
         return self._get(ScheduleResponse, name_id_or_prefix, True)
 
     def list_schedules(self, **filters: Any) -> Page[ScheduleResponse]:
@@ -396,20 +400,25 @@ class Client:
         )
 
     def delete_schedule(self, name_id_or_prefix: NameOrId) -> None:
+        """Delete a schedule; the runs that it made stay. Raises DoesNotExist."""
         self.transport.delete(f"/schedules/{_quoted(name_id_or_prefix)}")
 
     # Pipelines, stacks, artifacts
 
     def get_pipeline(self, name_id_or_prefix: NameOrId, *, hydrate: bool = True) -> PipelineResponse:
+        """A pipeline, of which templates and runs are. Raises DoesNotExist."""
         return self._get(PipelineResponse, name_id_or_prefix, hydrate)
 
     def list_pipelines(self, **filters: Any) -> Page[PipelineResponse]:
+        """Pipelines. Filters are those of GET /pipelines, such as `name`, `page` and `size`."""
         return self._list(PipelineResponse, filters)
 
     def get_stack(self, name_id_or_prefix: NameOrId) -> StackResponse:
+        """A stack: where runs execute. Raises DoesNotExist."""
         return self._get(StackResponse, name_id_or_prefix, True)
 
     def list_stacks(self, **filters: Any) -> Page[StackResponse]:
+        """Stacks. Filters are those of GET /stacks, such as `name`, `page` and `size`."""
         return self._list(StackResponse, filters)
 
     @property
@@ -507,6 +516,7 @@ class Client:
     def run_deployment(
         self, deployment_id: NameOrId, run_configuration: RunConfiguration | None = None
     ) -> PipelineRunResponse:
+        """Run what was frozen, as it is or with these values over it. Returns at once."""
         return self._run(f"/pipeline_deployments/{deployment_id}/runs", self._wired(run_configuration))
 
     # Reports of a run in the caller's own process

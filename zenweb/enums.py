@@ -19,6 +19,7 @@ class ExecutionStatus(StrEnum):
 
     @property
     def is_finished(self) -> bool:
+        """Whether nothing comes after it."""
         return self in FINISHED_STATUSES
 
 
@@ -101,6 +102,7 @@ class Orchestrator(StrEnum):
 
     @property
     def is_remote(self) -> bool:
+        """Whether workers execute, and not the caller's own process."""
         return self is not Orchestrator.LOCAL
 
 

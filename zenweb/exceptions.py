@@ -207,6 +207,18 @@ class StepFailed(ZenWebError):
     """A step of a run executed in this process raised; the cause is attached."""
 
 
+class RequirementsMissing(ZenWebError):
+    """This Python has not got the packages that a pipeline needs."""
+
+    @classmethod
+    def of(cls, missing: Sequence[str]) -> "RequirementsMissing":
+        wanted = " ".join(f"'{each.partition(' (')[0]}'" for each in missing)
+        return cls(
+            f"This Python lacks what the pipeline needs: {', '.join(missing)}. "
+            f"Install it, best into a virtual environment of its own: pip install {wanted}"
+        )
+
+
 class RunStopped(ZenWebError):
     """The run was stopped before all of its steps had run."""
 

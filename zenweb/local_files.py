@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+from uuid import UUID
 
 from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
 from zenweb.config.file_references import FileReference
@@ -15,7 +16,16 @@ from zenweb.responses.artifacts import ARTIFACT_VERSIONS
 from zenweb.responses.thing import Thing
 
 PIECE = 64 * 1024
-Uploaded = Mapping[Path, Thing]
+
+
+class Referable(Protocol):
+    """What stands in a file's place: an artifact version on the server, or whoever else keeps it under an id."""
+
+    @property
+    def id(self) -> UUID: ...
+
+
+Uploaded = Mapping[Path, Referable]
 RunConfiguration = PipelineRunConfiguration | Mapping[str, Any]
 
 

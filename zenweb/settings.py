@@ -329,6 +329,9 @@ QUEUE_LIMITS = env_numbers("ZENWEB_QUEUE_LIMITS")
 MOST_RUN_DEPTH = env_int("ZENWEB_RUN_DEPTH", 5)
 MOST_CHILD_RUNS = env_int("ZENWEB_CHILD_RUNS", 100)
 MOST_RUNS_IN_TREE = env_int("ZENWEB_RUNS_IN_TREE", 1000)
+# Steps of one worker that wait for runs, each with its process: beyond that it takes only steps of runs that others
+# have started.
+MOST_WAITING_STEPS = env_int("ZENWEB_WAITING_STEPS", 50)
 MAX_WORKER_DEATHS = env_int("ZENWEB_MAX_WORKER_DEATHS", 3)
 # How often a step may run that is mapped over lists.
 MAX_ELEMENTS = env_int("ZENWEB_MAX_ELEMENTS", 1000)

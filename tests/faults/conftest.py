@@ -24,6 +24,7 @@ PIPELINES = {
     "witnessed": ["witnessed", "single", "deadly", "crashing"],
     "pressed": ["hungry", "filling"],
     "chosen": ["table"],
+    "nested": ["descending"],
 }
 Launch = Callable[..., PipelineRun]
 

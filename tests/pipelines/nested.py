@@ -1,6 +1,7 @@
 """Pipelines that start others, as the tests run them."""
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -59,3 +60,39 @@ def shows(folder: str) -> None:
 @pipeline
 def showing_pipeline() -> None:
     shows()
+
+
+@step(enable_cache=False, timeout=60)  # waiting in vain ends
+def descends(levels: int = 0, folder: str = "", template: str = "descending") -> int:
+    """Starts the same with a level less, waits for it, and tells when it began and when that was over."""
+    if folder:
+        Path(folder, f"begun-{levels}-{get_step_context().attempt}").touch()
+    if levels == 0:
+        while folder and not Path(folder, "go").exists():
+            time.sleep(0.02)
+        return 0
+    parameters = {"levels": levels - 1, "folder": folder}
+    run = Client().trigger_pipeline(
+        template_id=template,
+        run_configuration={"steps": {"descends": {"parameters": parameters}}},
+        synchronous=True,
+    )
+    return levels if run.status == "completed" else -1
+
+
+@pipeline
+def descending_pipeline() -> None:
+    descends()
+
+
+@step(enable_cache=False)
+def leaves(folder: str) -> None:
+    """Starts two runs that go on until they are let go, and waits for the second."""
+    body = {"steps": {"descends": {"parameters": {"folder": folder}}}}
+    Client().trigger_pipeline(template_id="descending", run_configuration=body)
+    Client().trigger_pipeline(template_id="descending", run_configuration=body, synchronous=True)
+
+
+@pipeline
+def leaving_pipeline() -> None:
+    leaves()

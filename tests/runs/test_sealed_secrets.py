@@ -18,7 +18,6 @@ from django.urls import reverse
 from django.utils import timezone
 
 from runs_app.logs import read_attempt_log
-from runs_app.masking import Mask
 from runs_app.models import IdempotencyRecord, PipelineRun, Schedule, StepAttempt, StepRun
 from runs_app.repair import known_parameters
 from runs_app.resealing import key_hashes, reseal, seal_hashes
@@ -29,6 +28,7 @@ from templates_app.services import create_run_template, delete_run_template
 from tests.factories import freeze, launch, make_template
 from zenweb.accounts.models import User
 from zenweb.exceptions import SecretUnreadable, ValidationFailed
+from zenweb.execution.masking import Mask
 from zenweb.sealing import keyed_hash, opened, seal
 
 API = "/api/v1"

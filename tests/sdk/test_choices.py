@@ -241,4 +241,4 @@ def test_questions_travel_beside_assignments_and_the_version_before_is_understoo
     assert parse_event(b'{"version":1,"event":"completed","is_alone":true}') == Completed(
         version=1, is_alone=True
     )
-    assert PROTOCOL_VERSION == 3
+    assert PROTOCOL_VERSION == 4

@@ -72,6 +72,7 @@ class AsyncClient:
     async def get_pipeline_run(
         self, name_id_or_prefix: NameOrId, *, hydrate: bool = True
     ) -> PipelineRunResponse:
+        """A run. `hydrate=False` leaves out what is asked for when it is read. Raises DoesNotExist."""
         return await self._get(PipelineRunResponse, name_id_or_prefix, hydrate)
 
     async def list_pipeline_runs(self, **filters: Any) -> Page[PipelineRunResponse]:
@@ -238,6 +239,7 @@ class AsyncClient:
     async def get_run_template(
         self, name_id_or_prefix: NameOrId | None = None, *, name: str | None = None, hydrate: bool = True
     ) -> RunTemplateResponse:
+        """A run template. `hydrate=False` leaves out what is asked for when it is read. Raises DoesNotExist."""
         wanted = name_id_or_prefix if name is None else name
         if wanted is None:
             raise ValidationFailed("Say which run template: its name, or its id or the beginning of it.")
@@ -313,6 +315,18 @@ class AsyncClient:
         )
         return answer
 
+    async def compare_versions(
+        self, name_id_or_prefix: NameOrId, before: int | None = None, now: int | None = None
+    ) -> dict[str, Any]:
+        """What a version of a template takes back of what another one took, and whom that breaks.
+
+        Usually the newest one is compared with the one before. `changes` have a `sentence` each and say whether it
+        `breaks`; `broken` are presets, schedules and recent callers whose values are refused.
+        """
+        path = f"/run_templates/{_quoted(name_id_or_prefix)}/comparison"
+        answer: dict[str, Any] = await self.transport.get(path, **{"from": before, "to": now})
+        return answer
+
     async def has_code(self, sha256: str) -> bool:
         """Whether the server has this code archive and lets the caller use it."""
         try:
@@ -334,6 +348,7 @@ class AsyncClient:
             return await asyncio.to_thread(target.read_bytes)
 
     async def delete_run_template(self, name_id_or_prefix: NameOrId) -> None:
+        """Delete a template. Its runs stay; its schedules make no more of them. Raises DoesNotExist."""
         await self.transport.delete(f"/run_templates/{_quoted(name_id_or_prefix)}")
 
     # Schedules
@@ -365,6 +380,7 @@ class AsyncClient:
         return ScheduleResponse(self.transport, await self.transport.post("/schedules", body))
 
     async def get_schedule(self, name_id_or_prefix: NameOrId) -> ScheduleResponse:
+        """A schedule. Raises DoesNotExist."""
         return await self._get(ScheduleResponse, name_id_or_prefix, True)
 
     async def list_schedules(self, **filters: Any) -> Page[ScheduleResponse]:
@@ -394,20 +410,25 @@ class AsyncClient:
         )
 
     async def delete_schedule(self, name_id_or_prefix: NameOrId) -> None:
+        """Delete a schedule; the runs that it made stay. Raises DoesNotExist."""
         await self.transport.delete(f"/schedules/{_quoted(name_id_or_prefix)}")
 
     # Pipelines, stacks, artifacts
 
     async def get_pipeline(self, name_id_or_prefix: NameOrId, *, hydrate: bool = True) -> PipelineResponse:
+        """A pipeline, of which templates and runs are. Raises DoesNotExist."""
         return await self._get(PipelineResponse, name_id_or_prefix, hydrate)
 
     async def list_pipelines(self, **filters: Any) -> Page[PipelineResponse]:
+        """Pipelines. Filters are those of GET /pipelines, such as `name`, `page` and `size`."""
         return await self._list(PipelineResponse, filters)
 
     async def get_stack(self, name_id_or_prefix: NameOrId) -> StackResponse:
+        """A stack: where runs execute. Raises DoesNotExist."""
         return await self._get(StackResponse, name_id_or_prefix, True)
 
     async def list_stacks(self, **filters: Any) -> Page[StackResponse]:
+        """Stacks. Filters are those of GET /stacks, such as `name`, `page` and `size`."""
         return await self._list(StackResponse, filters)
 
     @property
@@ -511,6 +532,7 @@ class AsyncClient:
     async def run_deployment(
         self, deployment_id: NameOrId, run_configuration: RunConfiguration | None = None
     ) -> PipelineRunResponse:
+        """Run what was frozen, as it is or with these values over it. Returns at once."""
         return await self._run(
             f"/pipeline_deployments/{deployment_id}/runs", await self._wired(run_configuration)
         )

@@ -8,12 +8,13 @@ from urllib.parse import urljoin
 
 import click
 
+from zenweb.cli.bundled_template import BundledTemplate
 from zenweb.cli.display import moment, show_facts, show_table
 from zenweb.cli.following import limits
 from zenweb.cli.names import PIPELINES, TEMPLATES
 from zenweb.cli.output import Output, output_option, show_json
 from zenweb.cli.run import tell_of_started
-from zenweb.cli.template_command import TemplateCommand, TemplateFlags, flags_in, refused_by_flags
+from zenweb.cli.template_command import LOCAL, TemplateCommand, TemplateFlags, flags_in, refused_by_flags
 from zenweb.cli.template_files import apply, compare, export
 from zenweb.cli.values import config_option, is_short, preset_option, read_values, set_env_option, set_option
 from zenweb.client import Client
@@ -95,6 +96,15 @@ def delete(name: str, yes: bool) -> None:
 @set_env_option
 @limits
 @click.option("--dry-run", is_flag=True, help="Only say what would happen.")
+@click.option(
+    LOCAL, "is_local", is_flag=True, help="NAME is a bundle or template file: run it here, without a server."
+)
+@click.option(
+    "--into",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="With --local: where what the steps give out is kept, with their logs and run.json.",
+)
 @output_option
 @click.pass_context
 def run(
@@ -108,12 +118,23 @@ def run(
     watch: bool,
     timeout: float | None,
     dry_run: bool,
+    is_local: bool,
+    into: Path | None,
     output: Output,
 ) -> None:
     """Run the template NAME. Values that are not given are the preset's, else as the template says.
 
     Each parameter has a flag; `zenweb run-template run NAME --help` shows them.
     """
+    if is_local:
+        if timeout is not None:
+            raise click.UsageError(
+                "--timeout leaves a run that goes on without this command; here there is none."
+            )
+        _run_here(ctx, name, preset, config_path, settings, secrets, into, dry_run, output)
+        return
+    if into is not None:
+        raise click.UsageError("--into is for --local; else see: zenweb artifact get")
     client = Client()
     flags = flags_in(ctx)
     if flags is None and any(is_short(setting) for setting in (*settings, *secrets)):
@@ -136,6 +157,31 @@ def run(
         flags = flags or TemplateFlags(client.get_run_template(name), ())
         raise refused_by_flags(error, flags, elsewhere) from error
     tell_of_started(started, output, wait=wait, watch=watch, timeout=timeout)
+
+
+def _run_here(
+    ctx: click.Context,
+    name: str,
+    preset: str | None,
+    config_path: Path | None,
+    settings: tuple[str, ...],
+    secrets: tuple[str, ...],
+    into: Path | None,
+    dry_run: bool,
+    output: Output,
+) -> None:
+    from zenweb.cli.bundle import run_bundle  # noqa: PLC0415  # what runs steps is loaded only to run some
+
+    template = BundledTemplate(name)
+    flags = flags_in(ctx) or TemplateFlags(template, ())
+    elsewhere = read_values(
+        config_path, list(map(flags.spelt_out, settings)), list(map(flags.spelt_out, secrets))
+    )
+    configuration = flags.configuration(elsewhere, lambda: template.preset_values(preset))
+    try:
+        run_bundle(template, configuration, preset=preset, into=into, dry_run=dry_run, output=output)
+    except ValidationFailed as error:
+        raise refused_by_flags(error, flags, elsewhere) from error
 
 
 def preset_values(client: Client, name: str, preset: str | None) -> dict[tuple[str, ...], Any]:

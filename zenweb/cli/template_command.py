@@ -8,6 +8,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from zenweb.cli.bundled_template import BundledTemplate
 from zenweb.cli.names import SECONDS, within
 from zenweb.cli.template_flags import (
     Flag,
@@ -31,6 +32,7 @@ HELP = ("-h", "--help")
 SWITCHES = {"true": "", "false": "no-"}
 LONGEST_DEFAULT = 60  # characters of one in help
 META = "zenweb.template"
+LOCAL = "--local"
 
 
 class TypedValue(click.ParamType):  # type: ignore[type-arg]  # older clicks cannot have it subscripted
@@ -55,7 +57,7 @@ class TypedValue(click.ParamType):  # type: ignore[type-arg]  # older clicks can
 class TemplateFlags:
     """The flags of one template, and what was typed for them."""
 
-    def __init__(self, template: RunTemplateResponse, own: Iterable[str]) -> None:
+    def __init__(self, template: RunTemplateResponse | BundledTemplate, own: Iterable[str]) -> None:
         self.template = template
         self.flags = flags_of(template.config_schema, set(own))
         self.typed: dict[int, Any] = {}
@@ -128,9 +130,9 @@ class TemplateCommand(click.Command):
         name = self._template_in(ctx, args)
         if name is not None and (ctx.resilient_parsing or self._has_flags(ctx, args)):
             if ctx.resilient_parsing:
-                ctx.meta[META] = within(SECONDS, lambda: self._read(ctx, name), None)
+                ctx.meta[META] = within(SECONDS, lambda: self._read(ctx, name, LOCAL in args), None)
             else:
-                ctx.meta[META] = self._read(ctx, name)
+                ctx.meta[META] = self._read(ctx, name, LOCAL in args)
         found = flags_in(ctx)
         try:
             return super().parse_args(ctx, list(map(found.without_place, args)) if found else args)
@@ -178,8 +180,9 @@ class TemplateCommand(click.Command):
         with formatter.section("Options"):
             formatter.write_dl(records)
 
-    def _read(self, ctx: click.Context, name: str) -> TemplateFlags:
-        return TemplateFlags(Client().get_run_template(name), self._own(ctx))
+    def _read(self, ctx: click.Context, name: str, is_local: bool) -> TemplateFlags:
+        template = BundledTemplate(name) if is_local else Client().get_run_template(name)
+        return TemplateFlags(template, self._own(ctx))
 
     def _own(self, ctx: click.Context) -> list[str]:
         return [name for each in super().get_params(ctx) for name in (*each.opts, *each.secondary_opts)]

@@ -33,6 +33,7 @@ class Definition(Generic[P, R]):
 
     @property
     def name(self) -> str:
+        """What it is called: by its option `name`, or else as its function is."""
         return str(self.options.get("name") or self.__name__)
 
     @property

@@ -14,6 +14,8 @@ if TYPE_CHECKING:  # pydantic must not load with the decorators
 
 
 class StepOptions(TypedDict, total=False):
+    """What `@step`, `with_options` and `configure` of a step take."""
+
     name: str
     enable_cache: bool
     retry: "StepRetry | Mapping[str, int]"
@@ -38,6 +40,8 @@ PROCESS_OPTIONS = frozenset({"extra", "output_materializers"})
 
 
 class PipelineOptions(TypedDict, total=False):
+    """What `@pipeline`, `with_options` and `configure` of a pipeline take."""
+
     name: str
     enable_cache: bool
     retry: "StepRetry | Mapping[str, int]"

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,23 @@ def requirements_of(options: Mapping[str, Any], settings: Mapping[str, Any], roo
     docker = settings.get("docker") or {}
     said = [options.get("requirements"), docker.get("requirements") if isinstance(docker, Mapping) else None]
     return checked_requirements(line for given in said if given is not None for line in _lines(given, root))
+
+
+def missing_here(requirements: Iterable[str]) -> list[str]:
+    """Those that this Python does not meet, each with what it has instead."""
+    return [told for line in requirements if (told := _missing(Requirement(line)))]
+
+
+def _missing(requirement: Requirement) -> str:
+    if requirement.marker is not None and not requirement.marker.evaluate():
+        return ""
+    try:
+        there = version(requirement.name)
+    except PackageNotFoundError:
+        return str(requirement)
+    if requirement.specifier.contains(there, prereleases=True):
+        return ""
+    return f"{requirement} (there is {there})"
 
 
 def checked_requirements(lines: Iterable[str]) -> list[str]:

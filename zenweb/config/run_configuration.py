@@ -53,6 +53,7 @@ class Section(BaseModel):
         return self.get(key) is not None
 
     def get(self, key: str, default: Any = None) -> Any:
+        """The value of a key, or else the default: where it is not set and where there is no such key."""
         value = getattr(self, key, None) if key in type(self).model_fields else None
         return default if value is None else value
 

@@ -66,6 +66,7 @@ class StepContext:
 
     @property
     def step_name(self) -> str:
+        """As the pipeline calls it: `trainer`, and of a second use `trainer_2`."""
         return self.assignment.step_name
 
     @property

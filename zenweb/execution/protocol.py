@@ -181,6 +181,20 @@ class MetadataNoted(Message):
     values: dict[str, Any]
 
 
+class WaitsForRun(Message):
+    """User code does nothing but wait for the end of a run: what is asked of its worker is the slot that it takes."""
+
+    event: Literal["waits_for_run"] = "waits_for_run"
+    run_id: uuid.UUID
+
+
+class GoesOn(Message):
+    """That run is waited for no longer."""
+
+    event: Literal["goes_on"] = "goes_on"
+    run_id: uuid.UUID
+
+
 class Answered(Message):
     """What may be chosen: values with their labels."""
 
@@ -210,7 +224,8 @@ class Failed(Message):
     exception: StepException
 
 
-Event = Loading | Started | OutputSaved | MetadataNoted | Answered | Compiled | Completed | Failed
+Waiting = WaitsForRun | GoesOn
+Event = Loading | Started | OutputSaved | MetadataNoted | Waiting | Answered | Compiled | Completed | Failed
 Order = Assignment | Question | Compilation
 _ORDERS: dict[str, type[Order]] = {"question": Question, "compile": Compilation}
 _EVENTS: dict[str, type[Event]] = {
@@ -218,6 +233,8 @@ _EVENTS: dict[str, type[Event]] = {
     "started": Started,
     "output": OutputSaved,
     "metadata": MetadataNoted,
+    "waits_for_run": WaitsForRun,
+    "goes_on": GoesOn,
     "answered": Answered,
     "compiled": Compiled,
     "completed": Completed,

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
 from zenweb.enums import ExecutionStatus
 from zenweb.execution.context import StepContext, current_step
+from zenweb.execution.protocol import GoesOn, WaitsForRun
 
 STEP_HEADER = "X-ZenWeb-Step"
 TO_REPEAT = (ExecutionStatus.FAILED, ExecutionStatus.STOPPED)
@@ -33,6 +35,20 @@ def headers_for_run(
 
 def is_to_repeat(answer: Mapping[str, Any]) -> bool:
     return answer["body"]["status"] in TO_REPEAT
+
+
+@contextmanager
+def waiting_for(run_id: UUID) -> Iterator[None]:
+    """Inside a step that a worker runs, its slot is free for others meanwhile: for the run that is waited for, say."""
+    step = current_step()
+    if step is None or step.assignment.server is None:
+        yield
+        return
+    step.emit(WaitsForRun(run_id=run_id))
+    try:
+        yield
+    finally:
+        step.emit(GoesOn(run_id=run_id))
 
 
 def _keys(step: StepContext, path: str, configuration: Mapping[str, Any]) -> Iterator[str]:

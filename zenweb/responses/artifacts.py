@@ -11,22 +11,28 @@ ARTIFACT_VERSIONS = "/artifact_versions"
 
 
 class ArtifactVersionResponse(Entity):
+    """One value that a step made, or a file that was uploaded."""
+
     path = ARTIFACT_VERSIONS
 
     @property
     def name(self) -> str:
+        """Of the artifact that it is a version of."""
         return str(self.body["artifact"]["name"])
 
     @property
     def version(self) -> str:
+        """A number that counts up, as a text."""
         return str(self.body["version"])
 
     @property
     def uri(self) -> str:
+        """The folder in the artifact store."""
         return str(self.body["uri"])
 
     @property
     def type(self) -> str:
+        """`DataArtifact`, `ModelArtifact` and so on: see `zenweb.enums.ArtifactType`."""
         return str(self.body["type"])
 
     @property

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 
 class Entity(Thing):
+    """A thing of the server, as of the last answer. Things of one kind with one id are equal."""
+
     def __init__(self, transport: "Transport", envelope: Mapping[str, Any]) -> None:
         super().__init__(envelope)
         self._transport = transport

@@ -33,10 +33,12 @@ class RepairPlan:
 
     @property
     def again(self) -> list[str]:
+        """The names of the steps that would run again."""
         return [step.name for step in self.steps if step.runs_again]
 
     @property
     def kept(self) -> list[str]:
+        """The names of the steps whose artifacts would be kept."""
         return [step.name for step in self.steps if not step.runs_again]
 
 

@@ -11,10 +11,13 @@ from zenweb.responses.entity import Entity
 
 
 class RunTemplateResponse(Entity):
+    """What people run: a frozen pipeline with a name, a form and permissions."""
+
     path = "/run_templates"
 
     @property
     def is_runnable(self) -> bool:
+        """Whether it can be run now: of a remote stack, with its code there."""
         return bool(self.body["runnable"])
 
     @property
@@ -24,10 +27,12 @@ class RunTemplateResponse(Entity):
 
     @property
     def hidden(self) -> bool:
+        """Left out of lists, unless one asks for it."""
         return bool(self.body["hidden"])
 
     @property
     def version(self) -> int:
+        """The number of its newest version, which is what runs."""
         return int(self.body["version"])
 
     @property
@@ -38,10 +43,12 @@ class RunTemplateResponse(Entity):
 
     @property
     def concurrency_policy(self) -> ConcurrencyPolicy:
+        """What becomes of a run more than may go on at once: it waits, is not run, or takes the oldest one's place."""
         return ConcurrencyPolicy(self.body["concurrency_policy"])
 
     @property
     def description(self) -> str:
+        """What its owner says about it, in Markdown; empty where nothing was said."""
         return str(self.metadata["description"] or "")
 
     @cached_property
@@ -57,17 +64,21 @@ class RunTemplateResponse(Entity):
 
     @property
     def pipeline(self) -> PipelineResponse:
+        """The pipeline that its newest version runs."""
         return PipelineResponse(self._transport, self.resources["pipeline"])
 
     @property
     def deployment_id(self) -> UUID:
+        """What its newest version runs."""
         return UUID(self.resources["source_deployment"]["id"])
 
     @property
     def tags(self) -> list[str]:
+        """The names of its tags."""
         return [tag["name"] for tag in self.resources["tags"]]
 
     @property
     def latest_run_id(self) -> UUID | None:
+        """The newest of its runs that you may see; None: there is none."""
         found = self.resources["latest_run_id"]
         return UUID(found) if found else None

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from zenweb.enums import ExecutionStatus
 from zenweb.execution.metadata import decode_metadata
+from zenweb.execution.triggers import waiting_for
 from zenweb.responses.artifacts import ArtifactVersionResponse
 from zenweb.responses.catalog import PipelineResponse, StackResponse
 from zenweb.responses.entity import Entity
@@ -44,6 +45,8 @@ def _follow(transport: "Transport", path: str) -> Iterator[LogPiece]:
 
 
 class StepRunResponse(Entity):
+    """One step of a run."""
+
     path = "/steps"
 
     def follow_logs(self) -> Iterator[LogPiece]:
@@ -52,22 +55,27 @@ class StepRunResponse(Entity):
 
     @property
     def status(self) -> ExecutionStatus:
+        """As of the last answer: `refresh()` asks again."""
         return ExecutionStatus(self.body["status"])
 
     @property
     def status_reason(self) -> str:
+        """Why it is so, in a sentence; empty where there is nothing to say."""
         return str(self.body.get("status_reason") or "")
 
     @property
     def attempt(self) -> int:
+        """How often it was begun; 0: not yet."""
         return int(self.body["attempt"])
 
     @property
     def start_time(self) -> datetime | None:
+        """When its newest attempt began, in UTC."""
         return moment_or_none(self.body["start_time"])
 
     @property
     def end_time(self) -> datetime | None:
+        """When it ended, in UTC; None: it has not."""
         return moment_or_none(self.body["end_time"])
 
     @property
@@ -78,6 +86,7 @@ class StepRunResponse(Entity):
 
     @property
     def config(self) -> dict[str, Any]:
+        """What it runs with: `parameters` as JSON, and settings such as `retry` and `timeout`."""
         found: dict[str, Any] = self.metadata["config"]
         return found
 
@@ -94,6 +103,7 @@ class StepRunResponse(Entity):
 
     @property
     def outputs(self) -> dict[str, ArtifactVersionResponse]:
+        """What it returned, by the outputs' names: `run.steps["trainer"].outputs["score"].load()`."""
         found = self.resources["outputs"]
         return {
             name: ArtifactVersionResponse(self._transport, versions[0]) for name, versions in found.items()
@@ -107,10 +117,13 @@ class StepRunResponse(Entity):
 
     @property
     def logs(self) -> str:
+        """What its newest attempt has printed so far."""
         return str(self._transport.get(f"{self.path}/{self.id}/logs"))
 
 
 class PipelineRunResponse(Entity):
+    """A run: one execution of a pipeline."""
+
     path = "/runs"
 
     def follow_logs(self) -> Iterator[LogPiece]:
@@ -124,10 +137,12 @@ class PipelineRunResponse(Entity):
 
     @property
     def status_reason(self) -> str:
+        """Why it is so, in a sentence; empty where there is nothing to say."""
         return str(self.body.get("status_reason") or "")
 
     @property
     def is_finished(self) -> bool:
+        """Whether it has ended, however it ended, as of the last answer."""
         return self.status.is_finished
 
     @property
@@ -137,10 +152,12 @@ class PipelineRunResponse(Entity):
 
     @property
     def deployment_id(self) -> UUID:
+        """What it runs; of a run on a remote stack `create_run_template` makes a template of it."""
         return UUID(self.body["deployment_id"])
 
     @property
     def template_id(self) -> UUID | None:
+        """The template that it is a run of; None: the pipeline was called, or the template is gone."""
         found = self.metadata["template_id"]
         return UUID(found) if found else None
 
@@ -188,14 +205,17 @@ class PipelineRunResponse(Entity):
 
     @property
     def pipeline(self) -> PipelineResponse:
+        """The pipeline that it is a run of."""
         return PipelineResponse(self._transport, self.body["pipeline"])
 
     @property
     def stack(self) -> StackResponse:
+        """Where it executes."""
         return StackResponse(self._transport, self.body["stack"])
 
     @property
     def config(self) -> dict[str, Any]:
+        """What it runs with, every default filled in; a secret is shown as bullets."""
         found: dict[str, Any] = self.metadata["config"]
         return found
 
@@ -206,14 +226,17 @@ class PipelineRunResponse(Entity):
 
     @property
     def tags(self) -> list[str]:
+        """The names of its tags."""
         return [tag["name"] for tag in self.resources["tags"]]
 
     @property
     def start_time(self) -> datetime | None:
+        """When its first step began, in UTC; None: none has."""
         return moment_or_none(self.metadata["start_time"])
 
     @property
     def end_time(self) -> datetime | None:
+        """When it ended, in UTC; None: it has not."""
         return moment_or_none(self.metadata["end_time"])
 
     @property
@@ -237,17 +260,28 @@ class PipelineRunResponse(Entity):
         return found
 
     def wait(self, timeout: float | None = None) -> Self:
-        """Return when the run has ended, however it ended. Raises TimeoutError after `timeout` seconds."""
+        """Return when the run has ended, however it ended. Raises TimeoutError after `timeout` seconds.
+
+        A step that waits so takes no slot of its worker meanwhile.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
+        if not self._has_ended():
+            with waiting_for(self.id):
+                self._wait_until(deadline, timeout)
+        return self.refresh()
+
+    def _wait_until(self, deadline: float | None, timeout: float | None) -> None:
         pause = FIRST_PAUSE
-        while not ExecutionStatus(self._transport.get(f"{self.path}/{self.id}/status")).is_finished:
+        while not self._has_ended():
             if deadline is not None and time.monotonic() + pause > deadline:
                 raise TimeoutError(
                     f"Run {self.name} has not ended within {timeout:g} seconds. It goes on: {self.url}"
                 )
             time.sleep(pause)
             pause = min(1.5 * pause, LAST_PAUSE)
-        return self.refresh()
+
+    def _has_ended(self) -> bool:
+        return ExecutionStatus(self._transport.get(f"{self.path}/{self.id}/status")).is_finished
 
     def stop(self) -> None:
         """Ask the run to stop."""

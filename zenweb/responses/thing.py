@@ -32,26 +32,32 @@ class Thing(ABC):
 
     @property
     def name(self) -> str:
+        """What it is called; empty where it has no name."""
         return str(self._envelope.get("name") or "")
 
     @property
     def created(self) -> datetime:
+        """When it was made, in UTC."""
         return moment(self.body["created"])
 
     @property
     def updated(self) -> datetime:
+        """When it was last changed, in UTC."""
         return moment(self.body["updated"])
 
     @property
     def body(self) -> dict[str, Any]:
+        """What every answer says of it, as JSON: docs/api.md has the shapes."""
         return self._section("body")
 
     @property
     def metadata(self) -> dict[str, Any]:
+        """What else is known of it, as JSON; lists leave it out."""
         return self._section("metadata")
 
     @property
     def resources(self) -> dict[str, Any]:
+        """What it belongs to and consists of, as JSON; lists leave it out."""
         return self._section("resources")
 
     def _section(self, name: str) -> dict[str, Any]:

@@ -6,14 +6,20 @@ from zenweb.enums import Orchestrator
 
 
 class PipelineResponse(Entity):
+    """A pipeline: the name under which templates and runs of the same code stand."""
+
     path = "/pipelines"
 
 
 class DeploymentResponse(Entity):
+    """A frozen pipeline: its code, its steps and their types, and where it runs."""
+
     path = "/pipeline_deployments"
 
 
 class StackResponse(Entity):
+    """Where runs execute, and where their artifacts are kept."""
+
     path = "/stacks"
 
     @property
@@ -23,12 +29,15 @@ class StackResponse(Entity):
 
     @property
     def orchestrator(self) -> Orchestrator:
+        """What executes the runs: `local` the caller's own process, `celery` workers."""
         return Orchestrator(self.metadata["orchestrator"])
 
     @property
     def queue(self) -> str:
+        """The name of the queue that steps wait in that name none of their own."""
         return str(self.metadata["queue"])
 
     @property
     def artifact_store_uri(self) -> str:
+        """Where artifacts are kept: a folder, or `s3://…` and the like; empty: with whoever executes."""
         return str(self.metadata["artifact_store_uri"])

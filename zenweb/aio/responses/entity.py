@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 
 class Entity(Thing):
+    """As of `zenweb.responses`."""
+
     def __init__(self, transport: "AsyncTransport", envelope: Mapping[str, Any]) -> None:
         super().__init__(envelope)
         self._transport = transport

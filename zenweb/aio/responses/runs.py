@@ -16,6 +16,7 @@ from zenweb.aio.responses.catalog import PipelineResponse, StackResponse
 from zenweb.aio.responses.entity import Entity
 from zenweb.enums import ExecutionStatus
 from zenweb.execution.metadata import decode_metadata
+from zenweb.execution.triggers import waiting_for
 from zenweb.responses.facts import LogPiece, RunEvent
 from zenweb.responses.thing import moment, moment_or_none
 
@@ -46,6 +47,8 @@ async def _follow(transport: "AsyncTransport", path: str) -> AsyncIterator[LogPi
 
 
 class StepRunResponse(Entity):
+    """One step of a run."""
+
     path = "/steps"
 
     def follow_logs(self) -> AsyncIterator[LogPiece]:
@@ -54,22 +57,27 @@ class StepRunResponse(Entity):
 
     @property
     def status(self) -> ExecutionStatus:
+        """As of the last answer: `refresh()` asks again."""
         return ExecutionStatus(self.body["status"])
 
     @property
     def status_reason(self) -> str:
+        """Why it is so, in a sentence; empty where there is nothing to say."""
         return str(self.body.get("status_reason") or "")
 
     @property
     def attempt(self) -> int:
+        """How often it was begun; 0: not yet."""
         return int(self.body["attempt"])
 
     @property
     def start_time(self) -> datetime | None:
+        """When its newest attempt began, in UTC."""
         return moment_or_none(self.body["start_time"])
 
     @property
     def end_time(self) -> datetime | None:
+        """When it ended, in UTC; None: it has not."""
         return moment_or_none(self.body["end_time"])
 
     @property
@@ -80,6 +88,7 @@ class StepRunResponse(Entity):
 
     @property
     def config(self) -> dict[str, Any]:
+        """What it runs with: `parameters` as JSON, and settings such as `retry` and `timeout`."""
         found: dict[str, Any] = self.metadata["config"]
         return found
 
@@ -96,6 +105,7 @@ class StepRunResponse(Entity):
 
     @property
     def outputs(self) -> dict[str, ArtifactVersionResponse]:
+        """What it returned, by the outputs' names: `run.steps["trainer"].outputs["score"].load()`."""
         found = self.resources["outputs"]
         return {
             name: ArtifactVersionResponse(self._transport, versions[0]) for name, versions in found.items()
@@ -109,10 +119,13 @@ class StepRunResponse(Entity):
 
     @property
     async def logs(self) -> str:
+        """What its newest attempt has printed so far."""
         return str(await self._transport.get(f"{self.path}/{self.id}/logs"))
 
 
 class PipelineRunResponse(Entity):
+    """A run: one execution of a pipeline."""
+
     path = "/runs"
 
     def follow_logs(self) -> AsyncIterator[LogPiece]:
@@ -126,10 +139,12 @@ class PipelineRunResponse(Entity):
 
     @property
     def status_reason(self) -> str:
+        """Why it is so, in a sentence; empty where there is nothing to say."""
         return str(self.body.get("status_reason") or "")
 
     @property
     def is_finished(self) -> bool:
+        """Whether it has ended, however it ended, as of the last answer."""
         return self.status.is_finished
 
     @property
@@ -139,10 +154,12 @@ class PipelineRunResponse(Entity):
 
     @property
     def deployment_id(self) -> UUID:
+        """What it runs; of a run on a remote stack `create_run_template` makes a template of it."""
         return UUID(self.body["deployment_id"])
 
     @property
     def template_id(self) -> UUID | None:
+        """The template that it is a run of; None: the pipeline was called, or the template is gone."""
         found = self.metadata["template_id"]
         return UUID(found) if found else None
 
@@ -190,14 +207,17 @@ class PipelineRunResponse(Entity):
 
     @property
     def pipeline(self) -> PipelineResponse:
+        """The pipeline that it is a run of."""
         return PipelineResponse(self._transport, self.body["pipeline"])
 
     @property
     def stack(self) -> StackResponse:
+        """Where it executes."""
         return StackResponse(self._transport, self.body["stack"])
 
     @property
     def config(self) -> dict[str, Any]:
+        """What it runs with, every default filled in; a secret is shown as bullets."""
         found: dict[str, Any] = self.metadata["config"]
         return found
 
@@ -208,14 +228,17 @@ class PipelineRunResponse(Entity):
 
     @property
     def tags(self) -> list[str]:
+        """The names of its tags."""
         return [tag["name"] for tag in self.resources["tags"]]
 
     @property
     def start_time(self) -> datetime | None:
+        """When its first step began, in UTC; None: none has."""
         return moment_or_none(self.metadata["start_time"])
 
     @property
     def end_time(self) -> datetime | None:
+        """When it ended, in UTC; None: it has not."""
         return moment_or_none(self.metadata["end_time"])
 
     @property
@@ -239,17 +262,28 @@ class PipelineRunResponse(Entity):
         return found
 
     async def wait(self, timeout: float | None = None) -> Self:
-        """Return when the run has ended, however it ended. Raises TimeoutError after `timeout` seconds."""
+        """Return when the run has ended, however it ended. Raises TimeoutError after `timeout` seconds.
+
+        A step that waits so takes no slot of its worker meanwhile.
+        """
         deadline = None if timeout is None else time.monotonic() + timeout
+        if not (await self._has_ended()):
+            with waiting_for(self.id):
+                await self._wait_until(deadline, timeout)
+        return await self.refresh()
+
+    async def _wait_until(self, deadline: float | None, timeout: float | None) -> None:
         pause = FIRST_PAUSE
-        while not ExecutionStatus(await self._transport.get(f"{self.path}/{self.id}/status")).is_finished:
+        while not (await self._has_ended()):
             if deadline is not None and time.monotonic() + pause > deadline:
                 raise TimeoutError(
                     f"Run {self.name} has not ended within {timeout:g} seconds. It goes on: {self.url}"
                 )
             await asyncio.sleep(pause)
             pause = min(1.5 * pause, LAST_PAUSE)
-        return await self.refresh()
+
+    async def _has_ended(self) -> bool:
+        return ExecutionStatus(await self._transport.get(f"{self.path}/{self.id}/status")).is_finished
 
     async def stop(self) -> None:
         """Ask the run to stop."""

@@ -12,18 +12,23 @@ from zenweb.responses.thing import moment, moment_or_none
 
 
 class ScheduleResponse(Entity):
+    """A template that is run by itself."""
+
     path = "/schedules"
 
     @property
     def cron(self) -> str:
+        """When, in five fields: `0 2 * * *`."""
         return str(self.body["cron_expression"])
 
     @property
     def zone(self) -> str:
+        """The time zone that `cron` is read in: `Europe/Zurich`."""
         return str(self.body["zone"])
 
     @property
     def is_paused(self) -> bool:
+        """It makes no runs until it is set going again."""
         return not self.body["active"]
 
     @property
@@ -38,6 +43,7 @@ class ScheduleResponse(Entity):
 
     @property
     def last_run_id(self) -> UUID | None:
+        """The newest of its runs; None: it has made none."""
         found = self.body["last_run_id"]
         return UUID(found) if found else None
 
@@ -54,6 +60,7 @@ class ScheduleResponse(Entity):
 
     @property
     def last_refused(self) -> datetime | None:
+        """The newest of its times at which no run was made; None: there is none."""
         return moment_or_none(self.body["last_refused"])
 
     @property

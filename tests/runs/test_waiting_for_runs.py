@@ -1,0 +1,185 @@
+"""A step that waits for a run never keeps that from running: its slot and its place are there for others meanwhile."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_django.live_server_helper import LiveServer
+
+from runs_app import recording
+from runs_app.models import PipelineRun, StepRun, Worker
+from runs_app.services import stop_run
+from runs_app.slots import Slots, Waits
+from runs_app.worker import StepWorker
+from templates_app.models import RunTemplate, Stack
+from tests.factories import freeze, launch, make_template
+from tests.runs.test_worker import in_background, wait_for
+from zenweb.accounts.models import User
+from zenweb.enums import ConcurrencyPolicy, ExecutionStatus
+from zenweb.execution.protocol import GoesOn, WaitsForRun
+
+pytestmark = pytest.mark.django_db(transaction=True)
+Descend = Callable[..., PipelineRun]
+
+
+@pytest.fixture
+def descending(stacks: dict[str, Stack], alice: User, live_server: LiveServer, settings: Any) -> RunTemplate:
+    settings.STEP_SERVER_URL = live_server.url
+    return make_template(freeze("nested.descending_pipeline", alice, stacks["celery"]), alice, "descending")
+
+
+@pytest.fixture
+def descend(descending: RunTemplate, alice: User) -> Descend:
+    def descend(**parameters: Any) -> PipelineRun:
+        descending.refresh_from_db()
+        return launch(descending, alice, {"steps": {"descends": {"parameters": parameters}}})
+
+    return descend
+
+
+def statuses() -> list[str]:
+    return list(PipelineRun.objects.order_by("created").values_list("status", flat=True))
+
+
+def test_three_levels_of_runs_wait_for_each_other_on_one_slot(descend: Descend, worker: StepWorker) -> None:
+    descend(levels=3)
+    worker.run_ready_steps("default")
+    assert statuses() == ["completed"] * 4
+    assert (worker._places.free, worker._places.lent) == (1, 0)
+
+
+def test_so_they_do_where_the_queue_runs_one_step_at_once(
+    descend: Descend, worker: StepWorker, settings: Any
+) -> None:
+    settings.QUEUE_LIMITS = {"default": 1}
+    descend(levels=2)
+    worker.run_ready_steps("default")
+    assert statuses() == ["completed"] * 3
+
+
+def test_so_they_do_where_the_template_runs_once_at_a_time(
+    descend: Descend, descending: RunTemplate, worker: StepWorker
+) -> None:
+    RunTemplate.objects.update(max_concurrent_runs=1)
+    descend(levels=2)
+    worker.run_ready_steps("default")
+    assert statuses() == ["completed"] * 3
+
+
+def test_others_of_the_template_have_to_wait_for_those_that_wait(
+    descend: Descend, worker: StepWorker, tmp_path: Path
+) -> None:
+    RunTemplate.objects.update(max_concurrent_runs=1)
+    descend(levels=1, folder=str(tmp_path))
+    thread = in_background(lambda: worker.run_ready_steps("default"))
+    wait_for((tmp_path / "begun-0-1").exists)
+    other = descend()
+    assert other.queued_at is not None
+    recording.admit_waiting(other.template_id)
+    other.refresh_from_db()
+    assert other.queued_at is not None
+    (tmp_path / "go").touch()
+    thread.join(20)
+    other.refresh_from_db()
+    assert other.queued_at is None
+
+
+def test_a_run_that_would_take_the_place_of_what_it_comes_from_is_refused(
+    descend: Descend, worker: StepWorker
+) -> None:
+    RunTemplate.objects.update(max_concurrent_runs=1, concurrency_policy=ConcurrencyPolicy.CANCEL)
+    run = descend(levels=1)
+    worker.run_ready_steps("default")
+    run.refresh_from_db()
+    assert (run.status, PipelineRun.objects.count()) == (ExecutionStatus.FAILED, 1)
+    assert "it would end what it comes from" in run.status_reason
+
+
+def test_what_is_waited_for_goes_before_what_was_asked_for_earlier(
+    descend: Descend, worker: StepWorker
+) -> None:
+    """Else each of many runs would begin and wait, before the first of those that they wait for."""
+    for _ in range(4):
+        descend(levels=1)
+    worker.run_ready_steps("default")
+    wait_for(lambda: statuses() == ["completed"] * 8, 30)
+    begun = [step.run.depth for step in StepRun.objects.order_by("start_time").select_related("run")]
+    assert begun.index(1) <= 2
+
+
+def test_with_very_many_that_wait_nothing_is_begun_but_what_others_may_wait_for(
+    descend: Descend, worker: StepWorker, settings: Any
+) -> None:
+    settings.MOST_WAITING_STEPS = 0
+    descend(levels=0)
+    assert worker.run_ready_steps("default") == 0
+    PipelineRun.objects.update(parent_step=StepRun.objects.get())
+    assert worker.run_ready_steps("default") == 1
+
+
+def test_a_step_that_waits_says_so_and_takes_no_place(
+    descend: Descend, worker: StepWorker, tmp_path: Path
+) -> None:
+    run = descend(levels=1, folder=str(tmp_path))
+    thread = in_background(lambda: worker.run_ready_steps("default"))
+    wait_for((tmp_path / "begun-0-1").exists)
+    step = run.steps.get()
+    assert step.status_reason == "It waits for a run that it has started, and takes no slot meanwhile."
+    assert [taken.run.depth for taken in StepRun.objects.running()] == [1]
+    (tmp_path / "go").touch()
+    thread.join(20)
+    step.refresh_from_db()
+    assert (step.waiting_since, step.status_reason, step.status) == (None, "", "completed")
+    assert PipelineRun.objects.get(depth=1).awaited_since is None
+
+
+def test_with_a_run_stop_those_that_it_waits_for_and_no_others(
+    stacks: dict[str, Stack], alice: User, descend: Descend, worker: StepWorker, tmp_path: Path
+) -> None:
+    leaving = make_template(freeze("nested.leaving_pipeline", alice, stacks["celery"]), alice, "leaving")
+    run = launch(leaving, alice, {"steps": {"leaves": {"parameters": {"folder": str(tmp_path)}}}})
+    thread = in_background(lambda: worker.run_ready_steps("default"))
+    awaited = wait_for(lambda: PipelineRun.objects.filter(awaited_since__isnull=False).first())
+    stop_run(actor=alice, run=run)
+    thread.join(20)
+    awaited.refresh_from_db()
+    assert awaited.stop_requested_at is not None
+    assert awaited.status_reason == "It was stopped together with the run that waited for it."
+    [other] = PipelineRun.objects.filter(depth=1).exclude(pk=awaited.pk)
+    assert other.stop_requested_at is None
+    (tmp_path / "go").touch()
+    wait_for(lambda: not PipelineRun.objects.unfinished().exists())
+    assert set(statuses()) == {"stopped", "completed"}
+
+
+def test_a_lent_slot_is_taken_again_once_however_a_step_waits() -> None:
+    slots, told = Slots(1), []
+    waits = Waits(slots, lambda event, is_over: told.append((event.event, is_over)))
+    one, other = (WaitsForRun(run_id=f"00000000-0000-0000-0000-00000000000{n}") for n in (1, 2))
+    assert slots.take()
+    for event in (one, one, other):  # in three threads
+        waits.hear(event)
+    assert (slots.take(), slots.take()) == (True, False)
+    waits.hear(GoesOn(run_id=one.run_id))
+    waits.hear(GoesOn(run_id=one.run_id))
+    assert (slots.lent, slots.is_overdrawn) == (1, False)
+    waits.hear(GoesOn(run_id=other.run_id))
+    waits.end()
+    assert (slots.lent, slots.is_overdrawn) == (0, True)
+    assert told == [("waits_for_run", False)] * 2 + [("goes_on", False), ("goes_on", True)]
+
+
+def test_a_step_that_dies_while_it_waits_keeps_no_slot(
+    descend: Descend, worker: StepWorker, tmp_path: Path
+) -> None:
+    descend(levels=1, folder=str(tmp_path))
+    thread = in_background(lambda: worker.run_ready_steps("default"))
+    wait_for((tmp_path / "begun-0-1").exists)
+    for process in list(worker.running.values()):
+        process.parent.kill()
+    (tmp_path / "go").touch()
+    thread.join(30)
+    wait_for(lambda: statuses() == ["completed"] * 2, 30)
+    assert (worker._places.lent, PipelineRun.objects.count()) == (0, 2)
+    assert Worker.objects.get().is_alive
