@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
 from zenweb.exceptions import NoStepIsRunning, NotInThisStep
 from zenweb.execution.metadata import Noted, check_names_about_artifact, encode_metadata, joined
-from zenweb.execution.protocol import Assignment, Event, MetadataNoted
+
+if TYPE_CHECKING:
+    from zenweb.execution.protocol import Assignment, Event
 
 _current: ContextVar["StepContext | None"] = ContextVar("zenweb_step", default=None)
 # Of a process that runs one attempt and nothing else: threads of the step know no context.
@@ -32,8 +34,8 @@ class Notes:
 class StepContext:
     """The running step, its run and its place among the attempts."""
 
-    assignment: Assignment
-    emit: Callable[[Event], None]
+    assignment: "Assignment"
+    emit: "Callable[[Event], None]"
     notes: Notes = field(default_factory=Notes)
     calls: Counter[str] = field(default_factory=Counter)
 
@@ -90,6 +92,9 @@ class StepContext:
         values = encode_metadata(metadata)
         with self.notes.lock:
             self.notes.about[about] = joined(self.notes.about[about], values)
+        # Asking whether a step runs, as every client does, does without pydantic, which takes long to load.
+        from zenweb.execution.protocol import MetadataNoted  # noqa: PLC0415
+
         self.emit(MetadataNoted(about=about, values=values))
 
     def count_call(self, wanted: str) -> int:
@@ -127,7 +132,7 @@ def current_step() -> StepContext | None:
 
 
 @contextmanager
-def running(assignment: Assignment, emit: Callable[[Event], None]) -> Iterator[StepContext]:
+def running(assignment: "Assignment", emit: "Callable[[Event], None]") -> Iterator[StepContext]:
     global _of_process  # noqa: PLW0603  # it is one per process
     context = StepContext(assignment, emit)
     token = _current.set(context)

@@ -8,7 +8,6 @@ from uuid import UUID, uuid4, uuid5
 
 from zenweb.enums import ExecutionStatus
 from zenweb.execution.context import StepContext, current_step
-from zenweb.execution.protocol import GoesOn, WaitsForRun
 
 STEP_HEADER = "X-ZenWeb-Step"
 TO_REPEAT = (ExecutionStatus.FAILED, ExecutionStatus.STOPPED)
@@ -44,6 +43,9 @@ def waiting_for(run_id: UUID) -> Iterator[None]:
     if step is None or step.assignment.server is None:
         yield
         return
+    # Only a step needs it: every client imports this module, and pydantic takes long to load.
+    from zenweb.execution.protocol import GoesOn, WaitsForRun  # noqa: PLC0415
+
     step.emit(WaitsForRun(run_id=run_id))
     try:
         yield
