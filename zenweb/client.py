@@ -14,7 +14,7 @@ from zenweb import connection
 from zenweb.config.importing import is_importing, skipped
 from zenweb.enums import ConcurrencyPolicy
 from zenweb.exceptions import DoesNotExist, NotConnected, ValidationFailed
-from zenweb.execution.context import current_step
+from zenweb.execution.current_step import current_step
 from zenweb.execution.triggers import headers_for_run, is_to_repeat
 from zenweb.responses import (
     ArtifactVersionResponse,
@@ -456,7 +456,7 @@ class Client:
         filters = {
             "artifact": str(name_id_or_prefix),
             "version": version,
-            "sort_by": "desc:created",
+            "sort_by": "desc:version",
             "size": 1,
         }
         found = self._list(ArtifactVersionResponse, {**filters, "hydrate": True})

@@ -24,7 +24,7 @@ from zenweb.api.operations import operation
 from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import FieldError, ValidationFailed
 from zenweb.execution.metadata import check_metadata
-from zenweb.execution.protocol import Assignment, StepException, StoredArtifact
+from zenweb.execution.protocol import LONGEST_ARTIFACT_NAME, Assignment, StepException, StoredArtifact
 
 
 class OutputBody(Body):
@@ -35,6 +35,7 @@ class OutputBody(Body):
     type: str
     metadata: dict[str, Any] = Field(default_factory=dict)
     preview: dict[str, str] | None = None
+    artifact_name: str = Field(default="", max_length=LONGEST_ARTIFACT_NAME)
 
 
 class ExceptionBody(Body):
@@ -65,7 +66,7 @@ class StepEndBody(Body):
     def outcome(self) -> StepOutcome:
         check_metadata(self.step_metadata)
         check_metadata(self.run_metadata)
-        fields = ("uri", "materializer", "data_type", "type", "metadata", "preview")
+        fields = ("uri", "materializer", "data_type", "type", "metadata", "preview", "artifact_name")
         return StepOutcome(
             outputs={
                 output.name: StoredArtifact(**{field: getattr(output, field) for field in fields})

@@ -32,7 +32,7 @@ from zenweb.aio.transport import FILE_TIMEOUT, AsyncTransport, shared_transport
 from zenweb.config.importing import is_importing, skipped
 from zenweb.enums import ConcurrencyPolicy
 from zenweb.exceptions import DoesNotExist, NotConnected, ValidationFailed
-from zenweb.execution.context import current_step
+from zenweb.execution.current_step import current_step
 from zenweb.execution.triggers import headers_for_run, is_to_repeat
 
 logger = logging.getLogger(__name__)
@@ -464,7 +464,7 @@ class AsyncClient:
         filters = {
             "artifact": str(name_id_or_prefix),
             "version": version,
-            "sort_by": "desc:created",
+            "sort_by": "desc:version",
             "size": 1,
         }
         found = await self._list(ArtifactVersionResponse, {**filters, "hydrate": True})
