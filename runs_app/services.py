@@ -234,6 +234,15 @@ def renew_lease(*, actor: User, run: PipelineRun) -> bool:
     return bool(renewed.update(caller_beat=F("caller_beat") + 1)) and not run.stop_requested_at
 
 
+def local_steps_to_start(*, actor: User, run: PipelineRun) -> list[str] | None:
+    """The steps that the caller may start now, in order; None where what runs was known before."""
+    _check_is_callers(actor, run)
+    if not plan_of(run.deployment_id).decides_while_it_runs:
+        return None
+    startable = StepRun.objects.filter(run=run, waits_for=0, status=ExecutionStatus.INITIALIZING)
+    return list(startable.order_by("index").values_list("name", flat=True))
+
+
 def _check_outputs_are_its_own(attempt: StepAttempt, outcome: StepOutcome) -> None:
     """An attempt writes below its own folder, so nobody can have the server show other files as an output."""
     known = {
@@ -383,7 +392,9 @@ def _start_run(
     if repair and plan:
         ready = _keep(run, steps, repair, plan, now)
     else:
-        ready = [recording.ready_step(step) for step in steps if step.ready_at is not None]
+        # Of a local run nobody but its caller takes a step; but how often one runs is decided for all alike.
+        is_ready = [not step.waits_for if is_local else step.ready_at is not None for step in steps]
+        ready = [recording.ready_step(step) for step, is_now in zip(steps, is_ready, strict=True) if is_now]
     if limit is not None:
         _wait(run, ready, limit)
     elif not is_prepared:

@@ -545,6 +545,10 @@ class Client:
         answer = self.transport.post(f"/runs/{run_id}/lease", {}, is_repeatable=True)
         return bool(answer["goes_on"])
 
+    def steps_to_start(self, run_id: UUID) -> list[str]:
+        """Of a pipeline that decides while it runs which steps there are: those that may start now."""
+        return list(self.transport.post(f"/runs/{run_id}/lease", {}, is_repeatable=True)["ready"] or ())
+
     def _get(self, kind: type[EntityType], name_id_or_prefix: NameOrId, hydrate: bool) -> EntityType:
         answer = self.transport.get(f"{kind.path}/{_quoted(name_id_or_prefix)}", hydrate=hydrate)
         return kind(self.transport, answer)

@@ -13,6 +13,7 @@ from runs_app.assignments import assignment_for
 from runs_app.recording import LogPiece, StepOutcome
 from runs_app.services import (
     end_local_step,
+    local_steps_to_start,
     renew_lease,
     report_local_progress,
     seconds_until_retry,
@@ -35,6 +36,8 @@ class OutputBody(Body):
     type: str
     metadata: dict[str, Any] = Field(default_factory=dict)
     preview: dict[str, str] | None = None
+    length: int | None = None
+    value: bool | int | float | str | None = None
 
 
 class ExceptionBody(Body):
@@ -65,7 +68,7 @@ class StepEndBody(Body):
     def outcome(self) -> StepOutcome:
         check_metadata(self.step_metadata)
         check_metadata(self.run_metadata)
-        fields = ("uri", "materializer", "data_type", "type", "metadata", "preview")
+        fields = ("uri", "materializer", "data_type", "type", "metadata", "preview", "length", "value")
         return StepOutcome(
             outputs={
                 output.name: StoredArtifact(**{field: getattr(output, field) for field in fields})
@@ -100,7 +103,7 @@ class LocalStepProgress(APIView):
         "Tell what a step has printed and noted so far that the caller executes, and that it goes on.",
         body=ProgressBody,
         example={"attempt": 1, "piece": 0, "log": "epoch 1 of 40\n"},
-        answer=shapes.Lease,
+        answer=shapes.LocalProgress,
     )
     def post(self, request: Request, name_or_id: str, step_name: str) -> Response:
         body = read_body(ProgressBody, request)
@@ -143,8 +146,13 @@ class LocalStepEnd(APIView):
 class LocalLease(APIView):
     @operation("Tell that the caller still executes a run.", answer=shapes.Lease, errors=(422,))
     def post(self, request: Request, name_or_id: str) -> Response:
-        goes_on = renew_lease(actor=acting_user(request), run=find_run(request, name_or_id))
-        return Response({"goes_on": goes_on})
+        actor, run = acting_user(request), find_run(request, name_or_id)
+        return Response(
+            {
+                "goes_on": renew_lease(actor=actor, run=run),
+                "ready": local_steps_to_start(actor=actor, run=run),
+            }
+        )
 
 
 def _piece(number: int, text: str) -> LogPiece:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -32,6 +32,7 @@ class Reporter(Listener, Protocol):
 
     def start_step(self, run_id: UUID, step_name: str) -> dict[str, Any]: ...
     def end_step(self, run_id: UUID, step_name: str, end: dict[str, Any]) -> float | None: ...
+    def steps_to_start(self, run_id: UUID) -> Sequence[str]: ...
     def stop_run(self, run_id: UUID) -> None: ...
     def download_file(self, artifact_version_id: UUID, target: Path) -> None: ...
 
@@ -95,6 +96,17 @@ class _LocalRun:
         """The one that has begun and was not told to have ended."""
 
     def execute(self, spec: PipelineSpec) -> BaseException | None:
+        return self._execute_as_decided() if spec.decides_while_it_runs else self._execute_in_order(spec)
+
+    def _execute_as_decided(self) -> BaseException | None:
+        """Whoever is told how steps end says which are next: how often one runs, and whether, is not known before."""
+        first_failure: BaseException | None = None
+        while names := self._insist(lambda: self._reporter.steps_to_start(self._run_id)):
+            error = self._run_step(names[0])
+            first_failure = error if first_failure is None else first_failure
+        return first_failure
+
+    def _execute_in_order(self, spec: PipelineSpec) -> BaseException | None:
         first_failure: BaseException | None = None
         left_out: set[str] = set()
         for step in spec.steps:
