@@ -126,7 +126,7 @@ def cache_key(
 
 def _is_whole(outputs: Mapping[str, uuid.UUID] | None, spec: StepSpec) -> bool:
     """Whether all that the step gives out is there. An artifact may have been deleted since: then it runs again."""
-    return outputs is not None and outputs.keys() == {output.name for output in spec.outputs}
+    return outputs is not None and outputs.keys() >= {output.name for output in spec.outputs}
 
 
 def _told(source: Source, known: Versions, lists: Lists) -> str | list[str] | None:

@@ -38,6 +38,7 @@ from zenweb.enums import (
     PreparationStatus,
     TriggerChannel,
 )
+from zenweb.execution.protocol import SAVED
 from zenweb.sealing import opened
 
 LOG_PIECES, LOG_CHARACTERS = 50, 8_000
@@ -287,6 +288,8 @@ class StepRun(Execution):
     cache_key = models.CharField(max_length=64, blank=True)
     # What `with_values_shown_to()` adds.
     shows_values = False
+    # What `find_elements` adds to a mapped step that was laid out: `Elements`.
+    laid_out: Any
     # What `find_neighbours` adds: by parameter, the outputs that it was given; and the steps that it waits for.
     input_versions: "dict[str, ArtifactVersion]"
     parent_ids: list[uuid.UUID]
@@ -465,6 +468,11 @@ class ArtifactVersion(Entity):
 
     def __str__(self) -> str:
         return f"{self.artifact_id} {self.version}"
+
+    @property
+    def is_output(self) -> bool:
+        """What a step gave out; not what it saved beside, and no upload."""
+        return self.producer_step_id is not None and not self.uri.rpartition("/")[2].startswith(SAVED)
 
     def suits(self, kind: str) -> bool:
         """Whether a parameter may be given it that takes a file as a `path`, as `bytes` or as a `table`."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from django.conf import settings
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Now, RowNumber
 from django.utils.functional import cached_property
 
 from templates_app.querysets import (
@@ -216,6 +216,28 @@ class StepRunQuerySet(VisibleQuerySet):
 
     def unfinished(self) -> Self:
         return self.filter(status__in=OPEN_STATUSES)
+
+    def without_elements(self) -> Self:
+        """As the pipeline has them: a mapped step, but not each of its runs."""
+        return self.filter(mapped_index=None)
+
+    def interesting_first(self, most: int) -> Self:
+        """Of each mapped step so many of its runs: what failed, what is under way, and then in their order."""
+        order = [
+            ExecutionStatus.FAILED,
+            ExecutionStatus.RETRYING,
+            ExecutionStatus.RUNNING,
+            ExecutionStatus.STOPPING,
+            ExecutionStatus.INITIALIZING,
+        ]
+        interest = models.Case(
+            *(models.When(status=status, then=place) for place, status in enumerate(order)),
+            default=len(order),
+        )
+        row = models.Window(
+            RowNumber(), partition_by="mapped_index", order_by=[interest.asc(), models.F("element").asc()]
+        )
+        return self.annotate(row=row).filter(row__lte=most).order_by("mapped_index", "row")
 
     def ready(self, now: datetime) -> Self:
         """Waiting for a worker, in the order in which workers take them (see statements.CLAIM)."""

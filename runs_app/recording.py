@@ -30,7 +30,7 @@ from zenweb.entity import JSONField
 from zenweb.enums import OPEN_STATUSES, ConcurrencyPolicy, ExecutionMode, ExecutionStatus
 from zenweb.execution.masking import Mask
 from zenweb.execution.metadata import OF_UPLOADS, Noted
-from zenweb.execution.protocol import StepException, StoredArtifact
+from zenweb.execution.protocol import SAVED, StepException, StoredArtifact, saved_id
 from zenweb.prepared import insert
 
 LOG_TAIL = 8_000
@@ -320,18 +320,35 @@ def _told(exception: StepException) -> str:
 def _keep_outputs(step: StepRun, outputs: dict[str, StoredArtifact], now: datetime) -> Versions:
     plan = plan_of(step.run.deployment_id)
     # In the order of the artifacts' names: two steps that make the same ones never wait for each other in a circle.
-    named = sorted((plan.artifact_name(step.spec_index, name), name) for name in outputs)
-    return {
+    named = sorted(
+        (stored.artifact_name or plan.artifact_name(step.spec_index, name), name)
+        for name, stored in outputs.items()
+    )
+    shown = _names_of_saved(named)
+    kept = {
         (step.name, name): statements.add_output(
             project_id=step.run.project_id,
             user_id=step.run.user_id,
             step_id=step.id,
-            name=name,
+            name=shown.get(name, name),
             artifact_name=artifact_name,
             stored=_as_made(outputs[name]),
             now=now,
+            version=saved_id(step.id, step.attempt, name) if name in shown else None,
         )
         for artifact_name, name in named
+    }
+    return {(owner, name): version for (owner, name), version in kept.items() if name not in shown}
+
+
+def _names_of_saved(named: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Of what a step saved by itself: its name among the outputs, which the newest has, unless an output has it."""
+    saved = {name: artifact_name for artifact_name, name in named if name.startswith(SAVED)}
+    newest = {artifact_name: name for name, artifact_name in saved.items()}
+    taken = {name for _, name in named if name not in saved}
+    return {
+        name: artifact_name if newest[artifact_name] == name and artifact_name not in taken else ""
+        for name, artifact_name in saved.items()
     }
 
 

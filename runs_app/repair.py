@@ -427,7 +427,7 @@ def _completed_elements(run: PipelineRun) -> dict[int, dict[int, dict[str, uuid.
     rows = list(elements.order_by("element").values_list("pk", "mapped_index", "element"))
     outputs = statements.versions_of([pk for pk, *_ in rows])
     for pk, index, element in rows:
-        if outputs[pk].keys() == {output.name for output in plan.step(index).outputs}:
+        if outputs[pk].keys() >= {output.name for output in plan.step(index).outputs}:
             found.setdefault(index, {})[element] = outputs[pk]
     return found
 

@@ -43,6 +43,7 @@ from zenweb.accounts.permissions import check_may_run
 from zenweb.enums import AuditVerb, ConcurrencyPolicy, ExecutionStatus, TriggerChannel
 from zenweb.exceptions import DoesNotExist, FieldError, NotAllowed, SecretUnreadable, ValidationFailed
 from zenweb.execution.metadata import Noted, check_metadata, check_names_about_artifact
+from zenweb.execution.protocol import SAVED
 from zenweb.prepared import insert
 from zenweb.sealing import keyed_hashes, opened
 
@@ -250,7 +251,7 @@ def _check_outputs_are_its_own(attempt: StepAttempt, outcome: StepOutcome) -> No
         for output in plan_of(attempt.step.run.deployment_id).step(attempt.step.spec_index).outputs
     }
     for name, stored in outcome.outputs.items():
-        if name not in known:
+        if name not in known and not (name.startswith(SAVED) and stored.artifact_name):
             raise ValidationFailed(
                 [FieldError("/outputs", f"Step {attempt.step.name} has no output {name!r}.")]
             )

@@ -402,9 +402,10 @@ def add_output(
     artifact_name: str,
     stored: StoredArtifact,
     now: datetime,
+    version: uuid.UUID | None = None,
 ) -> uuid.UUID:
-    """A new version of the artifact, given out by the step under the output's name."""
-    version = uuid.uuid4()
+    """A new version of the artifact, given out by the step under the output's name, if it has one."""
+    version = version or uuid.uuid4()
     add_version(
         version=version,
         project_id=project_id,
@@ -414,7 +415,8 @@ def add_output(
         producer_step_id=step_id,
         now=now,
     )
-    _execute(ADD_OUTPUT, _key(step_id), name, _key(version))
+    if name:
+        _execute(ADD_OUTPUT, _key(step_id), name, _key(version))
     return version
 
 

@@ -22,6 +22,7 @@ urlpatterns = [
         "runs/<uuid:run_id>/repair", views.repair, name="run-repair"
     ),  # /runs/<id>/repair?from=&version=newest
     path("runs/<uuid:run_id>/new-template", views.new_template, name="run-new-template"),
+    path("steps/<uuid:step_id>/elements", views.show_elements, name="step-elements"),  # ?status=&page=
     path("steps/<uuid:step_id>/log", views.show_log, name="step-log"),
     path("artifacts/<uuid:artifact_version_id>/preview", views.show_preview, name="artifact-preview"),
     path("artifacts/<uuid:artifact_version_id>/file", views.download_file, name="artifact-file"),

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import SuspiciousFileOperation
+from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -22,6 +23,7 @@ from runs_app.differences import of_steps, with_secrets_hidden
 from runs_app.dispatch import warm_up
 from runs_app.downloads import attachment
 from runs_app.dynamic_defaults import as_of_now
+from runs_app.elements import find_elements
 from runs_app.forms import RepairForm, RunFilterForm
 from runs_app.found_files import files_in
 from runs_app.given_files import replaced
@@ -50,7 +52,7 @@ from runs_app.services import Launch, Trigger, repair_run, stop_run
 from runs_app.starting import start_of, values_to_repeat
 from runs_app.uploads import FormFiles
 from runs_app.usage import usage_of
-from runs_app.waiting import explain
+from runs_app.waiting import explain, explain_steps
 from templates_app.forms import NewTemplateForm
 from templates_app.models import Preset, RunTemplate
 from templates_app.permissions import Powers, role_on
@@ -76,6 +78,7 @@ from zenweb.exceptions import (
 from zenweb.paging import LongPaginator
 
 PAGE_SIZE = 25
+ELEMENTS_PER_PAGE = 25
 PARTS = {
     "compare": "_comparison.html",
     AHEAD: "_preflight.html",
@@ -168,9 +171,11 @@ def list_runs(request: HttpRequest) -> HttpResponse:
 @require_safe
 def show_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
     run = _find_run(request, run_id)
-    steps = list(run.steps.for_page())
+    steps = list(run.steps.without_elements().for_page())
+    find_elements(steps)
+    elements = [element for step in steps if step.elements is not None for element in step.laid_out.shown]
     powers = RunPowers.over(request.user, run)
-    ledger = ledger_of(run, LEDGER, explain(run, steps))[::-1]
+    ledger = ledger_of(run, LEDGER, explain(run, [*steps, *elements]))[::-1]
     context = {
         "run": run,
         "steps": steps,
@@ -186,6 +191,28 @@ def show_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
         context["made_by"] = forms_that_made(run, request.user)
         return render(request, "runs_app/run.html", context)
     return render(request, "runs_app/_run.html", context, status=STOP_POLLING if run.is_finished else 200)
+
+
+@login_required
+@require_safe
+def show_elements(request: HttpRequest, step_id: UUID) -> HttpResponse:
+    """The runs of a mapped step, page by page. A step that has none is shown with its run."""
+    step = get_object_or_404(StepRun.objects.visible_to(request.user), pk=step_id)
+    run = _find_run(request, step.run_id)
+    if step.elements is None:
+        return redirect(run)
+    find_elements([step], most=0)
+    elements, chosen = run.steps.filter(mapped_index=step.index).order_by("element").for_page(), ""
+    if (status := request.GET.get("status", "")) in step.laid_out.counts:
+        elements, chosen = elements.filter(status=status), status
+    page = Paginator(elements, ELEMENTS_PER_PAGE).get_page(request.GET.get("page"))
+    shown = list(page.object_list)
+    explain_steps(shown)
+    context = {"run": run, "step": step, "page": page, "shown": shown, "chosen": chosen}
+    if not is_refinement(request):
+        return render(request, "runs_app/step_elements.html", context)
+    status_code = STOP_POLLING if step.is_finished else 200
+    return render(request, "runs_app/_step_elements.html", context, status=status_code)
 
 
 @login_required

@@ -4,7 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from zenweb.artifacts.utils import load_artifact
+    from zenweb.artifacts.utils import load_artifact, save_artifact
     from zenweb.config.choices import Choices
     from zenweb.config.defaults import Default, last_successful, now, today, yesterday
     from zenweb.config.files import File
@@ -26,6 +26,7 @@ __all__ = [
     "log_metadata",
     "now",
     "pipeline",
+    "save_artifact",
     "step",
     "today",
     "unmapped",
@@ -44,6 +45,7 @@ _HOMES = {
     "log_metadata": "zenweb.metadata",
     "now": "zenweb.config.defaults",
     "pipeline": "zenweb.pipelines",
+    "save_artifact": "zenweb.artifacts.utils",
     "step": "zenweb.steps",
     "today": "zenweb.config.defaults",
     "unmapped": "zenweb.steps",

@@ -448,7 +448,7 @@ class Client:
         filters = {
             "artifact": str(name_id_or_prefix),
             "version": version,
-            "sort_by": "desc:created",
+            "sort_by": "desc:version",
             "size": 1,
         }
         found = self._list(ArtifactVersionResponse, {**filters, "hydrate": True})

@@ -298,7 +298,7 @@ def describe_artifact_version(version: ArtifactVersion, hydrate: bool) -> Json:
         "type": version.type,
         "materializer": source(version.materializer),
         "data_type": source(version.data_type),
-        "save_type": "step_output" if version.producer_step_id else "manual",
+        "save_type": "step_output" if version.is_output else "manual",
         "artifact_store_id": None,
         "preview": version.preview,
         "file": describe_file(version),

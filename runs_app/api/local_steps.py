@@ -25,7 +25,7 @@ from zenweb.api.operations import operation
 from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import FieldError, ValidationFailed
 from zenweb.execution.metadata import check_metadata
-from zenweb.execution.protocol import Assignment, StepException, StoredArtifact
+from zenweb.execution.protocol import LONGEST_ARTIFACT_NAME, Assignment, StepException, StoredArtifact
 
 
 class OutputBody(Body):
@@ -38,6 +38,7 @@ class OutputBody(Body):
     preview: dict[str, str] | None = None
     length: int | None = None
     value: bool | int | float | str | None = None
+    artifact_name: str = Field(default="", max_length=LONGEST_ARTIFACT_NAME)
 
 
 class ExceptionBody(Body):
@@ -68,11 +69,10 @@ class StepEndBody(Body):
     def outcome(self) -> StepOutcome:
         check_metadata(self.step_metadata)
         check_metadata(self.run_metadata)
-        fields = ("uri", "materializer", "data_type", "type", "metadata", "preview", "length", "value")
+        names = OutputBody.model_fields.keys() - {"name"}
         return StepOutcome(
             outputs={
-                output.name: StoredArtifact(**{field: getattr(output, field) for field in fields})
-                for output in self.outputs
+                output.name: StoredArtifact(**output.model_dump(include=names)) for output in self.outputs
             },
             exception=self._exception(),
             metadata=self.step_metadata,

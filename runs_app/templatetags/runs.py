@@ -49,7 +49,7 @@ def status_chip(execution: Execution | StepAttempt) -> SafeString:
     status = ExecutionStatus(execution.status)
     word = STATUSES[status]
     if status is ExecutionStatus.STOPPED and execution.start_time is None:
-        word = gettext("Not started")
+        word = gettext("Skipped") if getattr(execution, "is_skipped", False) else gettext("Not started")
     return format_html(
         '<span class="chip is-{}">{}{}</span>',
         status.value,

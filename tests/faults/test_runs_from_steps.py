@@ -29,5 +29,5 @@ def test_one_slot_is_enough_and_a_dead_worker_costs_no_run_a_second_time(
     wait_for((tmp_path / "begun-0-2").exists)
     (tmp_path / "go").touch()
     wait_for(lambda: PipelineRun.objects.filter(pk=run.pk, status="completed").exists(), RECOVERY + 30)
-    chain = list(PipelineRun.objects.order_by("depth").values_list("depth", "status"))
+    chain = list(PipelineRun.objects.order_by("created").values_list("depth", "status"))
     assert chain == [(None, "completed"), *((depth, "completed") for depth in range(1, LEVELS + 1))]

@@ -261,6 +261,6 @@ def test_an_artifact_version_is_found_by_id_or_as_the_newest_of_a_name(server):
     server.on("GET", "/artifact_versions", page(version), page())
     assert server.client.get_artifact_version(uuid.UUID(ARTIFACT)).name == "score"
     assert server.client.get_artifact_version("score").version == "2"
-    assert dict(server.requests[-1].url.params)["sort_by"] == "desc:created"
+    assert dict(server.requests[-1].url.params)["sort_by"] == "desc:version"
     with pytest.raises(DoesNotExist, match="no artifact 'score' with version 9"):
         server.client.get_artifact_version("score", version=9)

@@ -12,7 +12,16 @@ import pytest
 from runs_app.models import PipelineRun
 from templates_app.models import CodeArchive, PipelineDeployment, RunTemplate
 from tests.in_process import LosingAnswers, network
-from zenweb import ParameterError, connection, get_step_context, log_metadata, pipeline, step
+from zenweb import (
+    ParameterError,
+    connection,
+    get_step_context,
+    load_artifact,
+    log_metadata,
+    pipeline,
+    save_artifact,
+    step,
+)
 from zenweb.accounts.models import Project
 from zenweb.client import Client
 from zenweb.config.source import source_root
@@ -114,6 +123,16 @@ def telling_all():
     tell()
 
 
+@step
+def keep() -> str:
+    return save_artifact([1, 2], "numbers").id
+
+
+@pipeline
+def keeping():
+    keep()
+
+
 @pipeline
 def failing():
     fail()
@@ -197,6 +216,13 @@ def test_calling_a_pipeline_on_a_remote_stack_starts_a_run_without_waiting(capsy
     assert run.name.startswith("nightly-")
     assert PipelineRun.objects.get(pk=run.id).steps.count() == 2
     assert capsys.readouterr().out == f"Run {run.name} on stack celery: {run.url}\n"
+
+
+def test_a_step_of_a_local_stack_saves_beside_its_outputs():
+    connection.save_active_stack("default")
+    step = keeping().steps["keep"]
+    assert load_artifact("numbers") == load_artifact(step.output.load()) == [1, 2]
+    assert list(step.outputs) == ["output", "numbers"]
 
 
 def test_calling_a_pipeline_on_a_local_stack_runs_it_here_and_records_it(capsys):

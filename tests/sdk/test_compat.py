@@ -38,7 +38,7 @@ for theirs, ours in {pairs}:
     module = importlib.import_module(theirs)
     assert module is importlib.import_module(ours), theirs
     assert module.__name__ == module.__spec__.name == ours, theirs
-from zenml import pipeline, step, get_step_context, load_artifact, log_metadata
+from zenml import pipeline, step, get_step_context, load_artifact, log_metadata, save_artifact
 from zenml.config import DockerSettings, ResourceSettings
 from zenml.client import Client
 from zenweb.client import Client as Ours

@@ -14,7 +14,7 @@ from django.urls import Resolver404, URLPattern, URLResolver, get_resolver, reso
 from runs_app.presets import create_preset
 from runs_app.schedules import create_schedule
 from templates_app.models import RunTemplate
-from tests.factories import launch
+from tests.factories import freeze, launch, make_template
 from tests.wire.conftest import run_to_the_end
 from zenweb.accounts.models import User
 from zenweb.accounts.services import create_api_key
@@ -79,6 +79,8 @@ def boss(client: Client, template: RunTemplate, alice: User, settings: Any) -> C
     stack.save()
     run_to_the_end(template, alice)
     launch(template, alice)
+    mapped = freeze("mapped.literal_pipeline", alice, stack)
+    launch(make_template(mapped, alice, "mapped"), alice)
     create_preset(actor=alice, template=template, name="mine")
     create_schedule(actor=alice, template=template, name="nightly", cron="0 0 * * *")
     create_api_key(user=alice, name="mine")

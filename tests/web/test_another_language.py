@@ -292,3 +292,14 @@ def test_what_is_stored_is_in_the_servers_own_language(
 
 def test_values_in_inputs_stay_as_programs_write_them(pages: Client, template: RunTemplate) -> None:
     assert f'name="{RATE}" value="0.1"' in pages.get(template.get_absolute_url()).text
+
+
+def test_the_elements_of_a_mapped_step(
+    pages: Client, stacks: dict[str, Stack], alice: User, worker: Worker
+) -> None:
+    mapped = make_template(freeze("mapped.literal_pipeline", alice, stacks["celery"]), alice, "mapped")
+    run, attempt = start(mapped, alice, worker)
+    fail(attempt)
+    assert is_marked(pages.get(run.get_absolute_url()))
+    step = run.steps.get(name="train")
+    assert is_marked(pages.get(reverse("step-elements", args=[step.pk])))

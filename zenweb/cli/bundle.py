@@ -83,7 +83,11 @@ def _show_steps(record: RunRecord, output: Output) -> None:
     ]
     output.show_table(("STEP", "STATUS", "DURATION"), steps, empty="It has no steps.")
     outputs = [
-        (f"{name}.{key}", _glance(artifact), str(Path(artifact.uri).relative_to(record.folder)))
+        (
+            f"{name}.{artifact.artifact_name or key}",
+            _glance(artifact),
+            str(Path(artifact.uri).relative_to(record.folder)),
+        )
         for name, step in record.steps.items()
         for key, artifact in step.outputs.items()
     ]

@@ -8,12 +8,24 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, Literal
+from uuid import UUID
 
 from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
-from zenweb.exceptions import NoStepIsRunning, NotInThisStep
+from zenweb.enums import ArtifactType
+from zenweb.exceptions import NoStepIsRunning, NotInThisStep, ValidationFailed
 from zenweb.execution.metadata import Noted, check_names_about_artifact, encode_metadata, joined
-from zenweb.execution.protocol import Assignment, Event, MetadataNoted
+from zenweb.execution.protocol import (
+    LONGEST_ARTIFACT_NAME,
+    SAVED,
+    Assignment,
+    Event,
+    MetadataNoted,
+    OutputSaved,
+    saved_id,
+)
+from zenweb.execution.saving import store_value
 
+MOST_SAVED = 1000
 _current: ContextVar["StepContext | None"] = ContextVar("zenweb_step", default=None)
 # Of a process that runs one attempt and nothing else: threads of the step know no context.
 _of_process: "StepContext | None" = None
@@ -25,6 +37,8 @@ class Notes:
 
     about: dict[str, Noted] = field(default_factory=lambda: {"step": {}, "run": {}})
     outputs: dict[str, Noted] = field(default_factory=dict)
+    saved: int = 0
+    """How many artifacts it has saved beside its outputs."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -92,6 +106,36 @@ class StepContext:
             self.notes.about[about] = joined(self.notes.about[about], values)
         self.emit(MetadataNoted(about=about, values=values))
 
+    def save_artifact(
+        self, value: Any, name: str, metadata: Mapping[str, Any] | None = None
+    ) -> UnmaterializedArtifact:
+        """Keep a value beside the outputs, as a version of the artifact with this name, if the step completes."""
+        _check_artifact_name(name)
+        noted = encode_metadata(metadata or {})
+        check_names_about_artifact(noted)
+        place = self._next_place()
+        stored = store_value(value, Any, f"{self.assignment.artifact_uri}/{place}")
+        artifact = stored.model_copy(update={"artifact_name": name, "metadata": {**stored.metadata, **noted}})
+        self.emit(OutputSaved(name=place, artifact=artifact))
+        return UnmaterializedArtifact(
+            id=str(saved_id(self.assignment.step_run_id, self.attempt, place)),
+            name=name,
+            version="",  # numbered when the step has completed
+            uri=stored.uri,
+            type=ArtifactType(stored.type),
+            data_type=stored.data_type,
+            materializer=stored.materializer,
+        )
+
+    def _next_place(self) -> str:
+        with self.notes.lock:
+            if self.notes.saved >= MOST_SAVED:
+                raise ValidationFailed(
+                    f"A step may save {MOST_SAVED} artifacts beside its outputs. Keep more values in one of them."
+                )
+            self.notes.saved += 1
+            return f"{SAVED}{self.notes.saved:04}"
+
     def count_call(self, wanted: str) -> int:
         """How often this was asked for by now, this time included."""
         with self.notes.lock:
@@ -111,6 +155,26 @@ class StepContext:
             raise NotInThisStep(f"Step {self.step_name!r} has several outputs: say which one. {there_is}")
         which = "output" if name is None else f"output {name!r}"
         raise NotInThisStep(f"Step {self.step_name!r} has no {which}. {there_is}")
+
+
+def _check_artifact_name(name: object) -> None:
+    if not isinstance(name, str) or not _can_be_read(name) or _is_id(name):
+        raise ValidationFailed(
+            f"An artifact's name is one line of up to {LONGEST_ARTIFACT_NAME} characters and looks like no id, "
+            f"not {str(name)[:50]!r}."
+        )
+
+
+def _can_be_read(name: str) -> bool:
+    return 1 <= len(name) <= LONGEST_ARTIFACT_NAME and name.isprintable() and name == name.strip()
+
+
+def _is_id(name: str) -> bool:
+    try:
+        UUID(name)
+    except ValueError:
+        return False
+    return True
 
 
 def get_step_context() -> StepContext:

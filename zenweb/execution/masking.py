@@ -80,7 +80,11 @@ class Mask:
         """What is told of values, such as their first characters; the values themselves are the step's affair."""
         return {
             name: stored.model_copy(
-                update={"metadata": self.value(stored.metadata), "value": self.value(stored.value)}
+                update={
+                    "metadata": self.value(stored.metadata),
+                    "value": self.value(stored.value),
+                    "artifact_name": self.text(stored.artifact_name),
+                }
             )
             for name, stored in outputs.items()
         }

@@ -16,6 +16,8 @@ from zenweb.enums import ArtifactType
 # neither mapped steps nor conditions.
 PROTOCOL_VERSION = 4
 Plain = bool | int | float | str
+LONGEST_ARTIFACT_NAME = 200
+SAVED = "+"  # begins the name of what a step saved by itself: outputs cannot be called so
 StorableText = Annotated[str, AfterValidator(storable)]
 
 
@@ -38,6 +40,8 @@ class StoredArtifact(Message):
     """Of a list or tuple, which a step may be mapped over."""
     value: Plain | None = None
     """The value itself, where it is small and plain, so that a condition may look at it."""
+    artifact_name: Annotated[StorableText, Field(max_length=LONGEST_ARTIFACT_NAME)] = ""
+    """Under which a step saved it by itself; the names of outputs are in the spec."""
 
 
 class InputArtifact(StoredArtifact):
@@ -67,6 +71,11 @@ class GivenFile(InputArtifact):
 
     file_name: str = ""
     """Of an upload, which the server can hand out."""
+
+
+def saved_id(step_run_id: uuid.UUID, attempt: int, name: str) -> uuid.UUID:
+    """The id of the artifact version that a step saves: known to it beforehand, and not its own to choose."""
+    return uuid.uuid5(step_run_id, f"{attempt} {name}")
 
 
 class ServerAccess(BaseModel):

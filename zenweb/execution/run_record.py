@@ -160,7 +160,8 @@ class RunRecord:
         self.metadata |= self._mask.value(end.get("run_metadata") or {})
         named = {output.name: output.artifact_name for output in step.values.spec.outputs}
         for output in end.get("outputs") or ():
-            told = {**output, "name": named[output["name"]], "metadata": self._mask.value(output["metadata"])}
+            name = named.get(output["name"]) or output.get("artifact_name") or output["name"]
+            told = {**output, "name": name, "metadata": self._mask.value(output["metadata"])}
             step.outputs[output["name"]] = InputArtifact(id=uuid4(), artifact_version="1", **told)
         if step.status is not ExecutionStatus.FAILED or not step.may_retry:
             return None

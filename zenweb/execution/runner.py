@@ -6,16 +6,13 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import Enum
 from functools import cache
-from math import isfinite
 from types import TracebackType
 from typing import Any, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
 from zenweb.artifacts import materializers
-from zenweb.artifacts.previews import storable
 from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
 from zenweb.config.files import FILES
 from zenweb.config.parameters import parameter_adapters
@@ -32,16 +29,15 @@ from zenweb.execution.protocol import (
     InputArtifact,
     Loading,
     OutputSaved,
-    Plain,
     Started,
     StepException,
     StoredArtifact,
 )
 from zenweb.execution.refusals import refusal_of
+from zenweb.execution.saving import store_value
 from zenweb.steps import Step
 
 MESSAGE_LIMIT = 2_000
-PLAIN_LIMIT = 200  # characters of a text, bits of a number
 PARAMETER_LIMIT = 200
 TRACEBACK_LIMIT = 50_000
 Emit = Callable[[Event], None]
@@ -201,33 +197,8 @@ def _outputs(assignment: Assignment, result: Any) -> Sequence[tuple[str, Any]]:
 
 
 def _save(assignment: Assignment, step: Step[..., Any], name: str, value: Any) -> StoredArtifact:
-    uri = f"{assignment.artifact_uri}/{name}"
-    saved = materializers.save(value, _anatomy(step.entrypoint).outputs.get(name), uri)
-    return StoredArtifact(
-        uri=uri,
-        materializer=saved.materializer,
-        data_type=saved.data_type,
-        type=saved.type,
-        metadata=saved.metadata,
-        preview={"kind": saved.preview.kind, "file": saved.preview.file} if saved.preview else None,
-        length=len(value) if isinstance(value, list | tuple) else None,
-        value=_plain(value),
-    )
-
-
-def _plain(value: Any) -> Plain | None:
-    """What a condition can look at; of numpy's numbers and of enums, what they stand for."""
-    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
-        value = value.item()
-    if isinstance(value, Enum):
-        value = value.value
-    if isinstance(value, float) and not isfinite(value):
-        return None
-    if isinstance(value, str) and (len(value) > PLAIN_LIMIT or storable(value) != value):
-        return None
-    if isinstance(value, int) and value.bit_length() > PLAIN_LIMIT:
-        return None
-    return value if isinstance(value, Plain) else None
+    hint = _anatomy(step.entrypoint).outputs.get(name)
+    return store_value(value, hint, f"{assignment.artifact_uri}/{name}")
 
 
 def _noted(artifact: StoredArtifact, values: dict[str, Any]) -> StoredArtifact:

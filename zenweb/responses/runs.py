@@ -111,8 +111,8 @@ class StepRunResponse(Entity):
 
     @property
     def output(self) -> ArtifactVersionResponse:
-        """The output of a step that has one."""
-        [only] = self.outputs.values()
+        """The output of a step that has one; what it saved beside does not count."""
+        [only] = [version for version in self.outputs.values() if version.is_output]
         return only
 
     @property
