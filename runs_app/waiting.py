@@ -119,6 +119,13 @@ def unserved() -> dict[uuid.UUID, dict[str, str]]:
     return found
 
 
+def unserved_sentences(queues: Collection[str]) -> dict[str, str]:
+    """By queue, that nobody works on it; without those that somebody does. It asks as often, whether or not."""
+    served = {queue for worker in Worker.objects.seen_lately() for queue in worker.queues}
+    reasons = _unserved(set(queues))
+    return {queue: reason.sentence for queue, reason in reasons.items() if queue not in served}
+
+
 def unserved_sentence(queue: str) -> str:
     """That nobody works on a queue, if that is so."""
     if any(queue in worker.queues for worker in Worker.objects.seen_lately()):

@@ -4,13 +4,14 @@ import re
 from collections.abc import Iterable
 from enum import StrEnum
 from math import isfinite
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from django.utils.translation import gettext
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from templates_app.suggestions import did_you_mean
+from zenweb.config.versions import up_to
 from zenweb.enums import Role
 from zenweb.exceptions import FieldError, ValidationFailed
 from zenweb.pointers import pointer_to
@@ -19,6 +20,7 @@ Path = tuple[str | int, ...]
 Label = Annotated[str, Field(max_length=200)]
 Markdown = Annotated[str, Field(max_length=4000)]
 UNREADABLE = "?"
+VERSION: Final = 1
 Length = Annotated[int, Field(ge=0)]
 
 
@@ -120,7 +122,7 @@ KEPT_FOR_ALL = {"label", "help", "placeholder", "widget"}
 class Curation(Part):
     """Parameters are named by their step and name: `trainer.learning_rate`."""
 
-    version: Literal[1] = 1
+    version: Annotated[Literal[1], up_to(VERSION, "The form")] = VERSION
     sections: Annotated[list[Section], Field(max_length=100)] = Field(default_factory=list)
     parameters: dict[str, ParameterCuration] = Field(default_factory=dict)
 

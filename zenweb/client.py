@@ -317,6 +317,11 @@ class Client:
         answer: dict[str, Any] = self.transport.get(path, **{"from": before, "to": now})
         return answer
 
+    def check_run_template(self, name_id_or_prefix: NameOrId) -> dict[str, Any]:
+        """Whether the server runs a template: `runs`, and `findings` with a `part`, a `verdict` and a `sentence`."""
+        answer: dict[str, Any] = self.transport.get(f"/run_templates/{_quoted(name_id_or_prefix)}/check")
+        return answer
+
     def has_code(self, sha256: str) -> bool:
         """Whether the server has this code archive and lets the caller use it."""
         try:

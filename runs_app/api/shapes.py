@@ -252,6 +252,21 @@ class DocumentChange(TypedDict):
     now: NotRequired[Any]
 
 
+class Finding(TypedDict):
+    part: Annotated[str, Field(examples=["code"])]
+    verdict: Literal["ok", "warning", "failed"]
+    sentence: Annotated[str, Field(description="Empty where all is well.")]
+
+
+class Check(TypedDict):
+    """Whether this server runs a template."""
+
+    name: str
+    version: int
+    runs: Annotated[bool, Field(description="Nothing of it has failed.")]
+    findings: list[Finding]
+
+
 class ContractChange(TypedDict):
     """Something that is another way in a newer version."""
 

@@ -5,6 +5,7 @@ from django.urls import path
 from runs_app.api import (
     artifacts,
     bulk,
+    checks,
     choices,
     comparisons,
     documents,
@@ -30,6 +31,7 @@ urlpatterns = [
     path("run_templates/<str:name_or_id>/usage", usage.TemplateUsage.as_view()),
     path("run_templates/<str:name_or_id>/choices", choices.TemplateChoices.as_view()),
     path("run_templates/<str:name_or_id>/document", documents.TemplateDocumentDetail.as_view()),
+    path("run_templates/<str:name_or_id>/check", checks.TemplateCheck.as_view()),
     path("run_templates/<str:name_or_id>/comparison", comparisons.VersionComparison.as_view()),
     path("run_templates/<str:name_or_id>/presets", presets.PresetList.as_view()),
     path("run_templates/<str:name_or_id>/presets/<str:preset>", presets.PresetDetail.as_view()),

@@ -102,6 +102,7 @@ LEAST: dict[str, Action | str] = {
     "GET run_templates/{}/versions": SEE,
     "POST run_templates/{}/versions": EDIT,
     "GET run_templates/{}/comparison": SEE,
+    "GET run_templates/{}/check": SEE,
     "GET run_templates/{}/versions/{}": SEE,
     "POST run_templates/{}/versions/{}/restore": EDIT,
     "GET run_templates/{}/role_grants": Action.GRANT,

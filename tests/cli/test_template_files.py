@@ -1,12 +1,15 @@
 """`zenweb run-template export` and `apply`: a folder of files is what templates are."""
 
+import json
 import sys
 import zipfile
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 
-from runs_app.models import PipelineRun
+from runs_app.models import PipelineRun, Worker
 from templates_app.models import CodeArchive, Pipeline, PipelineDeployment, RunTemplate, RunTemplateVersion
 from templates_app.services import curate_run_template
 from tests.factories import launch
@@ -206,11 +209,27 @@ def test_versions_are_compared(alices, template):
     assert told == "Version 1 takes all that version 2 took.\n"
 
 
+def test_every_template_is_checked_and_fails_where_one_does_not_run(alices, template):
+    result = alices("run-template", "check", "--all")
+    assert (result.exit_code, result.stdout.count("daily-retraining")) == (1, 1)
+    assert "failed   queue" in result.stdout
+    Worker.objects.create(name="w", hostname="h", pid=1, queues=["default"])
+    Worker.objects.update(updated=timezone.now() + timedelta(hours=1))  # however slow this machine is
+    assert texts(alices("run-template", "check", "daily-retraining")).split()[5:] == [
+        "daily-retraining",
+        "1",
+        "ok",
+    ]
+    [report] = json.loads(texts(alices("run-template", "check", "--all", "--output", "json")))
+    assert report["runs"] is True
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (("export",), "Say which templates, or --all."),
         (("export", "--all"), "Say where to"),
+        (("check",), "Say which templates, or --all."),
         (("export", "x", "--with-code"), "Say where to"),
         (("apply", "-f", ".", "--prune"), "say which, with --set-name"),
     ],

@@ -80,11 +80,10 @@ class Machine:
             wait_until_ready(lambda name=name: self.log(name), worker)
         return workers
 
-    def start_web(self) -> str:
-        """The address at which it answers."""
-        port = free_port()
-        self.web = self.start("web", server_command("127.0.0.1", port, threads=16))
-        url = f"http://127.0.0.1:{port}"
+    def start_web(self, url: str = "") -> str:
+        """The address at which it answers: this one, or any."""
+        url = url or f"http://127.0.0.1:{free_port()}"
+        self.web = self.start("web", server_command("127.0.0.1", int(url.rpartition(":")[2]), threads=16))
         wait_for(lambda: answers(f"{url}/health"))
         return url
 

@@ -13,7 +13,9 @@ from runs_app.models import PipelineRun
 from templates_app.models import RunTemplate
 from tests.faults.machine import Machine, Witness, client_of, trigger, wait_for
 from tests.faults.test_dying_workers import assert_that_each_end_is_recorded_once, wait_until_over
+from zenweb.client import Client
 from zenweb.enums import ExecutionStatus
+from zenweb.transport import Transport
 
 
 @contextmanager
@@ -76,3 +78,23 @@ def test_a_run_whose_web_server_was_killed_before_it_could_ring_starts_all_the_s
     assert PipelineRun.objects.get().status == ExecutionStatus.COMPLETED
     assert witness.count("start") == 1
     assert_that_each_end_is_recorded_once(witness)
+
+
+def test_the_client_asks_until_the_killed_web_server_is_back_and_has_started_one_run(
+    machine: Machine, witness: Witness, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zenweb.transport.PAUSES", (0.2,) * 200)
+    url = machine.start_web()
+    with (
+        hesitating_broker(machine) as heard,
+        ThreadPoolExecutor(1) as caller,
+        Client(Transport(url, key)) as client,
+    ):
+        body = witness.parameters(["only"])
+        asked = caller.submit(client.trigger_pipeline, template_id="single", run_configuration=body)
+        run = wait_for(PipelineRun.objects.first)
+        wait_for(lambda: heard)
+        machine.kill(machine.web)
+        machine.start_web(url)
+        answered = asked.result(60)
+    assert PipelineRun.objects.get().pk == run.pk == answered.id

@@ -238,6 +238,25 @@ def test_steps_of_a_run_lead_to_their_outputs(server):
     )
 
 
+def test_a_thing_says_what_it_is_and_asks_for_nothing(server):
+    server.on("GET", "/runs/nightly", run("failed"))
+    server.on("GET", "/artifact_versions/1", entity(ARTIFACT, None))
+    found, value = server.client.get_pipeline_run("nightly"), server.client.get_artifact_version("1")
+    assert repr(found) == f"<PipelineRunResponse 'nightly' failed {RUN}>"
+    assert repr(value) == f"<ArtifactVersionResponse {ARTIFACT}>"
+    assert found == server.client.get_pipeline_run("nightly") != value
+    assert len(server.requests) == 3
+
+
+def test_a_page_goes_on_over_the_pages_after_it_each_when_it_is_reached(server):
+    first, second = (entity(str(uuid.UUID(int=number)), str(number)) for number in (7, 8))
+    server.on("GET", "/stacks", page(first, total_pages=2), page(second, index=2, total_pages=2))
+    found = server.client.list_stacks(size=1).all()
+    assert (next(found).name, len(server.requests)) == ("7", 1)
+    assert [stack.name for stack in found] == ["8"]
+    assert dict(server.requests[1].url.params) == {"size": "1", "page": "2"}
+
+
 def test_a_log_is_followed_on_where_the_server_ends_an_answer_and_nothing_is_told_twice(server):
     def lines(*told):
         return httpx.Response(200, text="\n".join(json.dumps(each) for each in told))

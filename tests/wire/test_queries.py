@@ -64,6 +64,7 @@ ROUTES: dict[str, str] = {
     "run_templates/<str:name_or_id>/curation": "run_templates/{template}/curation",
     "run_templates/<str:name_or_id>/document": "run_templates/{template}/document",
     "run_templates/<str:name_or_id>/versions": "run_templates/{template}/versions",
+    "run_templates/<str:name_or_id>/check": "run_templates/{template}/check",
     "run_templates/<str:name_or_id>/comparison": "run_templates/{template}/comparison",
     "run_templates/<str:name_or_id>/versions/<str:version>": "run_templates/{template}/versions/1",
     "run_templates/<str:name_or_id>/usage": "run_templates/{template}/usage",

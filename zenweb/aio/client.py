@@ -327,6 +327,13 @@ class AsyncClient:
         answer: dict[str, Any] = await self.transport.get(path, **{"from": before, "to": now})
         return answer
 
+    async def check_run_template(self, name_id_or_prefix: NameOrId) -> dict[str, Any]:
+        """Whether the server runs a template: `runs`, and `findings` with a `part`, a `verdict` and a `sentence`."""
+        answer: dict[str, Any] = await self.transport.get(
+            f"/run_templates/{_quoted(name_id_or_prefix)}/check"
+        )
+        return answer
+
     async def has_code(self, sha256: str) -> bool:
         """Whether the server has this code archive and lets the caller use it."""
         try:
@@ -458,7 +465,7 @@ class AsyncClient:
         filters = {
             "artifact": str(name_id_or_prefix),
             "version": version,
-            "sort_by": "desc:created",
+            "sort_by": "desc:version",
             "size": 1,
         }
         found = await self._list(ArtifactVersionResponse, {**filters, "hydrate": True})

@@ -15,7 +15,7 @@ from zenweb.cli.names import PIPELINES, TEMPLATES
 from zenweb.cli.output import Output, output_option, show_json
 from zenweb.cli.run import tell_of_started
 from zenweb.cli.template_command import LOCAL, TemplateCommand, TemplateFlags, flags_in, refused_by_flags
-from zenweb.cli.template_files import apply, compare, export
+from zenweb.cli.template_files import apply, check, compare, export
 from zenweb.cli.values import config_option, is_short, preset_option, read_values, set_env_option, set_option
 from zenweb.client import Client
 from zenweb.config.run_configuration import read_yaml
@@ -253,6 +253,7 @@ def curate(name: str, source: Path | None, export: bool) -> None:
 
 command.add_command(export)
 command.add_command(apply)
+command.add_command(check)
 command.add_command(compare)
 
 

@@ -7,6 +7,9 @@ from typing import Any
 
 import click
 
+from zenweb.cli.display import show_table
+from zenweb.cli.names import TEMPLATES
+from zenweb.cli.output import show_json
 from zenweb.client import Client
 from zenweb.config.template_bundle import bundle, is_bundle, write_bundle
 from zenweb.config.template_file import TemplateDocument, write_template_file
@@ -25,7 +28,7 @@ TO_DO = {"created": "create", "updated": "update", "unchanged": "unchanged", "pr
 
 
 @click.command("export")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=TEMPLATES)
 @click.option("--all", "is_all", is_flag=True, help="Every template that you see, hidden ones too.")
 @click.option(
     "--output",
@@ -130,7 +133,7 @@ def tell_of_applied(answer: dict[str, Any], *, is_done: bool) -> None:
 
 
 @click.command("compare")
-@click.argument("name")
+@click.argument("name", shell_complete=TEMPLATES)
 @click.option("--from", "before", type=int, help="The number of a version; usually the one before the other.")
 @click.option("--to", "now", type=int, help="The number of another one; usually the newest.")
 def compare(name: str, before: int | None, now: int | None) -> None:
@@ -141,6 +144,43 @@ def compare(name: str, before: int | None, now: int | None) -> None:
     show_comparison(found)
     if found["broken"]:
         raise click.exceptions.Exit(1)
+
+
+@click.command("check")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=TEMPLATES)
+@click.option("--all", "is_all", is_flag=True, help="Every template that you see, hidden ones too.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="How it is told.",
+)
+def check(names: tuple[str, ...], is_all: bool, output: str) -> None:
+    """Tell whether this server runs the templates NAME: before an upgrade and after it. Fails if it does not."""
+    if bool(names) == is_all:
+        raise click.UsageError("Say which templates, or --all.")
+    client = Client()
+    wanted = [template.name for template in _all_templates(client)] if is_all else list(names)
+    reports = [client.check_run_template(name) for name in wanted]
+    if output == "json":
+        show_json(reports)
+    else:
+        rows = [
+            (report["name"], str(report["version"]), finding["verdict"], finding["part"], finding["sentence"])
+            for report in reports
+            for finding in _worth_telling(report)
+        ]
+        show_table(("NAME", "VERSION", "VERDICT", "PART", "WHY"), rows, empty="There is no template yet.")
+    if not all(report["runs"] for report in reports):
+        raise click.exceptions.Exit(1)
+
+
+def _worth_telling(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """All that is not well; of a template without that, that it is well."""
+    found = [finding for finding in report["findings"] if finding["verdict"] != "ok"]
+    return found or [{"verdict": "ok", "part": "", "sentence": ""}]
 
 
 def show_comparison(found: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from zenweb.artifacts.previews import storable
 from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
 from zenweb.config.spec import OutputSpec
+from zenweb.config.versions import newer
 from zenweb.enums import ArtifactType
 
 # Version 1 has no questions; version 2 compiles nothing and knows neither of the server nor of waiting; version 3 has
@@ -263,6 +264,9 @@ def noted_in(events: Iterable[Event]) -> dict[str, dict[str, Any]]:
 def parse_order(line: bytes) -> Order:
     """What a process is to do. Raises ValueError for what a newer worker asks of it."""
     fields = json.loads(line)
+    version = fields.get("version", 0)
+    if isinstance(version, int) and version > PROTOCOL_VERSION:
+        raise ValueError(newer("The order", version, PROTOCOL_VERSION))
     kind = fields.get("kind")
     if kind is not None and kind not in _ORDERS:
         raise ValueError(f"this version of ZenWeb knows no order {kind!r}: it is older than the worker")

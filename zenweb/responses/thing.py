@@ -17,7 +17,10 @@ class Thing(ABC):
         self.id = UUID(self._envelope["id"])
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name or self.id}>"
+        body = self._envelope.get("body") or {}
+        name = self._envelope.get("name") or (body.get("artifact") or {}).get("name")
+        words = (type(self).__name__, repr(name) if name else "", body.get("status"), str(self.id))
+        return f"<{' '.join(filter(None, words))}>"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, type(self)) and other.id == self.id

@@ -48,6 +48,11 @@ class ArtifactVersionResponse(Entity):
         return _class_path(self.body["data_type"])
 
     @property
+    def is_output(self) -> bool:
+        """What a step gave out; not what it saved beside its outputs, and no upload."""
+        return self.body.get("save_type") != "manual"
+
+    @property
     def run_metadata(self) -> dict[str, Any]:
         """Facts about the value, and what was noted about it."""
         return decode_metadata(self.metadata["run_metadata"])

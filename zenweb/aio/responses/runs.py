@@ -2,6 +2,7 @@
 """Runs and their steps: how they are, what they printed and made, and waiting for their end."""
 
 import asyncio
+import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 # Seconds between two looks at a run that is waited for.
 FIRST_PAUSE, LAST_PAUSE = 0.05, 1.0
+# Of a run that takes long, a twentieth of how long it took so far is soon enough: then many may wait.
+LONGEST_PAUSE = 5.0
+# So that many who began to wait at once do not ask at once.
+_spread = random.SystemRandom()
 
 
 async def _follow(transport: "AsyncTransport", path: str) -> AsyncIterator[LogPiece]:
@@ -113,8 +118,8 @@ class StepRunResponse(Entity):
 
     @property
     def output(self) -> ArtifactVersionResponse:
-        """The output of a step that has one."""
-        [only] = self.outputs.values()
+        """The output of a step that has one; what it saved beside does not count."""
+        [only] = [version for version in self.outputs.values() if version.is_output]
         return only
 
     @property
@@ -273,14 +278,14 @@ class PipelineRunResponse(Entity):
         return await self.refresh()
 
     async def _wait_until(self, deadline: float | None, timeout: float | None) -> None:
-        pause = FIRST_PAUSE
+        begun, pause = time.monotonic(), FIRST_PAUSE
         while not (await self._has_ended()):
             if deadline is not None and time.monotonic() + pause > deadline:
                 raise TimeoutError(
                     f"Run {self.name} has not ended within {timeout:g} seconds. It goes on: {self.url}"
                 )
-            await asyncio.sleep(pause)
-            pause = min(1.5 * pause, LAST_PAUSE)
+            await asyncio.sleep(pause * _spread.uniform(0.5, 1.5))
+            pause = min(1.5 * pause, max(LAST_PAUSE, (time.monotonic() - begun) / 20), LONGEST_PAUSE)
 
     async def _has_ended(self) -> bool:
         return ExecutionStatus(await self._transport.get(f"{self.path}/{self.id}/status")).is_finished
