@@ -23,7 +23,7 @@ from runs_app.drafts import (
     read_draft,
     without_secrets_in_text,
 )
-from runs_app.judging import known_errors
+from runs_app.known_errors import known_errors
 from runs_app.own_parameters import asked_of
 from runs_app.querysets import PipelineRunQuerySet, RunCountQuerySet
 from runs_app.repair import Repair, has_value, left_over, path_of, without_left_over

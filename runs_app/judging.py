@@ -11,13 +11,13 @@ from django.utils.translation import gettext
 
 from runs_app import statements
 from runs_app.choices import check_choices, find_refused
-from runs_app.compilations import compile_now, known_failures, not_asked
+from runs_app.compilations import compile_now, not_asked
 from runs_app.given_files import check_files
 from runs_app.hooks import without_hooks
 from runs_app.own_parameters import Asked, asked_of
 from runs_app.plans import Runnable, deployment_of
 from runs_app.presets import use_preset
-from runs_app.run_configuration import ResolvedConfiguration, resolve, resolve_without_steps, validate
+from runs_app.run_configuration import ResolvedConfiguration, resolve, resolve_without_steps
 from templates_app.models import CodeArchive, RunTemplateVersion, Stack
 from templates_app.permissions import check_can_run, check_may_run_deployment, check_may_see
 from templates_app.services import DeploymentRequest, create_deployment
@@ -82,20 +82,6 @@ def judge(
         return Judgement([FieldError("/run_name", str(error))])
     except DoesNotExist as error:
         return Judgement([FieldError("/preset", str(error))])
-
-
-def known_errors(version: RunTemplateVersion, configuration: Any) -> list[FieldError]:
-    """What is wrong with a configuration, so far as it is known; nobody is asked."""
-    asked = asked_of(version, configuration)
-    if asked.question is not None:
-        errors = validate(version.config_schema, asked.configuration)
-        told = [error for error in errors if not error.pointer.startswith("/steps/")]
-        return [*told, *known_failures(asked.question)]
-    schema = version.config_schema
-    if isinstance(asked.runnable, RunTemplateVersion) and asked.runnable is not version:
-        schema = asked.runnable.config_schema
-    refused = find_refused(asked.runnable, asked.configuration)
-    return [*validate(schema, asked.configuration), *refused]
 
 
 def judge_unfrozen(

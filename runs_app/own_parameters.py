@@ -70,7 +70,7 @@ def put_together(version: RunTemplateVersion, own: Mapping[str, Json]) -> RunTem
 
 def own_parameters(configuration: Any) -> dict[str, Json]:
     """The pipeline's own parameters that a configuration gives, however unfinished it is."""
-    given = configuration.get("parameters") if isinstance(configuration, dict) else None
+    given = configuration.get("parameters") if isinstance(configuration, Mapping) else None
     return dict(given) if isinstance(given, Mapping) else {}
 
 

@@ -8,13 +8,13 @@ from typing import Any, cast
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext
 
-from runs_app.choices import find_refused
 from runs_app.differences import keepable, of_steps
 from runs_app.dynamic_defaults import current_schema
+from runs_app.known_errors import known_errors, schema_errors, unknown_steps
 from runs_app.models import ArtifactVersion, PipelineRun
-from runs_app.plans import rules_of
+from runs_app.own_parameters import asked_of, own_parameters, put_together
 from runs_app.repair import Known, explained, has_value, known_parameters, lay_over, path_of
-from runs_app.run_configuration import Configuration, validate
+from runs_app.run_configuration import Configuration
 from templates_app.models import Preset, RunTemplate, RunTemplateVersion
 from templates_app.names import check_name
 from templates_app.permissions import check_can_edit_preset, check_can_run
@@ -179,7 +179,7 @@ def last_good_run(actor: User, template: RunTemplate) -> PipelineRun | None:
 
 def values_of_run(template: RunTemplate, run: PipelineRun, *, with_fixed: bool = False) -> Configuration:
     """The values that a run ran with, as far as the newest version asks for them; without secrets."""
-    schema = _schema_of(template)
+    schema = current_schema(put_together(template.version, run.own_parameters))
     asked = {
         step.name: {parameter.name for parameter in step.parameters if with_fixed or not parameter.is_locked}
         for step in read_steps(schema)
@@ -208,13 +208,15 @@ def problems_of(preset: Preset) -> list[FieldError]:
 
 def kept_configuration(template: RunTemplate, configuration: Mapping[str, Any]) -> Configuration:
     """What of these values a preset of the template would keep today."""
-    return keepable(_schema_of(template), configuration)
+    shown = put_together(template.version, own_parameters(configuration))
+    return keepable(current_schema(shown), configuration)
 
 
 def _keep(preset: Preset, configuration: Mapping[str, Any]) -> None:
     """Put values into a preset. That some are missing is none of its concern: they are asked for at each run."""
     version = preset.template.version
-    errors = [*_errors(version, configuration), *find_refused(version, configuration)]
+    asked = asked_of(version, dict(configuration))
+    errors = [*known_errors(version, dict(configuration)), *unknown_steps(asked)]
     if wrong := [error for error in errors if not _is_missing(error, configuration)]:
         raise ValidationFailed(wrong)
     preset.configuration = kept_configuration(preset.template, configuration)
@@ -230,8 +232,7 @@ def _share_files(actor: User, preset: Preset) -> None:
 
 
 def _errors(version: RunTemplateVersion, configuration: Mapping[str, Any]) -> list[FieldError]:
-    rules = rules_of(version)
-    return validate(rules.config_schema, configuration, rules.validator)
+    return schema_errors(asked_of(version, dict(configuration)))
 
 
 def _is_missing(error: FieldError, configuration: Mapping[str, Any]) -> bool:

@@ -17,11 +17,12 @@ from runs_app import cron as times
 from runs_app.choices import check_choices
 from runs_app.differences import with_secrets_hidden, without_empty_steps
 from runs_app.given_files import check_files
+from runs_app.judging import resolve_at
 from runs_app.models import PipelineRun, RunEvent, Schedule, ScheduleFiring
+from runs_app.own_parameters import asked_of
 from runs_app.permissions import check_can_edit_schedule
-from runs_app.plans import plan_of
+from runs_app.plans import plan_of, rules_of
 from runs_app.presets import use_preset
-from runs_app.run_configuration import resolve
 from runs_app.sealed import sealed, unsealed_by
 from runs_app.services import Trigger, launch_run
 from templates_app.models import RunTemplate
@@ -273,14 +274,18 @@ def _look_ahead(schedule: Schedule, now: datetime) -> None:
 
 
 def _keep_values(schedule: Schedule, configuration: dict[str, Any]) -> None:
-    plan = plan_of(_template_of(schedule).version.deployment_id)
-    schedule.configuration = sealed(plan, configuration, schedule.pk)
+    asked = asked_of(_template_of(schedule).version, configuration)
+    plan = rules_of(asked.runnable).plan
+    schedule.configuration = sealed(plan, configuration, schedule.pk, has_other_steps=not asked.is_known)
 
 
 def _values_of(schedule: Schedule, template: RunTemplate) -> dict[str, Any]:
     """What it runs with. Raises SecretUnreadable, and ValidationFailed where a run would keep a secret in clear."""
     plan = plan_of(template.version.deployment_id)
-    if places := unsealed_by(plan.config_schema, schedule.configuration):
+    # Of steps that only other parameters of the pipeline make, all texts are sealed until these are known.
+    known = {step.name for step in plan.spec.steps}
+    places = [place for place in unsealed_by(plan.config_schema, schedule.configuration) if place[1] in known]
+    if places:
         raise ValidationFailed([FieldError(pointer_to(place), NO_LONGER_HIDDEN) for place in places])
     values: dict[str, Any] = opened(schedule.configuration, schedule.pk)
     return values
@@ -298,11 +303,12 @@ def _check_values(schedule: Schedule, configuration: dict[str, Any] | None, *, g
     try:
         values = _values_of(schedule, template) if configuration is None else configuration
         # What a pattern makes of another day and another hour.
-        first, later = (resolve(version, values, moment) for moment in (now, now + ANOTHER_DAY))
+        asked = asked_of(version, values)
+        first, later = (resolve_at(asked, moment) for moment in (now, now + ANOTHER_DAY))
         _together(
             partial(_check_names_differ, first.run_name, later.run_name),
-            partial(check_choices, version, first),
-            *(partial(check_files, actor=user, runnable=version, resolved=first) for user in people),
+            partial(check_choices, asked.runnable, first),
+            *(partial(check_files, actor=user, runnable=asked.runnable, resolved=first) for user in people),
         )
     except ValidationFailed as error:
         raise ValidationFailed(

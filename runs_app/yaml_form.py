@@ -20,7 +20,7 @@ from runs_app.drafts import (
     without_secrets_in_text,
 )
 from runs_app.forms import LaunchForm, Starting
-from runs_app.judging import known_errors
+from runs_app.known_errors import known_errors
 from runs_app.repair import has_value
 from runs_app.run_configuration import validate
 from templates_app.models import RunTemplateVersion

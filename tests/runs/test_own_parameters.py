@@ -6,23 +6,28 @@ Nobody's process does a worker's work here, but in the tests at the end.
 import json
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from runs_app import compiled_runs, recording
-from runs_app.models import PipelineRun, Preparation, RunCompilation, StepRun, Worker
+from runs_app.models import PipelineRun, Preparation, RunCompilation, Schedule, StepRun, Worker
 from runs_app.own_parameters import asked_of
+from runs_app.presets import LAST_GOOD, create_preset, preset_values
 from runs_app.recording import StepOutcome
 from runs_app.repair import Repair
-from runs_app.services import Trigger, repair_run, stop_run
+from runs_app.schedules import create_schedule, fire_due_schedules
+from runs_app.services import Trigger, launch_run, repair_run, stop_run
 from runs_app.starting import blamed_parameters
 from runs_app.worker import StepWorker
 from templates_app.models import PipelineDeployment, RunTemplate, Stack
 from templates_app.services import (
     ConcurrencyLimit,
     create_run_template,
+    curate_run_template,
     delete_run_template,
     update_run_template,
 )
@@ -286,6 +291,58 @@ def test_what_ran_before_is_taken_from_the_cache(template: RunTemplate, alice: U
     finish(launch(template, alice), hand)
     run = compiled(template, alice, hand, own(n_models=3))
     assert list(run.steps.filter(status="cached").values_list("name", flat=True)) == ["train", "train_2"]
+
+
+# -- presets, schedules, the form's owner ------------------------------------------------------------------------------
+
+
+def test_a_preset_keeps_them_with_values_of_the_steps_that_they_make(
+    template: RunTemplate, alice: User, hand: Worker
+) -> None:
+    values: Any = own(n_models=3, rate=0.1) | {"steps": {"train_3": {"parameters": {"kind": "rf"}}}}
+    with pytest.raises(ValidationFailed, match="is not known yet"):
+        create_preset(actor=alice, template=template, name="three", configuration=values)
+    compiled(template, alice, hand, own(n_models=3))
+    preset = create_preset(actor=alice, template=template, name="three", configuration=values)
+    assert preset.configuration == {"parameters": {"n_models": 3}, "steps": values["steps"]}
+    trigger = Trigger(actor=alice, channel=TriggerChannel.REST)
+    run = launch_run(
+        deployment=template.deployment,
+        version=template.version,
+        configuration={},
+        trigger=trigger,
+        preset="three",
+    ).run
+    assert run.parameters["train_3"]["kind"] == "rf"
+
+
+def test_the_last_good_values_have_them(template: RunTemplate, alice: User, hand: Worker) -> None:
+    run = compiled(template, alice, hand, own(n_models=1, with_report=False))
+    finish(run, hand)
+    assert preset_values(alice, template, LAST_GOOD) == own(n_models=1, with_report=False)
+
+
+def test_a_schedule_has_them_and_its_run_waits_to_be_put_together(
+    template: RunTemplate, alice: User, hand: Worker
+) -> None:
+    every_hour: Any = {"actor": alice, "template": template, "name": "nightly", "cron": "0 * * * *"}
+    with pytest.raises(ValidationFailed, match="/configuration/parameters/n_models"):
+        create_schedule(**every_hour, configuration=own(n_models=99))
+    schedule = create_schedule(**every_hour, configuration=own(n_models=1))
+    Schedule.objects.filter(pk=schedule.pk).update(next_time=timezone.now() - timedelta(seconds=1))
+    fire_due_schedules()
+    compile_next(hand)
+    assert steps(PipelineRun.objects.get()) == ["train", "report"]
+
+
+def test_the_owner_shapes_them_like_those_of_steps(template: RunTemplate, alice: User, hand: Worker) -> None:
+    asked = {"default": 1, "maximum": 4, "label": "Models"}
+    curate_run_template(actor=alice, template=template, curation={"parameters": {"n_models": asked}})
+    template = RunTemplate.objects.get(pk=template.pk)
+    [refused] = refusal(template, alice, own(n_models=5))
+    assert refused.startswith("/parameters/n_models")
+    run = compiled(template, alice, hand, {})
+    assert steps(run) == ["train", "report"]
 
 
 # -- looking ahead -----------------------------------------------------------------------------------------------------
