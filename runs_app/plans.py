@@ -62,7 +62,7 @@ class Plan:
     @cached_property
     def decides_while_it_runs(self) -> bool:
         """Whether what runs depends on what its steps give out."""
-        return self.spec.decides_while_it_runs
+        return any(step.is_mapped or step.conditions for step in self.spec.steps)
 
     @cached_property
     def looked_at(self) -> frozenset[str]:

@@ -538,9 +538,9 @@ class Client:
 
     # Reports of a run in the caller's own process
 
-    def start_step(self, run_id: UUID, step_name: str) -> dict[str, Any]:
-        """Begin the next attempt of a step: what it has to be given."""
-        assignment: dict[str, Any] = self.transport.post(
+    def start_step(self, run_id: UUID, step_name: str) -> dict[str, Any] | None:
+        """Begin the next attempt of a step: what it has to be given. None: it is skipped, or mapped and over."""
+        assignment: dict[str, Any] | None = self.transport.post(
             f"/runs/{run_id}/steps/{_quoted(step_name)}/start", {}, is_repeatable=True
         )
         return assignment
@@ -561,10 +561,6 @@ class Client:
         """Tell that the caller lives. False: the run has ended or is to be stopped."""
         answer = self.transport.post(f"/runs/{run_id}/lease", {}, is_repeatable=True)
         return bool(answer["goes_on"])
-
-    def steps_to_start(self, run_id: UUID) -> list[str]:
-        """Of a pipeline that decides while it runs which steps there are: those that may start now."""
-        return list(self.transport.post(f"/runs/{run_id}/lease", {}, is_repeatable=True)["ready"] or ())
 
     def _get(self, kind: type[EntityType], name_id_or_prefix: NameOrId, hydrate: bool) -> EntityType:
         answer = self.transport.get(f"{kind.path}/{_quoted(name_id_or_prefix)}", hydrate=hydrate)

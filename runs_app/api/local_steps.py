@@ -13,7 +13,6 @@ from runs_app.assignments import assignment_for
 from runs_app.recording import LogPiece, StepOutcome
 from runs_app.services import (
     end_local_step,
-    local_steps_to_start,
     renew_lease,
     report_local_progress,
     seconds_until_retry,
@@ -25,7 +24,7 @@ from zenweb.api.operations import operation
 from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import FieldError, ValidationFailed
 from zenweb.execution.metadata import check_metadata
-from zenweb.execution.protocol import LONGEST_ARTIFACT_NAME, Assignment, StepException, StoredArtifact
+from zenweb.execution.protocol import LONGEST_ARTIFACT_NAME, Assignment, Plain, StepException, StoredArtifact
 
 
 class OutputBody(Body):
@@ -36,8 +35,8 @@ class OutputBody(Body):
     type: str
     metadata: dict[str, Any] = Field(default_factory=dict)
     preview: dict[str, str] | None = None
-    length: int | None = None
-    value: bool | int | float | str | None = None
+    length: int | None = Field(default=None, ge=0)
+    value: Plain | None = None
     artifact_name: str = Field(default="", max_length=LONGEST_ARTIFACT_NAME)
 
 
@@ -69,10 +68,12 @@ class StepEndBody(Body):
     def outcome(self) -> StepOutcome:
         check_metadata(self.step_metadata)
         check_metadata(self.run_metadata)
-        names = OutputBody.model_fields.keys() - {"name"}
+        told = ("metadata", "preview", "artifact_name", "length", "value")
+        fields = ("uri", "materializer", "data_type", "type", *told)
         return StepOutcome(
             outputs={
-                output.name: StoredArtifact(**output.model_dump(include=names)) for output in self.outputs
+                output.name: StoredArtifact(**{field: getattr(output, field) for field in fields})
+                for output in self.outputs
             },
             exception=self._exception(),
             metadata=self.step_metadata,
@@ -90,12 +91,16 @@ class StepEndBody(Body):
 
 
 class LocalStepStart(APIView):
-    @operation("Begin a step of a run that the caller executes.", answer=Assignment, errors=(422,))
+    @operation(
+        "Begin a step of a run that the caller executes, or the next run of a mapped one; `null`: there is none.",
+        answer=Assignment | None,
+        errors=(422,),
+    )
     def post(self, request: Request, name_or_id: str, step_name: str) -> Response:
         attempt = start_local_step(
             actor=acting_user(request), run=find_run(request, name_or_id), step_name=step_name
         )
-        return Response(assignment_for(attempt).model_dump(mode="json"))
+        return Response(assignment_for(attempt).model_dump(mode="json") if attempt else None)
 
 
 class LocalStepProgress(APIView):
@@ -103,7 +108,7 @@ class LocalStepProgress(APIView):
         "Tell what a step has printed and noted so far that the caller executes, and that it goes on.",
         body=ProgressBody,
         example={"attempt": 1, "piece": 0, "log": "epoch 1 of 40\n"},
-        answer=shapes.LocalProgress,
+        answer=shapes.Lease,
     )
     def post(self, request: Request, name_or_id: str, step_name: str) -> Response:
         body = read_body(ProgressBody, request)
@@ -146,13 +151,8 @@ class LocalStepEnd(APIView):
 class LocalLease(APIView):
     @operation("Tell that the caller still executes a run.", answer=shapes.Lease, errors=(422,))
     def post(self, request: Request, name_or_id: str) -> Response:
-        actor, run = acting_user(request), find_run(request, name_or_id)
-        return Response(
-            {
-                "goes_on": renew_lease(actor=actor, run=run),
-                "ready": local_steps_to_start(actor=actor, run=run),
-            }
-        )
+        goes_on = renew_lease(actor=acting_user(request), run=find_run(request, name_or_id))
+        return Response({"goes_on": goes_on})
 
 
 def _piece(number: int, text: str) -> LogPiece:

@@ -612,12 +612,5 @@ class LocalStepEnd(TypedDict):
     retry_after: Annotated[float | None, Field(description="Seconds; null: the step is not tried again.")]
 
 
-class LocalProgress(TypedDict):
+class Lease(TypedDict):
     goes_on: Annotated[bool, Field(description="False: the run is over, or shall stop.")]
-
-
-class Lease(LocalProgress):
-    ready: Annotated[
-        list[str] | None,
-        Field(description="The steps that may start now; null where they are known from the pipeline."),
-    ]

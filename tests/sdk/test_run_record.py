@@ -77,13 +77,17 @@ def test_a_condition_decides_what_runs(
     assert record.steps["clean_up"].attempt == 1
 
 
-def test_what_needs_a_step_that_failed_is_not_started(tmp_path: Path) -> None:
-    again = RunRecord(run("mapped.zipped_pipeline", tmp_path).values, tmp_path, {})
-    assert again.steps_to_start(uuid4()) == ["regions"]
-    again.start_step(uuid4(), "regions")
-    again.end_step(uuid4(), "regions", {"status": "failed", "log": ""})
-    assert again.steps_to_start(uuid4()) == ["weights"]
-    again.start_step(uuid4(), "weights")
-    again.end_step(uuid4(), "weights", {"status": "completed", "log": ""})
-    assert again.steps_to_start(uuid4()) == []
-    assert {again.steps[name].status for name in ("train", "collect")} == {"stopped"}
+def test_lists_that_are_not_equally_long_fail_the_step_and_what_needs_it_is_not_started(
+    tmp_path: Path,
+) -> None:
+    record = run("mapped.zipped_pipeline", tmp_path)
+    record.steps["weights"].outputs["weights"] = (
+        record.steps["weights"].outputs["weights"].model_copy(update={"length": 2})
+    )
+    again = RunRecord(record.values, tmp_path, {})
+    for step in ("regions", "weights"):
+        again.steps[step] = record.steps[step]
+    assert again.start_step(uuid4(), "train") is None
+    assert again.start_step(uuid4(), "collect") is None
+    assert (again.steps["train"].status, again.steps["collect"].status) == ("failed", "stopped")
+    assert "region has 3, weight has 2" in again.steps["train"].reason

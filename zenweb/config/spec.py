@@ -136,8 +136,3 @@ class PipelineSpec(SpecModel):
     settings: dict[str, Any] = Field(default_factory=dict)
     imports_zenml: bool = False
     """Its code was frozen with `zenweb.compat` on, which its steps' processes therefore switch on as well."""
-
-    @property
-    def decides_while_it_runs(self) -> bool:
-        """Whether what runs depends on what its steps give out."""
-        return any(step.is_mapped or step.conditions for step in self.steps)

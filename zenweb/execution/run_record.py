@@ -110,24 +110,11 @@ class RunRecord:
             return ExecutionStatus.STOPPED
         return ExecutionStatus.FAILED if ExecutionStatus.FAILED in statuses else ExecutionStatus.COMPLETED
 
-    def steps_to_start(self, run_id: UUID) -> list[str]:
-        """The next step, once all before it are over: one, or all runs of a mapped one that are left."""
-        if not self.renew_lease(run_id):
-            return []
-        for spec in self.values.spec.steps:
-            step = self.steps[spec.name]
-            if step.elements is None and not step.status.is_finished:
-                self._decide(step)
-            if step.elements is not None and not step.status.is_finished:
-                if left := [each.name for each in step.elements if not each.status.is_finished]:
-                    return left
-                self._end_mapped(step, step.elements)
-            if not step.status.is_finished:
-                return [step.name]
-        return []
-
-    def start_step(self, run_id: UUID, step_name: str) -> dict[str, Any]:
-        step = self.steps[step_name]
+    def start_step(self, run_id: UUID, step_name: str) -> dict[str, Any] | None:
+        """What the next attempt is given, of a mapped step that of its next run. None: there is nothing to run."""
+        step = self._next_of(self.steps[step_name])
+        if step is None:
+            return None
         spec = step.values.spec
         step.attempt += 1
         step.status, step.began = ExecutionStatus.RUNNING, time.monotonic()
@@ -137,14 +124,14 @@ class RunRecord:
             run_name=self.values.run_name,
             pipeline_name=self.values.spec.name,
             step_run_id=step.id,
-            step_name=step_name,
+            step_name=step.name,
             attempt=step.attempt,
             source=spec.source,
             parameters=step.parameters,
             inputs=inputs,
             collected=collected,
             outputs=spec.outputs,
-            artifact_uri=str(self.folder / step_name / str(step.attempt)),
+            artifact_uri=str(self.folder / step.name / str(step.attempt)),
             files=self._files,
             settings=step.values.settings,
             is_last=not step.may_retry,
@@ -165,7 +152,7 @@ class RunRecord:
             step.outputs[output["name"]] = InputArtifact(id=uuid4(), artifact_version="1", **told)
         if step.status is not ExecutionStatus.FAILED or not step.may_retry:
             return None
-        step.failures += 1
+        step.status, step.failures = ExecutionStatus.RETRYING, step.failures + 1
         return step.wait()
 
     def report_progress(self, run_id: UUID, step_name: str, progress: Mapping[str, Any]) -> bool:
@@ -183,6 +170,18 @@ class RunRecord:
 
     def download_file(self, artifact_version_id: UUID, target: Path) -> None:
         raise NotImplementedError("All files lie where this run can see them.")
+
+    def _next_of(self, step: StepRecord) -> StepRecord | None:
+        """The step itself or its next element, unless it is over."""
+        if step.element is not None:
+            return step
+        if step.elements is None and not step.attempt:
+            self._decide(step)
+        if step.elements is not None and not step.status.is_finished:
+            if left := [each for each in step.elements if not each.status.is_finished]:
+                return left[0]
+            self._end_mapped(step, step.elements)
+        return None if step.status.is_finished else step
 
     def _decide(self, step: StepRecord) -> None:
         """Whether it runs, and how often."""
@@ -265,7 +264,9 @@ class RunRecord:
     def close(self) -> None:
         """When nothing runs any more: close what was not started, and write all of it into the folder."""
         for step in self.steps.values():
-            if not step.status.is_finished:
+            if any(each.status is ExecutionStatus.FAILED for each in step.elements or ()):
+                self._end_mapped(step, step.elements or ())
+            elif not step.status.is_finished:
                 step.close(ExecutionStatus.STOPPED, NOT_STARTED)
         for name, step in self.steps.items():
             if step.attempt:
