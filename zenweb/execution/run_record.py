@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 from zenweb.artifacts import materializers
 from zenweb.enums import ExecutionMode, ExecutionStatus
+from zenweb.exceptions import ValidationFailed
 from zenweb.execution.bundle_values import RunValues, StepValues
 from zenweb.execution.masking import Mask, texts_in
 from zenweb.execution.protocol import Assignment, GivenFile, InputArtifact
@@ -83,6 +84,11 @@ class RunRecord:
     def start_step(self, run_id: UUID, step_name: str) -> dict[str, Any]:
         step = self.steps[step_name]
         spec = step.values.spec
+        if spec.artifacts:
+            raise ValidationFailed(
+                f"Step {step_name!r} gets a stored artifact ({', '.join(spec.artifacts)}), which only a server knows. "
+                "Run this with one."
+            )
         step.attempt += 1
         step.status, step.began = ExecutionStatus.RUNNING, time.monotonic()
         assignment = Assignment(
