@@ -810,7 +810,7 @@ def _ask_to_stop(run: PipelineRun, sentence: str, unstarted: str, has_timed_out:
 
 def _stop_awaited(run: PipelineRun) -> None:
     """With a run end those that it waits for: nobody wants what they come to. Others that it has started go on."""
-    for child in PipelineRun.objects.unfinished().started_by(run).filter(awaited_since__isnull=False):
+    for child in PipelineRun.objects.unfinished().below([run.pk]).filter(awaited_since__isnull=False):
         sentence = "It was stopped together with the run that waited for it."
         _ask_to_stop(child, sentence, "It was not started, because the run was stopped.")
 

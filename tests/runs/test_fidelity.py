@@ -5,6 +5,7 @@ The step is run in this process with what a worker would be told; how that gets 
 
 import json
 import math
+import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, is_dataclass
@@ -21,6 +22,8 @@ from django.utils import timezone
 from pydantic import BaseModel, SecretStr, TypeAdapter
 
 from runs_app.assignments import assignment_for
+from runs_app.copies import Copies, copies_of
+from runs_app.links import link_query
 from runs_app.models import PipelineRun, Schedule, StepAttempt
 from runs_app.schedules import fire_due_schedules
 from runs_app.services import stop_run
@@ -176,6 +179,35 @@ class Channels:
     def cli_config(self) -> None:
         self._command("--config", str(self._yaml))
 
+    def cli_flags(self) -> None:
+        """A text is typed as it is, all else as JSON; that there is none of a text only --set can say."""
+        typed = {name: json.loads(text) for name, text in self.texts.items() if name != "no_text"}
+        flags = {name: value if isinstance(value, str) else self.texts[name] for name, value in typed.items()}
+        self._command(
+            f"--set=steps.{STEP}.parameters.no_text=null",
+            *(f"--{STEP}.{name.replace('_', '-')}={text}" for name, text in flags.items()),
+        )
+
+    def link(self) -> None:
+        self._send_form(link_query(self._schema, json.loads(self._body)))
+
+    def run_again(self) -> None:
+        self.rest_template()
+        self._send_form(f"from={PipelineRun.objects.get().pk}")
+
+    def copied_as_python(self) -> None:
+        exec(self._copies["python"], {})  # noqa: S102  # as who copies it does
+
+    def copied_as_command(self) -> None:
+        command = shlex.split(self._copies["cli"].replace("\\\n", ""))
+        assert command[:3] == ["zenweb", "run-template", "run"]
+        self._command(*command[4:])
+
+    def copied_as_yaml(self) -> None:
+        copied = self.folder / "copied.yaml"
+        copied.write_text(self._copies["yaml"], encoding="utf-8")
+        self._trigger(config_path=copied)
+
     def rest_template(self) -> None:
         self._post("/run_templates/faithful/runs", self._body)
 
@@ -192,9 +224,7 @@ class Channels:
     def form(self) -> None:
         """The preset's values as they stand in the inputs, sent as a browser does."""
         self._make_preset()
-        page = self.template.get_absolute_url()
-        answer = self.browser.post(page, sent(self.browser.get(f"{page}?preset=mine").text))
-        assert answer.status_code == 302, answer.text
+        self._send_form("preset=mine")
 
     def form_yaml(self) -> None:
         page, text = self.template.get_absolute_url(), self._yaml.read_text(encoding="utf-8")
@@ -213,6 +243,15 @@ class Channels:
 
     def repair_with_values(self) -> None:
         self._repair(self._body)
+
+    @property
+    def _schema(self) -> dict[str, Any]:
+        schema: dict[str, Any] = self.template.version.config_schema
+        return schema
+
+    @property
+    def _copies(self) -> Copies:
+        return copies_of(self.template, self._schema, json.loads(self._body))
 
     @property
     def _configuration(self) -> dict[str, Any]:
@@ -240,6 +279,11 @@ class Channels:
     def _post(self, path: str, body: str) -> None:
         answer = self.rest.post(API + path, body, content_type="application/json")
         assert answer.status_code == 200, answer.text
+
+    def _send_form(self, query: str) -> None:
+        page = self.template.get_absolute_url()
+        answer = self.browser.post(page, sent(self.browser.get(f"{page}?{query}").text))
+        assert answer.status_code == 302, answer.text
 
     def _make_preset(self) -> None:
         self._post("/run_templates/faithful/presets", f'{{"name": "mine", "configuration": {self._body}}}')
@@ -273,7 +317,7 @@ def test_every_value_arrives_as_it_was_typed(
 ) -> None:
     getattr(channels, channel)()
     wanted = values
-    if channel == "form":
+    if channel in {"form", "link", "run_again"}:
         # docs/forms.md: a moment is asked for in the server's time zone, and given to the step in it.
         moments = {name: value for name, value in values.items() if type(value) is datetime}
         wanted |= {

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 from urllib.parse import quote
 from uuid import UUID
 
@@ -29,20 +29,26 @@ from zenweb.aio.responses import (
     StackResponse,
 )
 from zenweb.aio.transport import FILE_TIMEOUT, AsyncTransport, shared_transport
-from zenweb.config.code_archive import CodeArchive
 from zenweb.config.importing import is_importing, skipped
-from zenweb.config.run_configuration import PipelineRunConfiguration, read_yaml, wire_configuration
-from zenweb.config.template_file import TemplateDocument, read_document
 from zenweb.enums import ConcurrencyPolicy
 from zenweb.exceptions import DoesNotExist, NotConnected, ValidationFailed
-from zenweb.execution.context import current_step
+from zenweb.execution.current_step import current_step
 from zenweb.execution.triggers import headers_for_run, is_to_repeat
-from zenweb.local_files import LocalFile, paths_in, with_references
 
 logger = logging.getLogger(__name__)
 DEFAULT_STACK = "default"
 NameOrId = str | UUID
-RunConfiguration = PipelineRunConfiguration | Mapping[str, Any]
+
+# pydantic and YAML take a third of the time that a command takes to start. Whoever only reads does without: what needs
+# them is imported where it is needed.
+if TYPE_CHECKING:
+    from zenweb.config.code_archive import CodeArchive
+    from zenweb.config.run_configuration import PipelineRunConfiguration
+    from zenweb.config.template_file import TemplateDocument
+
+    RunConfiguration = PipelineRunConfiguration | Mapping[str, Any]
+else:
+    RunConfiguration = Any
 
 
 class AsyncClient:
@@ -190,9 +196,7 @@ class AsyncClient:
             raise ValidationFailed("Only config path or runtime configuration can be specified.")
         if template_id is not None and stack_name_or_id is not None:
             raise ValidationFailed("A template runs on its own stack: give a stack only with a pipeline.")
-        configuration = await self._wired(
-            run_configuration if config_path is None else read_yaml(config_path)
-        )
+        configuration = await self._wired(run_configuration if config_path is None else _read(config_path))
         if template_id is None:
             template_id = await self._newest_runnable_template(str(pipeline_name_or_id), stack_name_or_id)
         if preset is not None:
@@ -287,15 +291,17 @@ class AsyncClient:
         answer = await self.transport.put(f"/run_templates/{_quoted(name_id_or_prefix)}/curation", curation)
         return RunTemplateResponse(self.transport, answer)
 
-    async def export_run_template(self, name_id_or_prefix: NameOrId) -> TemplateDocument:
+    async def export_run_template(self, name_id_or_prefix: NameOrId) -> "TemplateDocument":
         """All of a template in one document, without ids: to be kept as a file and applied, here or elsewhere."""
+        from zenweb.config.template_file import read_document  # see above
+
         return read_document(
             await self.transport.get(f"/run_templates/{_quoted(name_id_or_prefix)}/document")
         )
 
     async def apply_run_template(
         self,
-        document: TemplateDocument,
+        document: "TemplateDocument",
         *,
         managed_by: str | None = None,
         if_version: int | None = None,
@@ -481,6 +487,8 @@ class AsyncClient:
 
         A `pathlib.Path` among the parameters of a run is uploaded by itself.
         """
+        from zenweb.local_files import LocalFile  # see above
+
         file = LocalFile.at(path)
         answer = await self.transport.request(
             "POST",
@@ -495,6 +503,8 @@ class AsyncClient:
 
     async def with_files(self, configuration: RunConfiguration | None) -> RunConfiguration | None:
         """The configuration as it can be sent again and again: its files are uploaded now, and referred to."""
+        from zenweb.local_files import paths_in, with_references  # see above
+
         return with_references(
             configuration, {path: (await self.upload_file(path)) for path in paths_in(configuration)}
         )
@@ -515,7 +525,7 @@ class AsyncClient:
 
     # What calling a pipeline needs
 
-    async def upload_code_archive(self, archive: CodeArchive) -> None:
+    async def upload_code_archive(self, archive: "CodeArchive") -> None:
         """Send the archive, unless the server has it."""
         if not (await self.has_code(archive.sha256)):
             await self.upload_code(archive.sha256, archive.content)
@@ -582,6 +592,8 @@ class AsyncClient:
         )
 
     async def _wired(self, configuration: RunConfiguration | None) -> dict[str, Any]:
+        from zenweb.config.run_configuration import wire_configuration  # see above
+
         return wire_configuration(await self.with_files(configuration))
 
     async def _run(
@@ -606,6 +618,12 @@ class AsyncClient:
             if template.is_runnable:
                 return template.id
         raise DoesNotExist("Unable to find a runnable template for the given stack and pipeline.")
+
+
+def _read(path: str | PathLike[str]) -> dict[str, Any]:
+    from zenweb.config.run_configuration import read_yaml  # see above
+
+    return read_yaml(path)
 
 
 def _limit(most: int | None, policy: ConcurrencyPolicy | str | None) -> dict[str, Any]:
