@@ -538,9 +538,9 @@ class Client:
 
     # Reports of a run in the caller's own process
 
-    def start_step(self, run_id: UUID, step_name: str) -> dict[str, Any]:
-        """Begin the next attempt of a step: what it has to be given."""
-        assignment: dict[str, Any] = self.transport.post(
+    def start_step(self, run_id: UUID, step_name: str) -> dict[str, Any] | None:
+        """Begin the next attempt of a step: what it has to be given. None: it is skipped, or mapped and over."""
+        assignment: dict[str, Any] | None = self.transport.post(
             f"/runs/{run_id}/steps/{_quoted(step_name)}/start", {}, is_repeatable=True
         )
         return assignment

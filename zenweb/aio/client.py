@@ -556,9 +556,9 @@ class AsyncClient:
 
     # Reports of a run in the caller's own process
 
-    async def start_step(self, run_id: UUID, step_name: str) -> dict[str, Any]:
-        """Begin the next attempt of a step: what it has to be given."""
-        assignment: dict[str, Any] = await self.transport.post(
+    async def start_step(self, run_id: UUID, step_name: str) -> dict[str, Any] | None:
+        """Begin the next attempt of a step: what it has to be given. None: it is skipped, or mapped and over."""
+        assignment: dict[str, Any] | None = await self.transport.post(
             f"/runs/{run_id}/steps/{_quoted(step_name)}/start", {}, is_repeatable=True
         )
         return assignment
