@@ -6,8 +6,7 @@ from typing import Any
 from zenweb.artifacts import materializers
 from zenweb.execution.metadata import decode_metadata
 from zenweb.responses.entity import Entity
-
-ARTIFACT_VERSIONS = "/artifact_versions"
+from zenweb.thing import ARTIFACT_VERSIONS
 
 
 class ArtifactVersionResponse(Entity):

@@ -8,8 +8,7 @@ from typing import Any
 from zenweb.aio.responses.entity import Entity
 from zenweb.artifacts import materializers
 from zenweb.execution.metadata import decode_metadata
-
-ARTIFACT_VERSIONS = "/artifact_versions"
+from zenweb.thing import ARTIFACT_VERSIONS
 
 
 class ArtifactVersionResponse(Entity):
