@@ -40,6 +40,21 @@ class RunEventInline(ReadOnlyInline):
     show_change_link = False
 
 
+class ChildRunInline(ReadOnlyInline):
+    """The runs that a step has started."""
+
+    model = PipelineRun
+    fk_name = "parent_step"
+    verbose_name = "run that it has started"
+    verbose_name_plural = "runs that it has started"
+    fields = ("name", "status", "created", "end_time")
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[PipelineRun]:
+        seen: QuerySet[PipelineRun] = PipelineRun.objects.visible_to(cast(User, request.user))
+        return seen.order_by("created")
+
+
 @admin.register(PipelineRun)
 class PipelineRunAdmin(VisibleAdmin, ReadOnlyAdmin):
     list_display = ("name", "status", "pipeline", "template", "user", "channel", "created", "end_time")
@@ -52,8 +67,17 @@ class PipelineRunAdmin(VisibleAdmin, ReadOnlyAdmin):
     actions = ("stop",)
 
     def get_exclude(self, request: HttpRequest, obj: PipelineRun | None = None) -> tuple[str, ...]:
-        is_shown = obj is None or may_see_values(cast(User, request.user), obj)
-        return () if is_shown else ("configuration", "resolved_configuration")
+        if obj is None:
+            return ()
+        is_shown = may_see_values(cast(User, request.user), obj)
+        values = () if is_shown else ("configuration", "resolved_configuration")
+        return values if self._sees_parent(request, obj) else (*values, "parent_step", "root")
+
+    def _sees_parent(self, request: HttpRequest, run: PipelineRun) -> bool:
+        seen = PipelineRun.objects.visible_to(cast(User, request.user))
+        return (
+            run.parent_step is None or seen.filter(pk__in=[run.parent_step.run_id, run.root_id]).count() > 0
+        )
 
     def has_stop_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("runs_app.change_pipelinerun")
@@ -82,7 +106,7 @@ class StepRunAdmin(VisibleAdmin, ReadOnlyAdmin):
     search_fields = ("name", "run__name", "id")
     list_select_related = ("run",)
     show_full_result_count = False
-    inlines = (StepAttemptInline,)
+    inlines = (StepAttemptInline, ChildRunInline)
 
     def get_exclude(self, request: HttpRequest, obj: StepRun | None = None) -> tuple[str, ...]:
         is_shown = obj is None or may_see_values(cast(User, request.user), obj.run)

@@ -157,9 +157,24 @@ class PipelineRunQuerySet(VisibleQuerySet):
         heavy = ("parameters", "settings", "downstream", "exception", "metadata")
         return self.select_related("parent_step").defer(*(f"parent_step__{field}" for field in heavy))
 
-    def started_by(self, run: Any) -> Self:
-        """Those that steps of the run have started, in that order."""
-        return self.filter(parent_step__run=run).order_by("created", "pk")
+    def below(self, run_ids: Iterable[Any]) -> Self:
+        """Those that steps of these runs have started, in that order."""
+        return self.filter(parent_step__run__in=list(run_ids)).order_by("created", "pk")
+
+    def for_tree(self) -> Self:
+        """With what a tree says of each: what it is, how it is, and which step has started it."""
+        return self.select_related("parent_step", "pipeline", "template").only(
+            *(
+                "index",
+                "status",
+                "created",
+                "start_time",
+                "end_time",
+                "parent_step__name",
+                "parent_step__run",
+            ),
+            *("pipeline__name", "template__name"),
+        )
 
     def with_relations(self) -> Self:
         """All that a list shows, in one query; the configurations stay where they are."""
@@ -169,16 +184,20 @@ class PipelineRunQuerySet(VisibleQuerySet):
 
     def for_page(self) -> Self:
         """One run with its configuration and all that its page says about it."""
-        return self.select_related(
-            *("user", "project", "pipeline", "stack", "template__project", "template_version"),
-            *("deployment", "original"),
-        ).defer(
-            "deployment__spec",
-            "deployment__config_schema",
-            "deployment__config_template",
-            "template_version__curation",
-            "original__configuration",
-            "original__resolved_configuration",
+        return (
+            self.with_parent()
+            .select_related(
+                *("user", "project", "pipeline", "stack", "template__project", "template_version"),
+                *("deployment", "original"),
+            )
+            .defer(
+                "deployment__spec",
+                "deployment__config_schema",
+                "deployment__config_template",
+                "template_version__curation",
+                "original__configuration",
+                "original__resolved_configuration",
+            )
         )
 
 

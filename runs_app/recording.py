@@ -446,6 +446,11 @@ def _lay_out(run: PipelineRun, step: ReadyStep, count: int, now: datetime) -> li
     since = now if run.stack.is_remote else None
     plan, first = plan_of(run.deployment_id), _next_index(run)
     rows = list(deciding.elements_of(run, plan, step, missing, first_index=first, now=since))
+    priority = steps.values_list("priority", flat=True).get(
+        pk=step.id
+    )  # raised where somebody waits for the run
+    for row in rows:
+        row.priority = priority
     insert(*rows)
     steps.filter(pk=step.id).update(
         status=ExecutionStatus.RUNNING,
@@ -810,7 +815,7 @@ def _ask_to_stop(run: PipelineRun, sentence: str, unstarted: str, has_timed_out:
 
 def _stop_awaited(run: PipelineRun) -> None:
     """With a run end those that it waits for: nobody wants what they come to. Others that it has started go on."""
-    for child in PipelineRun.objects.unfinished().started_by(run).filter(awaited_since__isnull=False):
+    for child in PipelineRun.objects.unfinished().below([run.pk]).filter(awaited_since__isnull=False):
         sentence = "It was stopped together with the run that waited for it."
         _ask_to_stop(child, sentence, "It was not started, because the run was stopped.")
 

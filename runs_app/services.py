@@ -156,14 +156,24 @@ def note_metadata(*, actor: User, things: Sequence[Noteworthy], values: Noted) -
 # -- runs of the local stack, executed by the process that called the pipeline -----------------------------------------
 
 
-def start_local_step(*, actor: User, run: PipelineRun, step_name: str) -> StepAttempt:
-    """Note that the caller starts this step now."""
+def start_local_step(*, actor: User, run: PipelineRun, step_name: str) -> StepAttempt | None:
+    """Note that the caller starts this step now; of a mapped step, its next run.
+
+    None: a condition does not hold, or all runs of the mapped step are over.
+    """
     _check_is_callers(actor, run)
     step = StepRun.objects.with_what_an_attempt_needs().filter(run=run, name=step_name).first()
     if step is None:
         raise DoesNotExist(f"The run has no step {step_name!r}.")
+    if step.is_skipped:
+        return None
+    if step.elements is not None and step.status != ExecutionStatus.STOPPED:
+        elements = StepRun.objects.with_what_an_attempt_needs().filter(run=run, mapped_index=step.index)
+        if (step := elements.unfinished().order_by("element").first()) is None:
+            return None
     if step.is_finished or step.waits_for or step.status == ExecutionStatus.STOPPING:
-        raise ValidationFailed(f"Step {step_name!r} cannot start now: it is {step.status}.")
+        reason = f" {step.status_reason}" if step.status_reason else ""
+        raise ValidationFailed(f"Step {step.name!r} cannot start now: it is {step.status}.{reason}")
     given_before = StepAttempt.objects.filter(step=step, number=step.attempt, end_time=None).first()
     if given_before is not None:  # the answer was lost, and is asked for again
         given_before.step = step
@@ -384,7 +394,7 @@ def _start_run(
     if repair and plan:
         ready = _keep(run, steps, repair, plan, now)
     else:
-        ready = [recording.ready_step(step) for step in steps if step.ready_at is not None]
+        ready = [recording.ready_step(step) for step in _to_offer(run, steps)]
     if limit is not None:
         _wait(run, ready, limit)
     elif not is_prepared:
@@ -394,6 +404,14 @@ def _start_run(
     else:
         recording.end_empty_run(run)
     return run
+
+
+def _to_offer(run: PipelineRun, steps: Sequence[StepRun]) -> list[StepRun]:
+    """Its first steps. Of a local run no worker takes any; but what they are mapped over may be known."""
+    if run.stack.is_remote:
+        return [step for step in steps if step.ready_at is not None]
+    plan = plan_of(run.deployment_id)
+    return [step for step in steps if not step.waits_for and plan.step(step.index).is_mapped]
 
 
 def _place_of(parent: StepPlace | None) -> dict[str, Any]:

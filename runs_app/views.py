@@ -47,9 +47,11 @@ from runs_app.own_parameters import put_together
 from runs_app.permissions import RunPowers, may_see_values
 from runs_app.plans import rules_of_run
 from runs_app.presets import delete_preset
+from runs_app.querysets import HEAVY
 from runs_app.repair import Repair, RepairPlan, preview_repair, without_left_over
 from runs_app.services import Launch, Trigger, repair_run, stop_run
 from runs_app.starting import start_of, values_to_repeat
+from runs_app.trees import MOST_SHOWN, tree_below
 from runs_app.uploads import FormFiles
 from runs_app.usage import usage_of
 from runs_app.waiting import explain, explain_steps
@@ -176,6 +178,8 @@ def show_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
     elements = [element for step in steps if step.elements is not None for element in step.laid_out.shown]
     powers = RunPowers.over(request.user, run)
     ledger = ledger_of(run, LEDGER, explain(run, [*steps, *elements]))[::-1]
+    tree = tree_below(request.user, run)
+    is_live = not run.is_finished or tree.is_live
     context = {
         "run": run,
         "steps": steps,
@@ -186,11 +190,15 @@ def show_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
         "ledger": ledger[:LEDGER_OPEN],
         "earlier": ledger[LEDGER_OPEN:],
         "repairs": _repairs(request, run),
+        "parent": _parent(request, run),
+        "tree": tree,
+        "most_in_tree": MOST_SHOWN,
+        "is_live": is_live,
     }
     if not is_refinement(request):
         context["made_by"] = forms_that_made(run, request.user)
         return render(request, "runs_app/run.html", context)
-    return render(request, "runs_app/_run.html", context, status=STOP_POLLING if run.is_finished else 200)
+    return render(request, "runs_app/_run.html", context, status=200 if is_live else STOP_POLLING)
 
 
 @login_required
@@ -340,6 +348,14 @@ def download_file(request: HttpRequest, artifact_version_id: UUID) -> HttpRespon
 
 def _find_run(request: HttpRequest, run_id: UUID) -> PipelineRun:
     return get_object_or_404(PipelineRun.objects.visible_to(request.user).for_page(), pk=run_id)
+
+
+def _parent(request: HttpRequest, run: PipelineRun) -> PipelineRun | None:
+    """The run whose step has started it, if that may be seen."""
+    if run.parent_step is None:
+        return None
+    visible = PipelineRun.objects.visible_to(request.user).select_related("pipeline", "template")
+    return visible.defer(*HEAVY).filter(pk=run.parent_step.run_id).first()
 
 
 def _repairs(request: HttpRequest, run: PipelineRun) -> list[PipelineRun]:

@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from zenweb.artifacts.artifact_config import ArtifactConfig
     from zenweb.artifacts.utils import load_artifact, save_artifact
     from zenweb.config.choices import Choices
     from zenweb.config.defaults import Default, last_successful, now, today, yesterday
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "ArtifactConfig",
     "Choices",
     "Default",
     "File",
@@ -35,6 +37,7 @@ __all__ = [
 
 # Loaded when first asked for: the server's own modules are in this package too and need none of them.
 _HOMES = {
+    "ArtifactConfig": "zenweb.artifacts.artifact_config",
     "Choices": "zenweb.config.choices",
     "Default": "zenweb.config.defaults",
     "File": "zenweb.config.files",

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 from zenweb.exceptions import DoesNotExist, NoStepIsRunning, ValidationFailed
-from zenweb.execution.context import StepContext, current_step
+from zenweb.execution.context import StepContext
+from zenweb.execution.current_step import current_step
 from zenweb.execution.metadata import encode_metadata
 
 if TYPE_CHECKING:

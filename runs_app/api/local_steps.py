@@ -24,7 +24,7 @@ from zenweb.api.operations import operation
 from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import FieldError, ValidationFailed
 from zenweb.execution.metadata import check_metadata
-from zenweb.execution.protocol import LONGEST_ARTIFACT_NAME, Assignment, StepException, StoredArtifact
+from zenweb.execution.protocol import LONGEST_ARTIFACT_NAME, Assignment, Plain, StepException, StoredArtifact
 
 
 class OutputBody(Body):
@@ -35,6 +35,8 @@ class OutputBody(Body):
     type: str
     metadata: dict[str, Any] = Field(default_factory=dict)
     preview: dict[str, str] | None = None
+    length: int | None = Field(default=None, ge=0)
+    value: Plain | None = None
     artifact_name: str = Field(default="", max_length=LONGEST_ARTIFACT_NAME)
 
 
@@ -66,7 +68,8 @@ class StepEndBody(Body):
     def outcome(self) -> StepOutcome:
         check_metadata(self.step_metadata)
         check_metadata(self.run_metadata)
-        fields = ("uri", "materializer", "data_type", "type", "metadata", "preview", "artifact_name")
+        told = ("metadata", "preview", "artifact_name", "length", "value")
+        fields = ("uri", "materializer", "data_type", "type", *told)
         return StepOutcome(
             outputs={
                 output.name: StoredArtifact(**{field: getattr(output, field) for field in fields})
@@ -88,12 +91,16 @@ class StepEndBody(Body):
 
 
 class LocalStepStart(APIView):
-    @operation("Begin a step of a run that the caller executes.", answer=Assignment, errors=(422,))
+    @operation(
+        "Begin a step of a run that the caller executes, or the next run of a mapped one; `null`: there is none.",
+        answer=Assignment | None,
+        errors=(422,),
+    )
     def post(self, request: Request, name_or_id: str, step_name: str) -> Response:
         attempt = start_local_step(
             actor=acting_user(request), run=find_run(request, name_or_id), step_name=step_name
         )
-        return Response(assignment_for(attempt).model_dump(mode="json"))
+        return Response(assignment_for(attempt).model_dump(mode="json") if attempt else None)
 
 
 class LocalStepProgress(APIView):

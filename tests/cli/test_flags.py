@@ -8,6 +8,7 @@ from runs_app.models import ArtifactVersion, PipelineRun
 from templates_app.models import RunTemplate
 from templates_app.services import curate_run_template
 from tests.factories import freeze, make_template
+from zenweb.cli.template_flags import flags_of
 
 RUN = ("run-template", "run", "typed", "--trainer.name", "x")
 
@@ -189,6 +190,55 @@ def test_help_follows_the_form_that_the_owner_has_shaped(alices, typed, alice):
     assert alices(*RUN, "--trainer.kind", "rf").exit_code == 0
     refused = alices(*RUN, "--trainer.epochs", "8")
     assert "--trainer.epochs: The owner of this template has fixed this at 7." in refused.stderr
+
+
+@pytest.fixture
+def composed(stacks, alice) -> RunTemplate:
+    return make_template(freeze("composed.composed_pipeline", alice, stacks["celery"]), alice, "composed")
+
+
+def test_parameters_of_the_pipeline_itself_have_flags(alices, composed):
+    typing = ("--n-models", "1", "--no-with-report", "--parameters.rate", "0.2", "--since=2026-05-31")
+    result = alices("run-template", "run", "composed", *typing)
+    assert result.exit_code == 0, result.output
+    assert PipelineRun.objects.get().configuration["parameters"] == {
+        "n_models": 1,
+        "with_report": False,
+        "rate": 0.2,
+        "since": "2026-05-31",
+    }
+    refused = alices("run-template", "run", "composed", "--n-models", "51")
+    assert "--n-models: This must be at most 50." in refused.stderr
+
+
+def test_help_shows_them_first_and_as_the_owner_says(alices, composed, alice):
+    curation = {"parameters": {"rate": {"hidden": True}, "n_models": {"label": "Models", "maximum": 5}}}
+    curate_run_template(actor=alice, template=composed, curation=curation)
+    told = alices("run-template", "run", "composed", "-h").stdout
+    assert "The pipeline itself:\n  --n-models INTEGER" in told
+    assert "Models. How many are trained." in " ".join(told.split())
+    assert "--rate" not in told
+
+
+def test_options_of_the_command_go_before_parameters_of_the_same_name():
+    names = {"wait": {"type": "integer"}, "days": {"type": "integer"}}
+    schema = {"properties": {"parameters": {"properties": names}, "steps": {"properties": {}}}}
+    flags = flags_of(schema, own={"--wait", "--no-days"})
+    assert [flag.name for flag in flags] == ["--parameters.wait", "--days"]
+
+
+def test_steps_of_one_spelling_keep_their_own_names():
+    step = {"properties": {"parameters": {"properties": {"rate": {"type": "number"}}}}}
+    schema = {"properties": {"steps": {"properties": {"my step": step, "my_step": step}}}}
+    assert [flag.names[0] for flag in flags_of(schema)] == ["--my-step.rate", "--my_step.rate"]
+
+
+def test_a_model_of_itself_has_flags_as_deep_as_one_types():
+    tree = {"type": "object", "properties": {"left": {"$ref": "#/$defs/Tree"}, "key": {"type": "string"}}}
+    step = {"properties": {"parameters": {"properties": {"tree": {"$ref": "#/$defs/Tree"}}}}}
+    flags = flags_of({"$defs": {"Tree": tree}, "properties": {"steps": {"properties": {"grow": step}}}})
+    assert "--grow.tree.left.left.key" in {flag.name for flag in flags}
+    assert len(flags) == 11
 
 
 def test_help_without_a_name_is_about_the_command(zenweb):

@@ -73,3 +73,15 @@ def test_help_loads_no_command():
     loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "zenweb.cli.main" in loaded
     assert not {"httpx", "pydantic", "rich.console", "zenweb.cli.up", "zenweb.client"} & set(loaded.split())
+
+
+@pytest.mark.parametrize(
+    "command", [["run", "list"], ["run", "logs"], ["artifact", "get"], ["stack", "list"]]
+)
+def test_a_command_that_only_reads_starts_without_what_it_does_not_need(command):
+    code = "import atexit, sys; from zenweb.cli.main import main; atexit.register(lambda: print(*sys.modules)); main()"
+    process = [sys.executable, "-c", code, *command, "--help"]
+    loaded = subprocess.run(process, capture_output=True, text=True, check=True).stdout
+    assert "zenweb.client" in loaded
+    heavy = {"pydantic", "ruamel.yaml", "rich", "pygments", "pathspec", "pandas", "cloudpickle", "django"}
+    assert not heavy & set(loaded.split())

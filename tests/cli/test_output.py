@@ -95,6 +95,20 @@ def test_the_exit_codes_are_those_of_the_documentation(pytestconfig):
     assert rows == [(str(int(code)), code.words) for code in ExitCode]
 
 
+@pytest.mark.parametrize(
+    ("environment", "is_coloured"),
+    [
+        ({"NO_COLOR": "1"}, False),
+        ({"FORCE_COLOR": "1"}, True),
+        ({"NO_COLOR": "1", "FORCE_COLOR": "1"}, False),
+    ],
+)
+def test_colours_are_as_the_environment_says(alices, environment, is_coloured):
+    told = alices("run", "describe", "nothing", env={"NO_COLOR": "", **environment}, color=True)
+    assert told.stderr.startswith("\x1b[31m") == is_coloured
+    assert "There is no run 'nothing'." in told.stderr
+
+
 def test_a_narrow_terminal_leaves_out_the_last_columns():
     rows = [("a" * 20, "running", "2026-05-31 10:00:00", "pipeline", "i" * 36)]
     columns = ("NAME", "STATUS", "CREATED", "PIPELINE", "ID")

@@ -107,6 +107,32 @@ def asking():
 
 
 @step
+def rates() -> list[float]:
+    return [0.1, 0.2, 0.3]
+
+
+@step
+def is_good(scores: list[float]) -> bool:
+    return sum(scores) > 1
+
+
+@step
+def praise(scores: list[float]) -> Annotated[str, "praise"]:
+    return f"good: {scores}"
+
+
+@step
+def sum_up(scores: list[float], praised: str | None = None) -> Annotated[str, "summary"]:
+    return f"{scores}, {praised}"
+
+
+@pipeline
+def mapping():
+    found = train.map(learning_rate=rates())
+    sum_up(found, praise(found, when=is_good(found)))
+
+
+@step
 def tell() -> list[bool]:
     print("half way")  # noqa: T201  # steps print
     log_metadata({"half": True})
@@ -382,3 +408,12 @@ def test_a_wrong_key_is_told():
     connection.save(api_key="wrong")
     with pytest.raises(CredentialsNotValid):
         Client().list_stacks()
+
+
+def test_mapped_steps_and_conditions_run_in_the_process_that_calls():
+    Client().activate_stack("default")
+    run = mapping()
+    assert run.status == ExecutionStatus.COMPLETED
+    assert load_artifact("summary") == "[0.1, 0.2, 0.3], None"
+    assert run.steps["train-2"].status == ExecutionStatus.COMPLETED
+    assert run.steps["praise"].status == ExecutionStatus.STOPPED

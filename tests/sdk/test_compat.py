@@ -1,5 +1,6 @@
 """`zenweb.compat`: code that says `zenml` gets ZenWeb, in processes of their own, since an import cannot be undone."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,10 @@ def run(folder: Path, *arguments: str, **files: str) -> Ended:
     for name, content in files.items():
         (folder / f"{name}.py").write_text(content)
     command = [sys.executable, *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    environment = {**os.environ, "ZENWEB_CONFIG_DIR": str(folder / "config"), "ZENWEB_SERVER_URL": ""}
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 def install_real_zenml(folder: Path) -> None:
@@ -172,3 +176,63 @@ Client().get_run_template("daily").no_such_thing
     assert "zenweb.steps.Step[[given: zenweb.artifacts" in ended.stdout
     assert '"RunTemplateResponse" has no attribute "no_such_thing"' in ended.stdout
     assert "Found 1 error" in ended.stdout
+
+
+TRACKED = """
+from typing import Annotated
+from zenml import ArtifactConfig, pipeline, step
+
+@step(experiment_tracker="mlflow", enable_step_logs=False)
+def train() -> Annotated[int, ArtifactConfig(name="model", version="1")]:
+    return 1
+
+@pipeline(cache_policy="none")
+def training():
+    train()
+
+[step] = training.compile().steps
+print(step.outputs[0].name, step.outputs[0].artifact_name)
+"""
+
+
+def test_what_only_zenml_knows_is_accepted_and_told(tmp_path):
+    ended = run(tmp_path, "-m", "zenweb.compat", "run.py", run=TRACKED)
+    assert printed(ended) == ["model model"]
+    assert ended.stderr.splitlines() == [
+        "@step, experiment_tracker: accepted, no effect",
+        "@step, enable_step_logs: accepted, no effect",
+        "@pipeline, cache_policy: accepted, no effect",
+        "Step 'train', output 'model', version: accepted, no effect",
+    ]
+
+
+def test_without_it_such_an_option_is_refused(tmp_path):
+    ended = run(tmp_path, "run.py", run=TRACKED.replace("zenml", "zenweb"))
+    assert "@step has no option 'experiment_tracker'" in ended.stderr
+
+
+PIPELINE = """
+from zenml import pipeline, step
+
+@step
+def one() -> int:
+    return 1
+
+@pipeline
+def ones():
+    one()
+"""
+
+
+@pytest.mark.parametrize("command", ["zenml", "zenweb"])
+def test_both_commands_import_pipelines_that_say_zenml(tmp_path, command):
+    making = (command, "pipeline", "create-run-template", "run.ones", "--name=ones")
+    ended = run(tmp_path, "-m", "zenweb.compat", "--", *making, run=PIPELINE)
+    assert "No ZenWeb server is configured" in ended.stderr  # which is asked after the import
+
+
+def test_a_command_without_it_says_how_to_have_it(tmp_path):
+    making = ("pipeline", "create-run-template", "run.ones", "--name=ones")
+    ended = run(tmp_path, "-m", "zenweb.cli", *making, run=PIPELINE)
+    assert "No module named 'zenml'" in ended.stderr
+    assert "put `python -m zenweb.compat --` before the command" in ended.stderr

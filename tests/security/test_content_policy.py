@@ -15,6 +15,7 @@ from runs_app.presets import create_preset
 from runs_app.schedules import create_schedule
 from templates_app.models import RunTemplate
 from tests.factories import freeze, launch, make_template
+from tests.web.test_runs_of_runs import started
 from tests.wire.conftest import run_to_the_end
 from zenweb.accounts.models import User
 from zenweb.accounts.services import create_api_key
@@ -78,9 +79,8 @@ def boss(client: Client, template: RunTemplate, alice: User, settings: Any) -> C
     stack.artifact_store_uri = settings.ARTIFACT_STORE_URI
     stack.save()
     run_to_the_end(template, alice)
-    launch(template, alice)
-    mapped = freeze("mapped.literal_pipeline", alice, stack)
-    launch(make_template(mapped, alice, "mapped"), alice)
+    mapped = make_template(freeze("mapped.literal_pipeline", alice, stack), alice, "mapped")
+    started(launch(template, alice), mapped, alice)
     create_preset(actor=alice, template=template, name="mine")
     create_schedule(actor=alice, template=template, name="nightly", cron="0 0 * * *")
     create_api_key(user=alice, name="mine")

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 from urllib.parse import quote
 from uuid import UUID
 
@@ -28,20 +28,30 @@ from zenweb.aio.responses import (
     ScheduleResponse,
     StackResponse,
 )
-from zenweb.aio.responses.launching import send_files, start_run, start_runs, upload_file, warn, wired
+from zenweb.aio.responses.launching import (
+    RunConfiguration,
+    send_files,
+    start_run,
+    start_runs,
+    upload_file,
+    warn,
+    wired,
+)
 from zenweb.aio.transport import AsyncTransport, shared_transport
-from zenweb.config.code_archive import CodeArchive
 from zenweb.config.importing import is_importing, skipped
-from zenweb.config.run_configuration import read_yaml
-from zenweb.config.template_file import TemplateDocument, read_document
 from zenweb.enums import ConcurrencyPolicy
 from zenweb.exceptions import DoesNotExist, NotConnected, ValidationFailed, ZenWebError
-from zenweb.execution.context import current_step
-from zenweb.local_files import RunConfiguration
+from zenweb.execution.current_step import current_step
 
 logger = logging.getLogger(__name__)
 DEFAULT_STACK = "default"
 NameOrId = str | UUID
+
+# pydantic and YAML take a third of the time that a command takes to start. Whoever only reads does without: what needs
+# them is imported where it is needed.
+if TYPE_CHECKING:
+    from zenweb.config.code_archive import CodeArchive
+    from zenweb.config.template_file import TemplateDocument
 
 
 class AsyncClient:
@@ -190,7 +200,7 @@ class AsyncClient:
         if template_id is not None and stack_name_or_id is not None:
             raise ValidationFailed("A template runs on its own stack: give a stack only with a pipeline.")
         configuration = await wired(
-            self.transport, run_configuration if config_path is None else read_yaml(config_path)
+            self.transport, run_configuration if config_path is None else _read(config_path)
         )
         if template_id is None:
             template_id = await self._newest_runnable_template(str(pipeline_name_or_id), stack_name_or_id)
@@ -301,15 +311,17 @@ class AsyncClient:
         answer = await self.transport.put(f"/run_templates/{_quoted(name_id_or_prefix)}/curation", curation)
         return RunTemplateResponse(self.transport, answer)
 
-    async def export_run_template(self, name_id_or_prefix: NameOrId) -> TemplateDocument:
+    async def export_run_template(self, name_id_or_prefix: NameOrId) -> "TemplateDocument":
         """All of a template in one document, without ids: to be kept as a file and applied, here or elsewhere."""
+        from zenweb.config.template_file import read_document  # see above
+
         return read_document(
             await self.transport.get(f"/run_templates/{_quoted(name_id_or_prefix)}/document")
         )
 
     async def apply_run_template(
         self,
-        document: TemplateDocument,
+        document: "TemplateDocument",
         *,
         managed_by: str | None = None,
         if_version: int | None = None,
@@ -519,7 +531,7 @@ class AsyncClient:
 
     # What calling a pipeline needs
 
-    async def upload_code_archive(self, archive: CodeArchive) -> None:
+    async def upload_code_archive(self, archive: "CodeArchive") -> None:
         """Send the archive, unless the server has it."""
         if not (await self.has_code(archive.sha256)):
             await self.upload_code(archive.sha256, archive.content)
@@ -549,9 +561,9 @@ class AsyncClient:
 
     # Reports of a run in the caller's own process
 
-    async def start_step(self, run_id: UUID, step_name: str) -> dict[str, Any]:
-        """Begin the next attempt of a step: what it has to be given."""
-        assignment: dict[str, Any] = await self.transport.post(
+    async def start_step(self, run_id: UUID, step_name: str) -> dict[str, Any] | None:
+        """Begin the next attempt of a step: what it has to be given. None: it is skipped, or mapped and over."""
+        assignment: dict[str, Any] | None = await self.transport.post(
             f"/runs/{run_id}/steps/{_quoted(step_name)}/start", {}, is_repeatable=True
         )
         return assignment
@@ -594,6 +606,12 @@ class AsyncClient:
             if template.is_runnable:
                 return template.id
         raise DoesNotExist("Unable to find a runnable template for the given stack and pipeline.")
+
+
+def _read(path: str | PathLike[str]) -> dict[str, Any]:
+    from zenweb.config.run_configuration import read_yaml  # see above
+
+    return read_yaml(path)
 
 
 def _limit(most: int | None, policy: ConcurrencyPolicy | str | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from uuid import UUID
 from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
 from zenweb.client import Client
 from zenweb.exceptions import NoStepIsRunning
-from zenweb.execution.context import current_step
+from zenweb.execution.current_step import current_step
 
 
 def load_artifact(name_or_id: str | UUID, version: str | int | None = None) -> Any:

@@ -2,6 +2,8 @@
 
 import importlib
 import importlib.util
+import sys
+from types import ModuleType
 from typing import Any
 
 import click
@@ -62,6 +64,13 @@ def _lines(error: ZenWebError) -> list[str]:
     return ["The input was refused:", *(f"  {field}" for field in error.errors)]
 
 
+def _leave_out_httpx_command() -> None:
+    """httpx brings a command line of its own, and loads rich and pygments for it: a quarter of our start."""
+    module = ModuleType("httpx._main")
+    module.main = lambda: None  # type: ignore[attr-defined]
+    sys.modules.setdefault("httpx._main", module)
+
+
 class LazyCommands(click.Group):
     """The top-level group: knows its commands by name, loads the one that is called."""
 
@@ -73,6 +82,7 @@ class LazyCommands(click.Group):
             return None
         if cmd_name in NEED_THE_SERVER and not all(map(importlib.util.find_spec, PARTS_OF_THE_SERVER)):
             raise ServerNotInstalled
+        _leave_out_httpx_command()
         module = importlib.import_module(COMMANDS[cmd_name][0])
         command: click.Command = module.command
         return command

@@ -117,9 +117,15 @@ def _pipeline_flags(config_schema: Mapping[str, Any]) -> Iterator[Flag]:
     for name, schema in _object(section.get("properties")).items():
         value = ValueType(_with_type(schema), config_schema)
         names = (f"--{_dashed(name)}", f"--{name}", f"--parameters.{_dashed(name)}", f"--parameters.{name}")
-        required = name in section.get("required", ())
         yield from _with_parts(
-            Flag(("parameters", name), _unique(names), value, "Parameters of the pipeline", required)
+            Flag(
+                path=("parameters", name),
+                names=_unique(names),
+                type=value,
+                group="The pipeline itself",
+                is_required=name in section.get("required", ()),
+                is_shown=_is_shown(schema),
+            )
         )
 
 
@@ -128,7 +134,6 @@ def _step_flags(config_schema: Mapping[str, Any]) -> Iterator[Flag]:
     for step, section in sections.items():
         parameters = _object(_object(section.get("properties")).get("parameters"))
         for name, schema in _object(parameters.get("properties")).items():
-            hints = _object(_object(schema).get(FORM_HINTS))
             yield from _with_parts(
                 Flag(
                     path=("steps", step, "parameters", name),
@@ -144,9 +149,14 @@ def _step_flags(config_schema: Mapping[str, Any]) -> Iterator[Flag]:
                     type=ValueType(_object(schema), config_schema),
                     group=f"Step {step}",
                     is_required=name in parameters.get("required", ()),
-                    is_shown=not (hints.get("hidden") or hints.get("locked")),
+                    is_shown=_is_shown(schema),
                 )
             )
+
+
+def _is_shown(schema: Any) -> bool:
+    hints = _object(_object(schema).get(FORM_HINTS))
+    return not (hints.get("hidden") or hints.get("locked"))
 
 
 def _with_parts(flag: Flag, depth: int = 0) -> Iterator[Flag]:
@@ -168,7 +178,7 @@ def _with_parts(flag: Flag, depth: int = 0) -> Iterator[Flag]:
 
 
 def _in_order(flags: list[Flag], config_schema: Mapping[str, Any]) -> list[Flag]:
-    """Those of the form's sections first, under their titles; then by steps."""
+    """The pipeline's own, those of the form's sections under their titles, then by steps."""
     groups: dict[str, str] = {}
     for section in config_schema.get(SECTIONS, ()):
         groups |= dict.fromkeys(section.get("parameters", ()), str(section.get("title") or ""))
@@ -177,18 +187,19 @@ def _in_order(flags: list[Flag], config_schema: Mapping[str, Any]) -> list[Flag]
     places = {step: place for place, step in enumerate(steps)}
 
     def key(flag: Flag) -> tuple[int, int]:
-        if flag.path[0] != "steps":
-            return (0, 0)
-        name = f"{flag.path[1]}.{flag.path[3]}"
-        return (1, order[name]) if name in order else (2, places[flag.path[1]])
+        if (name := _curated_name(flag)) in order:
+            return (1, order[name])
+        return (2, places[flag.path[1]]) if flag.path[0] == "steps" else (0, 0)
 
-    sectioned = [
-        replace(flag, group=groups.get(f"{flag.path[1]}.{flag.path[3]}", flag.group))
-        if flag.path[0] == "steps"
-        else flag
-        for flag in flags
-    ]
-    return sorted(sectioned, key=key)
+    return sorted(
+        (replace(flag, group=groups.get(_curated_name(flag), flag.group)) for flag in flags), key=key
+    )
+
+
+def _curated_name(flag: Flag) -> str:
+    """What a curation calls the parameter: `trainer.learning_rate`, or `days` where it is the pipeline's own."""
+    _, owner, *rest = flag.parameter
+    return f"{owner}.{rest[-1]}" if rest else owner
 
 
 def _with_type(schema: Any) -> dict[str, Any]:

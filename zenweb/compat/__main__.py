@@ -2,7 +2,8 @@
 
 python -m zenweb.compat run.py ARGUMENTS
 python -m zenweb.compat -m package.module ARGUMENTS
-python -m zenweb.compat -- zenml pipeline list      a command that finds ZenWeb's under the name `zenml`
+python -m zenweb.compat -- zenml pipeline list     a command, for which `zenml` is ZenWeb's
+python -m zenweb.compat --stubs typings            what mypy and pyright have to know, into a folder
 """
 
 import os
@@ -56,15 +57,16 @@ def run_script(script: str) -> None:
 
 
 def run_command(command: list[str]) -> int:
-    """Run it with a `zenml` on its PATH that is ZenWeb's, for as long as it runs."""
+    """Run it with a `zenml` on its PATH that is ZenWeb's, for as long as it runs; `zenweb` is the same then."""
     environment = os.environ  # noqa: TID251  # handed on, not to be configured by it
     found = shutil.which(zenml_alias.ZENML)
     if found is not None and not Path(found).parent.name.startswith(FOLDER):
         raise click.ClickException(f"The real ZenML's command is installed: {found}. Nothing was run.")
     with tempfile.TemporaryDirectory(prefix=FOLDER) as folder:
-        zenml = Path(folder, zenml_alias.ZENML)
-        zenml.write_text(COMMAND.format(python=shlex.quote(sys.executable)))
-        zenml.chmod(0o755)
+        for name in (zenml_alias.ZENML, "zenweb"):
+            script = Path(folder, name)
+            script.write_text(COMMAND.format(python=shlex.quote(sys.executable)))
+            script.chmod(0o755)
         path = os.pathsep.join([folder, environment.get("PATH", os.defpath)])
         program = shutil.which(command[0], path=path)
         if program is None:

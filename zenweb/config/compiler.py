@@ -468,6 +468,8 @@ def _code_hash(function: Callable[..., Any]) -> str:
 
 
 def _output_spec(output: DeclaredOutput, pipeline: str, step: str) -> OutputSpec:
+    for word in output.ineffective:
+        logger.warning("Step %r, output %r, %s: accepted, no effect", step, output.name, word)
     artifact_name = output.artifact_name or f"{pipeline}::{step}::{output.name}"
     return OutputSpec(name=output.name, artifact_name=artifact_name, type=_type_name(output.hint))
 

@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Generic, ParamSpec, Self, TypeVar, cast
 
-from zenweb.config.options import check_options, merged
+from zenweb.config.options import checked_options, merged
 from zenweb.exceptions import AuthoringError
 
 P = ParamSpec("P")
@@ -24,10 +24,9 @@ class Definition(Generic[P, R]):
         self, entrypoint: Callable[P, R], options: Mapping[str, Any], origin: Self | None = None
     ) -> None:
         _check_is_plain_function(self.kind, entrypoint)
-        check_options(f"@{self.kind}", self.known_options, options)
         functools.update_wrapper(cast(Any, self), entrypoint)
         self.entrypoint = entrypoint
-        self.options = options
+        self.options: Mapping[str, Any] = checked_options(f"@{self.kind}", self.known_options, options)
         self.origin = origin
         """What `with_options` made this a copy of."""
 
@@ -55,8 +54,8 @@ class Definition(Generic[P, R]):
         return type(self)(self.entrypoint, merged(self.options, changes), self)
 
     def _change(self, changes: Mapping[str, Any]) -> Self:
-        check_options(f"@{self.kind}", self.known_options, changes)
-        self.options = merged(self.options, changes)
+        checked = checked_options(f"@{self.kind}", self.known_options, changes)
+        self.options = merged(self.options, checked)
         return self
 
 

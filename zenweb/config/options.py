@@ -1,9 +1,11 @@
 """The options of `@step` and `@pipeline`: the one list behind the decorators, `with_options` and `configure`."""
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from zenweb.config import zenml_alias
 from zenweb.config.suggestions import suggestion
 from zenweb.exceptions import AuthoringError
 
@@ -11,6 +13,9 @@ if TYPE_CHECKING:  # pydantic must not load with the decorators
     from os import PathLike
 
     from zenweb.config.spec import StepRetry
+
+
+logger = logging.getLogger(__name__)
 
 
 class StepOptions(TypedDict, total=False):
@@ -66,12 +71,32 @@ class PipelineOptions(TypedDict, total=False):
     """A run configuration in YAML; what is said in code as well, is taken from the code."""
 
 
-def check_options(owner: str, known: type, given: Iterable[str]) -> None:
-    """Refuse an option that does not exist, naming the one that was probably meant."""
-    names = list(known.__annotations__)
-    for option in given:
-        if option not in names:
+# What ZenML has beside these. Code that says `zenml` is not to be edited, so it may say them; nothing comes of it.
+ONLY_ZENMLS = frozenset(
+    {
+        *(
+            "cache_policy",
+            "enable_artifact_metadata",
+            "enable_artifact_visualization",
+            "enable_pipeline_logs",
+        ),
+        *("enable_step_logs", "environment", "experiment_tracker", "model", "secrets", "step_operator"),
+        "substitutions",
+    }
+)
+
+
+def checked_options(owner: str, known: type, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that count. One that does not exist is refused, naming the one that was probably meant."""
+    names, kept = list(known.__annotations__), dict[str, Any]()
+    for option, value in given.items():
+        if option in names:
+            kept[option] = value
+        elif option in ONLY_ZENMLS and zenml_alias.is_active():
+            logger.warning("%s, %s: accepted, no effect", owner, option)
+        else:
             raise AuthoringError(f"{owner} has no option {option!r}.{suggestion(option, names)}")
+    return kept
 
 
 def merged(options: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, NoReturn
 
+from zenweb.artifacts.artifact_config import ArtifactConfig
 from zenweb.exceptions import AuthoringError
 
 EMPTY = inspect.Parameter.empty
@@ -29,6 +30,8 @@ class DeclaredOutput:
     artifact_name: str | None
     """The name given by `Annotated[T, "name"]`."""
     hint: Any
+    ineffective: tuple[str, ...] = ()
+    """What its ArtifactConfig says that nothing comes of."""
 
 
 def declared_parameters(function: Callable[..., Any]) -> dict[str, DeclaredParameter]:
@@ -80,11 +83,18 @@ def _split(hint: Any) -> list[DeclaredOutput]:
 def _output(hint: Any, fallback: str) -> DeclaredOutput:
     given = _name_in(hint)
     plain = typing.get_args(hint)[0] if typing.get_origin(hint) is Annotated else hint
-    return DeclaredOutput(given or fallback, given, plain)
+    return DeclaredOutput(given or fallback, given, plain, _ineffective_in(hint))
 
 
 def _name_in(hint: Any) -> str | None:
-    return next((extra for extra in getattr(hint, "__metadata__", ()) if isinstance(extra, str)), None)
+    extras = getattr(hint, "__metadata__", ())
+    names = [extra.name if isinstance(extra, ArtifactConfig) else extra for extra in extras]
+    return next((name for name in names if isinstance(name, str)), None)
+
+
+def _ineffective_in(hint: Any) -> tuple[str, ...]:
+    extras = getattr(hint, "__metadata__", ())
+    return tuple(word for extra in extras if isinstance(extra, ArtifactConfig) for word in extra.ineffective)
 
 
 def _check_names_differ(function: Callable[..., Any], outputs: list[DeclaredOutput]) -> None:

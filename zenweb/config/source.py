@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
+from zenweb.config import zenml_alias
 from zenweb.config.definition import Definition
 from zenweb.config.importing import importing_for_execution, is_importing
 from zenweb.config.suggestions import article, did_you_mean, suggestion
@@ -132,7 +133,19 @@ def _broken_module(name: str, error: BaseException) -> str:
     file, line = (
         (error.filename, error.lineno) if isinstance(error, SyntaxError) else (place.filename, place.lineno)
     )
-    return f"The module {name!r} cannot be imported: {type(error).__name__}: {error} ({file}, line {line})."
+    sentence = (
+        f"The module {name!r} cannot be imported: {type(error).__name__}: {error} ({file}, line {line})."
+    )
+    return f"{sentence}{_about_zenml(error)}"
+
+
+def _about_zenml(error: BaseException) -> str:
+    if not isinstance(error, ModuleNotFoundError) or error.name != zenml_alias.ZENML:
+        return ""
+    return (
+        " For ZenWeb to stand in for zenml, put `python -m zenweb.compat --` before the command, or `import "
+        "zenweb.compat` before the first import of zenml."
+    )
 
 
 def _not_what_was_asked_for(module: ModuleType, attribute: str, kind: type) -> str:

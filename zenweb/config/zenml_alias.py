@@ -20,6 +20,7 @@ ZENML: Final = "zenml"
 MODULES: Final = {
     "zenml": "zenweb",
     "zenml.artifacts": "zenweb.artifacts",
+    "zenml.artifacts.artifact_config": "zenweb.artifacts.artifact_config",
     "zenml.artifacts.unmaterialized_artifact": "zenweb.artifacts.unmaterialized_artifact",
     "zenml.artifacts.utils": "zenweb.artifacts.utils",
     "zenml.client": "zenweb.client",

@@ -18,7 +18,7 @@ from zenweb.config.source import import_source
 from zenweb.config.spec import PipelineSpec
 from zenweb.config.template_file import TemplateDocument, frozen_spec
 from zenweb.config.template_folder import TemplateFile
-from zenweb.exceptions import RequirementsMissing, ValidationFailed
+from zenweb.exceptions import RequirementsMissing, RunStopped, ValidationFailed
 from zenweb.execution.bundle_values import RunValues, values_of
 from zenweb.execution.local_run import execute_local_run
 from zenweb.execution.run_record import RunRecord, taken
@@ -63,7 +63,7 @@ class UnpackedTemplate:
         """Run its steps here, one after the other; `folder` gets what they give out. Ctrl-C stops the run."""
         folder.mkdir(parents=True, exist_ok=True)
         record = RunRecord(values, folder, dict(taken({file.id: file.path for file in files}, folder)))
-        with suppress(KeyboardInterrupt):  # the record says that it was stopped
+        with suppress(KeyboardInterrupt, RunStopped):  # the record says that it was stopped
             execute_local_run(record, record.id, values.spec, str(folder))
         record.close()
         return record

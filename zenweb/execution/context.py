@@ -4,7 +4,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, Literal
@@ -13,6 +12,7 @@ from uuid import UUID
 from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
 from zenweb.enums import ArtifactType
 from zenweb.exceptions import NoStepIsRunning, NotInThisStep, ValidationFailed
+from zenweb.execution.current_step import being_current, current_step
 from zenweb.execution.metadata import Noted, check_names_about_artifact, encode_metadata, joined
 from zenweb.execution.protocol import (
     LONGEST_ARTIFACT_NAME,
@@ -26,9 +26,6 @@ from zenweb.execution.protocol import (
 from zenweb.execution.saving import store_value
 
 MOST_SAVED = 1000
-_current: ContextVar["StepContext | None"] = ContextVar("zenweb_step", default=None)
-# Of a process that runs one attempt and nothing else: threads of the step know no context.
-_of_process: "StepContext | None" = None
 
 
 @dataclass
@@ -185,19 +182,8 @@ def get_step_context() -> StepContext:
     return context
 
 
-def current_step() -> StepContext | None:
-    """The context of the step that is running, if one is."""
-    return _current.get() or _of_process
-
-
 @contextmanager
 def running(assignment: Assignment, emit: Callable[[Event], None]) -> Iterator[StepContext]:
-    global _of_process  # noqa: PLW0603  # it is one per process
     context = StepContext(assignment, emit)
-    token = _current.set(context)
-    if assignment.server is not None:
-        _of_process = context
-    try:
+    with being_current(context, is_alone=assignment.server is not None):
         yield context
-    finally:
-        _current.reset(token)

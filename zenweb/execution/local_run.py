@@ -30,7 +30,7 @@ T = TypeVar("T")
 class Reporter(Listener, Protocol):
     """The part of the client that reports on a run."""
 
-    def start_step(self, run_id: UUID, step_name: str) -> dict[str, Any]: ...
+    def start_step(self, run_id: UUID, step_name: str) -> dict[str, Any] | None: ...
     def end_step(self, run_id: UUID, step_name: str, end: dict[str, Any]) -> float | None: ...
     def stop_run(self, run_id: UUID) -> None: ...
     def download_file(self, artifact_version_id: UUID, target: Path) -> None: ...
@@ -101,7 +101,7 @@ class _LocalRun:
             if left_out & set(step.upstream):
                 left_out.add(step.name)
                 continue
-            error = self._run_step(step.name)
+            error = self._run_mapped(step.name) if step.is_mapped else self._run_step(step.name)
             if error is not None:
                 first_failure = error if first_failure is None else first_failure
                 left_out.add(step.name)
@@ -120,33 +120,52 @@ class _LocalRun:
         except ZenWebError as error:
             logger.warning("The server could not be told that the run stops: %s", error)
 
+    def _run_mapped(self, step_name: str) -> BaseException | None:
+        """Run a step once for each element, in their order; what the first that failed has raised."""
+        first_failure: BaseException | None = None
+        while (assignment := self._start(step_name)) is not None:
+            error = self._run_to_its_end(assignment)
+            if error is not None:
+                first_failure = error if first_failure is None else first_failure
+                if not self._goes_on():
+                    break
+        return first_failure
+
     def _run_step(self, step_name: str) -> BaseException | None:
+        assignment = self._start(step_name)
+        return None if assignment is None else self._run_to_its_end(assignment)
+
+    def _run_to_its_end(self, assignment: Assignment) -> BaseException | None:
         """Run a step until it completes or is not to be tried again; what its last attempt raised."""
-        while True:
-            self._check_goes_on()
-            error, retry_after = self._run_attempt(step_name)
+        attempt: Assignment | None = assignment
+        while attempt is not None:
+            error, retry_after = self._run_attempt(attempt)
             if retry_after is None:
                 return error
             self._wait(retry_after)
+            attempt = self._start(assignment.step_name)
+        return None
 
-    def _run_attempt(self, step_name: str) -> tuple[BaseException | None, float | None]:
-        self._attempt = attempt = _Attempt(self._start(step_name))
+    def _run_attempt(self, assignment: Assignment) -> tuple[BaseException | None, float | None]:
+        self._attempt = attempt = _Attempt(assignment)
         error = self._execute(attempt)
         if isinstance(error, KeyboardInterrupt):
             raise error
         end = attempt.end()
-        retry_after = self._insist(lambda: self._reporter.end_step(self._run_id, step_name, end))
+        retry_after = self._insist(lambda: self._reporter.end_step(self._run_id, assignment.step_name, end))
         self._attempt = None
         return error, retry_after
 
-    def _start(self, step_name: str) -> Assignment:
+    def _start(self, step_name: str) -> Assignment | None:
+        """What is to be run next of it; None: nothing (any more)."""
+        self._check_goes_on()
         try:
             given = self._insist(lambda: self._reporter.start_step(self._run_id, step_name))
         except ValidationFailed:
             if self._goes_on():
                 raise
             raise RunStopped from None
-        return _placed(Assignment.model_validate(given), self._artifact_folder)
+        return _placed(Assignment.model_validate(given), self._artifact_folder) if given else None
 
     def _execute(self, attempt: "_Attempt") -> BaseException | None:
         telling = self._live.telling(attempt.step_name, attempt.assignment.attempt, attempt.log)

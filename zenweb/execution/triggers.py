@@ -3,12 +3,14 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4, uuid5
 
 from zenweb.enums import ExecutionStatus
-from zenweb.execution.context import StepContext, current_step
-from zenweb.execution.protocol import GoesOn, WaitsForRun
+from zenweb.execution.current_step import current_step
+
+if TYPE_CHECKING:
+    from zenweb.execution.context import StepContext
 
 STEP_HEADER = "X-ZenWeb-Step"
 TO_REPEAT = (ExecutionStatus.FAILED, ExecutionStatus.STOPPED)
@@ -44,6 +46,9 @@ def waiting_for(run_id: UUID) -> Iterator[None]:
     if step is None or step.assignment.server is None:
         yield
         return
+    # Only a step needs it: every client imports this module, and pydantic takes long to load.
+    from zenweb.execution.protocol import GoesOn, WaitsForRun  # noqa: PLC0415
+
     step.emit(WaitsForRun(run_id=run_id))
     try:
         yield
@@ -51,7 +56,7 @@ def waiting_for(run_id: UUID) -> Iterator[None]:
         step.emit(GoesOn(run_id=run_id))
 
 
-def _keys(step: StepContext, path: str, configuration: Mapping[str, Any]) -> Iterator[str]:
+def _keys(step: "StepContext", path: str, configuration: Mapping[str, Any]) -> Iterator[str]:
     wanted = json.dumps([path, configuration], sort_keys=True, default=str)
     key = uuid5(UUID(step.idempotency_key), f"{wanted} {step.count_call(wanted)}")
     for attempt in range(step.attempt):

@@ -6,16 +6,20 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from zenweb.answers import error_of
-from zenweb.config.run_configuration import wire_configuration
 from zenweb.exceptions import ZenWebError
 from zenweb.execution.triggers import headers_for_run, is_to_repeat
-from zenweb.local_files import LocalFile, RunConfiguration, paths_in, with_references
 from zenweb.responses.artifacts import ArtifactVersionResponse
 from zenweb.responses.runs import PipelineRunResponse
 from zenweb.transport import FILE_TIMEOUT
 
+# What loads pydantic is imported where it is needed, as in zenweb/client.py.
 if TYPE_CHECKING:
+    from zenweb.config.run_configuration import PipelineRunConfiguration
     from zenweb.transport import Transport
+
+    RunConfiguration = PipelineRunConfiguration | Mapping[str, Any]
+else:
+    RunConfiguration = Any
 
 logger = logging.getLogger("zenweb.client")
 MOST_AT_ONCE = 100
@@ -24,6 +28,8 @@ MOST_AT_ONCE = 100
 def upload_file(
     transport: "Transport", path: str | PathLike[str], name: str | None = None
 ) -> ArtifactVersionResponse:
+    from zenweb.local_files import LocalFile  # noqa: PLC0415  # see above
+
     file = LocalFile.at(path)
     answer = transport.request(
         "POST",
@@ -39,12 +45,16 @@ def upload_file(
 
 def send_files(transport: "Transport", configuration: RunConfiguration | None) -> RunConfiguration | None:
     """The configuration with its files sent, and referred to."""
+    from zenweb.local_files import paths_in, with_references  # noqa: PLC0415  # see above
+
     uploaded = {path: upload_file(transport, path) for path in paths_in(configuration)}
     return with_references(configuration, uploaded)
 
 
 def wired(transport: "Transport", configuration: RunConfiguration | None) -> dict[str, Any]:
     """The configuration as JSON, its files sent."""
+    from zenweb.config.run_configuration import wire_configuration  # noqa: PLC0415  # see above
+
     return wire_configuration(send_files(transport, configuration))
 
 

@@ -1,16 +1,17 @@
 """Run templates."""
 
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from zenweb.config.run_configuration import PipelineRunConfiguration
 from zenweb.enums import ConcurrencyPolicy
-from zenweb.local_files import RunConfiguration
 from zenweb.responses.catalog import PipelineResponse
 from zenweb.responses.entity import Entity
-from zenweb.responses.launching import start_run, wired
+from zenweb.responses.launching import RunConfiguration, start_run, wired
 from zenweb.responses.runs import PipelineRunResponse
+
+if TYPE_CHECKING:
+    from zenweb.config.run_configuration import PipelineRunConfiguration
 
 
 class RunTemplateResponse(Entity):
@@ -55,8 +56,11 @@ class RunTemplateResponse(Entity):
         return str(self.metadata["description"] or "")
 
     @cached_property
-    def config_template(self) -> PipelineRunConfiguration:
+    def config_template(self) -> "PipelineRunConfiguration":
         """What a run starts from. Yours to change: `config.steps["trainer"].parameters["learning_rate"] = 0.1`."""
+        # Listing templates does without pydantic, which takes long to load.
+        from zenweb.config.run_configuration import PipelineRunConfiguration  # noqa: PLC0415
+
         return PipelineRunConfiguration.model_validate(self.metadata["config_template"])
 
     @property

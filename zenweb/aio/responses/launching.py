@@ -10,13 +10,17 @@ from zenweb.aio.responses.artifacts import ArtifactVersionResponse
 from zenweb.aio.responses.runs import PipelineRunResponse
 from zenweb.aio.transport import FILE_TIMEOUT
 from zenweb.answers import error_of
-from zenweb.config.run_configuration import wire_configuration
 from zenweb.exceptions import ZenWebError
 from zenweb.execution.triggers import headers_for_run, is_to_repeat
-from zenweb.local_files import LocalFile, RunConfiguration, paths_in, with_references
 
+# What loads pydantic is imported where it is needed, as in zenweb/client.py.
 if TYPE_CHECKING:
     from zenweb.aio.transport import AsyncTransport
+    from zenweb.config.run_configuration import PipelineRunConfiguration
+
+    RunConfiguration = PipelineRunConfiguration | Mapping[str, Any]
+else:
+    RunConfiguration = Any
 
 logger = logging.getLogger("zenweb.client")
 MOST_AT_ONCE = 100
@@ -25,6 +29,8 @@ MOST_AT_ONCE = 100
 async def upload_file(
     transport: "AsyncTransport", path: str | PathLike[str], name: str | None = None
 ) -> ArtifactVersionResponse:
+    from zenweb.local_files import LocalFile  # see above
+
     file = LocalFile.at(path)
     answer = await transport.request(
         "POST",
@@ -42,12 +48,16 @@ async def send_files(
     transport: "AsyncTransport", configuration: RunConfiguration | None
 ) -> RunConfiguration | None:
     """The configuration with its files sent, and referred to."""
+    from zenweb.local_files import paths_in, with_references  # see above
+
     uploaded = {path: (await upload_file(transport, path)) for path in paths_in(configuration)}
     return with_references(configuration, uploaded)
 
 
 async def wired(transport: "AsyncTransport", configuration: RunConfiguration | None) -> dict[str, Any]:
     """The configuration as JSON, its files sent."""
+    from zenweb.config.run_configuration import wire_configuration  # see above
+
     return wire_configuration(await send_files(transport, configuration))
 
 
