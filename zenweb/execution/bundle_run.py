@@ -93,6 +93,8 @@ def unpacked(file: TemplateFile) -> Iterator[UnpackedTemplate]:
         if spec.imports_zenml:
             zenml_alias.activate()
         try:
+            if spec.imports_zenml:
+                zenml_alias.activate()
             with importing_for_execution():
                 import_source(spec.source, Pipeline)
             yield UnpackedTemplate(file.document, spec)
