@@ -103,7 +103,6 @@ def elements_of(
             parameters={**step.parameters, **own},
             settings=step.settings,
             queue=step.queue,
-            priority=step.settings.get("priority") or 0,
             downstream=[step.index],
             ready_at=now,
             status=ExecutionStatus.INITIALIZING,

@@ -209,7 +209,9 @@ def _history(template: RunTemplate, steps: int) -> tuple[int, dict[str, list[flo
     most = max(1, min(MOST_RUNS, MOST_STEPS // max(steps, 1)))
     completed = PipelineRun.objects.filter(template=template, status=ExecutionStatus.COMPLETED)
     runs = list(completed.order_by("-created").values_list("pk", flat=True)[:most])
-    rows = StepRun.objects.filter(run__in=runs, status=ExecutionStatus.COMPLETED, start_time__isnull=False)
+    # Of a mapped step, how long all of it took.
+    whole = StepRun.objects.without_elements().filter(run__in=runs)
+    rows = whole.filter(status=ExecutionStatus.COMPLETED, start_time__isnull=False)
     took: dict[str, list[float]] = {}
     for name, start, end in rows.order_by().values_list("name", "start_time", "end_time"):
         took.setdefault(name, []).append(max((end - start) / timedelta(seconds=1), 0.0))

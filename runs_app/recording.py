@@ -446,6 +446,11 @@ def _lay_out(run: PipelineRun, step: ReadyStep, count: int, now: datetime) -> li
     since = now if run.stack.is_remote else None
     plan, first = plan_of(run.deployment_id), _next_index(run)
     rows = list(deciding.elements_of(run, plan, step, missing, first_index=first, now=since))
+    priority = steps.values_list("priority", flat=True).get(
+        pk=step.id
+    )  # raised where somebody waits for the run
+    for row in rows:
+        row.priority = priority
     insert(*rows)
     steps.filter(pk=step.id).update(
         status=ExecutionStatus.RUNNING,

@@ -17,6 +17,7 @@ from zenweb.config.run_configuration import wire_configuration
 from zenweb.config.source import source_root
 from zenweb.config.spec import PipelineSpec
 from zenweb.config.template_file import FORMAT, HASH_MARK, FrozenPipeline, TemplateDocument
+from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import (
     CredentialsNotValid,
     LocalStackRefused,
@@ -89,7 +90,12 @@ def run_pipeline(pipeline: "Pipeline[..., Any]", arguments: Mapping[str, Any]) -
     failure = started.execute()
     if failure is not None:
         raise failure
-    return started.run if started.stack.is_remote else started.run.refresh()
+    if started.stack.is_remote:
+        return started.run
+    run = started.run.refresh()
+    if run.status is ExecutionStatus.STOPPED:
+        raise _stopped(run)
+    return run
 
 
 def ready_to_run(
@@ -199,8 +205,11 @@ class StartedRun:
                 self.client, self.run.id, self.spec, str(connection.config_folder() / "artifacts")
             )
         except RunStopped:
-            run = self.run.refresh()
-            raise RunStopped(f"Run {run.name} {run.status}: {run.status_reason}") from None
+            raise _stopped(self.run.refresh()) from None
+
+
+def _stopped(run: PipelineRunResponse) -> RunStopped:
+    return RunStopped(f"Run {run.name} {run.status}: {run.status_reason}")
 
 
 def _with_values(spec: PipelineSpec, configuration: Mapping[str, Any]) -> PipelineSpec:

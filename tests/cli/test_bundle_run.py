@@ -92,6 +92,7 @@ def test_without_a_server_its_steps_run_and_their_results_are_shown_and_kept(
     told = recorded(tmp_path / "out")
     assert (told["status"], told["steps"]["load"]["metadata"]["orders"]) == ("completed", "")
     assert f"{datetime.now().astimezone():%Y-%m-%d}" in str(told["steps"]["load"]["metadata"]["day"])
+    assert "tell.scores" in result.stdout  # which it saved by itself
     assert json.loads((tmp_path / "out/load/1/table/data.json").read_text()) == [0, 1, 2, 3]
     assert (tmp_path / "out/fit/log.txt").read_text() == "fitting with no key\n"
     assert Path.cwd() == tmp_path

@@ -71,3 +71,26 @@ def test_parameters_of_the_pipeline_itself_put_it_together(alices):
 def test_time_limits_are_for_runs_that_go_on_elsewhere(alices):
     assert alices(*RUN, "--timeout", "1").exit_code == 2
     assert not PipelineRun.objects.exists()
+
+
+def test_steps_are_mapped_here_as_by_workers(alices):
+    result = alices("pipeline", "run", "mapped.chained_pipeline")
+    assert result.exit_code == 0, result.output
+    names = (
+        StepRun.objects.filter(status=ExecutionStatus.COMPLETED)
+        .order_by("name")
+        .values_list("name", flat=True)
+    )
+    elements = [f"{step}-{number}" for step in ("check", "train") for number in range(3)]
+    assert sorted(names) == sorted(["regions", "collect", "check", "train", *elements])
+    alices("pipeline", "run", "mapped.literal_pipeline")
+    assert PipelineRun.objects.filter(status=ExecutionStatus.COMPLETED).count() == 2
+
+
+def test_steps_are_skipped_here_as_by_workers(alices):
+    result = alices(
+        "pipeline", "run", "conditional.deploying_pipeline", "--set", "steps.score.parameters.value=0.1"
+    )
+    assert result.exit_code == 0, result.output
+    steps = dict(StepRun.objects.values_list("name", "status"))
+    assert (steps["deploy"], steps["keep"], steps["report"]) == ("stopped", "completed", "completed")

@@ -21,7 +21,7 @@ from zenweb.cli.broker import broker_url
 from zenweb.cli.data_folder import open_data_folder
 
 PIPELINES = {
-    "witnessed": ["witnessed", "single", "deadly", "crashing"],
+    "witnessed": ["witnessed", "single", "deadly", "crashing", "spread"],
     "pressed": ["hungry", "filling"],
     "chosen": ["table"],
     "nested": ["descending"],

@@ -21,6 +21,7 @@ from tests.faults.machine import (
     figures,
     wait_for,
 )
+from zenweb.artifacts import materializers
 from zenweb.enums import ExecutionStatus
 
 WORKING = ["first", "left", "right", "last"]
@@ -64,6 +65,22 @@ def test_every_run_ends_however_often_workers_are_killed(
     figures.append(f"{len(runs)} runs, {100 if IS_LONG else 4} kills: {lost} attempts lost and made up for")
     assert {run.status for run in PipelineRun.objects.all()} == {ExecutionStatus.COMPLETED}
     assert_that_each_end_is_recorded_once(witness)
+
+
+def test_a_worker_that_is_killed_between_elements_loses_none_and_repeats_none_that_ended(
+    machine: Machine, witness: Witness, start: Launch
+) -> None:
+    machine.start_broker()
+    worker = machine.start_worker("w0", slots=2)
+    run = start("spread", witness.parameters(["works"], seconds=0.3, again=0.1))
+    wait_for(lambda: witness.count("end") >= 2)
+    worker.kill()
+    machine.start_worker("w1", slots=2)
+    wait_until_over([run], 30)
+    assert PipelineRun.objects.get(pk=run.pk).status == ExecutionStatus.COMPLETED
+    assert_that_each_end_is_recorded_once(witness)
+    total = StepRun.objects.get(run=run, name="sums").outputs.get().artifact_version
+    assert materializers.load(total.uri, total.materializer) == sum(range(1, 9))
 
 
 @pytest.mark.parametrize("lease", [LEASE, DEFAULT_LEASE] if IS_LONG else [LEASE])

@@ -68,3 +68,19 @@ def choosing_pipeline() -> None:
     chosen = choose()
     train_svm(when=(chosen, "svm"))
     train_forest(when=(chosen, "rf"))
+
+
+@step
+def fit(score: float) -> float:
+    return score
+
+
+@step
+def compare(scores: list[float]) -> None: ...
+
+
+@pipeline(enable_cache=False)
+def mapping_pipeline() -> None:
+    better = is_better(score())
+    compare(fit.map(score=[0.1, 0.2], when=better))
+    clean_up(after="fit")

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 
 from zenweb import Default, get_step_context, log_metadata, pipeline, step, today
+from zenweb.artifacts.utils import save_artifact
 
 
 @step
@@ -39,6 +40,7 @@ def fit(
 
 @step
 def tell(score: float, words: str) -> str:
+    save_artifact([score], "scores")
     return f"{words}: {score:g}, {Path('greeting.txt').read_text()}"
 
 

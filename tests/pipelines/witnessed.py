@@ -75,6 +75,22 @@ def crashing_pipeline() -> None:
     crashes()
 
 
+@step(enable_cache=False)
+def numbers(count: int = 8) -> list[int]:
+    return list(range(count))
+
+
+@step(enable_cache=False)
+def sums(numbers: list[int]) -> int:
+    return sum(numbers)
+
+
+@pipeline
+def spread_pipeline() -> None:
+    """A step that runs once for each of some numbers, and one that adds up what they give out."""
+    sums(works.map(before=numbers()))
+
+
 def _note(folder: str, name: str, word: str) -> None:
     """One line in one write, so that lines of several processes never mix."""
     attempt = get_step_context().attempt

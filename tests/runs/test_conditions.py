@@ -163,3 +163,13 @@ def test_a_repair_that_finds_the_condition_out_again_may_take_the_other_branch(
     repaired = repair_run(repair=repair, trigger=Trigger(alice, TriggerChannel.REST)).run
     assert "announce" in complete_all(worker, is_better=True)
     assert reasons(repaired).keys() == {"keep"}
+
+
+def test_a_mapped_step_is_skipped_as_a_whole(stacks: dict[str, Stack], alice: User, worker: Worker) -> None:
+    mapping = make_template(freeze("conditional.mapping_pipeline", alice, stacks["celery"]), alice, "mapping")
+    run = launch(mapping, alice)
+    assert complete_all(worker, is_better=False) == ["score", "is_better", "clean_up"]
+    assert reasons(run).keys() == {"fit", "compare"}
+    again = launch(mapping, alice)
+    assert {"fit-0", "fit-1", "compare"} < set(complete_all(worker, is_better=True))
+    assert fresh(again).status == ExecutionStatus.COMPLETED

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from runs_app import recording
@@ -295,3 +296,14 @@ def test_laying_out_a_thousand_takes_as_many_statements_as_ten(
         return len(asked)
 
     assert statements(1000) == statements(10)
+
+
+@of_pipeline("secret_pipeline")
+def test_an_element_shows_no_secret(template: RunTemplate, alice: User, worker: Worker, rest: Client) -> None:
+    run = launch(template, alice, {"steps": {"tell": {"parameters": {"token": "hush-hush"}}}})
+    complete(worker, 1)
+    assert assignment_for(claim(worker)).parameters["token"] == "hush-hush"
+    shown = rest.get(f"/api/v1/runs/{run.pk}/steps", {"hydrate": "true"})
+    assert "hush" not in shown.text
+    assert "tell-0" in shown.text
+    assert "zenweb-sealed" not in shown.text

@@ -350,6 +350,19 @@ def test_required_parameters_are_asked_for_when_it_is_run():
     )
 
 
+def test_a_template_runs_itself_and_is_run_many_times_with_a_word_on_each(monkeypatch):
+    template = my_pipeline.create_run_template(name="daily")
+    values = [{"steps": {"train": {"parameters": {"learning_rate": rate}}}} for rate in (0.1, "much", 0.3)]
+    run = template.run(values[0], idempotency_key="once")
+    assert template.run(values[0], idempotency_key="once") == run
+    losing_answers(monkeypatch, 1)
+    first, refused, third = Client().trigger_many("daily", values)
+    assert refused.errors[0].pointer == "/steps/train/parameters/learning_rate"
+    assert {run.id, first.id, third.id} == set(PipelineRun.objects.values_list("id", flat=True))
+    assert first.steps["train"].config["parameters"]["learning_rate"] == 0.1
+    assert run.logs == "--- train\n--- report\n"
+
+
 def losing_answers(monkeypatch, times):
     losing = LosingAnswers(times)
     monkeypatch.setattr(

@@ -61,8 +61,9 @@ def _note_other_python(template: BundledTemplate, output: Output) -> None:
 def _report(record: RunRecord, output: Output) -> None:
     failed = {name: step.exception for name, step in record.steps.items() if step.exception}
     for name, exception in failed.items():
-        click.secho(f"--- {name} failed", bold=True, err=True)
-        click.secho(exception["traceback"].rstrip("\n"), dim=True, err=True)
+        if exception["traceback"]:
+            click.secho(f"--- {name} failed", bold=True, err=True)
+            click.secho(exception["traceback"].rstrip("\n"), dim=True, err=True)
     _show_steps(record, output)
     output.say(f"Run {record.values.run_name} {record.status}.")
     for name, exception in failed.items():
@@ -82,7 +83,11 @@ def _show_steps(record: RunRecord, output: Output) -> None:
     ]
     output.show_table(("STEP", "STATUS", "DURATION"), steps, empty="It has no steps.")
     outputs = [
-        (f"{name}.{key}", _glance(artifact), str(Path(artifact.uri).relative_to(record.folder)))
+        (
+            f"{name}.{artifact.artifact_name or key}",
+            _glance(artifact),
+            str(Path(artifact.uri).relative_to(record.folder)),
+        )
         for name, step in record.steps.items()
         for key, artifact in step.outputs.items()
     ]

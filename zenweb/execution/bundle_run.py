@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from zenweb.artifacts import store
+from zenweb.config import zenml_alias
 from zenweb.config.code_archive import discard, unpack
 from zenweb.config.importing import importing_for_execution
 from zenweb.config.requirements import missing_here
@@ -18,7 +19,7 @@ from zenweb.config.source import import_source
 from zenweb.config.spec import PipelineSpec
 from zenweb.config.template_file import TemplateDocument, frozen_spec
 from zenweb.config.template_folder import TemplateFile
-from zenweb.exceptions import RequirementsMissing, ValidationFailed
+from zenweb.exceptions import RequirementsMissing, RunStopped, ValidationFailed
 from zenweb.execution.bundle_values import RunValues, values_of
 from zenweb.execution.local_run import execute_local_run
 from zenweb.execution.run_record import RunRecord, taken
@@ -63,7 +64,7 @@ class UnpackedTemplate:
         """Run its steps here, one after the other; `folder` gets what they give out. Ctrl-C stops the run."""
         folder.mkdir(parents=True, exist_ok=True)
         record = RunRecord(values, folder, dict(taken({file.id: file.path for file in files}, folder)))
-        with suppress(KeyboardInterrupt):  # the record says that it was stopped
+        with suppress(KeyboardInterrupt, RunStopped):  # the record says that it was stopped
             execute_local_run(record, record.id, values.spec, str(folder))
         record.close()
         return record
@@ -90,6 +91,8 @@ def unpacked(file: TemplateFile) -> Iterator[UnpackedTemplate]:
         os.chdir(home)
         sys.path.insert(0, str(code))
         try:
+            if spec.imports_zenml:
+                zenml_alias.activate()
             with importing_for_execution():
                 import_source(spec.source, Pipeline)
             yield UnpackedTemplate(file.document, spec)

@@ -187,7 +187,7 @@ def _step(
     errors += _outside_of_rules(asked, of_step, pointer)
     known = {name: value for name, value in asked.items() if name in schemas}
     function = import_source(step.source, Step).entrypoint
-    errors += errors_in(function, known, pointer)
+    errors += _misfits(function, step, known, pointer)
     values = {**step.parameters, **_owners(of_step), **_found(function, schemas, of_step), **known}
     errors += [
         FieldError(f"{pointer}{pointer_to((name,))}", _missing(schemas[name]))
@@ -196,6 +196,24 @@ def _step(
         and (name in step.parameters_schema.get("required", ()) or DYNAMIC_DEFAULT in schema)
     ]
     return StepValues(step, values, _settings(step, given, section))
+
+
+def _misfits(
+    function: Callable[..., Any], step: StepSpec, values: Mapping[str, Value], pointer: str
+) -> Iterator[FieldError]:
+    """Values that are of other types; of what a step is mapped over, each element."""
+    for name, value in values.items():
+        place = f"{pointer}{pointer_to((name,))}"
+        if name not in step.mapped_parameters:
+            yield from errors_in(function, {name: value}, pointer)
+        elif not isinstance(value, list):
+            yield FieldError(place, "This must be a list: the step runs once for each element.")
+        else:
+            for index, each in enumerate(value):
+                for error in errors_in(function, {name: each}, ""):
+                    yield FieldError(
+                        f"{place}/{index}{error.pointer[len(pointer_to((name,))) :]}", error.message
+                    )
 
 
 def _owners(rules: Mapping[str, Mapping[str, Any]]) -> dict[str, Value]:
