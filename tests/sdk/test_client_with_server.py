@@ -159,6 +159,16 @@ def keeping():
     keep()
 
 
+@step(enable_cache=False)
+def start_another() -> str:
+    return str(Client().trigger_pipeline(template_id="started").id)
+
+
+@pipeline
+def starting():
+    start_another()
+
+
 @pipeline
 def failing():
     fail()
@@ -242,6 +252,17 @@ def test_calling_a_pipeline_on_a_remote_stack_starts_a_run_without_waiting(capsy
     assert run.name.startswith("nightly-")
     assert PipelineRun.objects.get(pk=run.id).steps.count() == 2
     assert capsys.readouterr().out == f"Run {run.name} on stack celery: {run.url}\n"
+
+
+def test_a_step_of_a_local_stack_starts_runs_with_its_callers_connection():
+    my_pipeline.create_run_template(name="started")
+    connection.save_active_stack("default")
+    run = starting()
+    [child] = run.children
+    assert (str(child.id), child.parent) == (run.steps["start_another"].output.load(), run)
+    assert child.parent_step_name == "start_another"
+    assert PipelineRun.objects.get(pk=child.id).channel == "pipeline"
+    assert Client().trigger_pipeline(template_id="started").parent is None  # outside of a step
 
 
 def test_a_step_of_a_local_stack_saves_beside_its_outputs():
