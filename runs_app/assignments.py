@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from runs_app import statements
-from runs_app.given_files import given_files
+from runs_app.given_files import given_files, stored_artifacts
 from runs_app.inputs import Source, sources_of
 from runs_app.models import PipelineRun, Preparation, StepAttempt
 from runs_app.plans import may_retry, plan_of
@@ -37,7 +37,7 @@ def assignment_for(attempt: StepAttempt, server: ServerAccess | None = None) -> 
         attempt=attempt.number,
         source=spec.source,
         parameters=opened(step.parameters, run.id),
-        inputs=inputs,
+        inputs=inputs | stored_artifacts(run, spec.artifacts),
         collected=collected,
         outputs=spec.outputs,
         artifact_uri=attempt.artifact_uri,

@@ -116,6 +116,8 @@ def cache_key(
         "inputs": {source.parameter: _told(source, known, lists or {}) for source in sources_of(plan, step)},
         "outputs": [[output.name, output.artifact_name, output.type] for output in spec.outputs],
     }
+    if spec.artifacts:
+        decisive["artifacts"] = {name: str(version) for name, version in spec.artifacts.items()}
     if spec.name in plan.looked_at:  # what an older version has kept does not tell what has to be known of it
         decisive["told"] = True
     if run.is_restricted:  # what it gives out is for those alone who may see its template

@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 from runs_app import choices, recording, statements
 from runs_app.choices import ask_before, check_choices
 from runs_app.compilations import failures_of
-from runs_app.given_files import check_files
+from runs_app.given_files import check_artifacts, check_files
 from runs_app.judging import resolve_at
 from runs_app.models import PipelineRun, Preparation, RunCompilation, RunEvent
 from runs_app.own_parameters import Asked, asked_of
@@ -86,6 +86,7 @@ def _resolved(run: PipelineRun, actor: User, asked: Asked, moment: datetime | No
     named = Asked(asked.runnable, {**asked.configuration, "run_name": run.name})
     resolved = resolve_at(named, timezone.now(), moment)
     check_files(actor=actor, runnable=asked.runnable, resolved=resolved)
+    check_artifacts(actor=actor, resolved=resolved)
     check_choices(asked.runnable, resolved)
     return resolved
 

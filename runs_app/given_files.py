@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.utils.translation import gettext
 
@@ -15,7 +16,7 @@ from zenweb.accounts.models import User
 from zenweb.config.file_references import FileReference, clean_name, reference_in, references_in, suffix_of
 from zenweb.config.json_schema import FILE_RULES
 from zenweb.exceptions import FieldError, ValidationFailed
-from zenweb.execution.protocol import GivenFile
+from zenweb.execution.protocol import GivenFile, InputArtifact
 from zenweb.pointers import pointer_to
 
 Json = Any
@@ -62,6 +63,47 @@ def given_files(run: PipelineRun, parameters: Json) -> dict[str, GivenFile]:
             file_name=clean_name(str(name)) if (name := version.metadata.get("file_name")) else "",
         )
         for version in versions
+    }
+
+
+def check_artifacts(*, actor: User, resolved: ResolvedConfiguration) -> None:
+    """Raises ValidationFailed for each stored artifact that steps are to get and that is gone, or not to be seen."""
+    wanted = {step.spec.name: step.spec.artifacts for step in resolved.steps if step.spec.artifacts}
+    if not wanted:
+        return
+    ids = {version for artifacts in wanted.values() for version in artifacts.values()}
+    there = set(ArtifactVersion.objects.visible_to(actor).filter(pk__in=ids).values_list("pk", flat=True))
+    sentence = gettext(
+        "The pipeline hands this step the artifact version %(id)s, which is deleted or which you may not see."
+    )
+    errors = [
+        FieldError(pointer_to(("steps", step, "parameters", name)), sentence % {"id": version})
+        for step, artifacts in wanted.items()
+        for name, version in artifacts.items()
+        if version not in there
+    ]
+    if errors:
+        raise ValidationFailed(errors)
+
+
+def stored_artifacts(run: PipelineRun, wanted: Mapping[str, UUID]) -> dict[str, InputArtifact]:
+    """The artifact versions that the pipeline hands to a step, by parameter: what the run's owner may see of them."""
+    if not wanted or run.user is None:
+        return {}
+    versions = ArtifactVersion.objects.visible_to(run.user).filter(pk__in=wanted.values())
+    found = {version.pk: version for version in versions.select_related("artifact")}
+    return {
+        name: InputArtifact(
+            id=version.pk,
+            name=version.artifact.name,
+            artifact_version=str(version.version),
+            uri=version.uri,
+            materializer=version.materializer,
+            data_type=version.data_type,
+            type=version.type,
+        )
+        for name, pk in wanted.items()
+        if (version := found.get(pk)) is not None
     }
 
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 from runs_app import statements
 from runs_app.choices import check_choices, find_refused
 from runs_app.compilations import compile_now, not_asked
-from runs_app.given_files import check_files
+from runs_app.given_files import check_artifacts, check_files
 from runs_app.hooks import without_hooks
 from runs_app.own_parameters import Asked, asked_of
 from runs_app.plans import Runnable, deployment_of
@@ -119,6 +119,7 @@ def resolve_to_run(actor: User, asked: Asked, moment: datetime | None = None) ->
     """
     resolved = _resolve_with_free_name(asked, moment)
     check_files(actor=actor, runnable=asked.runnable, resolved=resolved)
+    check_artifacts(actor=actor, resolved=resolved)
     return resolved
 
 

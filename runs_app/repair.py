@@ -178,7 +178,7 @@ def _reason_to_begin(step: ResolvedStep, before: FormerStep | None, is_chosen: b
 def _change_of_its_code(spec: StepSpec, before: StepSpec) -> str:
     if (spec.code_hash, spec.source) != (before.code_hash, before.source):
         return gettext("Its code changed.")
-    if spec.inputs != before.inputs:
+    if (spec.inputs, spec.artifacts) != (before.inputs, before.artifacts):
         return gettext("Its inputs changed.")
     if (spec.mapped_parameters, spec.conditions) != (before.mapped_parameters, before.conditions):
         return gettext("What it is mapped over or when it runs changed.")

@@ -2,14 +2,18 @@
 
 import io
 from typing import Annotated
+from uuid import UUID
 
 import pytest
 from pydantic import Field, Secret, SecretStr
 
 from zenweb import pipeline, step
+from zenweb.artifacts.references import ArtifactReference
 from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
 from zenweb.config.spec import InputSpec, PipelineSpec
 from zenweb.exceptions import AuthoringError, ValidationFailed
+
+KEPT = UUID(int=7)
 
 
 @step
@@ -415,3 +419,16 @@ def test_a_gpu_without_a_queue_is_warned_of(caplog):
 def test_resources_that_make_no_sense_are_refused(resources):
     with pytest.raises(AuthoringError, match="load"):
         compiled(lambda: load.with_options(settings={"resources": resources})("x"))
+
+
+@pipeline
+def scoring():
+    report(ArtifactReference(KEPT))
+    show(artifact=ArtifactReference(str(KEPT)))
+
+
+def test_a_stored_artifact_fills_a_parameter_that_nobody_is_asked_for():
+    first, second = scoring.compile().steps
+    assert (first.artifacts, second.artifacts) == ({"score": KEPT}, {"artifact": KEPT})
+    assert first.parameters_schema["properties"] == {}
+    assert PipelineSpec.model_validate_json(scoring.compile().model_dump_json()).steps[0] == first

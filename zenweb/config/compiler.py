@@ -15,10 +15,12 @@ from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from types import UnionType
 from typing import Any
+from uuid import UUID
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from zenweb.artifacts.references import ArtifactReference
 from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
 from zenweb.config import zenml_alias
 from zenweb.config.choice_checks import check_choices, refuse_choices
@@ -85,6 +87,7 @@ class Use:
 
     invocation: Invocation
     inputs: dict[str, InputSpec]
+    artifacts: dict[str, UUID]
     parameters: list[Parameter]
     upstream: list[str]
     conditions: list[Condition]
@@ -267,23 +270,41 @@ def _use(invocation: Invocation, configuration: PipelineRunConfiguration, draft:
         for name, value in invocation.arguments.items()
         if (spec := _input(owner, invocation, name, value)) is not None
     }
+    artifacts = {
+        name: value.id
+        for name, value in invocation.arguments.items()
+        if isinstance(value, ArtifactReference) and _is_kept(owner, invocation, name)
+    }
+    filled = inputs.keys() | artifacts.keys()
     conditions = [_condition(owner, wish, draft) for wish in invocation.wishes]
-    literals = {name: value for name, value in invocation.arguments.items() if name not in inputs}
+    literals = {name: value for name, value in invocation.arguments.items() if name not in filled}
     configured = _configured(invocation, configuration).parameters
     for name in configured.keys() & inputs.keys():
         raise AuthoringError(
             f"{owner}, parameter {name!r}: it gets an output of {inputs[name].step!r}, not a value."
         )
+    for name in configured.keys() & artifacts.keys():
+        raise AuthoringError(f"{owner}, parameter {name!r}: it gets a stored artifact, not a value.")
     given = {**step.options.get("parameters", {}), **literals, **configured}
     bound_arguments(owner, step.entrypoint, (), given)  # refuses names it does not have
-    parameters = typed_parameters(owner, step.entrypoint, given, inputs.keys(), invocation.mapped)
+    parameters = typed_parameters(owner, step.entrypoint, given, filled, invocation.mapped)
     needed = {spec.step for spec in inputs.values()} | {condition.step for condition in conditions}
     upstream = needed | invocation.after
     for name in upstream - draft.invocations.keys():
         raise AuthoringError(
             f"{owner}: there is no step {name!r} to come after.{suggestion(name, draft.invocations)}"
         )
-    return Use(invocation, inputs, parameters, sorted(upstream), conditions)
+    return Use(invocation, inputs, artifacts, parameters, sorted(upstream), conditions)
+
+
+def _is_kept(owner: str, invocation: Invocation, name: str) -> bool:
+    """Whether the artifact fills the parameter as a whole."""
+    if name in invocation.mapped:
+        raise AuthoringError(
+            f"{owner}, parameter {name!r}: a stored artifact cannot be mapped over. Hand it unmapped(...), or load it "
+            "in a step whose output is mapped over."
+        )
+    return True
 
 
 def _checked_label(invocation: Invocation) -> str:
@@ -329,7 +350,7 @@ def _input(owner: str, invocation: Invocation, name: str, value: Any) -> InputSp
             f"{owner}, parameter {name!r}: step {value.step_name!r} returns nothing. Give it a return annotation, "
             f"or say after={value.step_name!r} if only the order matters."
         )
-    if any(isinstance(part, Placeholder) for part in _parts(value)):
+    if any(isinstance(part, Placeholder | ArtifactReference) for part in _parts(value)):
         raise AuthoringError(
             f"{owner}, parameter {name!r}: outputs of steps cannot be collected in a {type(value).__name__}. "
             "Give each a parameter of its own."
@@ -426,6 +447,7 @@ def _step_spec(
         code_hash=_code_hash(function),
         description=summary(function),
         inputs=use.inputs,
+        artifacts=use.artifacts,
         upstream=use.upstream,
         parameters=_values(use.parameters),
         parameters_schema=schema,

@@ -1,6 +1,7 @@
 """A pipeline frozen as data: what a deployment stores and a worker runs without importing anything."""
 
 from typing import Annotated, Any, Final, Literal
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
@@ -91,6 +92,8 @@ class StepSpec(SpecModel):
     code_hash: str
     description: str = ""
     inputs: dict[str, InputSpec] = Field(default_factory=dict)
+    artifacts: dict[str, UUID] = Field(default_factory=dict)
+    """Parameters that artifact versions fill which were there when the pipeline was frozen."""
     upstream: list[str] = Field(default_factory=list)
     """The steps that must have ended before: of inputs and conditions, and those named by `after=`. Sorted."""
     parameters: dict[str, Any] = Field(default_factory=dict)
