@@ -90,6 +90,8 @@ def unpacked(file: TemplateFile) -> Iterator[UnpackedTemplate]:
             (home / name).symlink_to(code / name)
         os.chdir(home)
         sys.path.insert(0, str(code))
+        if spec.imports_zenml:
+            zenml_alias.activate()
         try:
             if spec.imports_zenml:
                 zenml_alias.activate()
