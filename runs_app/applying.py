@@ -22,7 +22,7 @@ from templates_app.grants import Holder, check_may_grant, find_holder, grant_rol
 from templates_app.models import CodeArchive, PipelineDeployment, RunTemplate, RunTemplateVersion, Stack
 from templates_app.names import check_tags
 from templates_app.permissions import check_can_edit, role_on
-from templates_app.schema_places import is_same
+from templates_app.schema_places import is_same, secrets_in
 from templates_app.services import (
     ConcurrencyLimit,
     DeploymentRequest,
@@ -327,6 +327,7 @@ def _set_presets(actor: User, template: RunTemplate, presets: Mapping[str, Mappi
             delete_preset(actor=actor, preset=preset)
     for name, configuration in presets.items():
         with _told_at(pointer_to(("presets", name))):
+            _check_no_secret(template, configuration)
             if name not in kept:
                 create_preset(
                     actor=actor, template=template, name=name, configuration=configuration, is_shared=True
@@ -335,6 +336,14 @@ def _set_presets(actor: User, template: RunTemplate, presets: Mapping[str, Mappi
                 update_preset(actor=actor, preset=kept[name], configuration=configuration)
             elif problems := problems_of(kept[name]):
                 raise ValidationFailed(problems)
+
+
+def _check_no_secret(template: RunTemplate, configuration: Mapping[str, Any]) -> None:
+    """What stands in a file is read by many, and no preset would keep it."""
+    sentence = gettext("A file and a preset hold no secrets: leave this out, it is asked for at each run.")
+    places = secrets_in(template.version.config_schema, dict(configuration))
+    if places:
+        raise ValidationFailed([FieldError(pointer_to(place), sentence) for place in places])
 
 
 def _with_access(actor: User, template: RunTemplate, access: Access) -> RunTemplate:

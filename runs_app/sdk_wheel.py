@@ -22,7 +22,7 @@ NAME = "zenweb"
 MODULES = (
     *("aio", "answers", "artifacts", "cli", "client", "compat", "config", "connection", "deployment"),
     *("enums", "exceptions", "execution", "local_files", "metadata", "pipelines", "pools", "responses"),
-    *("steps", "transport"),
+    *("steps", "thing", "transport"),
 )
 METADATA = """\
 Metadata-Version: 2.1

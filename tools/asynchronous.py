@@ -16,7 +16,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 MODULES = (
     *("transport", "client", "responses/__init__", "responses/page", "responses/catalog"),
-    *("responses/run_templates", "responses/artifacts", "responses/runs", "responses/schedules"),
+    *(
+        "responses/run_templates",
+        "responses/artifacts",
+        "responses/runs",
+        "responses/schedules",
+        "responses/launching",
+    ),
 )
 # Written by hand: what it does otherwise is not a matter of awaiting.
 BY_HAND = "responses/entity"
@@ -33,7 +39,7 @@ NAMES = {
     r"\bcontextmanager\b": "asynccontextmanager",
     r"\btime\.sleep\b": "asyncio.sleep",
     r"\bresponse\.(read|iter_lines|iter_bytes)\b": r"response.a\1",
-    r"(from|import) zenweb\.(client|transport|responses(?!\.(facts|thing)\b))\b": r"\1 zenweb.aio.\2",
+    r"(from|import) zenweb\.(client|transport|responses(?!\.facts\b))\b": r"\1 zenweb.aio.\2",
 }
 # What asks or waits at the bottom of it all, by how it is called.
 AWAITED = re.compile(r"(http\.send|asyncio\.sleep|response\.aread|page\.turn)$")

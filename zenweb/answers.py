@@ -90,20 +90,26 @@ def error_told_by(response: httpx.Response) -> ZenWebError:
     kind = ERRORS.get(response.status_code, ZenWebError)
     if not _is_ours(told):
         return _error_of_another(response, kind)
+    if response.status_code == HTTPStatus.UNAUTHORIZED:
+        server = _server_of(response.request)
+        message = f"{told['detail'][-1]} Sign in with `zenweb login {server}`, or set ZENWEB_API_KEY."
+        return kind(f"{server}: {message}")
+    if response.is_server_error:
+        return kind(f"{_server_of(response.request)}: {told['detail'][-1]}")
+    return error_of(response.status_code, told)
+
+
+def error_of(status: int, told: Mapping[str, Any]) -> ZenWebError:
+    """An error of the server's, by what it says and the status that it says it with."""
     message = str(told["detail"][-1])
     if told.get("error") in list(DeviceLoginError):
         return DeviceLoginUnfinished(DeviceLoginError(told["error"]), message)
-    if response.status_code == HTTPStatus.UNPROCESSABLE_ENTITY:
+    if status == HTTPStatus.UNPROCESSABLE_ENTITY:
         fields = [
             FieldError(str(entry["pointer"]), str(entry["message"])) for entry in told.get("errors") or ()
         ]
         return ValidationFailed(fields or message)
-    if response.status_code == HTTPStatus.UNAUTHORIZED:
-        server = _server_of(response.request)
-        return kind(f"{server}: {message} Sign in with `zenweb login {server}`, or set ZENWEB_API_KEY.")
-    if response.is_server_error:
-        return kind(f"{_server_of(response.request)}: {message}")
-    return kind(message)
+    return ERRORS.get(status, ZenWebError)(message)
 
 
 def unreachable(server_url: str, error: httpx.TransportError, *, may_have_acted: bool) -> ServerUnreachable:

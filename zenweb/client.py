@@ -13,9 +13,8 @@ from uuid import UUID
 from zenweb import connection
 from zenweb.config.importing import is_importing, skipped
 from zenweb.enums import ConcurrencyPolicy
-from zenweb.exceptions import DoesNotExist, NotConnected, ValidationFailed
+from zenweb.exceptions import DoesNotExist, NotConnected, ValidationFailed, ZenWebError
 from zenweb.execution.current_step import current_step
-from zenweb.execution.triggers import headers_for_run, is_to_repeat
 from zenweb.responses import (
     ArtifactVersionResponse,
     DeploymentResponse,
@@ -31,7 +30,16 @@ from zenweb.responses import (
     ScheduleResponse,
     StackResponse,
 )
-from zenweb.transport import FILE_TIMEOUT, Transport, shared_transport
+from zenweb.responses.launching import (
+    RunConfiguration,
+    send_files,
+    start_run,
+    start_runs,
+    upload_file,
+    warn,
+    wired,
+)
+from zenweb.transport import Transport, shared_transport
 
 logger = logging.getLogger(__name__)
 DEFAULT_STACK = "default"
@@ -41,12 +49,7 @@ NameOrId = str | UUID
 # them is imported where it is needed.
 if TYPE_CHECKING:
     from zenweb.config.code_archive import CodeArchive
-    from zenweb.config.run_configuration import PipelineRunConfiguration
     from zenweb.config.template_file import TemplateDocument
-
-    RunConfiguration = PipelineRunConfiguration | Mapping[str, Any]
-else:
-    RunConfiguration = Any
 
 
 class Client:
@@ -127,11 +130,11 @@ class Client:
         path = f"/runs/{_quoted(name_id_or_prefix)}/repair"
         body = {
             "from_steps": list(from_steps) if from_steps is not None else None,
-            "configuration": self._wired(run_configuration),
+            "configuration": wired(self.transport, run_configuration),
             "version": "newest" if newest else "same",
         }
         if not dry_run:
-            return self._run(path, body, idempotency_key)
+            return start_run(self.transport, path, body, idempotency_key)
         answer = self.transport.post(f"{path}?dry_run=true", body, is_repeatable=True)
         return RepairPlan(
             [PlannedStep(step["name"], step["runs_again"], step["reason"]) for step in answer["steps"]]
@@ -192,7 +195,9 @@ class Client:
             raise ValidationFailed("Only config path or runtime configuration can be specified.")
         if template_id is not None and stack_name_or_id is not None:
             raise ValidationFailed("A template runs on its own stack: give a stack only with a pipeline.")
-        configuration = self._wired(run_configuration if config_path is None else _read(config_path))
+        configuration = wired(
+            self.transport, run_configuration if config_path is None else _read(config_path)
+        )
         if template_id is None:
             template_id = self._newest_runnable_template(str(pipeline_name_or_id), stack_name_or_id)
         if preset is not None:
@@ -201,8 +206,23 @@ class Client:
         if dry_run:
             answer = self.transport.post(f"{path}?dry_run=true", configuration, is_repeatable=True)
             return Preflight.read(answer)
-        run = self._run(path, configuration, idempotency_key)
+        run = start_run(self.transport, path, configuration, idempotency_key)
         return run.wait() if synchronous else run
+
+    def trigger_many(
+        self,
+        template_id: NameOrId,
+        run_configurations: Sequence[RunConfiguration],
+        *,
+        preset: str | None = None,
+    ) -> list[PipelineRunResponse | ZenWebError]:
+        """Run a template with each of these configurations. Returns each run in their order, or why it was refused.
+
+        What one is refused for stops no other: `[run for run in found if isinstance(run, PipelineRunResponse)]`.
+        """
+        base = {"preset": preset} if preset is not None else {}
+        bodies = [{**wired(self.transport, each), **base} for each in run_configurations]
+        return start_runs(self.transport, f"/run_templates/{_quoted(template_id)}/runs", bodies)
 
     # Run templates
 
@@ -233,7 +253,7 @@ class Client:
             **_limit(max_concurrent_runs, concurrency_policy),
         }
         answer = self.transport.post("/run_templates", body, is_repeatable=update)
-        _warn(answer)
+        warn(answer)
         return RunTemplateResponse(self.transport, answer)
 
     def get_run_template(
@@ -376,7 +396,7 @@ class Client:
             "template": str(template_id),
             "cron_expression": cron,
             "zone": zone,
-            "configuration": self._wired(run_configuration),
+            "configuration": wired(self.transport, run_configuration),
             "preset": preset,
             "active": not paused,
         }
@@ -405,7 +425,7 @@ class Client:
             "name": name,
             "cron_expression": cron,
             "zone": zone,
-            "configuration": None if run_configuration is None else self._wired(run_configuration),
+            "configuration": None if run_configuration is None else wired(self.transport, run_configuration),
             "active": None if paused is None else not paused,
         }
         return ScheduleResponse(
@@ -475,27 +495,11 @@ class Client:
 
         A `pathlib.Path` among the parameters of a run is uploaded by itself.
         """
-        from zenweb.local_files import LocalFile  # noqa: PLC0415  # see above
-
-        file = LocalFile.at(path)
-        answer = self.transport.request(
-            "POST",
-            "/uploads",
-            is_repeatable=True,  # at worst it is there twice, and nobody refers to the first
-            params={"name": name or file.name},
-            content=file,
-            headers=file.headers,
-            timeout=FILE_TIMEOUT,
-        )
-        return ArtifactVersionResponse(self.transport, answer)
+        return upload_file(self.transport, path, name)
 
     def with_files(self, configuration: RunConfiguration | None) -> RunConfiguration | None:
         """The configuration as it can be sent again and again: its files are uploaded now, and referred to."""
-        from zenweb.local_files import paths_in, with_references  # noqa: PLC0415  # see above
-
-        return with_references(
-            configuration, {path: self.upload_file(path) for path in paths_in(configuration)}
-        )
+        return send_files(self.transport, configuration)
 
     def download_file(self, artifact_version_id: NameOrId, target: str | PathLike[str]) -> None:
         """Fetch the file that an artifact version is, an upload say, to a place on this machine."""
@@ -521,7 +525,7 @@ class Client:
 
         Raises ValidationFailed with all that is wrong.
         """
-        body = {**deployment, "configuration": self._wired(run_configuration)}
+        body = {**deployment, "configuration": wired(self.transport, run_configuration)}
         answer = self.transport.post("/pipeline_deployments/new/validate", body, is_repeatable=True)
         return Judgement.read(answer)
 
@@ -534,7 +538,8 @@ class Client:
         self, deployment_id: NameOrId, run_configuration: RunConfiguration | None = None
     ) -> PipelineRunResponse:
         """Run what was frozen, as it is or with these values over it. Returns at once."""
-        return self._run(f"/pipeline_deployments/{deployment_id}/runs", self._wired(run_configuration))
+        configuration = wired(self.transport, run_configuration)
+        return start_run(self.transport, f"/pipeline_deployments/{deployment_id}/runs", configuration)
 
     # Reports of a run in the caller's own process
 
@@ -573,23 +578,6 @@ class Client:
             lambda index: self._list(kind, {**filters, "page": index}),
         )
 
-    def _wired(self, configuration: RunConfiguration | None) -> dict[str, Any]:
-        from zenweb.config.run_configuration import wire_configuration  # noqa: PLC0415  # see above
-
-        return wire_configuration(self.with_files(configuration))
-
-    def _run(
-        self, path: str, configuration: Mapping[str, Any], idempotency_key: str | None = None
-    ) -> PipelineRunResponse:
-        """Start a run: one, however often the request has to be sent until an answer comes."""
-        answer: dict[str, Any] = {}
-        for headers in headers_for_run(path, configuration, idempotency_key):
-            answer = self.transport.request("POST", path, json=configuration, headers=headers)
-            if not is_to_repeat(answer):
-                break
-        _warn(answer)
-        return PipelineRunResponse(self.transport, answer)
-
     def _newest_runnable_template(self, pipeline: str, stack: NameOrId | None) -> UUID:
         filters = {"pipeline_id": self.get_pipeline(pipeline, hydrate=False).id, "stack": stack, "size": 100}
         for template in self.list_run_templates(**filters).all():
@@ -608,11 +596,6 @@ def _limit(most: int | None, policy: ConcurrencyPolicy | str | None) -> dict[str
     """The keys that ZenML's servers do not know, where something is to be said."""
     said = {"max_concurrent_runs": most, "concurrency_policy": policy and str(policy)}
     return {key: value for key, value in said.items() if value is not None}
-
-
-def _warn(answer: Mapping[str, Any]) -> None:
-    for warning in answer.get("warnings") or ():
-        logger.warning("%s", warning)
 
 
 def _quoted(name_or_id: NameOrId) -> str:

@@ -12,8 +12,7 @@ from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
 from zenweb.config.file_references import FileReference
 from zenweb.config.run_configuration import PipelineRunConfiguration, StepRunConfiguration
 from zenweb.exceptions import ValidationFailed
-from zenweb.responses.artifacts import ARTIFACT_VERSIONS
-from zenweb.responses.thing import Thing
+from zenweb.thing import ARTIFACT_VERSIONS, Thing
 
 PIECE = 64 * 1024
 

@@ -31,7 +31,6 @@ from zenweb.pools import Pool
 
 API = "/api/v1"
 TIMEOUT = httpx.Timeout(30, connect=5)
-# After the last byte of a file a store in the cloud may take its time.
 FILE_TIMEOUT = httpx.Timeout(300, connect=5)
 # Seconds before a repeat. Spread, so that many clients do not come back to a restarted server in step.
 PAUSES = (0.1, 0.4, 1.0)

@@ -55,6 +55,8 @@ class UploadList(APIView):
             content_type=sent.content_type,
             size=sent.size,
             rules=rules_asked_for(request),
+            # Another attempt at a step finds the run that it has started only by the same values.
+            is_once=acting_user(request).step_in_use is not None,
         )
         return Response(describe_artifact_version(version, True))
 

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from tests.factories import PIPELINES
 from zenweb.cli.main import main
-from zenweb.config.code_archive import pack
+from zenweb.config.code_archive import pack, unpack
 from zenweb.config.config_schema import build_config_schema, build_config_template
 from zenweb.config.importing import importing_for_execution
 from zenweb.config.source import import_source
@@ -55,11 +55,11 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> tuple[Document, bytes]:
 def make(code: tuple[Document, bytes], tmp_path: Path) -> Callable[..., Path]:
     """Writes a bundle of it; what is given is said of the template, `requirements` of the pipeline."""
 
-    def write(requirements: tuple[str, ...] = (), **said: Any) -> Path:
-        pipeline = FrozenPipeline(**code[0], requirements=list(requirements))
+    def write(requirements: tuple[str, ...] = (), frozen: tuple[Document, bytes] = code, **said: Any) -> Path:
+        pipeline = FrozenPipeline(**frozen[0], requirements=list(requirements))
         document = TemplateDocument(format=1, name="portable", pipeline=pipeline, **said)
         path = tmp_path / "portable.zip"
-        path.write_bytes(write_bundle(bundle(document, code[1])))
+        path.write_bytes(write_bundle(bundle(document, frozen[1])))
         return path
 
     return write
@@ -208,11 +208,31 @@ def test_a_folder_that_holds_something_is_left_alone(make: Any, run: Run, tmp_pa
     assert run(make(), "--timeout", "5").exit_code == 2
 
 
-def test_a_laptop_without_any_server(make: Any, tmp_path: Path) -> None:
-    """In a process of its own, as it is typed."""
+@pytest.mark.parametrize("package", ["zenweb", "zenml"])
+def test_a_laptop_without_any_server(
+    make: Any, code: tuple[Document, bytes], tmp_path: Path, package: str
+) -> None:
+    """In a process of its own, as it is typed; also of code that was frozen with the alias on."""
+    if package == "zenml":
+        unpack(code[1], tmp_path / "code", sha256=code[0]["code"].removeprefix("sha256:"))
+        (source := tmp_path / "code/portable.py").chmod(0o600)
+        source.write_text(source.read_text().replace("from zenweb import", "from zenml import"))
+        archive = pack(tmp_path / "code")
+        spec = {**code[0]["spec"], "imports_zenml": True}
+        code = ({**code[0], "spec": spec, "code": f"sha256:{archive.sha256}"}, archive.content)
     given = {name: value for name, value in os.environ.items() if not name.startswith(("ZENWEB_", "DJANGO_"))}
     process = subprocess.run(
-        [sys.executable, "-m", "zenweb.cli", "run-template", "run", str(make()), "--local", "-o", "json"],
+        [
+            sys.executable,
+            "-m",
+            "zenweb.cli",
+            "run-template",
+            "run",
+            str(make(frozen=code)),
+            "--local",
+            "-o",
+            "json",
+        ],
         cwd=tmp_path,
         env={**given, "ZENWEB_CONFIG_DIR": str(tmp_path / "config")},
         capture_output=True,

@@ -15,6 +15,7 @@ from runs_app.recording import StepOutcome
 from runs_app.schedules import create_schedule
 from runs_app.step_tokens import server_access
 from templates_app.models import RunTemplate, Stack
+from templates_app.services import curate_run_template
 from tests.accounts.conftest import ask, bearer, give, rest_of
 from tests.factories import freeze, launch, make_template
 from tests.routes import Route, filled, routes
@@ -203,6 +204,22 @@ def test_it_runs_what_the_starter_and_the_owner_may_both_run(
     assert 'carol owns that, and may not run "other"' in answer.json()["detail"][1]
     carol.delete()
     assert "switched off or gone" in ask(step, "POST", "/run_templates/other/runs").json()["detail"][1]
+
+
+def test_bounds_for_a_role_are_those_of_the_lesser_of_both(
+    template: RunTemplate, other: RunTemplate, alice: User, bob: User, w1: Worker
+) -> None:
+    """Alice may do all with what Bob's step runs; its template is Carol's, and she may only run it."""
+    carol = User.objects.create_user(username="carol", password="carol has a long password")
+    RunTemplate.objects.filter(pk=other.pk).update(user=carol)
+    other.refresh_from_db()
+    document = {"version": 1, "parameters": {"trainer.learning_rate": {"locked": 0.3, "unless": "editor"}}}
+    curate_run_template(actor=alice, template=template, curation=document)
+    step = step_of(begun(other, alice, w1))
+    body = {"steps": {"trainer": {"parameters": {"learning_rate": 0.5}}}}
+    assert ask(step, "POST", "/run_templates/daily-retraining/runs", body).status_code == 422
+    give(carol, template, Role.EDITOR)
+    assert ask(step, "POST", "/run_templates/daily-retraining/runs", body).status_code == 200
 
 
 def test_who_deletes_the_template_meanwhile_does_not_free_its_steps(

@@ -159,6 +159,16 @@ def keeping():
     keep()
 
 
+@step(enable_cache=False)
+def start_another() -> str:
+    return str(Client().trigger_pipeline(template_id="started").id)
+
+
+@pipeline
+def starting():
+    start_another()
+
+
 @pipeline
 def failing():
     fail()
@@ -244,6 +254,17 @@ def test_calling_a_pipeline_on_a_remote_stack_starts_a_run_without_waiting(capsy
     assert capsys.readouterr().out == f"Run {run.name} on stack celery: {run.url}\n"
 
 
+def test_a_step_of_a_local_stack_starts_runs_with_its_callers_connection():
+    my_pipeline.create_run_template(name="started")
+    connection.save_active_stack("default")
+    run = starting()
+    [child] = run.children
+    assert (str(child.id), child.parent) == (run.steps["start_another"].output.load(), run)
+    assert child.parent_step_name == "start_another"
+    assert PipelineRun.objects.get(pk=child.id).channel == "pipeline"
+    assert Client().trigger_pipeline(template_id="started").parent is None  # outside of a step
+
+
 def test_a_step_of_a_local_stack_saves_beside_its_outputs():
     connection.save_active_stack("default")
     step = keeping().steps["keep"]
@@ -327,6 +348,19 @@ def test_required_parameters_are_asked_for_when_it_is_run():
         Client().trigger_pipeline(template_id="asking", run_configuration=configuration).template_id
         is not None
     )
+
+
+def test_a_template_runs_itself_and_is_run_many_times_with_a_word_on_each(monkeypatch):
+    template = my_pipeline.create_run_template(name="daily")
+    values = [{"steps": {"train": {"parameters": {"learning_rate": rate}}}} for rate in (0.1, "much", 0.3)]
+    run = template.run(values[0], idempotency_key="once")
+    assert template.run(values[0], idempotency_key="once") == run
+    losing_answers(monkeypatch, 1)
+    first, refused, third = Client().trigger_many("daily", values)
+    assert refused.errors[0].pointer == "/steps/train/parameters/learning_rate"
+    assert {run.id, first.id, third.id} == set(PipelineRun.objects.values_list("id", flat=True))
+    assert first.steps["train"].config["parameters"]["learning_rate"] == 0.1
+    assert run.logs == "--- train\n--- report\n"
 
 
 def losing_answers(monkeypatch, times):

@@ -236,3 +236,37 @@ def test_a_command_without_it_says_how_to_have_it(tmp_path):
     ended = run(tmp_path, "-m", "zenweb.cli", *making, run=PIPELINE)
     assert "No module named 'zenml'" in ended.stderr
     assert "put `python -m zenweb.compat --` before the command" in ended.stderr
+
+
+EXPORT = """
+import sys
+from pathlib import Path
+from frozen.run import ones
+from zenweb.config.code_archive import pack
+from zenweb.config.config_schema import build_config_schema, build_config_template
+from zenweb.config.template_bundle import bundle, write_bundle
+from zenweb.config.template_file import FrozenPipeline, TemplateDocument
+
+spec, archive = ones.compile(), pack(Path.cwd())
+pipeline = FrozenPipeline(
+    name=spec.name,
+    code=f"sha256:{archive.sha256}",
+    python_version=f"{sys.version_info.major}.{sys.version_info.minor}",
+    client_version="0",
+    config_template=build_config_template(spec),
+    spec=spec.model_dump(mode="json"),
+    config_schema=build_config_schema(spec),
+)
+document = TemplateDocument(format=1, name="ones", pipeline=pipeline)
+Path("ones.zip").write_bytes(write_bundle(bundle(document, archive.content)))
+"""
+
+
+def test_a_template_file_that_was_frozen_so_runs_without_a_server(tmp_path):
+    (tmp_path / "frozen").mkdir()
+    (tmp_path / "frozen" / "run.py").write_text(PIPELINE)
+    assert run(tmp_path, "-m", "zenweb.compat", "export.py", export=EXPORT).returncode == 0
+    (tmp_path / "frozen" / "run.py").unlink()
+    ended = run(tmp_path, "-m", "zenweb.cli", "run-template", "run", "ones.zip", "--local")
+    assert ended.returncode == 0, ended.stderr
+    assert "completed" in ended.stdout

@@ -8,12 +8,21 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group
 from django.test import Client
+from django.urls import reverse
 
 from runs_app.presets import create_preset
 from templates_app.grants import grant_role
-from templates_app.models import CodeArchive, PipelineDeployment, Preset, RunTemplate, RunTemplateVersion
+from templates_app.models import (
+    CodeArchive,
+    PipelineDeployment,
+    Preset,
+    RunTemplate,
+    RunTemplateVersion,
+    Stack,
+)
 from templates_app.services import delete_run_template
 from tests.accounts.conftest import bearer
+from tests.factories import freeze, make_template
 from zenweb.accounts.models import AuditEvent, RoleGrant, User
 from zenweb.accounts.services import create_api_key
 from zenweb.enums import Role
@@ -224,3 +233,30 @@ def test_the_set_of_files_is_kept(rest: Client, document: Json) -> None:
     assert put(rest, document, "?managed_by=ml-team").json()["outcome"] == "unchanged"
     assert put(rest, document).json()["outcome"] == "unchanged"
     assert rest.get(PATH).json() == document
+
+
+def test_pages_say_that_it_is_kept_in_files(
+    client: Client, rest: Client, document: Json, template: RunTemplate
+) -> None:
+    client.force_login(template.user)
+    pages = [
+        reverse(name, args=[template.pk])
+        for name in ("run-template", "run-template-form", "run-template-access")
+    ]
+    assert not any("kept in files" in client.get(page).content.decode().lower() for page in pages)
+    put(rest, document, "?managed_by=ml-team")
+    for page in pages:
+        text = client.get(page).content.decode()
+        assert "kept in files" in text.lower()
+        assert "ml-team" in text
+
+
+def test_a_file_with_a_secret_in_it_is_refused(rest: Client, alice: User, stacks: dict[str, Stack]) -> None:
+    make_template(freeze("secretive.secretive_pipeline", alice, stacks["celery"]), alice, "secretive")
+    path = PATH.replace("daily-retraining", "secretive")
+    document = rest.get(path).json()
+    document["presets"] = {"mine": {"steps": {"tells": {"parameters": {"token": "hush-hush"}}}}}
+    answer = rest.put(path, json.dumps(document), content_type="application/json")
+    [error] = answer.json()["errors"]
+    assert error["pointer"] == "/presets/mine/steps/tells/parameters/token"
+    assert "hush-hush" not in answer.content.decode()

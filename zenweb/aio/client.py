@@ -28,12 +28,20 @@ from zenweb.aio.responses import (
     ScheduleResponse,
     StackResponse,
 )
-from zenweb.aio.transport import FILE_TIMEOUT, AsyncTransport, shared_transport
+from zenweb.aio.responses.launching import (
+    RunConfiguration,
+    send_files,
+    start_run,
+    start_runs,
+    upload_file,
+    warn,
+    wired,
+)
+from zenweb.aio.transport import AsyncTransport, shared_transport
 from zenweb.config.importing import is_importing, skipped
 from zenweb.enums import ConcurrencyPolicy
-from zenweb.exceptions import DoesNotExist, NotConnected, ValidationFailed
+from zenweb.exceptions import DoesNotExist, NotConnected, ValidationFailed, ZenWebError
 from zenweb.execution.current_step import current_step
-from zenweb.execution.triggers import headers_for_run, is_to_repeat
 
 logger = logging.getLogger(__name__)
 DEFAULT_STACK = "default"
@@ -43,12 +51,7 @@ NameOrId = str | UUID
 # them is imported where it is needed.
 if TYPE_CHECKING:
     from zenweb.config.code_archive import CodeArchive
-    from zenweb.config.run_configuration import PipelineRunConfiguration
     from zenweb.config.template_file import TemplateDocument
-
-    RunConfiguration = PipelineRunConfiguration | Mapping[str, Any]
-else:
-    RunConfiguration = Any
 
 
 class AsyncClient:
@@ -131,11 +134,11 @@ class AsyncClient:
         path = f"/runs/{_quoted(name_id_or_prefix)}/repair"
         body = {
             "from_steps": list(from_steps) if from_steps is not None else None,
-            "configuration": (await self._wired(run_configuration)),
+            "configuration": (await wired(self.transport, run_configuration)),
             "version": "newest" if newest else "same",
         }
         if not dry_run:
-            return await self._run(path, body, idempotency_key)
+            return await start_run(self.transport, path, body, idempotency_key)
         answer = await self.transport.post(f"{path}?dry_run=true", body, is_repeatable=True)
         return RepairPlan(
             [PlannedStep(step["name"], step["runs_again"], step["reason"]) for step in answer["steps"]]
@@ -196,7 +199,9 @@ class AsyncClient:
             raise ValidationFailed("Only config path or runtime configuration can be specified.")
         if template_id is not None and stack_name_or_id is not None:
             raise ValidationFailed("A template runs on its own stack: give a stack only with a pipeline.")
-        configuration = await self._wired(run_configuration if config_path is None else _read(config_path))
+        configuration = await wired(
+            self.transport, run_configuration if config_path is None else _read(config_path)
+        )
         if template_id is None:
             template_id = await self._newest_runnable_template(str(pipeline_name_or_id), stack_name_or_id)
         if preset is not None:
@@ -205,8 +210,23 @@ class AsyncClient:
         if dry_run:
             answer = await self.transport.post(f"{path}?dry_run=true", configuration, is_repeatable=True)
             return Preflight.read(answer)
-        run = await self._run(path, configuration, idempotency_key)
+        run = await start_run(self.transport, path, configuration, idempotency_key)
         return (await run.wait()) if synchronous else run
+
+    async def trigger_many(
+        self,
+        template_id: NameOrId,
+        run_configurations: Sequence[RunConfiguration],
+        *,
+        preset: str | None = None,
+    ) -> list[PipelineRunResponse | ZenWebError]:
+        """Run a template with each of these configurations. Returns each run in their order, or why it was refused.
+
+        What one is refused for stops no other: `[run for run in found if isinstance(run, PipelineRunResponse)]`.
+        """
+        base = {"preset": preset} if preset is not None else {}
+        bodies = [{**(await wired(self.transport, each)), **base} for each in run_configurations]
+        return await start_runs(self.transport, f"/run_templates/{_quoted(template_id)}/runs", bodies)
 
     # Run templates
 
@@ -237,7 +257,7 @@ class AsyncClient:
             **_limit(max_concurrent_runs, concurrency_policy),
         }
         answer = await self.transport.post("/run_templates", body, is_repeatable=update)
-        _warn(answer)
+        warn(answer)
         return RunTemplateResponse(self.transport, answer)
 
     async def get_run_template(
@@ -386,7 +406,7 @@ class AsyncClient:
             "template": str(template_id),
             "cron_expression": cron,
             "zone": zone,
-            "configuration": (await self._wired(run_configuration)),
+            "configuration": (await wired(self.transport, run_configuration)),
             "preset": preset,
             "active": not paused,
         }
@@ -415,7 +435,9 @@ class AsyncClient:
             "name": name,
             "cron_expression": cron,
             "zone": zone,
-            "configuration": None if run_configuration is None else (await self._wired(run_configuration)),
+            "configuration": None
+            if run_configuration is None
+            else (await wired(self.transport, run_configuration)),
             "active": None if paused is None else not paused,
         }
         return ScheduleResponse(
@@ -487,27 +509,11 @@ class AsyncClient:
 
         A `pathlib.Path` among the parameters of a run is uploaded by itself.
         """
-        from zenweb.local_files import LocalFile  # see above
-
-        file = LocalFile.at(path)
-        answer = await self.transport.request(
-            "POST",
-            "/uploads",
-            is_repeatable=True,  # at worst it is there twice, and nobody refers to the first
-            params={"name": name or file.name},
-            content=file.asynchronous(),
-            headers=file.headers,
-            timeout=FILE_TIMEOUT,
-        )
-        return ArtifactVersionResponse(self.transport, answer)
+        return await upload_file(self.transport, path, name)
 
     async def with_files(self, configuration: RunConfiguration | None) -> RunConfiguration | None:
         """The configuration as it can be sent again and again: its files are uploaded now, and referred to."""
-        from zenweb.local_files import paths_in, with_references  # see above
-
-        return with_references(
-            configuration, {path: (await self.upload_file(path)) for path in paths_in(configuration)}
-        )
+        return await send_files(self.transport, configuration)
 
     async def download_file(self, artifact_version_id: NameOrId, target: str | PathLike[str]) -> None:
         """Fetch the file that an artifact version is, an upload say, to a place on this machine."""
@@ -537,7 +543,7 @@ class AsyncClient:
 
         Raises ValidationFailed with all that is wrong.
         """
-        body = {**deployment, "configuration": (await self._wired(run_configuration))}
+        body = {**deployment, "configuration": (await wired(self.transport, run_configuration))}
         answer = await self.transport.post("/pipeline_deployments/new/validate", body, is_repeatable=True)
         return Judgement.read(answer)
 
@@ -550,9 +556,8 @@ class AsyncClient:
         self, deployment_id: NameOrId, run_configuration: RunConfiguration | None = None
     ) -> PipelineRunResponse:
         """Run what was frozen, as it is or with these values over it. Returns at once."""
-        return await self._run(
-            f"/pipeline_deployments/{deployment_id}/runs", await self._wired(run_configuration)
-        )
+        configuration = await wired(self.transport, run_configuration)
+        return await start_run(self.transport, f"/pipeline_deployments/{deployment_id}/runs", configuration)
 
     # Reports of a run in the caller's own process
 
@@ -591,23 +596,6 @@ class AsyncClient:
             lambda index: self._list(kind, {**filters, "page": index}),
         )
 
-    async def _wired(self, configuration: RunConfiguration | None) -> dict[str, Any]:
-        from zenweb.config.run_configuration import wire_configuration  # see above
-
-        return wire_configuration(await self.with_files(configuration))
-
-    async def _run(
-        self, path: str, configuration: Mapping[str, Any], idempotency_key: str | None = None
-    ) -> PipelineRunResponse:
-        """Start a run: one, however often the request has to be sent until an answer comes."""
-        answer: dict[str, Any] = {}
-        for headers in headers_for_run(path, configuration, idempotency_key):
-            answer = await self.transport.request("POST", path, json=configuration, headers=headers)
-            if not is_to_repeat(answer):
-                break
-        _warn(answer)
-        return PipelineRunResponse(self.transport, answer)
-
     async def _newest_runnable_template(self, pipeline: str, stack: NameOrId | None) -> UUID:
         filters = {
             "pipeline_id": (await self.get_pipeline(pipeline, hydrate=False)).id,
@@ -630,11 +618,6 @@ def _limit(most: int | None, policy: ConcurrencyPolicy | str | None) -> dict[str
     """The keys that ZenML's servers do not know, where something is to be said."""
     said = {"max_concurrent_runs": most, "concurrency_policy": policy and str(policy)}
     return {key: value for key, value in said.items() if value is not None}
-
-
-def _warn(answer: Mapping[str, Any]) -> None:
-    for warning in answer.get("warnings") or ():
-        logger.warning("%s", warning)
 
 
 def _quoted(name_or_id: NameOrId) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from zenweb.artifacts import store
+from zenweb.config import zenml_alias
 from zenweb.config.code_archive import discard, unpack
 from zenweb.config.importing import importing_for_execution
 from zenweb.config.requirements import missing_here
@@ -89,7 +90,11 @@ def unpacked(file: TemplateFile) -> Iterator[UnpackedTemplate]:
             (home / name).symlink_to(code / name)
         os.chdir(home)
         sys.path.insert(0, str(code))
+        if spec.imports_zenml:
+            zenml_alias.activate()
         try:
+            if spec.imports_zenml:
+                zenml_alias.activate()
             with importing_for_execution():
                 import_source(spec.source, Pipeline)
             yield UnpackedTemplate(file.document, spec)

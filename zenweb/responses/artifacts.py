@@ -7,8 +7,7 @@ from zenweb.artifacts import materializers
 from zenweb.artifacts.references import ArtifactReference
 from zenweb.execution.metadata import decode_metadata
 from zenweb.responses.entity import Entity
-
-ARTIFACT_VERSIONS = "/artifact_versions"
+from zenweb.thing import ARTIFACT_VERSIONS
 
 
 class ArtifactVersionResponse(Entity, ArtifactReference):

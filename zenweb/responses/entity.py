@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
-from zenweb.responses.thing import Thing
+from zenweb.thing import Thing
 
 if TYPE_CHECKING:
     from zenweb.transport import Transport

@@ -7,6 +7,8 @@ from uuid import UUID
 from zenweb.enums import ConcurrencyPolicy
 from zenweb.responses.catalog import PipelineResponse
 from zenweb.responses.entity import Entity
+from zenweb.responses.launching import RunConfiguration, start_run, wired
+from zenweb.responses.runs import PipelineRunResponse
 
 if TYPE_CHECKING:
     from zenweb.config.run_configuration import PipelineRunConfiguration
@@ -66,6 +68,21 @@ class RunTemplateResponse(Entity):
         """The JSON Schema of what a run may be given."""
         schema: dict[str, Any] = self.metadata["config_schema"]
         return schema
+
+    def run(
+        self,
+        run_configuration: RunConfiguration | None = None,
+        *,
+        preset: str | None = None,
+        synchronous: bool = False,
+        idempotency_key: str | None = None,
+    ) -> PipelineRunResponse:
+        """Run it; as `Client.trigger_pipeline` does, which says what may be given."""
+        configuration = wired(self._transport, run_configuration)
+        if preset is not None:
+            configuration["preset"] = preset
+        run = start_run(self._transport, f"{self.path}/{self.id}/runs", configuration, idempotency_key)
+        return run.wait() if synchronous else run
 
     @property
     def pipeline(self) -> PipelineResponse:

@@ -17,7 +17,7 @@ from zenweb.responses.artifacts import ArtifactVersionResponse
 from zenweb.responses.catalog import PipelineResponse, StackResponse
 from zenweb.responses.entity import Entity
 from zenweb.responses.facts import LogPiece, RunEvent
-from zenweb.responses.thing import moment, moment_or_none
+from zenweb.thing import moment, moment_or_none
 
 if TYPE_CHECKING:
     from zenweb.transport import Transport
@@ -134,6 +134,11 @@ class PipelineRunResponse(Entity):
     def follow_logs(self) -> Iterator[LogPiece]:
         """What its steps print, as it comes, until the run has ended."""
         return _follow(self._transport, f"{self.path}/{self.id}/logs")
+
+    @property
+    def logs(self) -> str:
+        """What its steps have printed so far."""
+        return str(self._transport.get(f"{self.path}/{self.id}/logs"))
 
     @property
     def status(self) -> ExecutionStatus:

@@ -7,7 +7,7 @@ from uuid import UUID
 from zenweb.enums import ExecutionStatus
 from zenweb.responses.entity import Entity
 from zenweb.responses.run_templates import RunTemplateResponse
-from zenweb.responses.thing import moment, moment_or_none
+from zenweb.thing import moment, moment_or_none
 
 
 class ScheduleResponse(Entity):

@@ -7,13 +7,16 @@ from typing import Any
 
 from zenweb.aio.responses.entity import Entity
 from zenweb.artifacts import materializers
+from zenweb.artifacts.references import ArtifactReference
 from zenweb.execution.metadata import decode_metadata
+from zenweb.thing import ARTIFACT_VERSIONS
 
-ARTIFACT_VERSIONS = "/artifact_versions"
 
+class ArtifactVersionResponse(Entity, ArtifactReference):
+    """One value that a step made, or a file that was uploaded.
 
-class ArtifactVersionResponse(Entity):
-    """One value that a step made, or a file that was uploaded."""
+    In a pipeline function it can be handed to a step, as an output of another step can.
+    """
 
     path = ARTIFACT_VERSIONS
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from zenweb.exceptions import NotAskedFor
-from zenweb.responses.thing import Thing
+from zenweb.thing import Thing
 
 if TYPE_CHECKING:
     from zenweb.aio.transport import AsyncTransport

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from zenweb.aio.responses.catalog import PipelineResponse
 from zenweb.aio.responses.entity import Entity
+from zenweb.aio.responses.launching import RunConfiguration, start_run, wired
+from zenweb.aio.responses.runs import PipelineRunResponse
 from zenweb.enums import ConcurrencyPolicy
 
 if TYPE_CHECKING:
@@ -67,6 +69,21 @@ class RunTemplateResponse(Entity):
         """The JSON Schema of what a run may be given."""
         schema: dict[str, Any] = self.metadata["config_schema"]
         return schema
+
+    async def run(
+        self,
+        run_configuration: RunConfiguration | None = None,
+        *,
+        preset: str | None = None,
+        synchronous: bool = False,
+        idempotency_key: str | None = None,
+    ) -> PipelineRunResponse:
+        """Run it; as `AsyncClient.trigger_pipeline` does, which says what may be given."""
+        configuration = await wired(self._transport, run_configuration)
+        if preset is not None:
+            configuration["preset"] = preset
+        run = await start_run(self._transport, f"{self.path}/{self.id}/runs", configuration, idempotency_key)
+        return (await run.wait()) if synchronous else run
 
     @property
     def pipeline(self) -> PipelineResponse:

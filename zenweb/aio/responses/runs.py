@@ -19,7 +19,7 @@ from zenweb.enums import ExecutionStatus
 from zenweb.execution.metadata import decode_metadata
 from zenweb.execution.triggers import waiting_for
 from zenweb.responses.facts import LogPiece, RunEvent
-from zenweb.responses.thing import moment, moment_or_none
+from zenweb.thing import moment, moment_or_none
 
 if TYPE_CHECKING:
     from zenweb.aio.transport import AsyncTransport
@@ -136,6 +136,11 @@ class PipelineRunResponse(Entity):
     def follow_logs(self) -> AsyncIterator[LogPiece]:
         """What its steps print, as it comes, until the run has ended."""
         return _follow(self._transport, f"{self.path}/{self.id}/logs")
+
+    @property
+    async def logs(self) -> str:
+        """What its steps have printed so far."""
+        return str(await self._transport.get(f"{self.path}/{self.id}/logs"))
 
     @property
     def status(self) -> ExecutionStatus:

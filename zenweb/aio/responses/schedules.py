@@ -8,7 +8,7 @@ from uuid import UUID
 from zenweb.aio.responses.entity import Entity
 from zenweb.aio.responses.run_templates import RunTemplateResponse
 from zenweb.enums import ExecutionStatus
-from zenweb.responses.thing import moment, moment_or_none
+from zenweb.thing import moment, moment_or_none
 
 
 class ScheduleResponse(Entity):

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
+ARTIFACT_VERSIONS = "/artifact_versions"
+
 
 class Thing(ABC):
     """One thing on the server, in the envelope `{id, name, body, metadata, resources}`."""

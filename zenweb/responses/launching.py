@@ -1,0 +1,100 @@
+"""Starting runs: the files of this machine are sent first, and one call makes one run."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+from zenweb.answers import error_of
+from zenweb.exceptions import ZenWebError
+from zenweb.execution.triggers import headers_for_run, is_to_repeat
+from zenweb.responses.artifacts import ArtifactVersionResponse
+from zenweb.responses.runs import PipelineRunResponse
+from zenweb.transport import FILE_TIMEOUT
+
+# What loads pydantic is imported where it is needed, as in zenweb/client.py.
+if TYPE_CHECKING:
+    from zenweb.config.run_configuration import PipelineRunConfiguration
+    from zenweb.transport import Transport
+
+    RunConfiguration = PipelineRunConfiguration | Mapping[str, Any]
+else:
+    RunConfiguration = Any
+
+logger = logging.getLogger("zenweb.client")
+MOST_AT_ONCE = 100
+
+
+def upload_file(
+    transport: "Transport", path: str | PathLike[str], name: str | None = None
+) -> ArtifactVersionResponse:
+    from zenweb.local_files import LocalFile  # noqa: PLC0415  # see above
+
+    file = LocalFile.at(path)
+    answer = transport.request(
+        "POST",
+        "/uploads",
+        is_repeatable=True,  # at worst it is there twice, and nobody refers to the first
+        params={"name": name or file.name},
+        content=file,
+        headers=file.headers,
+        timeout=FILE_TIMEOUT,
+    )
+    return ArtifactVersionResponse(transport, answer)
+
+
+def send_files(transport: "Transport", configuration: RunConfiguration | None) -> RunConfiguration | None:
+    """The configuration with its files sent, and referred to."""
+    from zenweb.local_files import paths_in, with_references  # noqa: PLC0415  # see above
+
+    uploaded = {path: upload_file(transport, path) for path in paths_in(configuration)}
+    return with_references(configuration, uploaded)
+
+
+def wired(transport: "Transport", configuration: RunConfiguration | None) -> dict[str, Any]:
+    """The configuration as JSON, its files sent."""
+    from zenweb.config.run_configuration import wire_configuration  # noqa: PLC0415  # see above
+
+    return wire_configuration(send_files(transport, configuration))
+
+
+def start_run(
+    transport: "Transport", path: str, configuration: Mapping[str, Any], idempotency_key: str | None = None
+) -> PipelineRunResponse:
+    """One, however often the request has to be sent until an answer comes."""
+    answer: dict[str, Any] = {}
+    for headers in headers_for_run(path, configuration, idempotency_key):
+        answer = transport.request("POST", path, json=configuration, headers=headers)
+        if not is_to_repeat(answer):
+            break
+    warn(answer)
+    return PipelineRunResponse(transport, answer)
+
+
+def start_runs(
+    transport: "Transport", path: str, configurations: Sequence[Mapping[str, Any]]
+) -> list[PipelineRunResponse | ZenWebError]:
+    """Each run, or why it was refused, in their order; as many in a request as one takes."""
+    found: list[PipelineRunResponse | ZenWebError] = []
+    for start in range(0, len(configurations), MOST_AT_ONCE):
+        body = {"runs": [_item(each) for each in configurations[start : start + MOST_AT_ONCE]]}
+        headers = next(headers_for_run(f"{path}/bulk", body))
+        answer = transport.request("POST", f"{path}/bulk", json=body, headers=headers)
+        for item in answer["items"]:
+            if item["run"] is None:
+                found.append(error_of(item["status"], item))
+            else:
+                warn(item["run"])
+                found.append(PipelineRunResponse(transport, item["run"]))
+    return found
+
+
+def warn(answer: Mapping[str, Any]) -> None:
+    """Tell what was accepted and has no effect."""
+    for warning in answer.get("warnings") or ():
+        logger.warning("%s", warning)
+
+
+def _item(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    given = {key: value for key, value in configuration.items() if key != "preset"}
+    return {"configuration": given, "preset": configuration.get("preset") or ""}
