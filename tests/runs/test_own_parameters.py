@@ -139,6 +139,21 @@ def test_values_that_are_as_they_were_frozen_say_nothing(
     assert run.parameters == {"train": {"seed": 0, "rate": 0.5, "kind": "svm"}}
 
 
+def test_a_template_frozen_before_there_were_types_for_them_takes_them_too(
+    template: RunTemplate, alice: User, hand: Worker
+) -> None:
+    deployment = template.deployment
+    for key in ("parameters_schema", "configuration"):
+        del deployment.spec[key]
+    known = deployment.config_schema["properties"]["parameters"]["properties"]
+    known.update({name: {"default": schema["default"]} for name, schema in known.items()})
+    deployment.save()
+    assert steps(compiled(template, alice, hand, own(n_models=1))) == ["train", "report"]
+    wrong = compiled(template, alice, hand, own(n_models="many"))
+    [[pointer, sentence]] = wrong.compilation.errors
+    assert (pointer, "valid integer" in sentence) == ("/parameters/n_models", True)
+
+
 # -- what ends a run ---------------------------------------------------------------------------------------------------
 
 
