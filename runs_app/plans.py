@@ -38,6 +38,8 @@ class Plan:
     code_sha256: str
     code_archive_id: uuid.UUID
     requirements: tuple[str, ...]
+    is_derived: bool = False
+    """Put together with parameters of a run, which not everybody may see who sees the pipeline."""
 
     @cached_property
     def holds_secrets(self) -> bool:
@@ -81,9 +83,6 @@ class Plan:
         """What all of its steps ask for; None when they do not agree."""
         asked = {step.settings.process for step in self.spec.steps}
         return asked.pop() if len(asked) == 1 else None
-
-    def artifact_name(self, index: int, output: str) -> str:
-        return next(spec.artifact_name for spec in self.step(index).outputs if spec.name == output)
 
 
 Runnable = PipelineDeployment | RunTemplateVersion
@@ -156,7 +155,7 @@ def rules_by_id(deployment_id: uuid.UUID, version_id: uuid.UUID | None, role: Ro
 def plan_of(deployment_id: uuid.UUID) -> Plan:
     deployments = PipelineDeployment.objects.values(
         *("spec", "config_schema", "config_template", "requirements"),
-        *("code_archive_id", "code_archive__sha256"),
+        *("code_archive_id", "code_archive__sha256", "derived_from"),
     )
     found = deployments.get(pk=deployment_id)
     return Plan(
@@ -166,6 +165,7 @@ def plan_of(deployment_id: uuid.UUID) -> Plan:
         code_sha256=found["code_archive__sha256"],
         code_archive_id=found["code_archive_id"],
         requirements=tuple(found["requirements"]),
+        is_derived=found["derived_from"] is not None,
     )
 
 
