@@ -4,14 +4,20 @@ from collections.abc import Sequence
 
 from django.db.models import QuerySet
 
+from runs_app.inputs import sources_of
 from runs_app.models import StepOutput, StepRun
 from runs_app.plans import plan_of
 
 
 def find_neighbours(steps: Sequence[StepRun]) -> None:
-    """Fill in `input_versions` and `parent_ids`, in two queries however many steps there are."""
+    """Fill in `input_versions` and `parent_ids`, in two queries however many steps there are.
+
+    A list of what a mapped step gave out is not among the inputs: it may be a thousand.
+    """
     specs = {step: plan_of(step.run.deployment_id).step(step.spec_index) for step in steps}
+    sources = {step: list(sources_of(plan_of(step.run.deployment_id), step)) for step in steps}
     upstream = {name for spec in specs.values() for name in spec.upstream}
+    upstream |= {source.step for found in sources.values() for source in found}
     found = StepRun.objects.filter(run__in={step.run_id for step in steps}, name__in=upstream)
     ids = {(run_id, name): pk for pk, run_id, name in found.values_list("pk", "run_id", "name")}
     versions = {
@@ -21,8 +27,8 @@ def find_neighbours(steps: Sequence[StepRun]) -> None:
     for step, spec in specs.items():
         step.parent_ids = [ids[step.run_id, name] for name in spec.upstream if (step.run_id, name) in ids]
         given = {
-            name: versions.get((ids.get((step.run_id, source.step)), source.output))
-            for name, source in spec.inputs.items()
+            source.parameter: versions.get((ids.get((step.run_id, source.step)), source.output))
+            for source in sources[step]
         }
         step.input_versions = {name: version for name, version in given.items() if version is not None}
 

@@ -142,6 +142,12 @@ def test_a_secret_is_asked_for_and_never_typed(alices, typed):
     assert (refused.exit_code, PipelineRun.objects.count()) == (2, 1)
 
 
+def test_a_secret_that_nobody_can_be_asked_for_says_another_way(alices, typed):
+    result = alices(*RUN, "--trainer.api-key", input="")
+    assert (result.exit_code, PipelineRun.objects.count()) == (2, 0)
+    assert "Give it with --set-env trainer.api-key=VARIABLE." in result.stderr
+
+
 def test_a_secret_comes_from_the_environment_by_its_flag(alices, typed, monkeypatch):
     monkeypatch.setenv("KEY", "hidden-word")
     result = alices(*RUN, "--set-env", "trainer.api-key=KEY")

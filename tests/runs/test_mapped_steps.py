@@ -307,3 +307,14 @@ def test_an_element_shows_no_secret(template: RunTemplate, alice: User, worker: 
     assert "hush" not in shown.text
     assert "tell-0" in shown.text
     assert "zenweb-sealed" not in shown.text
+
+
+@of_pipeline("chained_pipeline")
+def test_an_element_tells_on_the_wire_what_it_was_given(
+    template: RunTemplate, alice: User, worker: Worker, rest: Client
+) -> None:
+    run = launch(template, alice)
+    complete_all(worker, {"regions": 2})
+    shown = rest.get("/api/v1/steps", {"pipeline_run_id": str(run.pk), "name": "check-1"}).json()["items"][0]
+    inputs = {name: given[0]["body"]["uri"] for name, given in shown["resources"]["inputs"].items()}
+    assert inputs == {"model": "/train-1", "all_regions": "/regions"}

@@ -19,6 +19,7 @@ from zenweb import (
     pipeline,
     step,
     today,
+    unmapped,
 )
 from zenweb.steps import Step
 
@@ -112,6 +113,11 @@ def training_pipeline(n_models: int = 3, with_report: bool = True) -> None:
         evaluate(score=score, threshold=0.9)
     if with_report:
         patient(threshold=0.2, after=[first, train])
+    scores, _ = train.map(unmapped(data), learning_rate=[0.1, 0.2])
+    evaluate.map(score=scores)
+    good = evaluate(0.7, id="sure")
+    load("better", when=good)
+    load("worse", unless=(good, True), id="worse")
 
 
 def use() -> None:

@@ -10,8 +10,4 @@ class ArtifactReference:
     """
 
     def __init__(self, id: UUID | str) -> None:  # noqa: A002  # as everywhere
-        self._version = UUID(str(id))
-
-    @property
-    def id(self) -> UUID:
-        return self._version
+        self.id = UUID(str(id))

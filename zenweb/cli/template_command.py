@@ -1,6 +1,7 @@
 """A command that takes, beside its own options, a flag for each parameter of the run template it is given."""
 
 import json
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -112,7 +113,7 @@ class TemplateFlags:
             case Kind.SWITCH:
                 return bool(typed)
             case Kind.SECRET:
-                return click.prompt(flag.name, hide_input=True, err=True, prompt_suffix=" (hidden): ")
+                return _asked(flag)
             case Kind.LIST:
                 return flag.type.list_of(typed)
             case Kind.NAMES:
@@ -227,6 +228,18 @@ class TemplateCommand(click.Command):
         else:
             hint = f"See what there is: {ctx.command_path} {found.template.name} --help"
         return click.UsageError(f"There is no {error.option_name}. {hint}", ctx)
+
+
+def _asked(flag: Flag) -> str:
+    try:
+        return str(click.prompt(flag.name, hide_input=True, err=True, prompt_suffix=" (hidden): "))
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        name = flag.name.removeprefix("--")
+        raise click.UsageError(
+            f"{flag.name} is asked for, and nobody can answer here. Give it with --set-env {name}=VARIABLE."
+        ) from None
 
 
 def flags_in(ctx: click.Context) -> TemplateFlags | None:
