@@ -16,6 +16,7 @@ class Thing(ABC):
 
     def __init__(self, envelope: Mapping[str, Any]) -> None:
         self._envelope = dict(envelope)
+        self.id = UUID(self._envelope["id"])
 
     def __repr__(self) -> str:
         body = self._envelope.get("body") or {}
@@ -28,11 +29,6 @@ class Thing(ABC):
 
     def __hash__(self) -> int:
         return hash(self.id)
-
-    @property
-    def id(self) -> UUID:
-        """By which it is known for ever, whatever it is called."""
-        return UUID(self._envelope["id"])
 
     @property
     def envelope(self) -> dict[str, Any]:
