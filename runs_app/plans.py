@@ -82,9 +82,6 @@ class Plan:
         asked = {step.settings.process for step in self.spec.steps}
         return asked.pop() if len(asked) == 1 else None
 
-    def artifact_name(self, index: int, output: str) -> str:
-        return next(spec.artifact_name for spec in self.step(index).outputs if spec.name == output)
-
 
 Runnable = PipelineDeployment | RunTemplateVersion
 """What can be run: a deployment as it is, or a version of a template, whose owner may have narrowed it."""

@@ -6,7 +6,7 @@ Every change is a conditional UPDATE, so two workers cannot both win.
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -318,12 +318,8 @@ def _told(exception: StepException) -> str:
 
 
 def _keep_outputs(step: StepRun, outputs: dict[str, StoredArtifact], now: datetime) -> Versions:
-    plan = plan_of(step.run.deployment_id)
     # In the order of the artifacts' names: two steps that make the same ones never wait for each other in a circle.
-    named = sorted(
-        (stored.artifact_name or plan.artifact_name(step.spec_index, name), name)
-        for name, stored in outputs.items()
-    )
+    named = sorted(_artifact_names(step, outputs))
     shown = _names_of_saved(named)
     kept = {
         (step.name, name): statements.add_output(
@@ -339,6 +335,17 @@ def _keep_outputs(step: StepRun, outputs: dict[str, StoredArtifact], now: dateti
         for artifact_name, name in named
     }
     return {(owner, name): version for (owner, name), version in kept.items() if name not in shown}
+
+
+def _artifact_names(step: StepRun, outputs: dict[str, StoredArtifact]) -> Iterator[tuple[str, str]]:
+    """With the outputs' names. User code can write into its process's socket: what nobody has declared is left out."""
+    spec = plan_of(step.run.deployment_id).step(step.spec_index)
+    declared = {output.name: output.artifact_name for output in spec.outputs}
+    for name, stored in outputs.items():
+        if name in declared:
+            yield declared[name], name
+        elif name.startswith(SAVED) and stored.artifact_name:
+            yield stored.artifact_name, name
 
 
 def _names_of_saved(named: Sequence[tuple[str, str]]) -> dict[str, str]:

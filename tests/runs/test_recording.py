@@ -200,3 +200,11 @@ def test_an_end_that_waited_for_its_turn_is_not_dated_back() -> None:
     assert timezone.now() - ended < timedelta(seconds=5)
     begun = timezone.now() + timedelta(seconds=1)  # a clock was set meanwhile
     assert StepOutcome(ended=time.monotonic(), started_at=begun).ended_at(before) == begun
+
+
+def test_an_output_that_nobody_has_declared_is_left_out(run: PipelineRun, worker: Worker) -> None:
+    ended = completed("score")
+    forged = ended.outputs["score"].model_copy(update={"artifact_name": "another"})
+    outputs = {"score": forged, "never declared": forged, "+0001": ended.outputs["score"]}
+    assert recording.record_end(claim(worker), replace(ended, outputs=outputs))
+    assert [str(artifact) for artifact in Artifact.objects.all()] == ["score"]

@@ -85,4 +85,6 @@ def test_another_step_loads_it_by_its_name(
     resuming = make_template(freeze("saving.resuming_pipeline", alice, stacks["celery"]), alice, "resuming")
     run = launch(resuming, alice)
     worker.run_ready_steps("default")
-    assert load(ArtifactVersion.objects.get(outputs__step__run=run)) == 2
+    step = run.steps.get()
+    assert step.status == "completed", step.status_reason
+    assert load(ArtifactVersion.objects.get(outputs__step=step)) == 2

@@ -46,5 +46,5 @@ def worker_command(
 
 
 def default_slots() -> int:
-    """One per processor, and two at least: a step that waits must not hold up the one it waits for."""
+    """One per processor, and two at least: a long step does not keep a short one from starting."""
     return max(2, os.cpu_count() or 1)
