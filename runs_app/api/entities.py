@@ -234,6 +234,9 @@ def _step_metadata(step: StepRun) -> Json:
         "original_step_run_id": str(original) if original else None,
         "parent_step_ids": [str(parent) for parent in step.parent_ids],
         "run_metadata": step.metadata,
+        "elements": step.elements,
+        "element": step.element,
+        "is_skipped": bool(step.is_skipped),
     }
 
 
