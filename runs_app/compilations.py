@@ -60,8 +60,7 @@ def wait_for(run: PipelineRun, question: CompileQuestion, moment: str) -> None:
     """A run that is being accepted has no steps until this is answered."""
     asked = preparations.ask(question, again=True, for_run=True)
     RunCompilation.objects.create(run=run, preparation=asked, moment=moment)
-    shown = ", ".join(f"{name} = {value!r:.100}" for name, value in question.arguments)
-    RunEvent.objects.note(run.pk, f"The pipeline is put together with its own parameters first: {shown}.")
+    RunEvent.objects.note(run.pk, "The pipeline is put together with its own parameters first.")
 
 
 def _unknown(asked: Preparation) -> FieldError | None:

@@ -38,6 +38,8 @@ class Plan:
     code_sha256: str
     code_archive_id: uuid.UUID
     requirements: tuple[str, ...]
+    is_derived: bool = False
+    """Put together with parameters of a run, which not everybody may see who sees the pipeline."""
 
     @cached_property
     def holds_secrets(self) -> bool:
@@ -153,7 +155,7 @@ def rules_by_id(deployment_id: uuid.UUID, version_id: uuid.UUID | None, role: Ro
 def plan_of(deployment_id: uuid.UUID) -> Plan:
     deployments = PipelineDeployment.objects.values(
         *("spec", "config_schema", "config_template", "requirements"),
-        *("code_archive_id", "code_archive__sha256"),
+        *("code_archive_id", "code_archive__sha256", "derived_from"),
     )
     found = deployments.get(pk=deployment_id)
     return Plan(
@@ -163,6 +165,7 @@ def plan_of(deployment_id: uuid.UUID) -> Plan:
         code_sha256=found["code_archive__sha256"],
         code_archive_id=found["code_archive_id"],
         requirements=tuple(found["requirements"]),
+        is_derived=found["derived_from"] is not None,
     )
 
 

@@ -151,7 +151,10 @@ class PipelineDeploymentQuerySet(VisibleQuerySet):
     def of_templates(self, templates: models.QuerySet[Any], user: "User") -> Q:
         versions = self.model._meta.get_field("template_versions").related_model.objects
         seen = versions.filter(template__in=templates).values("deployment")
-        return Q(pk__in=seen) | Q(derived_from__in=seen)
+        # In a derived one stand the values of runs.
+        may_run = run_templates().with_role(user, Action.SEE_VALUES.least).values("pk")
+        theirs = versions.filter(Q(template__in=templates), Q(template__in=may_run)).values("deployment")
+        return Q(pk__in=seen) | Q(derived_from__in=theirs)
 
     def beside_templates(self, user: "User") -> Q:
         """One's own, and where one is somebody, those that no restricted template runs."""
@@ -164,7 +167,8 @@ class PipelineDeploymentQuerySet(VisibleQuerySet):
         )
         return (
             Q(user=user)
-            | (Q(project__in=projects_of(user, Role.VIEWER)) & is_open)
+            | (Q(project__in=projects_of(user, Role.VIEWER)) & is_open & Q(derived_from=None))
+            | (Q(project__in=projects_of(user, Action.SEE_VALUES.least)) & is_open)
             | Q(project__in=projects_of(user, Role.OWNER))
         )
 

@@ -21,6 +21,19 @@ INTRODUCTION = """\
 
 <!-- Written by `make docs` from the docstrings: change those. -->
 
+```python
+from zenweb.client import Client
+
+with Client() as client:
+    template = client.get_run_template("daily-retraining")
+    run = template.run({"steps": {"trainer": {"parameters": {"learning_rate": 0.1}}}})
+    run.wait(timeout=3600)  # seconds; a TimeoutError leaves the run going on
+    print(run.status, run.status_reason)
+    print(run.steps["trainer"].outputs["score"].load())
+    for failed in client.list_pipeline_runs(status="failed").all():  # over all pages
+        print(failed.name, failed.logs)
+```
+
 What can be imported and relied on. [running.md](running.md), [inside-a-step.md](inside-a-step.md) and their
 neighbours tell what it is for. Errors are of one tree: `except zenweb.exceptions.ZenWebError` catches all that ZenWeb
 raises on purpose, and `str(error)` is a sentence for a person.

@@ -103,11 +103,17 @@ def pipeline_configuration_of(run: PipelineRun) -> Json:
         "extra": (run.configuration.get("extra") or {}) if run.shows_values else {},
         **hook_sources(run.configuration),
         "model": None,
-        "parameters": plan_of(run.deployment_id).spec.parameters or None,
+        "parameters": _own_parameters(run) or None,
         "retry": run.configuration.get("retry"),
         "substitutions": (run.configuration.get("substitutions") or {}) if run.shows_values else {},
         "name": run.pipeline.name,
     }
+
+
+def _own_parameters(run: PipelineRun) -> Json:
+    """What the pipeline was put together with: those of a run are for who may see its values."""
+    plan = plan_of(run.deployment_id)
+    return plan.spec.parameters if run.shows_values or not plan.is_derived else None
 
 
 def summarise(run: PipelineRun, url: str) -> Json:
@@ -228,6 +234,9 @@ def _step_metadata(step: StepRun) -> Json:
         "original_step_run_id": str(original) if original else None,
         "parent_step_ids": [str(parent) for parent in step.parent_ids],
         "run_metadata": step.metadata,
+        "elements": step.elements,
+        "element": step.element,
+        "is_skipped": bool(step.is_skipped),
     }
 
 

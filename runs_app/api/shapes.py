@@ -471,6 +471,13 @@ class StepMetadata(TypedDict):
     original_step_run_id: Annotated[UUID | None, Field(description="Whose outputs a cached step has.")]
     parent_step_ids: list[UUID]
     run_metadata: Metadata
+    elements: Annotated[
+        int | None, Field(description="Of a mapped step, how often it runs, once that is known.")
+    ]
+    element: Annotated[
+        int | None, Field(description="Of a run of a mapped step, its place among them, from 0.")
+    ]
+    is_skipped: Annotated[bool, Field(description="A condition did not hold, or what it needs was skipped.")]
 
 
 class StepResources(TypedDict):

@@ -184,6 +184,18 @@ def test_ctrl_c_stops_the_run(make: Any, run: Run, tmp_path: Path) -> None:
     assert (result.exit_code, result.stdout, told["status"]) == (3, f"{told['id']}\n", "stopped")
 
 
+def test_what_only_a_server_has_is_told_before_anything_runs(
+    make: Any, run: Run, code: tuple[Document, bytes]
+) -> None:
+    load, *others = code[0]["spec"]["steps"]
+    given = {**load, "artifacts": {"orders": "9f1c7a52-0d4e-4b6a-8a3e-5d2c1b0a9f8e"}}
+    frozen = ({**code[0], "spec": {**code[0]["spec"], "steps": [given, *others]}}, code[1])
+    result = run(make(frozen=frozen))
+    assert (result.exit_code, "load.orders: It gets a stored artifact" in result.stderr) == (2, True), (
+        result.stderr
+    )
+
+
 def test_packages_that_are_missing_are_listed_with_how_to_get_them(make: Any, run: Run) -> None:
     result = run(make(requirements=("no-such-package>=2", "click>=99", "pydantic")))
     assert result.exit_code == 1

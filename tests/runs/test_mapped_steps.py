@@ -315,6 +315,24 @@ def test_an_element_tells_on_the_wire_what_it_was_given(
 ) -> None:
     run = launch(template, alice)
     complete_all(worker, {"regions": 2})
-    shown = rest.get("/api/v1/steps", {"pipeline_run_id": str(run.pk), "name": "check-1"}).json()["items"][0]
+    shown = rest.get(
+        "/api/v1/steps", {"pipeline_run_id": str(run.pk), "name": "check-1", "hydrate": "true"}
+    ).json()["items"][0]
+    assert (shown["metadata"]["element"], shown["metadata"]["is_skipped"]) == (1, False)
     inputs = {name: given[0]["body"]["uri"] for name, given in shown["resources"]["inputs"].items()}
     assert inputs == {"model": "/train-1", "all_regions": "/regions"}
+
+
+@of_pipeline("literal_pipeline")
+def test_a_run_that_waits_for_its_turn_lays_out_its_elements_when_that_has_come(
+    template: RunTemplate, alice: User, worker: Worker
+) -> None:
+    RunTemplate.objects.filter(pk=template.pk).update(max_concurrent_runs=1)
+    template.refresh_from_db()
+    launch(template, alice, {"enable_cache": False})
+    waiting = launch(template, alice, {"enable_cache": False})
+    assert not waiting.steps.filter(mapped_index__isnull=False).exists()
+    for _ in range(3):
+        complete(worker)
+    assert [complete(worker) for _ in range(3)] == ["train-0", "train-1", "collect"]
+    assert fresh(waiting).status == ExecutionStatus.COMPLETED

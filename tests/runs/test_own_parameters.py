@@ -35,7 +35,7 @@ from tests.composing import compile_next, compiled, own, steps
 from tests.factories import PIPELINES, freeze, launch, make_template
 from tests.runs.test_worker import wait_for
 from zenweb.accounts.models import User
-from zenweb.enums import TriggerChannel
+from zenweb.enums import Role, TriggerChannel
 from zenweb.exceptions import ValidationFailed
 from zenweb.execution.protocol import StoredArtifact
 
@@ -139,6 +139,21 @@ def test_values_that_are_as_they_were_frozen_say_nothing(
     assert run.parameters == {"train": {"seed": 0, "rate": 0.5, "kind": "svm"}}
 
 
+def test_a_template_frozen_before_there_were_types_for_them_takes_them_too(
+    template: RunTemplate, alice: User, hand: Worker
+) -> None:
+    deployment = template.deployment
+    for key in ("parameters_schema", "configuration"):
+        del deployment.spec[key]
+    known = deployment.config_schema["properties"]["parameters"]["properties"]
+    known.update({name: {"default": schema["default"]} for name, schema in known.items()})
+    deployment.save()
+    assert steps(compiled(template, alice, hand, own(n_models=1))) == ["train", "report"]
+    wrong = compiled(template, alice, hand, own(n_models="many"))
+    [[pointer, sentence]] = wrong.compilation.errors
+    assert (pointer, "valid integer" in sentence) == ("/parameters/n_models", True)
+
+
 # -- what ends a run ---------------------------------------------------------------------------------------------------
 
 
@@ -228,6 +243,21 @@ def test_what_was_put_together_is_in_no_list_and_found_by_its_id(
     listed = rest.get("/api/v1/pipeline_deployments").json()
     assert [each["id"] for each in listed["items"]] == [str(template.deployment.pk)]
     assert rest.get(f"/api/v1/pipeline_deployments/{run.deployment_id}").status_code == 200
+
+
+def test_who_may_not_see_the_values_of_a_run_does_not_see_what_it_was_put_together_with(
+    template: RunTemplate, alice: User, bob: User, hand: Worker, client: Client
+) -> None:
+    run = compiled(template, alice, hand, own(n_models=1))
+    project = template.project
+    project.default_role = Role.VIEWER
+    project.save()
+    client.force_login(bob)
+    assert not PipelineDeployment.objects.visible_to(bob).filter(pk=run.deployment_id).exists()
+    assert PipelineDeployment.objects.visible_to(bob).filter(pk=template.deployment.pk).exists()
+    told = client.get(f"/api/v1/runs/{run.pk}").json()["metadata"]
+    assert told["config"]["parameters"] is None
+    assert "n_models" not in client.get(run.get_absolute_url()).content.decode()
 
 
 def test_what_a_restricted_template_ran_stays_unseen(

@@ -77,7 +77,7 @@ def what_is_read(folder: Path, **settings: str) -> list[str]:
         ),
         (
             {"ZENWEB_SERVER_URL": "refusing", "ZENWEB_API_KEY": "x"},
-            "CredentialsNotValid: This API key is not known.",
+            "This API key is not known. Sign in with `zenweb login ",
         ),
     ],
 )

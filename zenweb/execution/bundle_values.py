@@ -190,6 +190,13 @@ def _step(
     errors += _misfits(function, step, known, pointer)
     values = {**step.parameters, **_owners(of_step), **_found(function, schemas, of_step), **known}
     errors += [
+        FieldError(
+            f"{pointer}{pointer_to((name,))}",
+            "It gets a stored artifact, which only the server has: run it there.",
+        )
+        for name in step.artifacts
+    ]
+    errors += [
         FieldError(f"{pointer}{pointer_to((name,))}", _missing(schemas[name]))
         for name, schema in schemas.items()
         if name not in values

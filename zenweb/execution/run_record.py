@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 from zenweb.artifacts import materializers
 from zenweb.config.spec import Condition
 from zenweb.enums import ExecutionMode, ExecutionStatus
-from zenweb.exceptions import ValidationFailed, ZenWebError
+from zenweb.exceptions import ZenWebError
 from zenweb.execution.bundle_values import RunValues, StepValues
 from zenweb.execution.masking import Mask, texts_in
 from zenweb.execution.protocol import Assignment, GivenFile, InputArtifact
@@ -116,11 +116,6 @@ class RunRecord:
         if step is None:
             return None
         spec = step.values.spec
-        if spec.artifacts:
-            raise ValidationFailed(
-                f"Step {step_name!r} gets a stored artifact ({', '.join(spec.artifacts)}), which only a server knows. "
-                "Run this with one."
-            )
         step.attempt += 1
         step.status, step.began = ExecutionStatus.RUNNING, time.monotonic()
         inputs, collected = self._inputs(step)
