@@ -210,7 +210,7 @@ PAIRS = st.one_of(
 )
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(PAIRS, st.lists(VALUES, min_size=8, max_size=30))
 def test_a_value_that_was_taken_and_is_not_told_of_is_taken_still(
     pair: tuple[Schema, Schema], values: list[Any]
