@@ -101,6 +101,18 @@ class PipelineRun(Execution):
         related_name="repairs",
         help_text="The run it repairs.",
     )
+    # Of a run that was started with a key which sees certain templates only: its steps see no more. What became of the
+    # key is looked up when a step asks; without it they see nothing.
+    bound_key = models.ForeignKey(
+        "accounts.ApiKey",
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
     parent_step = models.ForeignKey(
         "StepRun",
         null=True,

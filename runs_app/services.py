@@ -344,6 +344,7 @@ def _start_run(
     run = PipelineRun(
         project_id=deployment.project_id,
         user=trigger.actor,
+        bound_key=trigger.actor.api_key_in_use if trigger.actor.is_bound else None,
         pipeline=deployment.pipeline,
         deployment=deployment,
         stack=deployment.stack,

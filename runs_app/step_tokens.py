@@ -27,7 +27,7 @@ HOLDING = {ExecutionStatus.RUNNING, ExecutionStatus.STOPPING}
 ATTEMPT: Prepared[StepAttempt] = Prepared(
     lambda: (
         StepAttempt.objects.select_related(
-            *("worker", "step__run__user", "step__run__pipeline"),
+            *("worker", "step__run__user", "step__run__bound_key", "step__run__pipeline"),
             *("step__run__template__user", "step__run__deployment__user"),
         )
         .defer("log_tail", *heavy_of("step__run"), *documents_of("step__run__deployment"))
@@ -76,11 +76,16 @@ def _check_it_holds(attempt: StepAttempt, number: int) -> None:
         raise CredentialsNotValid(f"{words}, whose worker counts as dead.")
     if step.run.user is None or not step.run.user.is_active:
         raise CredentialsNotValid(f"{words}. The account that started the run is switched off or gone.")
+    if step.run.bound_key_id and not (step.run.bound_key and step.run.bound_key.is_usable):
+        raise CredentialsNotValid(
+            f"{words}. The key that started the run has expired, or was revoked or deleted."
+        )
 
 
 def _user_in(attempt: StepAttempt) -> User:
     step, run = attempt.step, attempt.step.run
     user = cast(User, run.user)
+    user.api_key_in_use = run.bound_key
     user.step_in_use = StepInUse(
         place=place_of(step),
         origin=_origin_of(run),

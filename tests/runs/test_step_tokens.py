@@ -20,6 +20,7 @@ from tests.accounts.conftest import ask, bearer, give, rest_of
 from tests.factories import freeze, launch, make_template
 from tests.routes import Route, filled, routes
 from zenweb.accounts.models import AuditEvent, User
+from zenweb.accounts.services import create_api_key
 from zenweb.enums import Role
 
 CHANGES_NOTHING = {"POST runs/{}/refresh"}
@@ -253,6 +254,21 @@ def is_let_in(step: Client, route: Route, run: PipelineRun) -> bool:
         status = ask(step, route.method, f"/{path}", body).status_code
         raise Undone
     return status not in {401, 403, 404}
+
+
+def test_a_key_that_sees_less_lends_no_more_to_the_steps_of_its_runs(
+    template: RunTemplate, other: RunTemplate, bob: User, w1: Worker
+) -> None:
+    key, text = create_api_key(user=bob, name="ci", templates=[template])
+    started = ask(bearer(text), "POST", f"/run_templates/{template.name}/runs")
+    step = step_of(claimed_of(PipelineRun.objects.get(pk=started.json()["id"]), w1))
+    assert ask(step, "GET", f"/run_templates/{template.name}").status_code == 200
+    assert ask(step, "GET", f"/run_templates/{other.name}").status_code == 404
+    assert ask(step, "POST", f"/run_templates/{other.name}/runs").status_code == 404
+    child = ask(step, "POST", f"/run_templates/{template.name}/runs").json()["id"]
+    assert PipelineRun.objects.get(pk=child).bound_key == key
+    key.delete()
+    assert "was revoked or deleted" in refusal(step)
 
 
 def test_it_gets_no_other_token(attempt: StepAttempt) -> None:
