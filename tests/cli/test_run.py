@@ -4,6 +4,7 @@ import pytest
 from django.utils import timezone
 
 from runs_app.models import PipelineRun, StepRun
+from tests.factories import freeze, make_template
 from zenweb.cli.run_template import time_taken
 
 
@@ -54,6 +55,27 @@ def test_a_failed_run_is_described_with_where_it_failed(alices, template):
     StepRun.objects.filter(name="trainer").update(status="failed", exception=exception)
     described = alices("run", "describe", PipelineRun.objects.get().name).stdout
     assert described.endswith("\n\n--- trainer failed\nTraceback …\nKeyError: 'x'\n")
+
+
+def test_of_a_mapped_step_its_runs_are_counted_and_those_that_failed_are_shown(alices, alice, stacks):
+    make_template(freeze("mapped.literal_pipeline", alice, stacks["celery"]), alice, "mapped")
+    alices("run-template", "run", "mapped")
+    first, *others = StepRun.objects.filter(element__isnull=False).order_by("element")
+    StepRun.objects.filter(pk=first.pk).update(status="failed")
+    lines = alices("run", "describe", PipelineRun.objects.get().name).stdout.splitlines()
+    [mapped] = [line for line in lines if line.startswith(f"{first.name.removesuffix('-0')} ")]
+    assert mapped.endswith(f"{len(others) + 1} elements: 1 failed, {len(others)} initializing")
+    assert [line.split()[:2] for line in lines if line.startswith(first.name)] == [[first.name, "failed"]]
+    assert not any(line.startswith(step.name) for line in lines for step in others)
+
+
+def test_what_has_started_a_run_and_what_it_started_is_said(alices, template):
+    alices("run-template", "run", "daily-retraining")
+    alices("run-template", "run", "daily-retraining")
+    parent, child = PipelineRun.objects.order_by("index")
+    PipelineRun.objects.filter(pk=child.pk).update(parent_step=parent.steps.get(name="trainer"), root=parent)
+    assert f"step trainer of run {parent.id}" in alices("run", "describe", child.name).stdout
+    assert f"{child.name} (initializing)" in alices("run", "describe", parent.name).stdout
 
 
 def test_logs_of_a_step_that_does_not_exist_name_those_that_do(alices, template):

@@ -1,5 +1,6 @@
 """`zenweb run`: what was run."""
 
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
 
@@ -101,6 +102,8 @@ def _describe(run: PipelineRunResponse) -> None:
             ("stack", run.stack.name),
             ("repairs", str(run.original_run_id or "")),
             ("repaired by", ", ".join(map(str, run.repair_run_ids))),
+            ("started by", _parent_of(run)),
+            ("started", ", ".join(f"{child.name} ({child.status})" for child in run.children)),
             ("created", moment(run.created)),
             ("address", run.url),
         ]
@@ -282,7 +285,17 @@ def _follow_run(run: PipelineRunResponse) -> None:
 
 
 def show_steps(run: PipelineRunResponse, output: Output = Output.TABLE) -> None:
-    rows = [(step.name, step.status, duration_of(step), _outputs(step)) for step in run.steps.values()]
+    """Of a mapped step's runs, those that failed; how the others are, the step's own row counts."""
+    steps = run.steps.values()
+    states: dict[str, Counter[str]] = {}
+    for step in steps:
+        if step.element is not None:
+            states.setdefault(step.name.rpartition("-")[0], Counter())[_state(step)] += 1
+    rows = [
+        (step.name, _state(step), duration_of(step), _elements(states.get(step.name)) or _outputs(step))
+        for step in steps
+        if step.element is None or step.status is ExecutionStatus.FAILED
+    ]
     output.show_table(("STEP", "STATUS", "DURATION", "OUTPUTS"), rows, empty="It has no steps.")
 
 
@@ -318,6 +331,24 @@ def _show_tracebacks(run: PipelineRunResponse) -> None:
 
 def duration_of(step: StepRunResponse) -> str:
     return "" if step.duration is None else f"{step.duration:.2f} s"
+
+
+def _state(step: StepRunResponse) -> str:
+    return "skipped" if step.is_skipped else step.status
+
+
+def _elements(states: Counter[str] | None) -> str:
+    """ "4 elements: 3 completed, 1 failed" """
+    if not states:
+        return ""
+    return f"{states.total()} elements: {', '.join(f'{count} {state}' for state, count in states.items())}"
+
+
+def _parent_of(run: PipelineRunResponse) -> str:
+    if run.parent_run_id is None:
+        return ""
+    step = run.parent_step_name
+    return f"step {step} of run {run.parent_run_id}" if step else f"a step of run {run.parent_run_id}"
 
 
 def _outputs(step: StepRunResponse) -> str:

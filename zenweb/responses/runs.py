@@ -74,6 +74,23 @@ class StepRunResponse(Entity):
         return int(self.body["attempt"])
 
     @property
+    def is_skipped(self) -> bool:
+        """It was not run: its condition did not hold, or what it needs was skipped."""
+        return bool(self.metadata["is_skipped"])
+
+    @property
+    def elements(self) -> int | None:
+        """Of a step that is mapped over a list: how often it runs, once that is known."""
+        found: int | None = self.metadata["elements"]
+        return found
+
+    @property
+    def element(self) -> int | None:
+        """Of one run of such a step: its place among them, from 0."""
+        found: int | None = self.metadata["element"]
+        return found
+
+    @property
     def start_time(self) -> datetime | None:
         """When its newest attempt began, in UTC."""
         return moment_or_none(self.body["start_time"])
