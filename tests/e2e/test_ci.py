@@ -111,7 +111,16 @@ def test_a_job_that_is_started_again_is_told_of_its_run(job) -> None:
 def test_a_job_whose_time_is_over_leaves_its_run_alone(job, tmp_path: Path) -> None:
     late = job(with_parameters(f'{{"file": "{tmp_path}/go"}}'), ZENWEB_TIMEOUT="0")
     (tmp_path / "go").touch()
-    assert late.returncode == 3
+    assert late.returncode == 124
+
+
+def test_a_job_whose_run_is_stopped_says_so(job, site: Site, tmp_path: Path) -> None:
+    waits = with_parameters(f'{{"file": "{tmp_path}/go"}}')
+    assert job(waits, ZENWEB_TIMEOUT="0", ZENWEB_RUN_KEY="job 8").returncode == 124
+    headers = {"Authorization": f"Bearer {site.api_key}"}
+    newest = httpx.get(f"{site.url}/api/v1/runs?sort_by=desc:created&size=1", headers=headers).json()["items"]
+    httpx.post(f"{site.url}/api/v1/runs/{newest[0]['id']}/stop", headers=headers)
+    assert job(waits, ZENWEB_RUN_KEY="job 8").returncode == 3
 
 
 def test_a_job_without_a_server_says_so(job) -> None:
