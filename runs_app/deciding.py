@@ -73,12 +73,21 @@ def _lengths(spec: StepSpec, parameters: Any, facts: Facts) -> Iterator[tuple[st
         yield name, len(parameters[name])
     for name, source in spec.inputs.items():
         if source.is_mapped:
-            length = facts[source.step, source.output].length
+            length = _told(facts, source.step, source.output).length
             if length is None:
                 raise Undecidable(
                     f"It is mapped over what step {source.step} returned for {name}, and that is no list or tuple."
                 )
             yield name, length
+
+
+def _told(facts: Facts, step: str, output: str) -> Told:
+    """Raises Undecidable where it is not kept: its artifact was deleted meanwhile, or its process left it out."""
+    if (told := facts.get((step, output))) is None:
+        raise Undecidable(
+            f"It depends on the output {output!r} of step {step}, which is not there (any more)."
+        )
+    return told
 
 
 def elements_of(
@@ -115,7 +124,7 @@ def why_skipped(spec: StepSpec, facts: Facts) -> str:
 
 
 def _why_not(condition: Condition, facts: Facts) -> str:
-    value, expected = facts[condition.step, condition.output].value, condition.value
+    value, expected = _told(facts, condition.step, condition.output).value, condition.value
     if value is None or (isinstance(expected, bool) and not isinstance(value, bool)):
         wanted = "True nor False" if isinstance(expected, bool) else "a bool, nor a number, nor a short text"
         raise Undecidable(

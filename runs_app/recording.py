@@ -422,8 +422,11 @@ def _decide(
     plan, to_run, following = plan_of(run.deployment_id), list[ReadyStep](), list[ReadyStep]()
     undecided = [step for step in ready if step.element is None and step.elements is None]
     facts = deciding.read_facts(run.pk, [plan.step(step.index) for step in undecided])
+    closed = set[uuid.UUID]()  # with a step that fails here
     for step in ready:
         spec = plan.step(step.spec_index)
+        if step.id in closed:
+            continue
         if step.element is not None:
             to_run.append(step)
         elif step.elements is not None:
@@ -440,7 +443,12 @@ def _decide(
                     following += _end_mapped(run, step, now)
             except deciding.Undecidable as error:
                 _fail_unstarted(run, step, str(error), now)
-    return to_run, following
+                over = StepRun.objects.filter(run=run).exclude(status__in=OPEN_STATUSES)
+                closed.update(over.values_list("pk", flat=True))
+    return (
+        [step for step in to_run if step.id not in closed],
+        [step for step in following if step.id not in closed],
+    )
 
 
 def _lay_out(run: PipelineRun, step: ReadyStep, count: int, now: datetime) -> list[ReadyStep]:
@@ -458,15 +466,16 @@ def _lay_out(run: PipelineRun, step: ReadyStep, count: int, now: datetime) -> li
     )  # raised where somebody waits for the run
     for row in rows:
         row.priority = priority
-    insert(*rows)
-    steps.filter(pk=step.id).update(
+    if not steps.filter(pk=step.id, status__in=OPEN_STATUSES).update(
         status=ExecutionStatus.RUNNING,
         start_time=now,
         elements=count,
         waits_for=len(rows),
         ready_at=None,
         updated=now,
-    )
+    ):
+        return []
+    insert(*rows)
     elements = "1 element" if count == 1 else f"{count} elements"
     RunEvent.objects.note(run.pk, f"{step.name} is mapped over {elements}.")
     return [ready_step(row) for row in rows]
@@ -481,7 +490,7 @@ def _end_mapped(run: PipelineRun, step: ReadyStep, now: datetime) -> list[ReadyS
     """All elements of a mapped step are over: so is the step. The steps that are ready now."""
     failed = StepRun.objects.filter(run=run, mapped_index=step.index, status=ExecutionStatus.FAILED)
     names = list(failed.order_by("element").values_list("name", flat=True))
-    StepRun.objects.filter(pk=step.id).update(
+    is_ended = StepRun.objects.filter(pk=step.id, status__in=OPEN_STATUSES).update(
         status=ExecutionStatus.FAILED if names else ExecutionStatus.COMPLETED,
         status_reason=f"{_listed(names)} failed." if names else "",
         ready_at=None,
@@ -489,7 +498,7 @@ def _end_mapped(run: PipelineRun, step: ReadyStep, now: datetime) -> list[ReadyS
         updated=now,
     )
     # What needs a failed step was closed when its first element failed.
-    return [] if names else _release(run, step.downstream, now)
+    return _release(run, step.downstream, now) if is_ended and not names else []
 
 
 def _skip(run: PipelineRun, step: ReadyStep, reason: str, now: datetime) -> list[ReadyStep]:
@@ -523,14 +532,15 @@ def _release(run: PipelineRun, indexes: Sequence[int], now: datetime) -> list[Re
 def _fail_unstarted(run: PipelineRun, step: ReadyStep, sentence: str, now: datetime) -> None:
     """A step fails before anybody could run it."""
     exception = StepException(type="Undecidable", message=sentence, traceback="")
-    StepRun.objects.filter(pk=step.id).update(
+    if not StepRun.objects.filter(pk=step.id, status__in=OPEN_STATUSES).update(
         status=ExecutionStatus.FAILED,
         status_reason=f"It was not started. {sentence}"[:2000],
         exception=exception.model_dump(exclude={"version"}),
         ready_at=None,
         end_time=now,
         updated=now,
-    )
+    ):
+        return
     _close_downstream(run, step.name, step.downstream, now)
     _give_up(run, step.name, now)
 

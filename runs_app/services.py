@@ -246,7 +246,10 @@ def renew_lease(*, actor: User, run: PipelineRun) -> bool:
 
 
 def _check_outputs_are_its_own(attempt: StepAttempt, outcome: StepOutcome) -> None:
-    """An attempt writes below its own folder, so nobody can have the server show other files as an output."""
+    """An attempt writes below its own folder, so nobody can have the server show other files as an output.
+
+    Of a step that completed all that it declares is there: others need it.
+    """
     known = {
         output.name
         for output in plan_of(attempt.step.run.deployment_id).step(attempt.step.spec_index).outputs
@@ -259,6 +262,10 @@ def _check_outputs_are_its_own(attempt: StepAttempt, outcome: StepOutcome) -> No
         if not f"/{stored.uri}".endswith(f"/{attempt.artifact_uri}/{name}"):
             sentence = f"Output {name!r} is not in its attempt's folder {attempt.artifact_uri}."
             raise ValidationFailed([FieldError("/outputs", sentence)])
+    missing = sorted(known - outcome.outputs.keys())
+    if missing and outcome.status is ExecutionStatus.COMPLETED:
+        sentence = f"Step {attempt.step.name} completed without its output {missing[0]!r}: store it first."
+        raise ValidationFailed([FieldError("/outputs", sentence)])
 
 
 def _check_is_callers(actor: User, run: PipelineRun) -> None:

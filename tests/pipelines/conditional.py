@@ -84,3 +84,10 @@ def mapping_pipeline() -> None:
     better = is_better(score())
     compare(fit.map(score=[0.1, 0.2], when=better))
     clean_up(after="fit")
+
+
+@pipeline(enable_cache=False)
+def stopping_pipeline() -> None:
+    better = is_better(score())
+    announce("nowhere", when=better)
+    fit.map(score=[0.1, 0.2], after=better)

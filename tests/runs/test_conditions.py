@@ -173,3 +173,43 @@ def test_a_mapped_step_is_skipped_as_a_whole(stacks: dict[str, Stack], alice: Us
     again = launch(mapping, alice)
     assert {"fit-0", "fit-1", "compare"} < set(complete_all(worker, is_better=True))
     assert fresh(again).status == ExecutionStatus.COMPLETED
+
+
+@pytest.fixture
+def stopping(stacks: dict[str, Stack], alice: User) -> RunTemplate:
+    """is_better; announce (when), and beside it fit, which is mapped."""
+    return make_template(freeze("conditional.stopping_pipeline", alice, stacks["celery"]), alice, "stopping")
+
+
+@pytest.mark.parametrize("mode", ["stop_on_failure", "fail_fast"])
+def test_with_a_step_that_cannot_be_decided_ends_what_became_ready_beside_it(
+    stopping: RunTemplate, alice: User, worker: Worker, mode: str
+) -> None:
+    run = launch(stopping, alice, {"execution_mode": mode})
+    assert complete_all(worker, score=0.5, is_better="maybe") == ["score", "is_better"]
+    told = dict(StepRun.objects.filter(run=run).values_list("name", "status"))
+    assert (told["announce"], told["fit"]) == ("failed", "stopped")
+    assert not StepRun.objects.filter(run=run, mapped_index__isnull=False).exists()
+    assert fresh(run).status == ExecutionStatus.FAILED
+
+
+def test_what_a_run_that_goes_on_lays_out_beside_it_is_run(
+    stopping: RunTemplate, alice: User, worker: Worker
+) -> None:
+    launch(stopping, alice, {"execution_mode": "continue_on_failure"})
+    done = complete_all(worker, score=0.5, is_better="maybe")
+    assert done == ["score", "is_better", "fit-0", "fit-1"]
+
+
+def test_an_output_that_is_not_there_fails_the_step_that_looks_at_it(
+    deploying: RunTemplate, alice: User, worker: Worker
+) -> None:
+    run = launch(deploying, alice)
+    for _ in ["score", "is_better"]:
+        attempt = recording.claim_ready_step(worker, "default")
+        assert attempt is not None
+        outputs = completed(attempt, {}).outputs if attempt.step.name == "score" else {}
+        assert recording.record_end(attempt, StepOutcome(outputs=outputs))
+    failed = StepRun.objects.get(run=run, name="deploy")
+    assert failed.status == ExecutionStatus.FAILED
+    assert "the output 'output' of step is_better, which is not there" in failed.status_reason

@@ -140,6 +140,14 @@ def test_what_is_no_list_is_refused(template: RunTemplate, alice: User, worker: 
     assert "what step regions returned for region, and that is no list or tuple" in fresh(run).status_reason
 
 
+def test_a_list_that_is_not_there_fails_the_step_that_is_mapped_over_it(
+    template: RunTemplate, alice: User, worker: Worker
+) -> None:
+    run = launch(template, alice)
+    assert recording.record_end(claim(worker), StepOutcome())
+    assert "the output 'regions' of step regions, which is not there" in fresh(run).status_reason
+
+
 @of_pipeline("chained_pipeline")
 def test_a_mapped_result_is_mapped_over_element_by_element(
     template: RunTemplate, alice: User, worker: Worker
