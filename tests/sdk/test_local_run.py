@@ -168,6 +168,31 @@ def test_what_a_step_prints_and_notes_is_told_while_it_runs(tmp_path: Path) -> N
     assert (end["piece"], end["log"], end["status"]) == (1, "epoch 2\n", "completed")
 
 
+class ServerThatLosesAnswers(Server):
+    """Takes a piece of a log by its number, as the real one does, and the answer to the first one is lost."""
+
+    def report_progress(self, run_id: UUID, step_name: str, progress: dict[str, Any]) -> bool:
+        super().report_progress(run_id, step_name, progress)
+        if len(self.progress) == 1:
+            raise ServerUnreachable("The answer was lost.")
+        return True
+
+    @property
+    def log(self) -> str:
+        kept: list[str] = []
+        for told in [*self.progress, *self.ends]:
+            if told["log"] and told["piece"] == len(kept):
+                kept.append(told["log"])
+        return "".join(kept)
+
+
+def test_no_line_is_lost_with_the_answer_to_a_report(tmp_path: Path) -> None:
+    server = ServerThatLosesAnswers()
+    heard.clear()
+    assert execute_local_run(server, uuid4(), telling.compile(), str(tmp_path)) is None
+    assert server.log == "epoch 1\nepoch 2\n"
+
+
 def test_a_run_that_is_to_stop_is_interrupted_within_its_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
