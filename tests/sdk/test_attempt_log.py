@@ -34,6 +34,12 @@ def test_a_piece_that_may_have_been_told_is_told_again_as_it_was_and_the_rest_co
     assert log.piece() == Piece(1, "two\nthree\n")
 
 
+def test_what_no_file_and_no_database_takes_is_replaced() -> None:
+    log = AttemptLog()
+    log.write("caf\udce9 \x00\n")
+    assert log.piece() == Piece(0, "caf? \ufffd\n")
+
+
 def test_of_a_log_that_is_too_long_beginning_and_end_are_kept() -> None:
     log, line = AttemptLog(), "x" * 99 + "\n"
     for _ in range(20_000):

@@ -9,6 +9,8 @@ from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdo
 from dataclasses import dataclass
 from typing import TextIO
 
+from zenweb.artifacts.previews import storable
+
 LONGEST_HEAD, LONGEST_TAIL = 750_000, 250_000  # characters; of a longer log the middle is left out
 LONGEST_PIECE = 100_000
 LINE_END = re.compile(r"[\r\n]")
@@ -35,6 +37,7 @@ class AttemptLog:
         self._is_cut = False
 
     def write(self, text: str) -> None:
+        text = storable(text)
         with self._lock:
             head = text[: max(0, LONGEST_HEAD - self._length)]
             self._length += len(text)
