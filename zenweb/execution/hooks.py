@@ -53,7 +53,7 @@ class Hooks:
             self._run(self.on_success, [])
 
     def _run(self, hook: Hook, arguments: list[BaseException]) -> None:
-        """In a thread, since nothing else can be left behind when its time is up, or by Ctrl-C, which ends more than it."""
+        """In a thread, since nothing else can be left behind when its time is up or Ctrl-C is to end the run."""
         name = getattr(hook, "__qualname__", str(hook))
         thread = threading.Thread(
             target=contextvars.copy_context().run,
