@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -11,10 +10,10 @@ from enum import StrEnum
 from typing import Any, cast
 from uuid import UUID
 
-from django.db import DatabaseError, transaction
+from django.db import transaction
 from django.utils.translation import gettext, ngettext
 
-from runs_app import preparations, recording, statements, waiting
+from runs_app import preparations, recording, settling, statements, waiting
 from runs_app.models import PipelineRun, Preparation, RunChoice, RunEvent
 from runs_app.plans import Runnable, deployment_of, rules_of, rules_of_run
 from runs_app.preparations import Option
@@ -47,12 +46,10 @@ from zenweb.enums import PreparationStatus, Role
 from zenweb.exceptions import DoesNotExist, FieldError, ValidationFailed, ZenWebError
 from zenweb.pointers import pointer_to
 
-logger = logging.getLogger(__name__)
 Json = Any
 MOST_STORED = 200  # of what was offered; of more, what was chosen and a hash
 MOST_NAMED = 5
 MOST_TOLD = 10  # values in a line of the ledger
-MOST_SETTLED = 200  # at once
 FIRST_LOOK, LONGEST_LOOK = 0.03, 0.25  # seconds between two looks for an answer
 
 
@@ -256,14 +253,7 @@ def note(run: PipelineRun, choices: Sequence[RunChoice]) -> None:
 
 def settle_all() -> None:
     """Go on with the runs whose choices are known by now; any number may do so at once."""
-    known = RunChoice.objects.to_settle().order_by("run_id").values_list("pk", "run_id")
-    for pk, run_id in known[:MOST_SETTLED]:
-        try:
-            _settle(pk, run_id)
-        except DatabaseError:
-            raise
-        except Exception:  # of one run, which must not keep the others waiting
-            logger.exception("A choice of run %s could not be looked at.", run_id)
+    settling.settle_all(RunChoice.objects.all(), _settle)
 
 
 @transaction.atomic

@@ -1,14 +1,13 @@
 """Lets runs go on whose pipeline has been put together with their own parameters, or ends them with what was wrong."""
 
-import logging
 from datetime import datetime
 from uuid import UUID
 
-from django.db import DatabaseError, transaction
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext
 
-from runs_app import choices, recording, statements
+from runs_app import choices, recording, settling, statements
 from runs_app.choices import ask_before, check_choices
 from runs_app.compilations import failures_of
 from runs_app.given_files import check_artifacts, check_files
@@ -27,21 +26,12 @@ from zenweb.exceptions import FieldError, SecretUnreadable, ValidationFailed
 from zenweb.prepared import insert
 from zenweb.sealing import opened
 
-logger = logging.getLogger(__name__)
-MOST_SETTLED = 200  # at once
 MOST_TOLD = 5  # errors in the reason of a run
 
 
 def settle_all() -> None:
     """Go on with the runs whose pipeline is known by now; any number may do so at once."""
-    known = RunCompilation.objects.to_settle().order_by("run_id").values_list("pk", "run_id")
-    for pk, run_id in known[:MOST_SETTLED]:
-        try:
-            _settle(pk, run_id)
-        except DatabaseError:
-            raise
-        except Exception:  # of one run, which must not keep the others waiting
-            logger.exception("Run %s could not go on with its own parameters.", run_id)
+    settling.settle_all(RunCompilation.objects.all(), _settle)
 
 
 @transaction.atomic

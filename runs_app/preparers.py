@@ -165,7 +165,7 @@ class Preparers:
             self._insist(partial(record, claimed, Found(failure=failure)))
         finally:
             self._in_hand.discard(claimed.pk)
-            with suppress(DatabaseError):  # then housekeeping does it
+            with suppress(DatabaseError, InterfaceError):  # then housekeeping does it
                 choices.settle_all()
                 compiled_runs.settle_all()
             connections.close_all()

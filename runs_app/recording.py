@@ -917,8 +917,10 @@ def let_go(run: PipelineRun) -> None:
 
 @transaction.atomic
 def refuse_whole(run: PipelineRun, reason: str) -> None:
-    """End a run that has no steps yet, because of what was found out about the whole of it; its row is held."""
-    _close_if_over(run.pk, timezone.now(), refusal=reason[:2000])
+    """End a run before its first step, because of what was found out about the whole of it; its row is held."""
+    now = timezone.now()
+    _close_unstarted(StepRun.objects.filter(run=run), UNPREPARED, now)
+    _close_if_over(run.pk, now, refusal=reason[:2000])
 
 
 @transaction.atomic

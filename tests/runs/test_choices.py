@@ -8,9 +8,9 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from runs_app import choices, preparations, recording, waiting
+from runs_app import choices, preparations, recording, settling, waiting
 from runs_app.choices import FormChoices, ask_for_choices
-from runs_app.models import PipelineRun, Preparation, RunChoice, StepRun, Worker
+from runs_app.models import PipelineRun, Preparation, RunChoice, RunEvent, StepRun, Worker
 from runs_app.preparations import Option
 from runs_app.presets import create_preset
 from runs_app.repair import Repair
@@ -320,6 +320,21 @@ def test_whoever_died_before_telling_the_run_is_made_up_for(
     choices.settle_all()
     assert ready(run) == ["load", "look"]
     assert len([line for line in ledger(run) if "Offered" in line]) == 1
+
+
+def test_a_run_that_the_server_fails_at_ends_in_the_end(
+    template: RunTemplate, alice: User, worker: Worker
+) -> None:
+    run = launch(template, alice, choosing("orders"))
+    RunChoice.objects.update(parameter="gone")
+    answer(worker)
+    for _ in range(settling.MOST_TRIES):
+        RunEvent.objects.filter(run=run).update(created=timezone.now() - settling.PAUSE)
+        choices.settle_all()
+    run.refresh_from_db()
+    assert (run.status, ready(run)) == ("failed", [])
+    assert "the server failed at it 5 times (KeyError)" in run.status_reason
+    assert not RunChoice.objects.filter(is_open=True).exists()
 
 
 def test_a_run_asks_anew_where_what_it_waited_for_is_gone(

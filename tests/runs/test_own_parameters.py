@@ -13,8 +13,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from runs_app import compiled_runs, recording
-from runs_app.models import PipelineRun, Preparation, RunCompilation, Schedule, StepRun, Worker
+from runs_app import compiled_runs, recording, settling
+from runs_app.models import PipelineRun, Preparation, RunCompilation, RunEvent, Schedule, StepRun, Worker
 from runs_app.own_parameters import asked_of
 from runs_app.presets import LAST_GOOD, create_preset, preset_values
 from runs_app.recording import StepOutcome
@@ -205,6 +205,35 @@ def test_a_run_asks_anew_where_what_it_waited_for_is_gone(
     compiled_runs.settle_all()
     compile_next(hand)
     assert steps(run) == ["train", "report"]
+
+
+def test_a_run_that_the_server_fails_at_ends_in_the_end(
+    template: RunTemplate, alice: User, hand: Worker
+) -> None:
+    run = launch(template, alice, own(n_models=1))
+    RunCompilation.objects.update(moment="no moment")
+    compile_next(hand)
+    for _ in range(settling.MOST_TRIES):
+        assert RunCompilation.objects.get(run=run).is_open
+        compiled_runs.settle_all()  # nothing is tried before the pause is over
+        RunEvent.objects.filter(run=run).update(created=timezone.now() - settling.PAUSE)
+        compiled_runs.settle_all()
+    run.refresh_from_db()
+    assert (run.status, steps(run)) == ("failed", [])
+    assert "the server failed at it 5 times (ValueError)" in run.status_reason
+    assert not RunCompilation.objects.get(run=run).is_open
+
+
+def test_a_run_that_the_server_fails_at_keeps_no_other_waiting(
+    template: RunTemplate, alice: User, hand: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settling, "MOST_SETTLED", 1)
+    launch(template, alice, own(n_models=1))
+    RunCompilation.objects.update(moment="no moment")
+    good = launch(template, alice, own(n_models=1))
+    compile_next(hand)
+    compiled_runs.settle_all()
+    assert steps(good) == ["train", "report"]
 
 
 def test_a_run_whose_turn_comes_first_still_waits(template: RunTemplate, alice: User, hand: Worker) -> None:
