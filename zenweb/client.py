@@ -71,7 +71,10 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Hang up. Clients of the same connection share what they keep open; whoever asks again opens it anew."""
+        """Hang up, after the requests that are under way.
+
+        Clients of the same connection share what they keep open; whoever asks again opens it anew.
+        """
         self.transport.close()
 
     # Runs
@@ -215,14 +218,19 @@ class Client:
         run_configurations: Sequence[RunConfiguration],
         *,
         preset: str | None = None,
+        idempotency_key: str | None = None,
     ) -> list[PipelineRunResponse | ZenWebError]:
         """Run a template with each of these configurations. Returns each run in their order, or why it was refused.
 
         What one is refused for stops no other: `[run for run in found if isinstance(run, PipelineRunResponse)]`.
+        A hundred are asked for at once. Raises when the first hundred cannot be; of later ones, each gets the error.
+        `idempotency_key`: all calls with the same key and configurations start each run once.
         """
         base = {"preset": preset} if preset is not None else {}
         bodies = [{**wired(self.transport, each), **base} for each in run_configurations]
-        return start_runs(self.transport, f"/run_templates/{_quoted(template_id)}/runs", bodies)
+        return start_runs(
+            self.transport, f"/run_templates/{_quoted(template_id)}/runs", bodies, idempotency_key
+        )
 
     # Run templates
 

@@ -25,6 +25,7 @@ from zenweb.answers import (
     is_worth_another_try,
     json_of,
     unreachable,
+    was_not_sent,
 )
 from zenweb.connection import Connection, is_this_machine
 from zenweb.pools import Pool
@@ -106,7 +107,7 @@ class Transport:
         Raises ServerUnreachable when it breaks off: what was heard is not heard again.
         """
         try:
-            with self._pool.http.stream("GET", path, params=params) as response:
+            with self._pool.lent() as http, http.stream("GET", path, params=params) as response:
                 if not response.is_success:
                     response.read()
                     raise error_told_by(response)
@@ -131,7 +132,10 @@ class Transport:
     def opened(self, path: str) -> Iterator[httpx.Response]:
         """A file's answer while its bytes still come. Raises as `request`, also when it breaks off."""
         try:
-            with self._pool.http.stream("GET", path, timeout=FILE_TIMEOUT) as response:
+            with (
+                self._pool.lent() as http,
+                http.stream("GET", path, timeout=FILE_TIMEOUT) as response,
+            ):
                 if not response.is_success:
                     response.read()
                     raise error_told_by(response)
@@ -140,7 +144,7 @@ class Transport:
             raise broken_off(self.server_url, error) from error
 
     def close(self) -> None:
-        """Hang up. Whoever asks again opens new connections."""
+        """Hang up, after the requests that are under way. Whoever asks again opens new connections."""
         self._pool.close()
 
     def _send(self, request: httpx.Request, is_repeatable: bool) -> tuple[httpx.Response, bool]:
@@ -153,12 +157,17 @@ class Transport:
             may_be_done = may_be_done or not isinstance(outcome, httpx.ConnectError)
             outcome = self._attempt(request)
         if isinstance(outcome, httpx.TransportError):
-            raise unreachable(self.server_url, outcome, may_have_acted=not is_repeatable) from outcome
+            # What starts a run is repeatable only as long as its key is known, which the error then tells.
+            is_doubtful = not is_repeatable or "Idempotency-Key" in request.headers
+            got_there = may_be_done or not was_not_sent(outcome)
+            doubtful = request if is_doubtful and got_there else None
+            raise unreachable(self.server_url, outcome, doubtful) from outcome
         return outcome, may_be_done
 
     def _attempt(self, request: httpx.Request) -> Outcome:
         try:
-            return self._pool.http.send(request)
+            with self._pool.lent() as http:
+                return http.send(request)
         except httpx.TransportError as error:
             return error
 
