@@ -1,6 +1,7 @@
 """The real application as the network of a client in the same process, inside the test's own transaction."""
 
 import asyncio
+import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -36,6 +37,19 @@ class LosingAnswers(httpx.BaseTransport):
         self.requests.append(request)
         if len(self.requests) <= self.times:
             raise httpx.ReadError("Connection reset by peer", request=request)
+        return response
+
+
+class TimingOut(httpx.BaseTransport):
+    """Gives no answer to these requests, counted from 0, although the application has done what was asked for."""
+
+    def __init__(self, times: set[int]) -> None:
+        self._times, self._count, self._network = times, itertools.count(), network()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = self._network.handle_request(request)
+        if next(self._count) in self._times:
+            raise httpx.ReadTimeout("slow", request=request)
         return response
 
 

@@ -45,7 +45,7 @@ NAMES = {
 AWAITED = re.compile(r"(http\.send|asyncio\.sleep|response\.aread|page\.turn)$")
 VERBS = {"get", "post", "put", "delete", "request", "download", "close"}
 OF_A_TRANSPORT = re.compile(r"(transport|_pool)$")
-ENTERED = re.compile(r"(http\.stream|self\.opened)$")
+ENTERED = re.compile(r"(http\.stream|self\.opened|_pool\.lent)$")
 GENERATORS = {"aiter_lines", "aiter_bytes", "stream"}
 # What would stop the loop: the disk and the artifact store.
 IN_A_THREAD = re.compile(r"(materializers\.load|file\.write|target\.read_bytes)$")

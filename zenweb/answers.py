@@ -112,25 +112,31 @@ def error_of(status: int, told: Mapping[str, Any]) -> ZenWebError:
     return ERRORS.get(status, ZenWebError)(message)
 
 
-def unreachable(server_url: str, error: httpx.TransportError, *, may_have_acted: bool) -> ServerUnreachable:
-    """No answer came. `may_have_acted`: the request was on its way and must not be sent again blindly."""
-    request = error.request if may_have_acted else None
-    if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ConnectError | httpx.ProxyError):
-        return ServerUnreachable(
-            f"No ZenWeb server answers at {server_url} ({reason(error)}): {_advice(server_url, error)}"
+def was_not_sent(error: httpx.TransportError) -> bool:
+    """Whether nothing of the request can have got to the server."""
+    return isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ConnectError | httpx.ProxyError)
+
+
+def unreachable(
+    server_url: str, error: httpx.TransportError, doubtful: httpx.Request | None
+) -> ServerUnreachable:
+    """No answer came. `doubtful`: what may have been done, and must not be asked for again blindly."""
+    if isinstance(error, httpx.PoolTimeout):
+        lost = f"{server_url} was not asked, for this program had no connection left to it in time."
+        advice = " Ask for less at once."
+    elif was_not_sent(error):
+        lost = f"No ZenWeb server answers at {server_url} ({reason(error)}): {_advice(server_url, error)}"
+        advice = ""
+    else:
+        lost = (
+            f"{server_url} did not answer in time."
+            if isinstance(error, httpx.TimeoutException)
+            else f"{server_url} broke off the connection ({reason(error)})."
         )
-    lost = (
-        "did not answer in time"
-        if isinstance(error, httpx.TimeoutException)
-        else f"broke off the connection ({reason(error)})"
-    )
-    if request is not None:
-        asked = f"{request.method} {request.url.path}"
-        return ServerUnreachable(
-            f"{server_url} {lost}. Whether it has done what was asked for ({asked}) is not known: look before you ask "
-            "again."
-        )
-    return ServerUnreachable(f"{server_url} {lost}. Ask again; if that does not help, look into its log.")
+        advice = " Ask again; if that does not help, look into its log."
+    if doubtful is None:
+        return ServerUnreachable(lost + advice)
+    return ServerUnreachable(f"{lost} {_doubt(doubtful)}", doubtful.headers.get("Idempotency-Key"))
 
 
 def broken_off(server_url: str, error: httpx.TransportError) -> ServerUnreachable:
@@ -142,6 +148,17 @@ def reason(error: httpx.TransportError) -> str:
     if isinstance(error, httpx.TimeoutException):
         return "no answer in time"
     return re.sub(r"^\[(Errno -?\d+|[A-Z]+: [A-Z_]+)\] ", "", str(error)) or type(error).__name__
+
+
+def _doubt(request: httpx.Request) -> str:
+    """What is not known of a request that may have got there, and what to do before it is made again."""
+    if key := request.headers.get("Idempotency-Key"):
+        return (
+            "What was asked for may have started: look with `zenweb run list --mine`. "
+            f"Asked for again with idempotency_key={key!r} it starts only once."
+        )
+    asked = f"{request.method} {request.url.path}"
+    return f"Whether it has done what was asked for ({asked}) is not known: look before you ask again."
 
 
 def _advice(server_url: str, error: httpx.TransportError) -> str:
@@ -178,9 +195,9 @@ def _error_of_another(response: httpx.Response, kind: type[ZenWebError]) -> ZenW
     phrase = f"{response.status_code} {response.reason_phrase}".strip()
     asked = f"{response.request.method} {response.url} answered {phrase}"
     if response.status_code in NO_CONNECTION:
-        return ServerUnreachable(
-            f"{asked}: a proxy stands there, and no server behind it answers. Is it running?"
-        )
+        told = f"{asked}: a proxy stands there, and no server behind it answers. Is it running?"
+        key = response.request.headers.get("Idempotency-Key")
+        return ServerUnreachable(f"{told} {_doubt(response.request)}" if key else told, key)
     if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
         return kind(f"{asked}: too much was asked at once. Wait {_pause(response)} and ask again.")
     if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:

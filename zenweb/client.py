@@ -71,7 +71,10 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Hang up. Clients of the same connection share what they keep open; whoever asks again opens it anew."""
+        """Hang up, after the requests that are under way.
+
+        Clients of the same connection share what they keep open; whoever asks again opens it anew.
+        """
         self.transport.close()
 
     # Runs
@@ -215,14 +218,19 @@ class Client:
         run_configurations: Sequence[RunConfiguration],
         *,
         preset: str | None = None,
+        idempotency_key: str | None = None,
     ) -> list[PipelineRunResponse | ZenWebError]:
         """Run a template with each of these configurations. Returns each run in their order, or why it was refused.
 
         What one is refused for stops no other: `[run for run in found if isinstance(run, PipelineRunResponse)]`.
+        A hundred are asked for at once. Raises when the first hundred cannot be; of later ones, each gets the error.
+        `idempotency_key`: all calls with the same key and configurations start each run once.
         """
         base = {"preset": preset} if preset is not None else {}
         bodies = [{**wired(self.transport, each), **base} for each in run_configurations]
-        return start_runs(self.transport, f"/run_templates/{_quoted(template_id)}/runs", bodies)
+        return start_runs(
+            self.transport, f"/run_templates/{_quoted(template_id)}/runs", bodies, idempotency_key
+        )
 
     # Run templates
 
@@ -290,7 +298,8 @@ class Client:
             "remove_tags": list(remove_tags) if remove_tags is not None else None,
             **_limit(max_concurrent_runs, concurrency_policy),
         }
-        answer = self.transport.put(f"/run_templates/{_quoted(name_id_or_prefix)}", body)
+        path = f"/run_templates/{_quoted(name_id_or_prefix)}"
+        answer = self.transport.put(path, body, is_repeatable=name is None or _is_id(name_id_or_prefix))
         return RunTemplateResponse(self.transport, answer)
 
     def get_curation(self, name_id_or_prefix: NameOrId) -> dict[str, Any]:
@@ -372,7 +381,8 @@ class Client:
 
     def delete_run_template(self, name_id_or_prefix: NameOrId) -> None:
         """Delete a template. Its runs stay; its schedules make no more of them. Raises DoesNotExist."""
-        self.transport.delete(f"/run_templates/{_quoted(name_id_or_prefix)}")
+        path = f"/run_templates/{_quoted(name_id_or_prefix)}"
+        self.transport.delete(path, is_repeatable=_is_id(name_id_or_prefix))
 
     # Schedules
 
@@ -428,13 +438,14 @@ class Client:
             "configuration": None if run_configuration is None else wired(self.transport, run_configuration),
             "active": None if paused is None else not paused,
         }
-        return ScheduleResponse(
-            self.transport, self.transport.put(f"/schedules/{_quoted(name_id_or_prefix)}", body)
-        )
+        path = f"/schedules/{_quoted(name_id_or_prefix)}"
+        answer = self.transport.put(path, body, is_repeatable=name is None or _is_id(name_id_or_prefix))
+        return ScheduleResponse(self.transport, answer)
 
     def delete_schedule(self, name_id_or_prefix: NameOrId) -> None:
         """Delete a schedule; the runs that it made stay. Raises DoesNotExist."""
-        self.transport.delete(f"/schedules/{_quoted(name_id_or_prefix)}")
+        path = f"/schedules/{_quoted(name_id_or_prefix)}"
+        self.transport.delete(path, is_repeatable=_is_id(name_id_or_prefix))
 
     # Pipelines, stacks, artifacts
 
@@ -601,6 +612,14 @@ def _limit(most: int | None, policy: ConcurrencyPolicy | str | None) -> dict[str
 def _quoted(name_or_id: NameOrId) -> str:
     """Safe as one part of a path, whatever the name holds."""
     return quote(str(name_or_id), safe="")
+
+
+def _is_id(name_or_id: NameOrId) -> bool:
+    """Whether it means the same thing still when what was asked for is done: a name may be given to another then."""
+    try:
+        return bool(UUID(str(name_or_id)))
+    except ValueError:
+        return False
 
 
 def _connection() -> connection.Connection:

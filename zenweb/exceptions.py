@@ -183,6 +183,11 @@ class RealZenMLInstalled(ZenWebError):
 class ServerUnreachable(ZenWebError):
     """No ZenWeb server answered at the configured address."""
 
+    def __init__(self, message: str = "", idempotency_key: str | None = None) -> None:
+        super().__init__(message)
+        self.idempotency_key = idempotency_key
+        """Of a request for a run that may have got there: asked for again with this, the run starts once."""
+
 
 class NotConnected(ZenWebError):
     """No server address or key is configured yet."""

@@ -25,6 +25,7 @@ from zenweb.answers import (
     is_worth_another_try,
     json_of,
     unreachable,
+    was_not_sent,
 )
 from zenweb.connection import Connection, is_this_machine
 from zenweb.pools import Pool
@@ -79,20 +80,23 @@ class Transport:
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key is not None else None
         return self.request("POST", path, is_repeatable=is_repeatable, json=body, headers=headers)
 
-    def put(self, path: str, body: Any) -> Any:
-        return self.request("PUT", path, json=body)
+    def put(self, path: str, body: Any, *, is_repeatable: bool = True) -> Any:
+        return self.request("PUT", path, is_repeatable=is_repeatable, json=body)
 
-    def delete(self, path: str) -> Any:
-        return self.request("DELETE", path)
+    def delete(self, path: str, *, is_repeatable: bool = True) -> Any:
+        return self.request("DELETE", path, is_repeatable=is_repeatable)
 
-    def request(self, method: str, path: str, *, is_repeatable: bool = False, **content: Any) -> Any:
+    def request(self, method: str, path: str, *, is_repeatable: bool | None = None, **content: Any) -> Any:
         """The answer's JSON. Raises the error that the server told, or ServerUnreachable.
 
         It is sent again where the connection failed: before it got there, whatever it is; afterwards only what does the
-        same when it comes twice: what has an Idempotency-Key, every method but POST, and what `is_repeatable`.
+        same when it comes twice: what has an Idempotency-Key, and what `is_repeatable`. That is, where it is not said,
+        every method but POST.
         """
         request = self._pool.http.build_request(method, path, **content)
-        is_repeatable = is_repeatable or method in REPEATABLE or "Idempotency-Key" in request.headers
+        if is_repeatable is None:
+            is_repeatable = method in REPEATABLE
+        is_repeatable = is_repeatable or "Idempotency-Key" in request.headers
         response, may_be_done = self._send(request, is_repeatable)
         if method == "DELETE" and may_be_done and response.status_code == HTTPStatus.NOT_FOUND:
             return None
@@ -106,7 +110,7 @@ class Transport:
         Raises ServerUnreachable when it breaks off: what was heard is not heard again.
         """
         try:
-            with self._pool.http.stream("GET", path, params=params) as response:
+            with self._pool.lent() as http, http.stream("GET", path, params=params) as response:
                 if not response.is_success:
                     response.read()
                     raise error_told_by(response)
@@ -131,7 +135,10 @@ class Transport:
     def opened(self, path: str) -> Iterator[httpx.Response]:
         """A file's answer while its bytes still come. Raises as `request`, also when it breaks off."""
         try:
-            with self._pool.http.stream("GET", path, timeout=FILE_TIMEOUT) as response:
+            with (
+                self._pool.lent() as http,
+                http.stream("GET", path, timeout=FILE_TIMEOUT) as response,
+            ):
                 if not response.is_success:
                     response.read()
                     raise error_told_by(response)
@@ -140,7 +147,7 @@ class Transport:
             raise broken_off(self.server_url, error) from error
 
     def close(self) -> None:
-        """Hang up. Whoever asks again opens new connections."""
+        """Hang up, after the requests that are under way. Whoever asks again opens new connections."""
         self._pool.close()
 
     def _send(self, request: httpx.Request, is_repeatable: bool) -> tuple[httpx.Response, bool]:
@@ -153,12 +160,17 @@ class Transport:
             may_be_done = may_be_done or not isinstance(outcome, httpx.ConnectError)
             outcome = self._attempt(request)
         if isinstance(outcome, httpx.TransportError):
-            raise unreachable(self.server_url, outcome, may_have_acted=not is_repeatable) from outcome
+            # What starts a run is repeatable only as long as its key is known, which the error then tells.
+            is_doubtful = not is_repeatable or "Idempotency-Key" in request.headers
+            got_there = may_be_done or not was_not_sent(outcome)
+            doubtful = request if is_doubtful and got_there else None
+            raise unreachable(self.server_url, outcome, doubtful) from outcome
         return outcome, may_be_done
 
     def _attempt(self, request: httpx.Request) -> Outcome:
         try:
-            return self._pool.http.send(request)
+            with self._pool.lent() as http:
+                return http.send(request)
         except httpx.TransportError as error:
             return error
 

@@ -147,6 +147,7 @@ def test_a_step_that_fails_is_tried_again_then_its_hook_runs_and_the_rest_is_lef
     assert 'raise ValueError(f"no luck in attempt {attempt}")' in result.stderr  # where it is in the code
     assert result.stderr.endswith("fit: ValueError: no luck in attempt 2\n")
     steps = recorded(tmp_path / "out")["steps"]
+    assert steps["fit"]["outputs"] == {}  # what a step saves counts if it completes
     assert {name: step["status"] for name, step in steps.items()} == {
         "load": "completed",
         "fit": "failed",
@@ -218,6 +219,18 @@ def test_what_is_no_bundle_is_refused_with_a_sentence(
 def test_a_folder_that_holds_something_is_left_alone(make: Any, run: Run, tmp_path: Path) -> None:
     assert run(make(), "--into", ".").exit_code == 2
     assert run(make(), "--timeout", "5").exit_code == 2
+
+
+def test_where_the_real_zenml_is_installed_nothing_of_the_try_remains(
+    make: Any, run: Run, code: tuple[Document, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "site/zenml").mkdir(parents=True)
+    (tmp_path / "site/zenml/__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    path, frozen = list(sys.path), ({**code[0], "spec": {**code[0]["spec"], "imports_zenml": True}}, code[1])
+    result = run(make(frozen=frozen))
+    assert (result.exit_code, "ZenML" in result.stderr) == (1, True), result.output
+    assert (sys.path, Path.cwd()) == (path, tmp_path)
 
 
 @pytest.mark.parametrize("package", ["zenweb", "zenml"])

@@ -94,6 +94,39 @@ def test_a_run_whose_answer_is_lost_is_started_once(client: AsyncClient, templat
     assert PipelineRun.objects.get().pk == run.id
 
 
+def test_a_job_that_hangs_up_does_not_break_the_request_of_another():
+    is_asked, is_left = asyncio.Event(), asyncio.Event()
+    asked = []
+
+    async def answer(request):
+        asked.append(transport._pool.http)
+        is_asked.set()
+        await is_left.wait()
+        return httpx.Response(200, json=asked[0].is_closed)
+
+    async def leave():
+        async with AsyncClient(transport):
+            await is_asked.wait()
+        is_left.set()
+
+    transport = AsyncTransport("http://server", "key", httpx.MockTransport(answer))
+
+    async def story():
+        return await asyncio.gather(transport.post("/x"), leave())
+
+    was_closed, _ = asyncio.run(story())
+    assert (was_closed, asked[0].is_closed) == (False, True)
+
+
+def test_what_was_open_in_loops_that_are_over_is_let_go_of():
+    transport = AsyncTransport(
+        "http://server", "key", httpx.MockTransport(lambda _: httpx.Response(200, json=1))
+    )
+    for _ in range(3):
+        asyncio.run(transport.get("/x"))
+    assert len(transport._pool._by_loop) == 1
+
+
 def test_a_file_is_uploaded_piece_by_piece(client: AsyncClient, stacks, tmp_path):
     (tmp_path / "orders.csv").write_bytes(b"x" * 200_000)
     uploaded = asyncio.run(client.upload_file(tmp_path / "orders.csv"))

@@ -22,14 +22,22 @@ def test_a_piece_ends_with_a_line_unless_the_line_is_longer_than_it(printed: str
     assert log.piece() == Piece(0, told)
 
 
-def test_what_could_not_be_told_is_told_again_with_what_came_meanwhile() -> None:
+def test_a_piece_that_may_have_been_told_is_told_again_as_it_was_and_the_rest_comes_after_it() -> None:
     log = AttemptLog()
     log.write("one\n")
-    assert log.piece() == Piece(0, "one\n")
+    first = log.piece()
     log.write("two\nth")
-    log.told(Piece(0, "one\ntwo\n"))
+    assert (log.piece(), log.handed_out, log.rest()) == (first, Piece(0, "one\n"), Piece(1, "two\nth"))
+    log.told(first)
     log.write("ree\n")
-    assert (log.piece(), log.rest()) == (Piece(1, "three\n"), Piece(1, "three\n"))
+    assert (log.handed_out, log.rest()) == (None, Piece(1, "two\nthree\n"))
+    assert log.piece() == Piece(1, "two\nthree\n")
+
+
+def test_what_no_file_and_no_database_takes_is_replaced() -> None:
+    log = AttemptLog()
+    log.write("caf\udce9 \x00\n")
+    assert log.piece() == Piece(0, "caf? \ufffd\n")
 
 
 def test_of_a_log_that_is_too_long_beginning_and_end_are_kept() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from runs_app.models import PipelineRun
 from templates_app.models import CodeArchive, PipelineDeployment, RunTemplate
-from tests.in_process import LosingAnswers, network
+from tests.in_process import LosingAnswers, TimingOut, network
 from zenweb import (
     ParameterError,
     connection,
@@ -385,6 +385,19 @@ def test_a_repair_whose_answer_is_lost_is_started_once(monkeypatch):
     losing_answers(monkeypatch, 1)
     repaired = Client().repair_run(original.id)
     assert set(PipelineRun.objects.values_list("id", flat=True)) == {original.id, repaired.id}
+
+
+def test_runs_that_were_started_are_not_lost_when_a_later_request_is(monkeypatch):
+    my_pipeline.create_run_template(name="daily")
+    monkeypatch.setattr("zenweb.responses.launching.MOST_AT_ONCE", 1)
+    client = Client(Transport("http://testserver", connection.load().api_key, TimingOut({1})))
+    first, lost, third = client.trigger_many("daily", [{}] * 3, idempotency_key="night")
+    assert isinstance(lost, ServerUnreachable)
+    assert PipelineRun.objects.count() == 3
+    [again] = Client().trigger_many("daily", [{}], idempotency_key=lost.idempotency_key)
+    whole = Client().trigger_many("daily", [{}] * 3, idempotency_key="night")
+    assert whole == [first, again, third]
+    assert PipelineRun.objects.count() == 3
 
 
 def test_two_calls_start_two_runs_unless_they_carry_one_key():

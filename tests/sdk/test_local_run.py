@@ -9,8 +9,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from zenweb import log_metadata, pipeline, step
+from zenweb.config.hooks import SUCCESS
 from zenweb.exceptions import RunStopped, ServerUnreachable, ValidationFailed
 from zenweb.execution import local_run
+from zenweb.execution.live_report import interrupt_main_thread
 from zenweb.execution.local_run import execute_local_run
 
 LONG = 30  # seconds, that nobody should have to wait
@@ -31,6 +33,11 @@ def fragile() -> None:
     stands_alone()
 
 
+@pipeline
+def lonely() -> None:
+    stands_alone()
+
+
 heard = threading.Event()
 
 
@@ -45,6 +52,11 @@ def tells() -> None:
 @pipeline
 def telling() -> None:
     tells()
+
+
+def interrupt() -> None:
+    interrupt_main_thread()
+    threading.Event().wait(LONG)
 
 
 @step
@@ -168,6 +180,49 @@ def test_what_a_step_prints_and_notes_is_told_while_it_runs(tmp_path: Path) -> N
     assert (end["piece"], end["log"], end["status"]) == (1, "epoch 2\n", "completed")
 
 
+class ServerThatLosesAnswers(Server):
+    """Takes a piece of a log by its number, as the real one does, and the answer to the first one is lost."""
+
+    def report_progress(self, run_id: UUID, step_name: str, progress: dict[str, Any]) -> bool:
+        super().report_progress(run_id, step_name, progress)
+        if len(self.progress) == 1:
+            raise ServerUnreachable("The answer was lost.")
+        return True
+
+    @property
+    def log(self) -> str:
+        kept: list[str] = []
+        for told in [*self.progress, *self.ends]:
+            if told["log"] and told["piece"] == len(kept):
+                kept.append(told["log"])
+        return "".join(kept)
+
+
+def test_no_line_is_lost_with_the_answer_to_a_report(tmp_path: Path) -> None:
+    server = ServerThatLosesAnswers()
+    heard.clear()
+    assert execute_local_run(server, uuid4(), telling.compile(), str(tmp_path)) is None
+    assert server.log == "epoch 1\nepoch 2\n"
+
+
+class ServerThatConfuses(Server):
+    """The first report ends in what nobody has foreseen."""
+
+    def report_progress(self, run_id: UUID, step_name: str, progress: dict[str, Any]) -> bool:
+        if not self.progress:
+            self.progress.append(progress)
+            raise RuntimeError("unforeseen")
+        return super().report_progress(run_id, step_name, progress)
+
+
+def test_a_report_that_fails_does_not_end_reporting(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    server = ServerThatConfuses()
+    heard.clear()
+    assert execute_local_run(server, uuid4(), telling.compile(), str(tmp_path)) is None
+    assert [piece["log"] for piece in server.progress] == ["epoch 1\n", "epoch 1\n"]
+    assert "could not be reported on" in caplog.text
+
+
 def test_a_run_that_is_to_stop_is_interrupted_within_its_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,6 +240,20 @@ def test_ctrl_c_stops_the_run_and_the_step(tmp_path: Path) -> None:
         execute_local_run(server, uuid4(), interrupted.compile(), str(tmp_path))
     assert (server.started, server.was_told_to_stop) == (["is_interrupted"], True)
     assert [(end["status"], end["attempt"]) for end in server.ends] == [("stopped", 1)]
+
+
+class ServerWithHook(Server):
+    def start_step(self, run_id: UUID, step_name: str) -> dict[str, Any]:
+        return super().start_step(run_id, step_name) | {"settings": {SUCCESS: f"{__name__}.interrupt"}}
+
+
+def test_ctrl_c_during_a_hook_leaves_the_hook_and_stops_the_run(tmp_path: Path) -> None:
+    server, began = ServerWithHook(), time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        execute_local_run(server, uuid4(), lonely.compile(), str(tmp_path))
+    assert time.monotonic() - began < LONG
+    assert (server.started, server.was_told_to_stop) == (["stands_alone"], True)
+    assert [end["status"] for end in server.ends] == ["stopped"]
 
 
 def test_a_server_that_restarts_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

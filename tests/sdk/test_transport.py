@@ -7,6 +7,7 @@ import pytest
 
 from zenweb import exceptions
 from zenweb.connection import Connection
+from zenweb.responses.launching import start_run
 from zenweb.transport import PAUSES, Transport, shared_transport
 
 
@@ -72,7 +73,7 @@ def test_what_could_act_twice_is_not_sent_again_once_it_was_sent(answering, lost
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "POST"])
 def test_what_cannot_act_twice_is_sent_again(answering, lost, method):
     transport, requests = answering(lost, httpx.Response(200, json=1))
-    assert transport.request(method, "/x", is_repeatable=method == "POST") == 1
+    assert transport.request(method, "/x", is_repeatable=True if method == "POST" else None) == 1
     assert len(requests) == 2
 
 
@@ -185,6 +186,21 @@ def test_a_transport_that_was_closed_opens_new_connections(answering):
     assert (closed.is_closed, transport.get("/x"), len(requests)) == (True, 2, 2)
 
 
+def test_hanging_up_waits_for_the_requests_that_others_have_under_way():
+    under_way = []
+
+    def answer(request):
+        under_way.append(transport._pool.http)
+        transport.close()
+        under_way.append(under_way[0].is_closed)
+        return httpx.Response(200, json=1)
+
+    transport = Transport("http://server:8000", "key", httpx.MockTransport(answer))
+    assert transport.get("/x") == 1
+    asked, was_closed = under_way
+    assert (was_closed, asked.is_closed, transport._pool.http is asked) == (False, True, False)
+
+
 def test_threads_share_one_pool(answering):
     transport, _ = answering()
     with ThreadPoolExecutor(8) as threads:
@@ -204,3 +220,39 @@ def test_a_key_that_no_header_can_hold_is_a_sentence_without_the_key(key):
     with pytest.raises(exceptions.CredentialsNotValid, match="This is no API key") as refusal:
         Transport("http://server", key)
     assert key not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "outcomes",
+    [
+        [httpx.ReadTimeout("slow")],
+        [httpx.ReadError("reset")] * 4,
+        [httpx.ReadError("reset"), *[httpx.ConnectError("[Errno 111] Connection refused")] * 3],
+        [httpx.Response(502)] * 4,
+    ],
+)
+def test_a_run_that_may_have_started_is_told_with_the_key_that_starts_it_once(answering, outcomes):
+    transport, _ = answering(*outcomes)
+    with pytest.raises(exceptions.ServerUnreachable) as lost:
+        start_run(transport, "/run_templates/x/runs", {}, "today")
+    assert str(lost.value).endswith(
+        " What was asked for may have started: look with `zenweb run list --mine`. "
+        "Asked for again with idempotency_key='today' it starts only once."
+    )
+    assert lost.value.idempotency_key == "today"
+
+
+def test_a_run_that_was_never_asked_for_is_not_said_to_have_started(answering):
+    transport, _ = answering(*[httpx.ConnectError("[Errno 111] Connection refused")] * 4)
+    with pytest.raises(exceptions.ServerUnreachable, match="No ZenWeb server answers") as lost:
+        start_run(transport, "/run_templates/x/runs", {}, "today")
+    assert (lost.value.idempotency_key, "may have started" in str(lost.value)) == (None, False)
+
+
+def test_too_many_requests_at_once_are_told_as_that(answering):
+    transport, _ = answering(httpx.PoolTimeout(""))
+    with pytest.raises(exceptions.ServerUnreachable) as lost:
+        transport.get("/x")
+    assert str(lost.value) == (
+        "http://server:8000 was not asked, for this program had no connection left to it in time. Ask for less at once."
+    )

@@ -26,6 +26,7 @@ from zenweb.answers import (
     is_worth_another_try,
     json_of,
     unreachable,
+    was_not_sent,
 )
 from zenweb.connection import Connection, is_this_machine
 from zenweb.pools import AsyncPool
@@ -80,20 +81,25 @@ class AsyncTransport:
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key is not None else None
         return await self.request("POST", path, is_repeatable=is_repeatable, json=body, headers=headers)
 
-    async def put(self, path: str, body: Any) -> Any:
-        return await self.request("PUT", path, json=body)
+    async def put(self, path: str, body: Any, *, is_repeatable: bool = True) -> Any:
+        return await self.request("PUT", path, is_repeatable=is_repeatable, json=body)
 
-    async def delete(self, path: str) -> Any:
-        return await self.request("DELETE", path)
+    async def delete(self, path: str, *, is_repeatable: bool = True) -> Any:
+        return await self.request("DELETE", path, is_repeatable=is_repeatable)
 
-    async def request(self, method: str, path: str, *, is_repeatable: bool = False, **content: Any) -> Any:
+    async def request(
+        self, method: str, path: str, *, is_repeatable: bool | None = None, **content: Any
+    ) -> Any:
         """The answer's JSON. Raises the error that the server told, or ServerUnreachable.
 
         It is sent again where the connection failed: before it got there, whatever it is; afterwards only what does the
-        same when it comes twice: what has an Idempotency-Key, every method but POST, and what `is_repeatable`.
+        same when it comes twice: what has an Idempotency-Key, and what `is_repeatable`. That is, where it is not said,
+        every method but POST.
         """
         request = self._pool.http.build_request(method, path, **content)
-        is_repeatable = is_repeatable or method in REPEATABLE or "Idempotency-Key" in request.headers
+        if is_repeatable is None:
+            is_repeatable = method in REPEATABLE
+        is_repeatable = is_repeatable or "Idempotency-Key" in request.headers
         response, may_be_done = await self._send(request, is_repeatable)
         if method == "DELETE" and may_be_done and response.status_code == HTTPStatus.NOT_FOUND:
             return None
@@ -107,7 +113,7 @@ class AsyncTransport:
         Raises ServerUnreachable when it breaks off: what was heard is not heard again.
         """
         try:
-            async with self._pool.http.stream("GET", path, params=params) as response:
+            async with self._pool.lent() as http, http.stream("GET", path, params=params) as response:
                 if not response.is_success:
                     await response.aread()
                     raise error_told_by(response)
@@ -132,7 +138,10 @@ class AsyncTransport:
     async def opened(self, path: str) -> AsyncIterator[httpx.Response]:
         """A file's answer while its bytes still come. Raises as `request`, also when it breaks off."""
         try:
-            async with self._pool.http.stream("GET", path, timeout=FILE_TIMEOUT) as response:
+            async with (
+                self._pool.lent() as http,
+                http.stream("GET", path, timeout=FILE_TIMEOUT) as response,
+            ):
                 if not response.is_success:
                     await response.aread()
                     raise error_told_by(response)
@@ -141,7 +150,7 @@ class AsyncTransport:
             raise broken_off(self.server_url, error) from error
 
     async def close(self) -> None:
-        """Hang up. Whoever asks again opens new connections."""
+        """Hang up, after the requests that are under way. Whoever asks again opens new connections."""
         await self._pool.close()
 
     async def _send(self, request: httpx.Request, is_repeatable: bool) -> tuple[httpx.Response, bool]:
@@ -154,12 +163,17 @@ class AsyncTransport:
             may_be_done = may_be_done or not isinstance(outcome, httpx.ConnectError)
             outcome = await self._attempt(request)
         if isinstance(outcome, httpx.TransportError):
-            raise unreachable(self.server_url, outcome, may_have_acted=not is_repeatable) from outcome
+            # What starts a run is repeatable only as long as its key is known, which the error then tells.
+            is_doubtful = not is_repeatable or "Idempotency-Key" in request.headers
+            got_there = may_be_done or not was_not_sent(outcome)
+            doubtful = request if is_doubtful and got_there else None
+            raise unreachable(self.server_url, outcome, doubtful) from outcome
         return outcome, may_be_done
 
     async def _attempt(self, request: httpx.Request) -> Outcome:
         try:
-            return await self._pool.http.send(request)
+            async with self._pool.lent() as http:
+                return await http.send(request)
         except httpx.TransportError as error:
             return error
 

@@ -9,6 +9,8 @@ from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdo
 from dataclasses import dataclass
 from typing import TextIO
 
+from zenweb.artifacts.previews import storable
+
 LONGEST_HEAD, LONGEST_TAIL = 750_000, 250_000  # characters; of a longer log the middle is left out
 LONGEST_PIECE = 100_000
 LINE_END = re.compile(r"[\r\n]")
@@ -28,12 +30,14 @@ class AttemptLog:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pieces = 0
+        self._handed_out: Piece | None = None
         self._length = 0
         self._head: list[str] = []
         self._tail = ""
         self._is_cut = False
 
     def write(self, text: str) -> None:
+        text = storable(text)
         with self._lock:
             head = text[: max(0, LONGEST_HEAD - self._length)]
             self._length += len(text)
@@ -45,28 +49,40 @@ class AttemptLog:
                 self._tail, self._is_cut = self._tail[-LONGEST_TAIL:], True
 
     def piece(self) -> Piece:
-        """What was not told yet, up to the end of a line; it may be nothing."""
+        """What was not told yet, up to the end of a line; it may be nothing.
+
+        One that may have been told is handed out again as it was: whoever knows its number ignores what comes under it.
+        """
         with self._lock:
+            if self._handed_out is not None:
+                return self._handed_out
             text = "".join(self._head)
-            self._head = [text]
-            return Piece(self._pieces, _whole_lines(text[:LONGEST_PIECE]))
+            piece = Piece(self._pieces, _whole_lines(text[:LONGEST_PIECE]))
+            self._head = [text[len(piece.text) :]]
+            self._handed_out = piece if piece.text else None
+            return piece
 
     def told(self, piece: Piece) -> None:
         """Whoever was handed this piece has it now."""
         with self._lock:
-            if piece.text:
-                self._pieces += 1
-                self._head = ["".join(self._head)[len(piece.text) :]]
+            if piece == self._handed_out:
+                self._pieces, self._handed_out = self._pieces + 1, None
+
+    @property
+    def handed_out(self) -> Piece | None:
+        """The piece of which nobody knows whether it was told."""
+        with self._lock:
+            return self._handed_out
 
     def rest(self) -> Piece:
-        """All that was not told."""
+        """All that was not handed out."""
         with self._lock:
             text, tail = "".join(self._head), self._tail
             if self._is_cut or len(tail) > LONGEST_TAIL:
                 most = LONGEST_HEAD + LONGEST_TAIL
                 notice = f"a step's log holds at most {most} characters; the last {LONGEST_TAIL} follow"
                 tail = f"\n[cut here: {notice}]\n{tail[-LONGEST_TAIL:]}"
-            return Piece(self._pieces, text + tail)
+            return Piece(self._pieces + (self._handed_out is not None), text + tail)
 
 
 def _whole_lines(text: str) -> str:

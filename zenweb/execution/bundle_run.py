@@ -74,7 +74,8 @@ class UnpackedTemplate:
 def unpacked(file: TemplateFile) -> Iterator[UnpackedTemplate]:
     """While it lasts, its code lies in a folder, can be imported, and its files seem to be in the current folder.
 
-    For a process of its own: what was imported stays imported. Raises RequirementsMissing.
+    For a process of its own: what was imported stays imported, also under ZenML's names if the code uses these.
+    Raises RequirementsMissing, and RealZenMLInstalled for such code where it would get the other one.
     """
     pipeline = file.document.pipeline
     if pipeline is None or file.code is None:
@@ -88,17 +89,16 @@ def unpacked(file: TemplateFile) -> Iterator[UnpackedTemplate]:
         home.mkdir()
         for name in os.listdir(code):  # noqa: PTH208  # names
             (home / name).symlink_to(code / name)
-        os.chdir(home)
-        sys.path.insert(0, str(code))
-        if spec.imports_zenml:
-            zenml_alias.activate()
         try:
+            os.chdir(home)
+            sys.path.insert(0, str(code))
             if spec.imports_zenml:
                 zenml_alias.activate()
             with importing_for_execution():
                 import_source(spec.source, Pipeline)
             yield UnpackedTemplate(file.document, spec)
         finally:
-            sys.path.remove(str(code))
+            with suppress(ValueError):  # user code may have taken it out
+                sys.path.remove(str(code))
             os.chdir(before)
             discard(code)

@@ -53,9 +53,8 @@ class Hooks:
             self._run(self.on_success, [])
 
     def _run(self, hook: Hook, arguments: list[BaseException]) -> None:
-        """In a thread, since nothing else can be left behind when its time is up."""
+        """In a thread, since nothing else can be left behind when its time is up or Ctrl-C is to end the run."""
         name = getattr(hook, "__qualname__", str(hook))
-        limit = self._seconds_left()
         thread = threading.Thread(
             target=contextvars.copy_context().run,
             args=(_attempt, name, hook, arguments),
@@ -63,10 +62,7 @@ class Hooks:
             daemon=True,
         )
         thread.start()
-        try:
-            thread.join(limit)
-        except KeyboardInterrupt:
-            limit = 0.0
+        thread.join(self._seconds_left())
         if thread.is_alive():
             logger.warning("The hook %s was given up: it had not ended when its time was up.", name)
 

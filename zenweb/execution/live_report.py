@@ -71,6 +71,9 @@ class LiveReport:
             except ZenWebError as error:  # it may be back for the next one
                 logger.debug("Run %s could not be reported on: %s", self._run_id, error)
                 goes_on = True
+            except Exception:  # without this thread nobody renews the lease, and the run would be given up
+                logger.warning("Run %s could not be reported on.", self._run_id, exc_info=True)
+                goes_on = True
             if goes_on is not None:
                 beat_at = time.monotonic() + LEASE_INTERVAL
             if goes_on is False and not self.is_to_stop:

@@ -114,6 +114,7 @@ class _LocalRun:
         try:
             self._reporter.stop_run(self._run_id)
             if self._attempt is not None:
+                self._tell_again(self._attempt)
                 self._reporter.end_step(
                     self._run_id, self._attempt.step_name, self._attempt.end(is_stopped=True)
                 )
@@ -151,10 +152,19 @@ class _LocalRun:
         error = self._execute(attempt)
         if isinstance(error, KeyboardInterrupt):
             raise error
+        self._insist(lambda: self._tell_again(attempt))
         end = attempt.end()
         retry_after = self._insist(lambda: self._reporter.end_step(self._run_id, assignment.step_name, end))
         self._attempt = None
         return error, retry_after
+
+    def _tell_again(self, attempt: _Attempt) -> None:
+        """A piece of the log whose answer was lost: it goes before the rest, or what follows would not be next."""
+        piece = attempt.log.handed_out
+        if piece is not None:
+            told = {"attempt": attempt.assignment.attempt, "piece": piece.number, "log": piece.text}
+            self._reporter.report_progress(self._run_id, attempt.step_name, told)
+            attempt.log.told(piece)
 
     def _start(self, step_name: str) -> Assignment | None:
         """What is to be run next of it; None: nothing (any more)."""

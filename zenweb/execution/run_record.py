@@ -146,7 +146,10 @@ class RunRecord:
         step.log += self._mask.text(end["log"])
         self.metadata |= self._mask.value(end.get("run_metadata") or {})
         named = {output.name: output.artifact_name for output in step.values.spec.outputs}
-        for output in end.get("outputs") or ():
+        is_completed = (
+            step.status is ExecutionStatus.COMPLETED
+        )  # only then are there artifacts, as on a server
+        for output in end.get("outputs") or () if is_completed else ():
             name = named.get(output["name"]) or output.get("artifact_name") or output["name"]
             told = {**output, "name": name, "metadata": self._mask.value(output["metadata"])}
             step.outputs[output["name"]] = InputArtifact(id=uuid4(), artifact_version="1", **told)

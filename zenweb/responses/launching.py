@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any
+from uuid import NAMESPACE_OID, uuid5
 
 from zenweb.answers import error_of
 from zenweb.exceptions import ZenWebError
@@ -72,14 +73,26 @@ def start_run(
 
 
 def start_runs(
-    transport: "Transport", path: str, configurations: Sequence[Mapping[str, Any]]
+    transport: "Transport",
+    path: str,
+    configurations: Sequence[Mapping[str, Any]],
+    idempotency_key: str | None = None,
 ) -> list[PipelineRunResponse | ZenWebError]:
-    """Each run, or why it was refused, in their order; as many in a request as one takes."""
+    """Each run, or why it was refused, in their order; as many in a request as one takes.
+
+    A request that fails is why, for each of its own: the runs that were started before are not to be lost with it.
+    """
     found: list[PipelineRunResponse | ZenWebError] = []
     for start in range(0, len(configurations), MOST_AT_ONCE):
         body = {"runs": [_item(each) for each in configurations[start : start + MOST_AT_ONCE]]}
-        headers = next(headers_for_run(f"{path}/bulk", body))
-        answer = transport.request("POST", f"{path}/bulk", json=body, headers=headers)
+        headers = next(headers_for_run(f"{path}/bulk", body, _key_of_batch(idempotency_key, start)))
+        try:
+            answer = transport.request("POST", f"{path}/bulk", json=body, headers=headers)
+        except ZenWebError as error:
+            if not found:
+                raise
+            found += [error] * len(body["runs"])
+            continue
         for item in answer["items"]:
             if item["run"] is None:
                 found.append(error_of(item["status"], item))
@@ -87,6 +100,13 @@ def start_runs(
                 warn(item["run"])
                 found.append(PipelineRunResponse(transport, item["run"]))
     return found
+
+
+def _key_of_batch(idempotency_key: str | None, start: int) -> str | None:
+    """The first request has the caller's own key, so that one that failed can be made again by itself with its own."""
+    if idempotency_key is None or start == 0:
+        return idempotency_key
+    return str(uuid5(NAMESPACE_OID, f"{idempotency_key} {start}"))
 
 
 def warn(answer: Mapping[str, Any]) -> None:
