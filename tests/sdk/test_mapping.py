@@ -1,5 +1,6 @@
 """`step.map`, `when=` and `unless=` in a pipeline function: what they freeze to, and what they refuse."""
 
+import math
 import sys
 from collections.abc import Callable
 from enum import StrEnum
@@ -45,6 +46,16 @@ def is_good() -> bool:
 @step
 def kind() -> Literal["svm", "rf"]:
     return "rf"
+
+
+@step
+def size() -> Literal[1, 2]:
+    return 1
+
+
+@step
+def count() -> int:
+    return 3
 
 
 @step
@@ -123,6 +134,16 @@ def test_outside_of_a_pipeline_it_maps_the_plain_function() -> None:
         (lambda: deploy(when=kind()), r"does not return a bool. Say which value is meant"),
         (lambda: deploy(when=(kind(), "svn")), "never returns 'svn'. Did you mean 'svm'"),
         (lambda: deploy(when=train.map(region=regions())), "is mapped, so it returns many values"),
+        (lambda: deploy(when=(size(), True)), "step 'size' never returns True"),
+        (lambda: deploy(when=(count(), "yes")), "step 'count' never returns 'yes'"),
+        (lambda: deploy(when=(count(), 1.5)), "step 'count' never returns 1.5"),
+        (lambda: deploy(when=(train("a"), math.nan)), "nan cannot be compared with"),
+        (lambda: deploy(when=both("a")), "Of a step that returns several, take one"),
+        (lambda: deploy(unless=(both("a"), True)), "Of a step that returns several, take one"),
+        (lambda: train.map(region=["a", "b"], rate=[0.1]), "not equally long: rate has 1, region has 2"),
+        (lambda: train.map(region=count()), "step 'count' returns int, and only lists"),
+        (lambda: train.map(region=kind()), "only lists and tuples are mapped over"),
+        (lambda: train(region=f"{count()!r} of them"), "its text names an output that has no value yet"),
     ],
 )
 def test_what_cannot_be_frozen_is_refused_with_what_to_do(put_together: Any, sentence: str) -> None:
@@ -136,6 +157,7 @@ def test_what_cannot_be_frozen_is_refused_with_what_to_do(put_together: Any, sen
         (lambda: {"when": is_good()}, Condition(step="is_good", output="output")),
         (lambda: {"unless": is_good()}, Condition(step="is_good", output="output", is_negated=True)),
         (lambda: {"when": (kind(), "rf")}, Condition(step="kind", output="output", value="rf")),
+        (lambda: {"when": (count(), 3.0)}, Condition(step="count", output="output", value=3.0)),
         (lambda: {"when": (colour(), Colour.RED)}, Condition(step="colour", output="output", value="red")),
     ],
 )

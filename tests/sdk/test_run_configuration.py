@@ -3,9 +3,10 @@
 import datetime
 import math
 import uuid
+from dataclasses import dataclass
 
 import pytest
-from pydantic import SecretStr, ValidationError
+from pydantic import BaseModel, Field, Secret, SecretBytes, SecretStr, ValidationError
 
 from zenweb.config.pipeline_run_configuration import PipelineRunConfiguration
 from zenweb.config.run_configuration import parse_yaml, wire_configuration
@@ -73,6 +74,57 @@ def test_what_json_cannot_carry_is_refused_at_its_place(value):
     with pytest.raises(ValidationFailed) as refused:
         wire_configuration({"steps": {"trainer": {"parameters": {"x": value}}}})
     assert [error.pointer for error in refused.value.errors] == ["/steps/trainer/parameters/x"]
+
+
+class Login(BaseModel):
+    key: SecretStr = SecretStr("open sesame")
+    rate: float = Field(0.5, alias="RATE")
+
+
+@dataclass
+class Store:
+    login: Login
+    token: SecretBytes
+    spare: tuple[SecretStr, ...] = (SecretStr("one"), SecretStr("two"))
+    words: frozenset[SecretStr] = frozenset([SecretStr("three")])
+    pin: Secret[int] = Secret[int](4)  # noqa: RUF009  # it cannot be changed
+    name: str = "**********"
+
+
+def test_the_secrets_within_models_and_dataclasses_are_sent_open():
+    sent = wire_configuration({"parameters": {"stores": [Store(Login(), SecretBytes(b"abc"))]}})
+    assert sent["parameters"]["stores"] == [
+        {
+            "login": {"key": "open sesame", "RATE": 0.5},
+            "token": "abc",
+            "spare": ["one", "two"],
+            "words": ["three"],
+            "pin": 4,
+            "name": "**********",
+        }
+    ]
+
+
+class Pair(BaseModel, frozen=True):
+    key: SecretStr = SecretStr("open sesame")
+
+
+class Pairs(BaseModel):
+    known: frozenset[Pair] = frozenset([Pair()])
+
+
+def test_a_secret_that_cannot_be_laid_open_is_refused_and_not_sent_masked():
+    with pytest.raises(
+        ValidationFailed, match="A Pairs holds a secret in a way that cannot be sent"
+    ) as refused:
+        wire_configuration({"parameters": {"pairs": Pairs()}})
+    assert refused.value.errors[0].pointer == "/parameters/pairs"
+
+
+def test_a_number_that_json_does_not_have_is_refused_at_its_place_in_a_model():
+    with pytest.raises(ValidationFailed, match="JSON has no number nan") as refused:
+        wire_configuration({"parameters": {"login": Login(RATE=math.nan)}})
+    assert refused.value.errors[0].pointer == "/parameters/login/RATE"
 
 
 def test_plain_data_is_sent_as_it_is_so_that_the_server_hears_of_wrong_keys():

@@ -60,7 +60,18 @@ def test_inside_of_a_pipeline_a_step_returns_what_stands_for_its_outputs():
 
 
 @pytest.mark.parametrize(
-    "use", [bool, list, len, lambda x: x + 1, lambda x: x == 1, lambda x: x.shape, lambda x: x["a"]]
+    "use",
+    [
+        bool,
+        list,
+        len,
+        str,
+        "{}".format,
+        lambda x: x + 1,
+        lambda x: x == 1,
+        lambda x: x.shape,
+        lambda x: x["a"],
+    ],
 )
 def test_working_with_an_output_before_it_has_a_value_is_explained(use):
     look_at_results.compile()

@@ -4,6 +4,7 @@ import hashlib
 import heapq
 import inspect
 import logging
+import math
 import re
 import sys
 import typing
@@ -27,6 +28,7 @@ from zenweb.config.choice_checks import check_choices, refuse_choices
 from zenweb.config.config_schema import parameter_schemas
 from zenweb.config.definition import Definition
 from zenweb.config.draft import (
+    IN_TEXT,
     Invocation,
     MappedOutput,
     NoOutput,
@@ -63,6 +65,9 @@ from zenweb.exceptions import AuthoringError, ParameterError, ValidationFailed
 
 logger = logging.getLogger(__name__)
 
+# What a step that declares one of these never returns is no list, and no value of another of the four is its value.
+SCALARS = frozenset({bool, int, float, str})
+NO_LISTS = SCALARS | {complex, bytes, dict, set, frozenset}
 # Names stand in addresses, JSON pointers and form fields.
 NAME = re.compile(r"[\w -]+")
 FROZEN_KEYS = frozenset(
@@ -268,7 +273,7 @@ def _use(invocation: Invocation, configuration: PipelineRunConfiguration, draft:
     inputs = {
         name: spec
         for name, value in invocation.arguments.items()
-        if (spec := _input(owner, invocation, name, value)) is not None
+        if (spec := _input(owner, invocation, name, value, draft)) is not None
     }
     artifacts = {
         name: value.id
@@ -288,6 +293,7 @@ def _use(invocation: Invocation, configuration: PipelineRunConfiguration, draft:
     given = {**step.options.get("parameters", {}), **literals, **configured}
     bound_arguments(owner, step.entrypoint, (), given)  # refuses names it does not have
     parameters = typed_parameters(owner, step.entrypoint, given, filled, invocation.mapped)
+    _check_lengths(owner, invocation, _values(parameters))
     needed = {spec.step for spec in inputs.values()} | {condition.step for condition in conditions}
     upstream = needed | invocation.after
     for name in upstream - draft.invocations.keys():
@@ -295,6 +301,17 @@ def _use(invocation: Invocation, configuration: PipelineRunConfiguration, draft:
             f"{owner}: there is no step {name!r} to come after.{suggestion(name, draft.invocations)}"
         )
     return Use(invocation, inputs, artifacts, parameters, sorted(upstream), conditions)
+
+
+def _check_lengths(owner: str, invocation: Invocation, values: Mapping[str, Any]) -> None:
+    """Lists that are written down, one element of each for each run of the step."""
+    lengths = {name: len(values[name]) for name in sorted(invocation.mapped & values.keys())}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+        raise AuthoringError(
+            f"{owner} is mapped over lists that are not equally long: {told}. Hand what all its runs get as "
+            "unmapped(...)."
+        )
 
 
 def _is_kept(owner: str, invocation: Invocation, name: str) -> bool:
@@ -328,7 +345,9 @@ def _check_names_of_elements(draft: PipelineDraft) -> None:
             )
 
 
-def _input(owner: str, invocation: Invocation, name: str, value: Any) -> InputSpec | None:
+def _input(
+    owner: str, invocation: Invocation, name: str, value: Any, draft: PipelineDraft
+) -> InputSpec | None:
     """The output that the value stands for; None for a real value."""
     if isinstance(value, StepOutput):
         declared = declared_parameters(invocation.step.entrypoint)[name]
@@ -338,6 +357,8 @@ def _input(owner: str, invocation: Invocation, name: str, value: Any) -> InputSp
                 f"{owner}, parameter {name!r}: an element of a list comes as its value, for it is no artifact. "
                 "Declare the type of that, or hand it unmapped(...)."
             )
+        if is_mapped and not isinstance(value, MappedOutput):
+            _check_is_list(f"{owner}, parameter {name!r}", _hint_of(value, draft), value.step_name)
         has_default = declared.default is not EMPTY and not isinstance(declared.default, FieldInfo)
         return InputSpec(
             step=value.step_name,
@@ -355,11 +376,30 @@ def _input(owner: str, invocation: Invocation, name: str, value: Any) -> InputSp
             f"{owner}, parameter {name!r}: outputs of steps cannot be collected in a {type(value).__name__}. "
             "Give each a parameter of its own."
         )
+    if any(isinstance(part, str) and IN_TEXT.search(part) for part in (value, *_parts(value))):
+        raise AuthoringError(
+            f"{owner}, parameter {name!r}: its text names an output that has no value yet. Hand the output itself to "
+            "the step, and make the text there."
+        )
     return None
+
+
+def _check_is_list(owner: str, hint: Any, step: str) -> None:
+    kind = typing.get_origin(hint) or hint
+    if kind is typing.Literal or kind in NO_LISTS:
+        raise AuthoringError(
+            f"{owner}: step {step!r} returns {kind.__name__}, and only lists and tuples are mapped over. "
+            "Hand it unmapped(...) if all runs of the step get it whole."
+        )
 
 
 def _condition(owner: str, wish: Wish, draft: PipelineDraft) -> Condition:
     output, owner = wish.output, f"{owner}, {wish.keyword}="
+    if isinstance(output, tuple) or isinstance(wish.value, Placeholder):
+        raise AuthoringError(
+            f"{owner}: one output is looked at. Of a step that returns several, take one: score, is_good = check(); "
+            f"{wish.keyword}=is_good. What several say together, a step decides and returns as a bool."
+        )
     if not isinstance(output, StepOutput):
         raise AuthoringError(
             f"{owner}: a condition is what an earlier step returns, or that with a value: (output, value). "
@@ -379,8 +419,10 @@ def _condition(owner: str, wish: Wish, draft: PipelineDraft) -> Condition:
     value = wish.value.value if isinstance(wish.value, Enum) else wish.value
     if not isinstance(value, bool | int | float | str):
         raise AuthoringError(f"{owner}: {value!r} is no bool, number or text.")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise AuthoringError(f"{owner}: {value} cannot be compared with. Let the step return a bool.")
     allowed = _choices_of(hint)
-    if allowed and value not in allowed:
+    if (allowed and not any(_is_same(value, choice) for choice in allowed)) or not _can_be(hint, value):
         raise AuthoringError(
             f"{owner}: step {output.step_name!r} never returns {value!r}.{suggestion(str(value), map(str, allowed))}"
         )
@@ -399,6 +441,21 @@ def _choices_of(hint: Any) -> list[Any]:
     if typing.get_origin(hint) is typing.Literal:
         return list(typing.get_args(hint))
     return [member.value for member in hint] if isinstance(hint, type) and issubclass(hint, Enum) else []
+
+
+def _is_same(value: Any, other: Any) -> bool:
+    """As while a run is under way: True is not 1."""
+    return bool(value == other) and isinstance(value, bool) == isinstance(other, bool)
+
+
+def _can_be(hint: Any, value: bool | int | float | str) -> bool:
+    """Whether a step that declares this may return the value. A number is the same with and without a point."""
+    if not isinstance(hint, type) or hint not in SCALARS:
+        return True
+    if hint is int and isinstance(value, float):
+        return value.is_integer()
+    kinds = (int, float) if hint is float else hint
+    return isinstance(value, bool) == (hint is bool) and isinstance(value, kinds)
 
 
 def _parts(value: Any) -> Iterator[Any]:

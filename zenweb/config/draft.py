@@ -1,6 +1,7 @@
 """The pipeline being put together: its function runs, and each step that it calls leaves a note instead of a result."""
 
 import inspect
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +13,9 @@ from zenweb.config.definition import Definition
 from zenweb.config.signatures import declared_outputs, declared_parameters
 from zenweb.config.suggestions import suggestion
 from zenweb.exceptions import AuthoringError
+
+# What a text holds that `{output!r}` or a list of outputs was written into.
+IN_TEXT = re.compile(r"<output '[^']*' of step '[^']*'>|<what step '[^']*' will return>")
 
 
 class Placeholder:
@@ -34,6 +38,11 @@ class Placeholder:
             "deploy(model, when=output), or when=(output, value)."
         )
 
+    def _refuse_to_be_text(self, *_: object) -> NoReturn:
+        raise AuthoringError(
+            f"{self._no_value} Texts are made of values inside of steps. To see what stands for it, say repr(output)."
+        )
+
     def _refuse_to_unfold(self, *_: object) -> NoReturn:
         raise AuthoringError(
             f"{self._no_value} To run a step once for each of its elements, say train.map(parameter=output)."
@@ -50,6 +59,8 @@ class Placeholder:
 
     # Without these, `if output:` and `output == 3` would quietly take one branch for every run.
     __bool__ = __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __contains__ = _refuse_to_decide
+    # A text that is made of it would be frozen as it is, or compared with another for every run.
+    __str__ = __format__ = _refuse_to_be_text
     __iter__ = __len__ = __getitem__ = _refuse_to_unfold
     __call__ = __int__ = __float__ = __index__ = _refuse
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse

@@ -13,7 +13,10 @@ from pydantic import (
     ConfigDict,
     Field,
     RootModel,
+    Secret,
+    SecretBytes,
     SecretStr,
+    TypeAdapter,
     ValidationError,
     WithJsonSchema,
 )
@@ -25,10 +28,15 @@ from zenweb.config.spec import Mode, Priority, QueueName, StepRetry, Timeout
 from zenweb.config.suggestions import suggestion
 from zenweb.config.yaml_text import YamlRefused, read
 from zenweb.exceptions import FieldError, ValidationFailed
+from zenweb.pointers import pointer_to
 
 # Its schema is written out where it is used, so that no name of ours stands among the `$defs` of a pipeline's types.
 Retry = Annotated[StepRetry, WithJsonSchema(StepRetry.model_json_schema())]
 
+
+# What pydantic writes for a secret that is not empty.
+MASK = "*" * 10
+ANYTHING = TypeAdapter(Any)
 
 # Whether it names anything is said in one sentence by whoever checks it, not by the schema.
 HookSource = Annotated[
@@ -226,25 +234,29 @@ def to_json(value: Any, pointer: str = "") -> Any:
         case Section():
             return value.to_wire()
         case Mapping():
-            return {str(key): to_json(member, f"{pointer}/{_escaped(key)}") for key, member in value.items()}
-        case list() | tuple():
+            return {
+                str(key): to_json(member, pointer + pointer_to([str(key)])) for key, member in value.items()
+            }
+        case list() | tuple() | set() | frozenset():
             return [to_json(member, f"{pointer}/{index}") for index, member in enumerate(value)]
-        case SecretStr():
-            return value.get_secret_value()
+        case SecretStr() | SecretBytes() | Secret():
+            return to_json(value.get_secret_value(), pointer)
         case float() if not math.isfinite(value):
             raise ValidationFailed([FieldError(pointer, f"JSON has no number {value}; use None or a text.")])
     try:
-        return to_jsonable_python(value)
+        plain = to_jsonable_python(value)
     except PydanticSerializationError as error:
         refused = f"A {type(value).__name__} has no JSON form: give plain values, or the id of an artifact."
         raise ValidationFailed([FieldError(pointer, refused)]) from error
+    if value is None or isinstance(value, str | int | float):
+        return plain
+    return to_json(_opened(plain, value, pointer) if _is_masked(plain) else plain, pointer)
 
 
 def field_errors(error: ValidationError) -> list[FieldError]:
     """Pydantic's errors, each with its JSON pointer."""
     return [
-        FieldError("".join(f"/{_escaped(part)}" for part in found["loc"]), f"{found['msg']}.")
-        for found in error.errors(include_url=False)
+        FieldError(pointer_to(found["loc"]), f"{found['msg']}.") for found in error.errors(include_url=False)
     ]
 
 
@@ -252,5 +264,36 @@ def _to_wire(name: str, value: Any) -> Any:
     return value.to_wire() if isinstance(value, StepRunConfigurations) else to_json(value, f"/{name}")
 
 
-def _escaped(part: object) -> str:
-    return str(part).replace("~", "~0").replace("/", "~1")
+def _opened(plain: Any, value: Any, pointer: str) -> Any:
+    """The JSON of a model or a dataclass, with the secrets that stand masked in it as they are."""
+    try:
+        return _unmasked(plain, ANYTHING.dump_python(value))
+    except (PydanticSerializationError, TypeError, ValueError) as error:
+        refused = f"A {type(value).__name__} holds a secret in a way that cannot be sent: give plain values."
+        raise ValidationFailed([FieldError(pointer, refused)]) from error
+
+
+def _unmasked(plain: Any, value: Any) -> Any:
+    """`value` is in Python what `plain` is in JSON. Raises TypeError where the two do not go together."""
+    match value:
+        case SecretStr() | SecretBytes() | Secret():
+            return value.get_secret_value() if plain == MASK else plain  # else a serializer's own word for it
+        case Mapping() if isinstance(plain, dict):
+            pairs = zip(plain.items(), value.values(), strict=True)
+            return {key: _unmasked(member, inner) for (key, member), inner in pairs}
+        case list() | tuple() if isinstance(plain, list):
+            return [_unmasked(member, inner) for member, inner in zip(plain, value, strict=True)]
+        case set() | frozenset() if all(isinstance(member, SecretStr | SecretBytes) for member in value):
+            return list(value)
+    if _is_masked(plain) and not isinstance(value, str):
+        raise TypeError(f"a secret is masked in a {type(value).__name__}")
+    return plain
+
+
+def _is_masked(plain: Any) -> bool:
+    match plain:
+        case dict():
+            return any(map(_is_masked, plain.values()))
+        case list():
+            return any(map(_is_masked, plain))
+    return bool(plain == MASK)

@@ -16,6 +16,7 @@ from ruamel.yaml.representer import RoundTripRepresenter
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
 from zenweb.exceptions import ValidationFailed
+from zenweb.pointers import pointer_to
 
 MOST_LEVELS = 100
 # Aliases write a thing once and mean it often, and may do so inside each other.
@@ -178,7 +179,7 @@ class Reader:
             if name in lines:
                 raise YamlRefused(f"The key {name!r} is there twice: in line {lines[name]} before.", line)
             lines[name] = line
-            yield name, self._member(key, value, f"{pointer}/{_escaped(name)}", depth)
+            yield name, self._member(key, value, pointer + pointer_to([name]), depth)
 
     def _merged(self, node: Node, pointer: str, depth: int) -> Iterator[tuple[str, Any]]:
         value = self._value(node, pointer, depth + 1)
@@ -213,10 +214,6 @@ class Reader:
             raise YamlRefused("This has no JSON form: write it as plain text.", line) from error
         except (ValueError, OverflowError) as error:
             raise YamlRefused(_sentence(str(error)), line) from error
-
-
-def _escaped(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
 
 
 class PlainRepresenter(RoundTripRepresenter):

@@ -10,6 +10,7 @@ from zenweb.config.parameters import parameter_adapters
 from zenweb.config.suggestions import suggestion
 from zenweb.exceptions import FieldError
 from zenweb.execution.refusals import refusal_of
+from zenweb.pointers import pointer_to
 
 
 def errors_in(function: Callable[..., Any], values: Mapping[str, Any], pointer: str) -> list[FieldError]:
@@ -23,7 +24,7 @@ def _errors(
 ) -> Iterator[FieldError]:
     if name not in adapters:
         yield FieldError(
-            f"{pointer}/{_escaped(name)}", f"There is no such parameter.{suggestion(name, adapters)}"
+            pointer + pointer_to([name]), f"There is no such parameter.{suggestion(name, adapters)}"
         )
         return
     try:
@@ -31,9 +32,5 @@ def _errors(
         adapters[name].validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
         refused = refusal_of(name, value, error)
-        place = "/".join(map(_escaped, refused.parameter.split(".")))
-        yield FieldError(f"{pointer}/{place}", f"{refused.message}.")
-
-
-def _escaped(part: str) -> str:
-    return part.replace("~", "~0").replace("/", "~1")
+        place = pointer_to(refused.parameter.split("."))
+        yield FieldError(pointer + place, f"{refused.message}.")
