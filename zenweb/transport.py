@@ -80,20 +80,23 @@ class Transport:
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key is not None else None
         return self.request("POST", path, is_repeatable=is_repeatable, json=body, headers=headers)
 
-    def put(self, path: str, body: Any) -> Any:
-        return self.request("PUT", path, json=body)
+    def put(self, path: str, body: Any, *, is_repeatable: bool = True) -> Any:
+        return self.request("PUT", path, is_repeatable=is_repeatable, json=body)
 
-    def delete(self, path: str) -> Any:
-        return self.request("DELETE", path)
+    def delete(self, path: str, *, is_repeatable: bool = True) -> Any:
+        return self.request("DELETE", path, is_repeatable=is_repeatable)
 
-    def request(self, method: str, path: str, *, is_repeatable: bool = False, **content: Any) -> Any:
+    def request(self, method: str, path: str, *, is_repeatable: bool | None = None, **content: Any) -> Any:
         """The answer's JSON. Raises the error that the server told, or ServerUnreachable.
 
         It is sent again where the connection failed: before it got there, whatever it is; afterwards only what does the
-        same when it comes twice: what has an Idempotency-Key, every method but POST, and what `is_repeatable`.
+        same when it comes twice: what has an Idempotency-Key, and what `is_repeatable`. That is, where it is not said,
+        every method but POST.
         """
         request = self._pool.http.build_request(method, path, **content)
-        is_repeatable = is_repeatable or method in REPEATABLE or "Idempotency-Key" in request.headers
+        if is_repeatable is None:
+            is_repeatable = method in REPEATABLE
+        is_repeatable = is_repeatable or "Idempotency-Key" in request.headers
         response, may_be_done = self._send(request, is_repeatable)
         if method == "DELETE" and may_be_done and response.status_code == HTTPStatus.NOT_FOUND:
             return None

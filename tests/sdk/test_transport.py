@@ -73,7 +73,7 @@ def test_what_could_act_twice_is_not_sent_again_once_it_was_sent(answering, lost
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "POST"])
 def test_what_cannot_act_twice_is_sent_again(answering, lost, method):
     transport, requests = answering(lost, httpx.Response(200, json=1))
-    assert transport.request(method, "/x", is_repeatable=method == "POST") == 1
+    assert transport.request(method, "/x", is_repeatable=True if method == "POST" else None) == 1
     assert len(requests) == 2
 
 
@@ -247,3 +247,12 @@ def test_a_run_that_was_never_asked_for_is_not_said_to_have_started(answering):
     with pytest.raises(exceptions.ServerUnreachable, match="No ZenWeb server answers") as lost:
         start_run(transport, "/run_templates/x/runs", {}, "today")
     assert (lost.value.idempotency_key, "may have started" in str(lost.value)) == (None, False)
+
+
+def test_too_many_requests_at_once_are_told_as_that(answering):
+    transport, _ = answering(httpx.PoolTimeout(""))
+    with pytest.raises(exceptions.ServerUnreachable) as lost:
+        transport.get("/x")
+    assert str(lost.value) == (
+        "http://server:8000 was not asked, for this program had no connection left to it in time. Ask for less at once."
+    )
