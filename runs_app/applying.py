@@ -30,7 +30,9 @@ from templates_app.services import (
     create_deployment,
     create_run_template,
     deploy_run_template,
+    make_stand_in,
     update_run_template,
+    usable_archive,
 )
 from templates_app.suggestions import suggestion
 from zenweb.accounts.actions import Action
@@ -145,7 +147,10 @@ def _apply(wanted: _Wanted, managed_by: str | None, if_version: int | None) -> A
         template = _with_access(actor, template, document.access)
     if document.enabled is False and template.is_enabled:
         template = update_run_template(actor=actor, template=template, is_enabled=False)
-    changes = list(changes_between(before, _said_of(actor, template)))
+    said = _said_of(actor, template)
+    if needs_code and document.pipeline is not None:  # a stand-in is there for it
+        said["pipeline"]["code"] = document.pipeline.code
+    changes = list(changes_between(before, said))
     is_new_version = template.version.number != number
     is_changed = Outcome.UPDATED if changes or is_new_version else Outcome.UNCHANGED
     return Applied(
@@ -242,7 +247,7 @@ def _freeze(wanted: _Wanted, pipeline: FrozenPipeline, stack: Stack) -> Pipeline
             actor=wanted.actor,
             project=wanted.project,
             stack=stack,
-            code_archive=_archive_of(wanted, pipeline) or (_stand_in(pipeline) if wanted.is_dry else None),
+            code_archive=_archive_of(wanted, pipeline) or (make_stand_in() if wanted.is_dry else None),
             request=DeploymentRequest(
                 pipeline=pipeline.name,
                 spec=pipeline.spec,
@@ -256,17 +261,7 @@ def _freeze(wanted: _Wanted, pipeline: FrozenPipeline, stack: Stack) -> Pipeline
 
 
 def _archive_of(wanted: _Wanted, pipeline: FrozenPipeline) -> CodeArchive | None:
-    """The code that is named, if it is here and the actor may use it: its hash alone opens nothing."""
-    visible = CodeArchive.objects.visible_to(wanted.actor).defer("content")
-    return cast(CodeArchive | None, visible.filter(sha256=pipeline.sha256).first())
-
-
-def _stand_in(pipeline: FrozenPipeline) -> CodeArchive:
-    """For code that would be uploaded first; of a dry run nothing stays."""
-    archive, _ = CodeArchive.objects.get_or_create(
-        sha256=pipeline.sha256, defaults={"content": b"", "size": 0}
-    )
-    return archive
+    return usable_archive(wanted.actor, pipeline.sha256)
 
 
 def _stack(wanted: _Wanted) -> Stack:

@@ -18,9 +18,9 @@ from runs_app.own_parameters import Asked, asked_of
 from runs_app.plans import Runnable, deployment_of
 from runs_app.presets import use_preset
 from runs_app.run_configuration import ResolvedConfiguration, resolve, resolve_without_steps
-from templates_app.models import CodeArchive, RunTemplateVersion, Stack
+from templates_app.models import RunTemplateVersion, Stack
 from templates_app.permissions import check_can_run, check_may_run_deployment, check_may_see
-from templates_app.services import DeploymentRequest, create_deployment
+from templates_app.services import DeploymentRequest, create_deployment, make_stand_in, usable_archive
 from zenweb.accounts.models import Project, User
 from zenweb.exceptions import DoesNotExist, EntityExists, FieldError, ValidationFailed
 
@@ -95,14 +95,13 @@ def judge_unfrozen(
 ) -> Judgement:
     """What freezing a pipeline and running it with these values would answer: both are done, and taken back.
 
-    Nobody is asked what may be chosen, for nobody has its code; and hooks are looked for in it when it is there. Raises
-    ValidationFailed for what cannot be frozen.
+    Nobody is asked what may be chosen, for nobody has its code; and hooks are looked for in it when it is there and the
+    actor may use it. Raises ValidationFailed for what cannot be frozen.
     """
     with transaction.atomic():
-        archive, is_new = CodeArchive.objects.get_or_create(
-            sha256=code_sha256, defaults={"size": 0, "content": b""}
-        )
-        configuration = without_hooks(configuration) if is_new else configuration
+        archive = usable_archive(actor, code_sha256)
+        if archive is None:
+            archive, configuration = make_stand_in(), without_hooks(configuration)
         deployment = create_deployment(
             actor=actor, project=project, stack=stack, code_archive=archive, request=request
         )

@@ -11,7 +11,7 @@ from django.db.models import UUIDField
 
 from runs_app.models import PipelineRun, StepRun
 from runs_app.querysets import HEAVY
-from templates_app.curated_schema import curate, defaults_of, parameters_of
+from templates_app.curated_schema import curate, defaults_of, parameters_of, with_new_steps
 from templates_app.curation import read_curation
 from templates_app.models import PipelineDeployment, RunTemplateVersion
 from templates_app.schema_places import holds_secret, schemas_at
@@ -60,6 +60,11 @@ class Plan:
     def index_of(self) -> dict[str, int]:
         """The places of its steps, by their names."""
         return {step.name: index for index, step in enumerate(self.spec.steps)}
+
+    @cached_property
+    def sources(self) -> dict[str, str]:
+        """The functions of its steps, by their names."""
+        return {step.name: step.source for step in self.spec.steps}
 
     @cached_property
     def decides_while_it_runs(self) -> bool:
@@ -142,12 +147,15 @@ def rules_by_id(deployment_id: uuid.UUID, version_id: uuid.UUID | None, role: Ro
     plan = plan_of(deployment_id)
     if version_id is None:
         return Rules(plan, plan.config_schema, {})
-    document = RunTemplateVersion.objects.values_list("curation", flat=True).get(pk=version_id)
+    versions = RunTemplateVersion.objects.values_list("curation", "deployment_id")
+    document, frozen_id = versions.get(pk=version_id)
     if not document:
         return rules_by_id(deployment_id, None)  # one validator for both
     whole = read_curation(document)
     if (curation := whole.for_role(role)) == whole and role is not Role.NOBODY:
         return rules_by_id(deployment_id, version_id)
+    if frozen_id != deployment_id:
+        curation = with_new_steps(curation, plan_of(frozen_id).sources, plan.sources)
     return Rules(plan, curate(plan.config_schema, curation), defaults_of(curation))
 
 

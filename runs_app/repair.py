@@ -24,7 +24,7 @@ from runs_app.run_configuration import (
     without_unset,
 )
 from runs_app.sealed import unsealed_by
-from templates_app.curated_schema import curate
+from templates_app.curated_schema import curate, with_new_steps
 from templates_app.curation import read_curation
 from templates_app.curation_fit import carry_over
 from templates_app.models import PipelineDeployment, RunTemplateVersion
@@ -375,10 +375,11 @@ def _changed_values(step: ResolvedStep, before: Mapping[str, Any]) -> dict[str, 
 
 def _schema_by_now(deployment: PipelineDeployment, newest: RunTemplateVersion, role: Role) -> Configuration:
     """What a deployment takes from this role, as far as the newest curation of its template speaks of that."""
-    config_schema = plan_of(deployment.pk).config_schema
-    by_now = read_curation(newest.curation).for_role(role)
-    curation, _ = carry_over(config_schema, by_now, drops_misfits=True)
-    return curate(config_schema, curation)
+    plan = plan_of(deployment.pk)
+    said = read_curation(newest.curation).for_role(role)
+    by_now = with_new_steps(said, plan_of(newest.deployment_id).sources, plan.sources)
+    curation, _ = carry_over(plan.config_schema, by_now, drops_misfits=True)
+    return curate(plan.config_schema, curation)
 
 
 def preview_repair(repair: Repair, *, actor: User) -> RepairPlan:

@@ -21,6 +21,8 @@ NUMBERS = {
 }
 TEXTS = {"min_length": "minLength", "max_length": "maxLength", "pattern": "pattern"}
 BOUNDS = (*NUMBERS, *TEXTS, "choices")
+Sources = Mapping[str, str]
+"""The function of each step, by the step's name, in their order."""
 SECRET_BOUNDS = frozenset({"min_length", "max_length"})  # the others would write down what a secret may be
 # A narrower bound of one kind leaves nothing to say for the pipeline's own of the other.
 OTHERS = {"minimum": "exclusive_minimum", "maximum": "exclusive_maximum"}
@@ -48,6 +50,34 @@ def defaults_of(curation: Curation) -> dict[str, dict[str, Any]]:
             step, parameter = key_of(name)
             defaults.setdefault(step, {})[parameter] = asked.value
     return defaults
+
+
+def with_new_steps(curation: Curation, frozen: Sources, now: Sources) -> Curation:
+    """A curation of a pipeline as it was frozen, for what it is when it is put together with other parameters.
+
+    A step that was not there keeps to what is said of the first step of the same function that is bounded or fixed:
+    nobody gets around that by asking for one more.
+    """
+    new = {step: source for step, source in now.items() if step not in frozen}
+    said: dict[Key, ParameterCuration] = {}
+    entries = {
+        key_of(name): entry for name, entry in curation.parameters.items() if new and _restricts(entry)
+    }
+    for step, source in frozen.items():
+        for (curated, name), entry in entries.items():
+            if curated == step:
+                said.setdefault((source, name), entry)
+    added = {
+        name_of((step, name)): entry
+        for step, source in new.items()
+        for (function, name), entry in said.items()
+        if function == source
+    }
+    return curation.model_copy(update={"parameters": {**curation.parameters, **added}}) if added else curation
+
+
+def _restricts(asked: ParameterCuration) -> bool:
+    return asked.is_locked or any(getattr(asked, bound) is not None for bound in BOUNDS)
 
 
 def key_of(name: str) -> Key:

@@ -5,7 +5,8 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from secrets import token_hex
+from typing import Any, cast
 
 from django.conf import settings
 from django.db import transaction
@@ -132,6 +133,17 @@ def store_code_archive(*, actor: User, sha256: str, content: bytes) -> CodeArchi
             record_audit(actor=actor, verb=AuditVerb.CREATE, thing=archive, after={"size": size})
         archive.uploaders.add(actor)
     return archive
+
+
+def usable_archive(actor: User, sha256: str) -> CodeArchive | None:
+    """The code of that hash, if it is here and the actor may use it: its hash alone opens nothing."""
+    archives = CodeArchive.objects.visible_to(actor).defer("content")
+    return cast(CodeArchive | None, archives.filter(sha256=sha256).first())
+
+
+def make_stand_in() -> CodeArchive:
+    """For code that is not here, in a transaction of which nothing stays: no other code is found by its hash."""
+    return CodeArchive.objects.create(sha256=token_hex(32), content=b"", size=0)
 
 
 @transaction.atomic

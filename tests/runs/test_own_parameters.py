@@ -15,7 +15,8 @@ from django.utils import timezone
 
 from runs_app import compiled_runs, recording, settling
 from runs_app.models import PipelineRun, Preparation, RunCompilation, RunEvent, Schedule, StepRun, Worker
-from runs_app.own_parameters import asked_of
+from runs_app.own_parameters import asked_of, put_together
+from runs_app.plans import rules_of
 from runs_app.presets import LAST_GOOD, create_preset, preset_values
 from runs_app.recording import StepOutcome
 from runs_app.repair import Repair
@@ -402,6 +403,24 @@ def test_the_owner_shapes_them_like_those_of_steps(template: RunTemplate, alice:
     assert refused.startswith("/parameters/n_models")
     run = compiled(template, alice, hand, {})
     assert steps(run) == ["train", "report"]
+
+
+def test_steps_that_the_owner_never_saw_keep_to_what_is_said_of_their_function(
+    template: RunTemplate, alice: User, hand: Worker
+) -> None:
+    said = {"train.rate": {"locked": 0.3}, "train.kind": {"choices": ["svm"]}}
+    curate_run_template(actor=alice, template=template, curation={"parameters": said})
+    template = RunTemplate.objects.get(pk=template.pk)
+    given = {"steps": {"train_3": {"parameters": {"rate": 99.0, "kind": "rf"}}}}
+    refused = compiled(template, alice, hand, own(n_models=3) | given)
+    assert refused.status == "failed"
+    told = {error.partition(":")[0] for error in refusal(template, alice, own(n_models=3) | given)}
+    assert told == {"/steps/train_3/parameters/rate", "/steps/train_3/parameters/kind"}
+    accepted = launch(template, alice, own(n_models=3))
+    assert accepted.parameters["train_3"]["rate"] == 0.3
+    shown = put_together(template.version, {"n_models": 3})
+    assert shown.config_schema == rules_of(shown).config_schema
+    assert shown.config_template["steps"]["train_3"]["parameters"]["rate"] == 0.3
 
 
 # -- looking ahead -----------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from runs_app.models import IdempotencyRecord, PipelineRun
 from templates_app.models import CodeArchive, Pipeline, PipelineDeployment, RunTemplate
-from tests.factories import launch
+from tests.factories import launch, make_editor
 from tests.web.test_secrets import describe
 from zenweb.accounts.models import AuditEvent, User
 from zenweb.accounts.services import create_api_key
@@ -206,3 +206,14 @@ def test_what_could_not_be_frozen_is_refused_as_freezing_it_is(
 ) -> None:
     assert ask_unfrozen(rest, deployment, {}, spec={"version": 99}).status_code == 422
     assert ask_unfrozen(rest, deployment, {}, stack="nowhere").status_code == 404
+
+
+def test_nothing_of_others_code_is_told_to_who_knows_its_hash(
+    deployment: PipelineDeployment, template: RunTemplate, bob: User
+) -> None:
+    make_editor(bob)
+    RunTemplate.objects.update(is_restricted=True)
+    bobs = Client(headers={"Authorization": f"Bearer {create_api_key(user=bob, name='b')[1]}"})
+    others = {"code_archive": deployment.code_archive.sha256}
+    told = ask_unfrozen(bobs, deployment, {"failure_hook_source": "no_such_module.tell"}, **others).json()
+    assert (told["valid"], told["errors"]) == (True, [])

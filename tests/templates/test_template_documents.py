@@ -176,6 +176,8 @@ def test_a_dry_run_says_that_code_is_missing_and_stores_none(rest: Client, docum
     document["pipeline"]["code"] = "sha256:" + "0" * 64
     answer = put(rest, document, "?dry_run=true").json()
     assert (answer["needs_code"], answer["is_new_version"]) == (True, True)
+    [change] = answer["changes"]
+    assert (change["pointer"], change["now"]) == ("/pipeline/code", document["pipeline"]["code"])
     assert CodeArchive.objects.count() == 1
 
 
