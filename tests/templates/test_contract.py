@@ -2,6 +2,7 @@
 
 import json
 import sys
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.test import Client
 
 from runs_app.presets import create_preset
 from runs_app.schedules import create_schedule
+from templates_app.contract import Contract, contract_changes
 from templates_app.models import PipelineDeployment, RunTemplate, RunTemplateVersion, Stack
 from templates_app.services import curate_run_template, deploy_run_template
 from tests.accounts.conftest import bearer
@@ -153,3 +155,19 @@ def test_a_secret_that_a_schedule_keeps_is_judged_and_not_told(
     [broken] = answer.json()["broken"]
     assert [error["pointer"] for error in broken["errors"]] == ["/steps/tells/parameters/token"]
     assert "hush" not in answer.content.decode()
+
+
+def test_parameters_of_the_pipeline_itself_have_places_of_their_own(
+    alice: User, stacks: dict[str, Stack]
+) -> None:
+    frozen = freeze("composed.composed_pipeline", alice, stacks["celery"])
+    schema = deepcopy(frozen.config_schema)
+    own = schema["properties"]["parameters"]["properties"]
+    own["n_models"] |= {"default": 9, "maximum": 20}
+    own["extra"] = {"type": "integer", "default": 1}
+    found = contract_changes(Contract(frozen.config_schema, frozen.spec), Contract(schema, frozen.spec))
+    assert [(change.pointer, change.place) for change in found] == [
+        ("/parameters/n_models", "n_models"),
+        ("/parameters/n_models", "n_models"),
+        ("/parameters/extra", "extra"),
+    ]
