@@ -39,7 +39,7 @@ from zenweb.accounts.actions import Action
 from zenweb.accounts.models import Project, RoleGrant, User
 from zenweb.accounts.permissions import may_in_project
 from zenweb.config.template_file import Access, FrozenPipeline, TemplateDocument, frozen_spec, same_json
-from zenweb.enums import Role
+from zenweb.enums import Role, RoleWord
 from zenweb.exceptions import DoesNotExist, FieldError, ValidationFailed
 from zenweb.pointers import pointer_to
 
@@ -143,11 +143,13 @@ def _apply(wanted: _Wanted, managed_by: str | None, if_version: int | None) -> A
     template = _with_facts(wanted, template, managed_by)
     if document.presets is not None:
         _set_presets(actor, template, document.presets)
-    if document.access is not None:
-        template = _with_access(actor, template, document.access)
     if document.enabled is False and template.is_enabled:
         template = update_run_template(actor=actor, template=template, is_enabled=False)
+    if document.access is not None:
+        template = _with_access(actor, template, document.access)
     said = _said_of(actor, template)
+    if document.access is not None:  # which an owner may not know any more who has handed it over
+        said["access"] = document.to_json()["access"]
     if needs_code and document.pipeline is not None:  # a stand-in is there for it
         said["pipeline"]["code"] = document.pipeline.code
     changes = list(changes_between(before, said))
@@ -347,15 +349,26 @@ def _with_access(actor: User, template: RunTemplate, access: Access) -> RunTempl
     if template.is_restricted != access.restricted:
         template = update_run_template(actor=actor, template=template, is_restricted=access.restricted)
     given = {holder_of(grant): grant for grant in grants_on(template)}
-    for holder, grant in given.items():
-        if holder not in access.roles:
-            revoke_role(actor=actor, grant=grant)
-    for holder, word in access.roles.items():
-        role = Role.spelt(word)
-        if holder not in given or given[holder].role != role:
-            with _told_at(pointer_to(("access", "roles", holder))):
-                grant_role(actor=actor, on=template, to=_holder(holder, given.get(holder)), role=role)
+    groups = set(actor.groups.values_list("pk", flat=True))
+    # What makes the actor an owner comes last, the strongest at the end: they may do all before it goes.
+    own = {
+        holder: 1 + grant.role
+        for holder, grant in given.items()
+        if grant.user_id == actor.pk or grant.group_id in groups
+    }
+    for holder in sorted({**given, **access.roles}, key=lambda holder: own.get(holder, 0)):
+        _set_role(actor, template, holder, given.get(holder), access.roles.get(holder))
     return template
+
+
+def _set_role(
+    actor: User, template: RunTemplate, holder: str, grant: RoleGrant | None, word: RoleWord | None
+) -> None:
+    if word is None and grant is not None:
+        revoke_role(actor=actor, grant=grant)
+    elif word is not None and (grant is None or grant.role != Role.spelt(word)):
+        with _told_at(pointer_to(("access", "roles", holder))):
+            grant_role(actor=actor, on=template, to=_holder(holder, grant), role=Role.spelt(word))
 
 
 def _holder(name: str, grant: RoleGrant | None) -> Holder:
