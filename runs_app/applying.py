@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, cast
 
@@ -46,6 +46,10 @@ from zenweb.pointers import pointer_to
 MOST_CHANGES = 500  # that are told
 FOLLOWING = {"config_schema", "config_template"}
 """Of a pipeline: what the spec says already."""
+
+
+Versions = tuple[RunTemplateVersion, RunTemplateVersion]
+"""Of a template, the one before and the new one."""
 
 
 class Outcome(StrEnum):
@@ -95,10 +99,12 @@ def apply_template(
     with pointers into the document, DoesNotExist, NotAllowed.
     """
     with transaction.atomic():
-        applied = _apply(_Wanted(actor, project, document, dry_run), managed_by, if_version)
+        applied, versions = _apply(_Wanted(actor, project, document, dry_run), managed_by, if_version)
         if dry_run:
+            applied = _with_comparison(actor, applied, versions)
             transaction.set_rollback(True)
-    return applied
+    # Whom it breaks takes a while to find out: nobody else waits for the template meanwhile.
+    return applied if dry_run else _with_comparison(actor, applied, versions)
 
 
 @dataclass(frozen=True)
@@ -130,7 +136,9 @@ def _told_of(before: Mapping[str, Any], now: Mapping[str, Any], path: tuple[str 
             yield key
 
 
-def _apply(wanted: _Wanted, managed_by: str | None, if_version: int | None) -> Applied:
+def _apply(
+    wanted: _Wanted, managed_by: str | None, if_version: int | None
+) -> tuple[Applied, Versions | None]:
     actor, document = wanted.actor, wanted.document
     template = _existing(wanted)
     former = template.version if template else None
@@ -155,21 +163,24 @@ def _apply(wanted: _Wanted, managed_by: str | None, if_version: int | None) -> A
     changes = list(changes_between(before, said))
     is_new_version = template.version.number != number
     is_changed = Outcome.UPDATED if changes or is_new_version else Outcome.UNCHANGED
-    return Applied(
+    applied = Applied(
         outcome=is_changed if number else Outcome.CREATED,
         name=template.name,
         version=template.version.number,
         is_new_version=is_new_version,
         needs_code=needs_code,
         changes=changes[:MOST_CHANGES] if number else [],
-        comparison=_compared(actor, former, template.version) if former and is_new_version else None,
         notes=list(template.version.curation_notes) if is_new_version else [],
     )
+    return applied, (former, template.version) if former and is_new_version else None
 
 
-def _compared(actor: User, before: RunTemplateVersion, now: RunTemplateVersion) -> Comparison:
+def _with_comparison(actor: User, applied: Applied, versions: Versions | None) -> Applied:
     """As what everybody uses them: what holds for some roles only is no promise."""
-    return compare_versions(actor, before.used_by(Role.NOBODY), now.used_by(Role.NOBODY))
+    if versions is None:
+        return applied
+    before, now = (version.used_by(Role.NOBODY) for version in versions)
+    return replace(applied, comparison=compare_versions(actor, before, now))
 
 
 def _said_of(actor: User, template: RunTemplate) -> dict[str, Any]:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from runs_app.presets import create_preset
 from runs_app.schedules import create_schedule
@@ -171,3 +173,21 @@ def test_parameters_of_the_pipeline_itself_have_places_of_their_own(
         ("/parameters/n_models", "n_models"),
         ("/parameters/extra", "extra"),
     ]
+
+
+def test_nobody_waits_for_the_template_while_versions_are_compared(
+    rest: Client, template: RunTemplate, bob: User
+) -> None:
+    launch(template, bob, given(learning_rate=0.9))
+    document = rest.get(f"{PATH}/document").json()
+    document["curation"] = {"parameters": {"trainer.learning_rate": {"maximum": 0.5}}}
+    with CaptureQueriesContext(connection) as asked:
+        answer = rest.put(f"{PATH}/document", json.dumps(document), content_type="application/json").json()
+    assert [each["count"] for each in answer["comparison"]["broken"]] == [1]
+    words = [query["sql"] for query in asked]
+    made = next(
+        at for at, sql in enumerate(words) if sql.startswith('INSERT INTO "templates_app_runtemplatevers')
+    )
+    looked = next(at for at, sql in enumerate(words) if 'FROM "runs_app_pipelinerun"' in sql and at > made)
+    opened = sum(sql.startswith("SAVEPOINT") - sql.startswith("RELEASE") for sql in words[:looked])
+    assert opened == 0
