@@ -38,11 +38,11 @@ NAMES = {
     r"\b__(enter|exit)__\b": r"__a\1__",
     r"\bcontextmanager\b": "asynccontextmanager",
     r"\btime\.sleep\b": "asyncio.sleep",
-    r"\bresponse\.(read|iter_lines|iter_bytes)\b": r"response.a\1",
+    r"\bresponse\.(read|close|iter_lines|iter_bytes)\b": r"response.a\1",
     r"(from|import) zenweb\.(client|transport|responses(?!\.facts\b))\b": r"\1 zenweb.aio.\2",
 }
 # What asks or waits at the bottom of it all, by how it is called.
-AWAITED = re.compile(r"(http\.send|asyncio\.sleep|response\.aread|page\.turn)$")
+AWAITED = re.compile(r"(http\.send|asyncio\.sleep|response\.(aread|aclose)|page\.turn)$")
 VERBS = {"get", "post", "put", "delete", "request", "download", "close"}
 OF_A_TRANSPORT = re.compile(r"(transport|_pool)$")
 ENTERED = re.compile(r"(http\.stream|self\.opened|_pool\.lent)$")

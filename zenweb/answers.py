@@ -121,7 +121,10 @@ def unreachable(
     server_url: str, error: httpx.TransportError, doubtful: httpx.Request | None
 ) -> ServerUnreachable:
     """No answer came. `doubtful`: what may have been done, and must not be asked for again blindly."""
-    if was_not_sent(error):
+    if isinstance(error, httpx.PoolTimeout):
+        lost = f"{server_url} was not asked, for this program had no connection left to it in time."
+        advice = " Ask for less at once."
+    elif was_not_sent(error):
         lost = f"No ZenWeb server answers at {server_url} ({reason(error)}): {_advice(server_url, error)}"
         advice = ""
     else:

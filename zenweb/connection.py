@@ -108,8 +108,14 @@ def is_this_machine(url: str) -> bool:
 
 def _server() -> tuple[str, dict[str, Any]]:
     """The server's address, and what is stored for it."""
-    stored = _read()
-    url = normalised(os.environ.get("ZENWEB_SERVER_URL") or stored.get("server_url") or "")
+    given = os.environ.get("ZENWEB_SERVER_URL")
+    try:
+        stored = _read()
+    except NotConnected:
+        if not given or not (os.environ.get("ZENWEB_API_KEY") or "").strip():
+            raise
+        stored = {}  # the environment says all that is needed
+    url = normalised(given or stored.get("server_url") or "")
     # A stored key belongs to the stored server: another one, named in the environment, must not get to see it.
     return url, stored if url == stored.get("server_url") else {}
 

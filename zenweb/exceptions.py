@@ -181,14 +181,12 @@ class RealZenMLInstalled(ZenWebError):
 
 
 class ServerUnreachable(ZenWebError):
-    """No ZenWeb server answered at the configured address.
+    """No ZenWeb server answered at the configured address."""
 
-    `idempotency_key`: of a request for a run that may have got there. Asked for again with it, the run starts once.
-    """
-
-    def __init__(self, message: str, idempotency_key: str | None = None) -> None:
+    def __init__(self, message: str = "", idempotency_key: str | None = None) -> None:
         super().__init__(message)
         self.idempotency_key = idempotency_key
+        """Of a request for a run that may have got there: asked for again with this, the run starts once."""
 
 
 class NotConnected(ZenWebError):

@@ -54,9 +54,15 @@ class LocalFile:
         return {"Content-Type": "application/octet-stream", "Content-Length": str(self.size)}
 
     def __iter__(self) -> Iterator[bytes]:
+        left = self.size  # as was told beforehand: no more can be sent
         with self.path.open("rb") as file:
-            while piece := file.read(PIECE):
+            while piece := file.read(min(PIECE, left)):
+                left -= len(piece)
                 yield piece
+            if left or file.read(1):
+                raise ValidationFailed(
+                    f"{str(self.path)!r} has changed while it was sent: send it again when nothing writes to it."
+                )
 
     def asynchronous(self) -> "PiecesOfFile":
         return PiecesOfFile(self)

@@ -27,6 +27,7 @@ from zenweb.answers import (
     unreachable,
     was_not_sent,
 )
+from zenweb.arriving import arriving
 from zenweb.connection import Connection, is_this_machine
 from zenweb.pools import Pool
 
@@ -80,21 +81,25 @@ class Transport:
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key is not None else None
         return self.request("POST", path, is_repeatable=is_repeatable, json=body, headers=headers)
 
-    def put(self, path: str, body: Any) -> Any:
-        return self.request("PUT", path, json=body)
+    def put(self, path: str, body: Any, *, is_repeatable: bool = True) -> Any:
+        return self.request("PUT", path, is_repeatable=is_repeatable, json=body)
 
-    def delete(self, path: str) -> Any:
-        return self.request("DELETE", path)
+    def delete(self, path: str, *, is_repeatable: bool = True) -> Any:
+        return self.request("DELETE", path, is_repeatable=is_repeatable)
 
-    def request(self, method: str, path: str, *, is_repeatable: bool = False, **content: Any) -> Any:
+    def request(self, method: str, path: str, *, is_repeatable: bool | None = None, **content: Any) -> Any:
         """The answer's JSON. Raises the error that the server told, or ServerUnreachable.
 
         It is sent again where the connection failed: before it got there, whatever it is; afterwards only what does the
-        same when it comes twice: what has an Idempotency-Key, every method but POST, and what `is_repeatable`.
+        same when it comes twice: what has an Idempotency-Key, and what `is_repeatable`. That is, where it is not said,
+        every method but POST.
         """
-        request = self._pool.http.build_request(method, path, **content)
-        is_repeatable = is_repeatable or method in REPEATABLE or "Idempotency-Key" in request.headers
-        response, may_be_done = self._send(request, is_repeatable)
+        if is_repeatable is None:
+            is_repeatable = method in REPEATABLE
+        with self._pool.lent() as http:
+            request = http.build_request(method, path, **content)
+            is_repeatable = is_repeatable or "Idempotency-Key" in request.headers
+            response, may_be_done = self._send(http, request, is_repeatable=is_repeatable)
         if method == "DELETE" and may_be_done and response.status_code == HTTPStatus.NOT_FOUND:
             return None
         if not response.is_success:
@@ -118,44 +123,45 @@ class Transport:
             raise broken_off(self.server_url, error) from error
 
     def download(self, path: str, target: Path) -> None:
-        """The answer's bytes as a file. Raises as `request`; nothing is left at `target` when it breaks off."""
-        with self.opened(path) as response:
-            try:
-                with target.open("wb") as file:
-                    for piece in response.iter_bytes():
-                        file.write(piece)
-            except httpx.TransportError:
-                target.unlink(missing_ok=True)
-                raise
+        """The answer's bytes as a file, whose folder is made. Raises as `request`, and then `target` is as it was."""
+        with self.opened(path) as response:  # noqa: SIM117  # in an event loop only this one is waited for
+            with arriving(target) as part, part.open("wb") as file:
+                for piece in response.iter_bytes():
+                    file.write(piece)
 
     @contextmanager
     def opened(self, path: str) -> Iterator[httpx.Response]:
         """A file's answer while its bytes still come. Raises as `request`, also when it breaks off."""
-        try:
-            with (
-                self._pool.lent() as http,
-                http.stream("GET", path, timeout=FILE_TIMEOUT) as response,
-            ):
+        with self._pool.lent() as http:
+            request = http.build_request("GET", path, timeout=FILE_TIMEOUT)
+            response, _ = self._send(http, request, is_repeatable=True, stream=True)
+            try:
                 if not response.is_success:
-                    response.read()
                     raise error_told_by(response)
                 yield response
-        except httpx.TransportError as error:
-            raise broken_off(self.server_url, error) from error
+            except httpx.TransportError as error:
+                raise broken_off(self.server_url, error) from error
+            finally:
+                response.close()
 
     def close(self) -> None:
         """Hang up, after the requests that are under way. Whoever asks again opens new connections."""
         self._pool.close()
 
-    def _send(self, request: httpx.Request, is_repeatable: bool) -> tuple[httpx.Response, bool]:
-        """The answer, and whether it may come late: after a try that got there and whose answer was lost."""
-        outcome, may_be_done = self._attempt(request), False
+    def _send(
+        self, http: httpx.Client, request: httpx.Request, *, is_repeatable: bool, stream: bool = False
+    ) -> tuple[httpx.Response, bool]:
+        """The answer, and whether it may come late: after a try that got there and whose answer was lost.
+
+        `stream`: without its bytes yet, unless it tells an error.
+        """
+        outcome, may_be_done = self._attempt(http, request, stream), False
         for pause in PAUSES:
             if not is_worth_another_try(outcome, is_repeatable=is_repeatable):
                 break
             time.sleep(pause * _spread.uniform(0.5, 1.5))
             may_be_done = may_be_done or not isinstance(outcome, httpx.ConnectError)
-            outcome = self._attempt(request)
+            outcome = self._attempt(http, request, stream)
         if isinstance(outcome, httpx.TransportError):
             # What starts a run is repeatable only as long as its key is known, which the error then tells.
             is_doubtful = not is_repeatable or "Idempotency-Key" in request.headers
@@ -164,10 +170,12 @@ class Transport:
             raise unreachable(self.server_url, outcome, doubtful) from outcome
         return outcome, may_be_done
 
-    def _attempt(self, request: httpx.Request) -> Outcome:
+    def _attempt(self, http: httpx.Client, request: httpx.Request, stream: bool) -> Outcome:
         try:
-            with self._pool.lent() as http:
-                return http.send(request)
+            response = http.send(request, stream=stream)
+            if stream and not response.is_success:
+                response.read()
+            return response
         except httpx.TransportError as error:
             return error
 

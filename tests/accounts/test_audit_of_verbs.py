@@ -32,6 +32,7 @@ from zenweb.enums import Role, TriggerChannel
 # They change nothing that lasts, or only tell how a step goes on that was started already.
 NOT_DEEDS = {
     "runs_app.choices.ask_for_choices",
+    "runs_app.given_files.check_artifacts",
     "runs_app.given_files.check_files",
     "runs_app.judging.judge",
     "runs_app.judging.judge_unfrozen",

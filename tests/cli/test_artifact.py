@@ -79,15 +79,53 @@ def test_what_cannot_be_had_leaves_nothing(alices, run, tmp_path):
     assert not (tmp_path / "x").exists()
 
 
-def test_an_archive_writes_nowhere_else(tmp_path):
+@pytest.fixture
+def here(tmp_path):
+    """A folder with nothing else in it."""
+    (tmp_path / "here").mkdir()
+    return tmp_path / "here"
+
+
+def test_an_archive_writes_nowhere_else(here):
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         archive.writestr("a/b.txt", "b")
         archive.writestr("../outside.txt", "x")
-    (tmp_path / "x.zip").write_bytes(packed.getvalue())
+    (here / "x.zip").write_bytes(packed.getvalue())
     with pytest.raises(ValidationFailed, match="outside of itself"):
-        unpack(tmp_path / "x.zip", tmp_path / "x")
-    assert not (tmp_path / "outside.txt").exists()
+        unpack(here / "x.zip", here / "x")
+    assert [path.name for path in here.iterdir()] == ["x.zip"]
+
+
+def test_an_archive_takes_the_place_of_what_was_there_as_a_whole(here):
+    (here / "x").mkdir()
+    (here / "x/old.txt").write_text("old")
+    with zipfile.ZipFile(here / "x.zip", "w") as archive:
+        archive.writestr("new.txt", "new")
+    unpack(here / "x.zip", here / "x")
+    assert [path.name for path in (here / "x").iterdir()] == ["new.txt"]
+    assert {path.name for path in here.iterdir()} == {"x", "x.zip"}
+
+
+def test_an_archive_that_breaks_in_its_middle_leaves_all_as_it_was(here):
+    with zipfile.ZipFile(here / "x.zip", "w") as archive:
+        archive.writestr("a.txt", "first")
+        archive.writestr("b.txt", "second")
+    packed = (here / "x.zip").read_bytes()
+    (here / "x.zip").write_bytes(packed.replace(b"second", b"sec0nd", 1))
+    (here / "x").mkdir()
+    (here / "x/old.txt").write_text("old")
+    with pytest.raises(ValidationFailed, match="no readable zip: Bad CRC"):
+        unpack(here / "x.zip", here / "x")
+    assert {str(path.relative_to(here)) for path in here.rglob("*")} == {"x", "x/old.txt", "x.zip"}
+
+
+def test_an_archive_larger_than_the_disk_is_not_unpacked(here):
+    with zipfile.ZipFile(here / "x.zip", "w") as archive:
+        archive.writestr("a.txt", "first")
+    with pytest.raises(ValidationFailed, match="Unpacked it has 5 bytes, for which there is no room here"):
+        unpack(here / "x.zip", here / "x", limit=4)
+    assert [path.name for path in here.iterdir()] == ["x.zip"]
 
 
 @pytest.mark.parametrize(

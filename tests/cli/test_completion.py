@@ -5,6 +5,7 @@ import time
 
 import click
 import pytest
+from click.shell_completion import _resolve_context
 from click.testing import CliRunner
 
 from zenweb.cli.completion import SHELLS
@@ -74,4 +75,20 @@ def test_names_come_from_the_server(alices, template):
     ctx.params["names"] = (name,)
     assert list(steps_of_run(Client(), ctx, "")) == ["trainer", "evaluator"]
     ctx.params["name"] = "daily-retraining"
+    assert list(presets_of_template(Client(), ctx, "")) == ["last-good"]
+
+
+def test_steps_and_presets_are_those_of_the_name_before(alices, template):
+    alices("run-template", "run", "daily-retraining")
+    [run] = listed("/runs")(Client(), click.Context(main), "")
+
+    def typed(*words: str) -> click.Context:
+        return _resolve_context(main, {}, "zenweb", list(words))
+
+    for command, option in (("logs", "--step"), ("repair", "--from")):
+        assert list(steps_of_run(Client(), typed("run", command, run, option), "")) == [
+            "trainer",
+            "evaluator",
+        ]
+    ctx = typed("run-template", "run", "daily-retraining", "--preset")
     assert list(presets_of_template(Client(), ctx, "")) == ["last-good"]

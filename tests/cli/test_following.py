@@ -57,6 +57,15 @@ def test_a_terminal_shows_how_far_each_step_is():
     ]
 
 
+def test_a_long_reason_takes_no_room_from_names_and_states():
+    long = "It ran before with the same code, parameters and inputs: these are its outputs from then."
+    steps = [step("cities", "cached", status_reason=long), step("forecast", "running")]
+    lines = drawn(steps, width=80)
+    assert lines[1].split()[:4] == ["cities", "cached", "It", "ran"]
+    assert lines[2].split() == ["forecast", "running"]
+    assert max(map(len, lines)) <= 80
+
+
 @pytest.mark.parametrize(("width", "height"), [(38, 24), (200, 10), (12, 5)])
 def test_a_picture_fits_into_the_terminal(width, height):
     steps = [step(f"step-{number}", "completed", duration=1) for number in range(990)]

@@ -45,7 +45,9 @@ def test_a_schedule_is_paused_resumed_and_deleted(alices, template):
     assert Schedule.objects.get().is_paused
     assert "next 2" in alices("schedule", "resume", "nightly").stdout
     assert not Schedule.objects.get().is_paused
-    assert alices("schedule", "delete", "nightly").exit_code == 0
+    assert alices("schedule", "delete", "nightly", input="n\n").exit_code == 1
+    assert Schedule.objects.exists()
+    assert "nightly is deleted" in alices("schedule", "delete", "nightly", "--yes").stdout
     assert not Schedule.objects.exists()
     assert "There is no schedule yet" in alices("schedule", "list").stdout
 

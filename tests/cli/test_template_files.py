@@ -132,6 +132,15 @@ def test_what_is_wrong_is_told_with_its_line(alices, exported):
     assert f"/stack: {path}, line {line}: There is no stack 'nowhere' on this server." in result.stderr
 
 
+def test_what_is_no_fault_of_a_file_is_said_once_and_not_of_each(alices, exported, monkeypatch):
+    path = exported / "daily-retraining.yaml"
+    (exported / "b.yaml").write_text(path.read_text().replace("daily-retraining", "b", 1))
+    monkeypatch.setenv("ZENWEB_API_KEY", "ZENKEY_wrong")
+    result = alices("run-template", "apply", "-f", str(exported))
+    assert result.exit_code == alices("run-template", "list").exit_code
+    assert (result.stderr.count("\n"), "refused" in result.stderr) == (1, False)
+
+
 def test_pruning_deletes_what_is_gone_from_the_set_and_nothing_else(alices, exported, deployment, alice):
     path = exported / "daily-retraining.yaml"
     for name in ("b", "c"):

@@ -118,11 +118,11 @@ def test_an_answer_holds_for_its_time_and_is_asked_for_again_after_it(
 def test_a_long_step_keeps_no_question_waiting(
     template: RunTemplate, alice: User, worker: StepWorker, warehouse: Warehouse
 ) -> None:
-    assert worker._free_slots.acquire(blocking=False)  # its one slot is taken
+    assert worker._places.take()  # its one slot
     try:
         assert ask(template, warehouse.region).knowledge is Knowledge.KNOWN
     finally:
-        worker._free_slots.release()
+        worker._places.give_back()
 
 
 def test_a_provider_that_raises_says_so_and_its_output_is_kept(

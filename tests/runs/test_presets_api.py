@@ -345,7 +345,7 @@ def test_a_secret_comes_from_the_environment_as_the_text_it_is(
     assert alices(*run, "steps.trainer.parameters.key=TRAINER_KEY").exit_code == 0
     assert trained_with()["key"] == "12345"
     missing = alices(*run, "steps.trainer.parameters.key=TRAINER_KEYS")
-    assert (missing.exit_code, "no environment variable TRAINER_KEYS" in missing.stderr) == (1, True)
+    assert (missing.exit_code, "no environment variable TRAINER_KEYS" in missing.stderr) == (2, True)
 
 
 def test_a_secret_that_tells_a_kind_is_asked_for_beside_the_preset(

@@ -9,7 +9,7 @@ import pytest
 from zenweb.client import Client
 from zenweb.config.pipeline_run_configuration import PipelineRunConfiguration
 from zenweb.enums import ExecutionStatus
-from zenweb.exceptions import DoesNotExist, ValidationFailed
+from zenweb.exceptions import DoesNotExist, ServerUnreachable, ValidationFailed
 from zenweb.transport import Transport
 
 RUN, TEMPLATE, PIPELINE, DEPLOYMENT, STEP, ARTIFACT = (str(uuid.UUID(int=number)) for number in range(1, 7))
@@ -170,6 +170,42 @@ def test_synchronous_waits_for_the_end(server, monkeypatch):
     assert ended.status is ExecutionStatus.FAILED
 
 
+def test_waiting_outlives_a_server_that_is_started_again(server, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    busy = httpx.Response(503, json={"detail": ["RuntimeError", "Busy."]})
+    server.on("GET", "/runs/nightly", run())
+    server.on("GET", f"/runs/{RUN}/status", "running", *[httpx.Response(502)] * 12, busy, "completed")
+    server.on("GET", f"/runs/{RUN}", run("completed"))
+    assert server.client.get_pipeline_run("nightly").wait().status is ExecutionStatus.COMPLETED
+
+
+def test_waiting_for_a_server_that_stays_away_ends(server, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    monkeypatch.setattr("zenweb.patience.SECONDS", 0)
+    server.on("GET", "/runs/nightly", run())
+    server.on("GET", f"/runs/{RUN}/status", "running", httpx.Response(502))
+    with pytest.raises(ServerUnreachable):
+        server.client.get_pipeline_run("nightly").wait()
+
+
+def test_waiting_uses_all_of_its_time_and_looks_once_more(server, monkeypatch):
+    rests, clock = [], [0.0]
+
+    def rest(seconds):
+        rests.append(seconds)
+        clock[0] += seconds
+
+    monkeypatch.setattr("time.sleep", rest)
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    server.on("GET", "/runs/nightly", run())
+    server.on("GET", f"/runs/{RUN}/status", "running")
+    waiting = server.client.get_pipeline_run("nightly")
+    with pytest.raises(TimeoutError):
+        waiting.wait(timeout=10)
+    looks = len(server.bodies("GET", f"/runs/{RUN}/status"))
+    assert (clock[0], looks) == (pytest.approx(10), len(rests) + 2)
+
+
 def test_waiting_ends_at_its_time_limit_and_says_that_the_run_goes_on(server):
     server.on("GET", "/runs/nightly", run())
     server.on("GET", f"/runs/{RUN}/status", "running")
@@ -283,3 +319,47 @@ def test_an_artifact_version_is_found_by_id_or_as_the_newest_of_a_name(server):
     assert dict(server.requests[-1].url.params)["sort_by"] == "desc:version"
     with pytest.raises(DoesNotExist, match="no artifact 'score' with version 9"):
         server.client.get_artifact_version("score", version=9)
+
+
+def test_a_template_that_is_refreshed_has_the_values_of_then(server):
+    changed = template(hydrated=True)
+    changed["metadata"]["config_template"] = {"steps": {"trainer": {"parameters": {"learning_rate": 0.2}}}}
+    server.on("GET", "/run_templates/daily", template(hydrated=True))
+    server.on("GET", f"/run_templates/{TEMPLATE}", changed)
+    found = server.client.get_run_template("daily")
+    before = found.config_template.steps["trainer"].parameters["learning_rate"]
+    found.config_template.steps["trainer"].parameters["learning_rate"] = 7
+    assert found.config_template.steps["trainer"].parameters["learning_rate"] == 7
+    now = found.refresh().config_template.steps["trainer"].parameters["learning_rate"]
+    assert (before, now) == (0.1, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("change", "method", "path"),
+    [
+        (lambda client: client.update_run_template("daily", name="x"), "PUT", "/run_templates/daily"),
+        (lambda client: client.delete_run_template("daily"), "DELETE", "/run_templates/daily"),
+        (lambda client: client.update_schedule("daily", name="x"), "PUT", "/schedules/daily"),
+        (lambda client: client.delete_schedule("daily"), "DELETE", "/schedules/daily"),
+    ],
+)
+def test_what_may_mean_another_thing_the_second_time_is_not_sent_again(server, change, method, path):
+    server.on(method, path, httpx.Response(502), httpx.Response(404, json={"detail": ["KeyError", "Gone."]}))
+    with pytest.raises(ServerUnreachable):
+        change(server.client)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "method", "thing"),
+    [
+        (lambda client: client.update_run_template(TEMPLATE, name="x"), "PUT", TEMPLATE),
+        (lambda client: client.update_run_template("daily", hidden=True), "PUT", "daily"),
+        (lambda client: client.delete_run_template(TEMPLATE), "DELETE", TEMPLATE),
+    ],
+)
+def test_what_means_the_same_the_second_time_is_sent_again(server, monkeypatch, change, method, thing):
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    server.on(method, f"/run_templates/{thing}", httpx.Response(502), template())
+    change(server.client)
+    assert len(server.requests) == 2

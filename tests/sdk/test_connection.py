@@ -95,3 +95,13 @@ def test_a_broken_file_is_named(config_folder):
     (config_folder / "connection.json").write_text("{")
     with pytest.raises(NotConnected, match=r"connection.json cannot be read .* `zenweb login`"):
         connection.load()
+
+
+def test_a_file_that_cannot_be_read_matters_only_where_something_is_missing(config_folder, monkeypatch):
+    config_folder.mkdir()
+    (config_folder / "connection.json").write_text("{")
+    monkeypatch.setenv("ZENWEB_SERVER_URL", "http://localhost:9000")
+    with pytest.raises(NotConnected, match="cannot be read"):
+        connection.load()
+    monkeypatch.setenv("ZENWEB_API_KEY", "given")
+    assert connection.load() == Connection("http://localhost:9000", "given", None)

@@ -24,9 +24,10 @@ from zenweb.config.file_references import (
 from zenweb.config.files import FILES, with_files
 from zenweb.config.json_schema import FILE_RULES
 from zenweb.config.parameters import parameter_adapters, typed_parameters
-from zenweb.exceptions import AuthoringError, FileNotUsable
+from zenweb.exceptions import AuthoringError, FileNotUsable, ValidationFailed
 from zenweb.execution.files import AttemptFiles
 from zenweb.execution.protocol import GivenFile
+from zenweb.local_files import LocalFile
 
 ID = "0b0b6f5e-7f8e-4a36-9a44-5c2f6b1f9f10"
 REFERENCE = {"artifact_version": ID}
@@ -304,3 +305,14 @@ def test_references_are_found_at_any_depth_and_nothing_else_is() -> None:
     assert list(references_in(value)) == [FileReference(ID)] * 2
     assert reference_in({"artifact_version": ID.upper()}) == FileReference(ID)
     assert [reference_in(other) for other in (ID, None, {"artifact_version": 5}, {})] == [None] * 4
+
+
+@pytest.mark.parametrize("now", [b"longer than it was", b"s"])
+def test_a_file_that_changes_while_it_is_sent_is_told_and_never_sent_longer_than_said(tmp_path, now):
+    (tmp_path / "log.txt").write_bytes(b"short")
+    file = LocalFile.at(tmp_path / "log.txt")
+    (tmp_path / "log.txt").write_bytes(now)
+    sent = []
+    with pytest.raises(ValidationFailed, match=r"log\.txt' has changed while it was sent"):
+        sent.extend(file)
+    assert len(b"".join(sent)) <= len(b"short")

@@ -119,6 +119,8 @@ def test_lines_at_module_level_do_nothing_while_importing_for_execution(write_mo
     config = template.config_template
     config.steps["my_step"].parameters["my_param"] = 3
     Client().trigger_pipeline(template_id=template.id, run_configuration=config)
+    while not (run.is_finished and run.status.is_finished):
+        run.refresh()
     for step_run in my_pipeline().steps:
         raise AssertionError(f"{step_run:>10}")
 """,
@@ -129,6 +131,25 @@ def test_lines_at_module_level_do_nothing_while_importing_for_execution(write_mo
     assert not is_importing()
     assert caplog.messages[0] == "Client() skipped: its module is only imported for its steps"
     assert any("my_pipeline.create_run_template" in message for message in caplog.messages)
+
+
+def test_a_loop_at_module_level_that_waits_for_what_was_skipped_is_left(write_module):
+    write_module(
+        "waiting.py",
+        MODULE
+        + """
+    from zenweb.client import Client
+
+    run = Client().get_pipeline_run("nightly")
+    while run.status != "completed":
+        run.refresh()
+""",
+    )
+    with (
+        importing_for_execution(),
+        pytest.raises(AuthoringError, match=r"is asked for '(status|refresh)' again and"),
+    ):
+        import_source("waiting.load", Step)
 
 
 SCRIPT = """

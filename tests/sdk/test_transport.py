@@ -1,11 +1,13 @@
 """Requests survive a lost connection without acting twice, and errors arrive as ours. Only the network is replaced."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
 from zenweb import exceptions
+from zenweb.arriving import arriving
 from zenweb.connection import Connection
 from zenweb.responses.launching import start_run
 from zenweb.transport import PAUSES, Transport, shared_transport
@@ -73,7 +75,7 @@ def test_what_could_act_twice_is_not_sent_again_once_it_was_sent(answering, lost
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "POST"])
 def test_what_cannot_act_twice_is_sent_again(answering, lost, method):
     transport, requests = answering(lost, httpx.Response(200, json=1))
-    assert transport.request(method, "/x", is_repeatable=method == "POST") == 1
+    assert transport.request(method, "/x", is_repeatable=True if method == "POST" else None) == 1
     assert len(requests) == 2
 
 
@@ -247,3 +249,59 @@ def test_a_run_that_was_never_asked_for_is_not_said_to_have_started(answering):
     with pytest.raises(exceptions.ServerUnreachable, match="No ZenWeb server answers") as lost:
         start_run(transport, "/run_templates/x/runs", {}, "today")
     assert (lost.value.idempotency_key, "may have started" in str(lost.value)) == (None, False)
+
+
+def test_too_many_requests_at_once_are_told_as_that(answering):
+    transport, _ = answering(httpx.PoolTimeout(""))
+    with pytest.raises(exceptions.ServerUnreachable) as lost:
+        transport.get("/x")
+    assert str(lost.value) == (
+        "http://server:8000 was not asked, for this program had no connection left to it in time. Ask for less at once."
+    )
+
+
+class Breaking(httpx.SyncByteStream):
+    def __init__(self, error):
+        self._error = error
+
+    def __iter__(self):
+        yield b"half"
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [(httpx.ReadError("reset"), exceptions.ServerUnreachable), (KeyboardInterrupt(), KeyboardInterrupt)],
+)
+def test_a_download_that_breaks_off_leaves_what_was_there(answering, tmp_path, error, raised):
+    target = tmp_path / "models" / "model"
+    target.parent.mkdir()
+    target.write_bytes(b"before")
+    transport, _ = answering(httpx.Response(200, stream=Breaking(error)))
+    with pytest.raises(raised):
+        transport.download("/x", target)
+    assert {path.name: path.read_bytes() for path in target.parent.iterdir()} == {"model": b"before"}
+
+
+def test_a_download_is_asked_for_again_until_it_begins_and_makes_its_folder(answering, tmp_path):
+    lost = [httpx.ConnectError("refused"), httpx.ReadError("reset"), httpx.Response(502)]
+    transport, requests = answering(*lost, httpx.Response(200, content=b"now"))
+    transport.download("/x", tmp_path / "new" / "model")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["model"]
+    assert ((tmp_path / "new" / "model").read_bytes(), len(requests)) == (b"now", 4)
+
+
+def test_a_download_from_a_server_that_is_away_says_what_to_do(answering, tmp_path):
+    transport, _ = answering(*[httpx.ConnectError("[Errno 111] Connection refused")] * 4)
+    with pytest.raises(exceptions.ServerUnreachable, match=r"No ZenWeb server answers .*see whether it runs"):
+        transport.download("/x", tmp_path / "new" / "model")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_link_stays_one_and_a_pipe_is_written_to(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "model")
+    os.mkfifo(tmp_path / "pipe")
+    with arriving(tmp_path / "link") as part, arriving(tmp_path / "pipe") as pipe:
+        part.write_bytes(b"now")
+    assert ((tmp_path / "link").is_symlink(), (tmp_path / "model").read_bytes()) == (True, b"now")
+    assert pipe == (tmp_path / "pipe").resolve()

@@ -19,6 +19,7 @@ from ruamel.yaml import YAML
 from runs_app.copies import Copies, copies_of
 from runs_app.links import link_query, read_link, read_text, write_text
 from runs_app.models import PipelineRun
+from runs_app.plans import plan_of, rules_by_id
 from runs_app.presets import create_preset
 from runs_app.run_configuration import validate
 from templates_app.models import RunTemplate
@@ -63,6 +64,8 @@ def give(template: RunTemplate, name: str, schema: dict[str, Any], *, is_require
     if is_required:
         trainer["required"] = [*trainer.get("required", []), name]
     deployment.save()
+    plan_of.cache_clear()
+    rules_by_id.cache_clear()  # in the product a deployment never changes
 
 
 def give_source(template: RunTemplate) -> str:

@@ -302,7 +302,8 @@ class AsyncClient:
             "remove_tags": list(remove_tags) if remove_tags is not None else None,
             **_limit(max_concurrent_runs, concurrency_policy),
         }
-        answer = await self.transport.put(f"/run_templates/{_quoted(name_id_or_prefix)}", body)
+        path = f"/run_templates/{_quoted(name_id_or_prefix)}"
+        answer = await self.transport.put(path, body, is_repeatable=name is None or _is_id(name_id_or_prefix))
         return RunTemplateResponse(self.transport, answer)
 
     async def get_curation(self, name_id_or_prefix: NameOrId) -> dict[str, Any]:
@@ -390,7 +391,8 @@ class AsyncClient:
 
     async def delete_run_template(self, name_id_or_prefix: NameOrId) -> None:
         """Delete a template. Its runs stay; its schedules make no more of them. Raises DoesNotExist."""
-        await self.transport.delete(f"/run_templates/{_quoted(name_id_or_prefix)}")
+        path = f"/run_templates/{_quoted(name_id_or_prefix)}"
+        await self.transport.delete(path, is_repeatable=_is_id(name_id_or_prefix))
 
     # Schedules
 
@@ -448,13 +450,14 @@ class AsyncClient:
             else (await wired(self.transport, run_configuration)),
             "active": None if paused is None else not paused,
         }
-        return ScheduleResponse(
-            self.transport, await self.transport.put(f"/schedules/{_quoted(name_id_or_prefix)}", body)
-        )
+        path = f"/schedules/{_quoted(name_id_or_prefix)}"
+        answer = await self.transport.put(path, body, is_repeatable=name is None or _is_id(name_id_or_prefix))
+        return ScheduleResponse(self.transport, answer)
 
     async def delete_schedule(self, name_id_or_prefix: NameOrId) -> None:
         """Delete a schedule; the runs that it made stay. Raises DoesNotExist."""
-        await self.transport.delete(f"/schedules/{_quoted(name_id_or_prefix)}")
+        path = f"/schedules/{_quoted(name_id_or_prefix)}"
+        await self.transport.delete(path, is_repeatable=_is_id(name_id_or_prefix))
 
     # Pipelines, stacks, artifacts
 
@@ -631,6 +634,14 @@ def _limit(most: int | None, policy: ConcurrencyPolicy | str | None) -> dict[str
 def _quoted(name_or_id: NameOrId) -> str:
     """Safe as one part of a path, whatever the name holds."""
     return quote(str(name_or_id), safe="")
+
+
+def _is_id(name_or_id: NameOrId) -> bool:
+    """Whether it means the same thing still when what was asked for is done: a name may be given to another then."""
+    try:
+        return bool(UUID(str(name_or_id)))
+    except ValueError:
+        return False
 
 
 def _connection() -> connection.Connection:

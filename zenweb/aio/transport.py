@@ -28,6 +28,7 @@ from zenweb.answers import (
     unreachable,
     was_not_sent,
 )
+from zenweb.arriving import arriving
 from zenweb.connection import Connection, is_this_machine
 from zenweb.pools import AsyncPool
 
@@ -81,21 +82,27 @@ class AsyncTransport:
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key is not None else None
         return await self.request("POST", path, is_repeatable=is_repeatable, json=body, headers=headers)
 
-    async def put(self, path: str, body: Any) -> Any:
-        return await self.request("PUT", path, json=body)
+    async def put(self, path: str, body: Any, *, is_repeatable: bool = True) -> Any:
+        return await self.request("PUT", path, is_repeatable=is_repeatable, json=body)
 
-    async def delete(self, path: str) -> Any:
-        return await self.request("DELETE", path)
+    async def delete(self, path: str, *, is_repeatable: bool = True) -> Any:
+        return await self.request("DELETE", path, is_repeatable=is_repeatable)
 
-    async def request(self, method: str, path: str, *, is_repeatable: bool = False, **content: Any) -> Any:
+    async def request(
+        self, method: str, path: str, *, is_repeatable: bool | None = None, **content: Any
+    ) -> Any:
         """The answer's JSON. Raises the error that the server told, or ServerUnreachable.
 
         It is sent again where the connection failed: before it got there, whatever it is; afterwards only what does the
-        same when it comes twice: what has an Idempotency-Key, every method but POST, and what `is_repeatable`.
+        same when it comes twice: what has an Idempotency-Key, and what `is_repeatable`. That is, where it is not said,
+        every method but POST.
         """
-        request = self._pool.http.build_request(method, path, **content)
-        is_repeatable = is_repeatable or method in REPEATABLE or "Idempotency-Key" in request.headers
-        response, may_be_done = await self._send(request, is_repeatable)
+        if is_repeatable is None:
+            is_repeatable = method in REPEATABLE
+        async with self._pool.lent() as http:
+            request = http.build_request(method, path, **content)
+            is_repeatable = is_repeatable or "Idempotency-Key" in request.headers
+            response, may_be_done = await self._send(http, request, is_repeatable=is_repeatable)
         if method == "DELETE" and may_be_done and response.status_code == HTTPStatus.NOT_FOUND:
             return None
         if not response.is_success:
@@ -119,44 +126,45 @@ class AsyncTransport:
             raise broken_off(self.server_url, error) from error
 
     async def download(self, path: str, target: Path) -> None:
-        """The answer's bytes as a file. Raises as `request`; nothing is left at `target` when it breaks off."""
-        async with self.opened(path) as response:
-            try:
-                with target.open("wb") as file:
-                    async for piece in response.aiter_bytes():
-                        await asyncio.to_thread(file.write, piece)
-            except httpx.TransportError:
-                target.unlink(missing_ok=True)
-                raise
+        """The answer's bytes as a file, whose folder is made. Raises as `request`, and then `target` is as it was."""
+        async with self.opened(path) as response:  # in an event loop only this one is waited for
+            with arriving(target) as part, part.open("wb") as file:
+                async for piece in response.aiter_bytes():
+                    await asyncio.to_thread(file.write, piece)
 
     @asynccontextmanager
     async def opened(self, path: str) -> AsyncIterator[httpx.Response]:
         """A file's answer while its bytes still come. Raises as `request`, also when it breaks off."""
-        try:
-            async with (
-                self._pool.lent() as http,
-                http.stream("GET", path, timeout=FILE_TIMEOUT) as response,
-            ):
+        async with self._pool.lent() as http:
+            request = http.build_request("GET", path, timeout=FILE_TIMEOUT)
+            response, _ = await self._send(http, request, is_repeatable=True, stream=True)
+            try:
                 if not response.is_success:
-                    await response.aread()
                     raise error_told_by(response)
                 yield response
-        except httpx.TransportError as error:
-            raise broken_off(self.server_url, error) from error
+            except httpx.TransportError as error:
+                raise broken_off(self.server_url, error) from error
+            finally:
+                await response.aclose()
 
     async def close(self) -> None:
         """Hang up, after the requests that are under way. Whoever asks again opens new connections."""
         await self._pool.close()
 
-    async def _send(self, request: httpx.Request, is_repeatable: bool) -> tuple[httpx.Response, bool]:
-        """The answer, and whether it may come late: after a try that got there and whose answer was lost."""
-        outcome, may_be_done = (await self._attempt(request)), False
+    async def _send(
+        self, http: httpx.AsyncClient, request: httpx.Request, *, is_repeatable: bool, stream: bool = False
+    ) -> tuple[httpx.Response, bool]:
+        """The answer, and whether it may come late: after a try that got there and whose answer was lost.
+
+        `stream`: without its bytes yet, unless it tells an error.
+        """
+        outcome, may_be_done = (await self._attempt(http, request, stream)), False
         for pause in PAUSES:
             if not is_worth_another_try(outcome, is_repeatable=is_repeatable):
                 break
             await asyncio.sleep(pause * _spread.uniform(0.5, 1.5))
             may_be_done = may_be_done or not isinstance(outcome, httpx.ConnectError)
-            outcome = await self._attempt(request)
+            outcome = await self._attempt(http, request, stream)
         if isinstance(outcome, httpx.TransportError):
             # What starts a run is repeatable only as long as its key is known, which the error then tells.
             is_doubtful = not is_repeatable or "Idempotency-Key" in request.headers
@@ -165,10 +173,12 @@ class AsyncTransport:
             raise unreachable(self.server_url, outcome, doubtful) from outcome
         return outcome, may_be_done
 
-    async def _attempt(self, request: httpx.Request) -> Outcome:
+    async def _attempt(self, http: httpx.AsyncClient, request: httpx.Request, stream: bool) -> Outcome:
         try:
-            async with self._pool.lent() as http:
-                return await http.send(request)
+            response = await http.send(request, stream=stream)
+            if stream and not response.is_success:
+                await response.aread()
+            return response
         except httpx.TransportError as error:
             return error
 

@@ -2,7 +2,9 @@
 
 import html
 import re
+import shutil
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.message import Message
@@ -128,15 +130,45 @@ def file_name_of(disposition: str) -> str:
     return clean_name(header.get_filename() or "")
 
 
-def unpack(archive: Path, folder: Path) -> None:
-    """The files of an archive, each below the folder and nowhere else."""
-    with zipfile.ZipFile(archive) as packed:
-        for name in packed.namelist():
-            if not (folder / name).resolve().is_relative_to(folder.resolve()):
+def unpack(archive: Path, folder: Path, limit: int | None = None) -> None:
+    """The files of an archive, all of them or none, in place of what was there; each below the folder.
+
+    `limit`: how many bytes they may have; None: as many as there is room for.
+    """
+    beside = folder.with_name(f".{folder.name}.unpacked")
+    _remove(beside)  # of a download that was killed
+    try:
+        _extract(archive, beside, shutil.disk_usage(folder.parent).free if limit is None else limit)
+        _remove(folder)
+        beside.rename(folder)
+    finally:
+        _remove(beside)
+
+
+def _extract(archive: Path, folder: Path, limit: int) -> None:
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            for name in packed.namelist():
+                if not (folder / name).resolve().is_relative_to(folder.resolve()):
+                    raise ValidationFailed(
+                        f"The archive has a file outside of itself, {name!r}: it was not unpacked."
+                    )
+            size = sum(entry.file_size for entry in packed.infolist())  # of each, no more than that is read
+            if size > limit:
                 raise ValidationFailed(
-                    f"The archive has a file outside of itself, {name!r}: it was not unpacked."
+                    f"Unpacked it has {size_words(size)}, for which there is no room here. --zip keeps it packed."
                 )
-        packed.extractall(folder)
+            folder.mkdir()
+            packed.extractall(folder)
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+        raise ValidationFailed(f"What the server sent is no readable zip: {error}.") from error
+
+
+def _remove(place: Path) -> None:
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place)
+    else:
+        place.unlink(missing_ok=True)
 
 
 def _place(target: Path | None, name: str) -> Path:

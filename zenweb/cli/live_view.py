@@ -16,6 +16,7 @@ from zenweb.responses import PipelineRunResponse, StepRunResponse
 AROUND = 6  # lines of a terminal that are left for the heading and for what is printed
 LEAST_STEPS = 3
 NARROW = 60  # columns of a terminal below which reasons are left out
+LEAST_REASON = 12  # columns
 # In which steps are shown where there is not room for all: what goes on, what went wrong, the rest.
 URGENCY = {
     ExecutionStatus.RUNNING: 0,
@@ -73,11 +74,19 @@ def picture(
     table.add_column(no_wrap=True, overflow="ellipsis", max_width=max(12, width - 26))
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True, justify="right")
-    if width >= NARROW:
-        table.add_column(no_wrap=True, overflow="ellipsis", style="dim")
-    for step in shown:
-        cells = [Text(step.name), Text(step.status, STYLES.get(step.status, "dim")), Text(_time(step, now))]
-        table.add_row(*cells, *([Text(step.status_reason)] if width >= NARROW else []))
+    rows = [
+        [Text(step.name), Text(step.status, STYLES.get(step.status, "dim")), Text(_time(step, now))]
+        for step in shown
+    ]
+    # Of what is too wide, a table would take away from all columns alike.
+    left = width - sum(
+        max((cell.cell_len for cell in column), default=0) + 2 for column in zip(*rows, strict=True)
+    )
+    has_reasons = width >= NARROW and left >= LEAST_REASON
+    if has_reasons:
+        table.add_column(no_wrap=True, overflow="ellipsis", style="dim", max_width=left)
+    for step, cells in zip(shown, rows, strict=True):
+        table.add_row(*cells, *([Text(step.status_reason)] if has_reasons else []))
     return Group(_heading(run, width), table, *_rest(steps, shown))
 
 

@@ -53,14 +53,23 @@ def listed(path: str) -> Callable[[Client, click.Context, str], Iterable[str]]:
 
 
 def steps_of_run(client: Client, ctx: click.Context, _: str) -> Iterable[str]:
-    name = ctx.params.get("name") or next(iter(ctx.params.get("names") or ()), None)
+    name = _name_before(ctx)
     return client.get_pipeline_run(name).steps if name else ()
 
 
 def presets_of_template(client: Client, ctx: click.Context, _: str) -> Iterable[str]:
-    template = client.get_run_template(ctx.params["name"], hydrate=False)
+    name = _name_before(ctx)
+    if name is None:
+        return ()
+    template = client.get_run_template(name, hydrate=False)
     answer = client.transport.get(f"{template.path}/{template.id}/presets", size=MOST)
     return [*(str(item["name"]) for item in answer["items"]), "last-good"]
+
+
+def _name_before(ctx: click.Context) -> str | None:
+    """What an option belongs to. While it has no value, click has not taken the words before it for anything."""
+    given = [ctx.params.get("name"), *(ctx.params.get("names") or ()), *ctx.args]
+    return next((word for word in given if word and not word.startswith("-")), None)
 
 
 def _typed_already(ctx: click.Context) -> Iterable[Any]:

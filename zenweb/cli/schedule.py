@@ -85,10 +85,15 @@ def resume(name: str) -> None:
 
 @command.command("delete")
 @click.argument("name", shell_complete=SCHEDULES)
-def delete(name: str) -> None:
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+def delete(name: str, yes: bool) -> None:
     """Delete the schedule NAME. The runs it made stay."""
-    Client().delete_schedule(name)
-    click.echo(f"Schedule {name} is deleted.")
+    client = Client()
+    schedule = client.get_schedule(name)
+    if not yes:
+        click.confirm(f"Delete schedule {schedule.name}?", abort=True)
+    client.delete_schedule(schedule.id)
+    click.echo(f"Schedule {schedule.name} is deleted.")
 
 
 def _template(schedule: ScheduleResponse) -> str:

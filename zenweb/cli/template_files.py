@@ -14,7 +14,17 @@ from zenweb.client import Client
 from zenweb.config.template_bundle import bundle, is_bundle, write_bundle
 from zenweb.config.template_file import TemplateDocument, write_template_file
 from zenweb.config.template_folder import TemplateFile, code_path, read_template_files
-from zenweb.exceptions import ValidationFailed, ZenWebError
+from zenweb.exceptions import (
+    CredentialsNotValid,
+    NotConnected,
+    ServerBusy,
+    ServerUnreachable,
+    ValidationFailed,
+    ZenWebError,
+)
+
+# These would be said of each file, and no file is to blame.
+NOT_OF_THE_FILE = (CredentialsNotValid, NotConnected, ServerBusy, ServerUnreachable)
 
 LONGEST_VALUE = 300  # characters of one that a difference shows
 SIGNS = {
@@ -110,6 +120,8 @@ def _applied(client: Client, file: TemplateFile, set_name: str | None, dry_run: 
     try:
         _bring_code(client, file, dry_run)
         answer = client.apply_run_template(file.document, managed_by=set_name, dry_run=dry_run)
+    except NOT_OF_THE_FILE:
+        raise
     except ZenWebError as error:
         told = file.told(error) if isinstance(error, ValidationFailed) else error
         click.secho(f"! {file.name}   refused", fg="red", err=True)

@@ -4,9 +4,14 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import count
 from typing import Any
 
+from zenweb.exceptions import AuthoringError
+
 logger = logging.getLogger(__name__)
+# More than that of one thing is no list of calls any more: it is a loop that waits for what was skipped.
+MOST_READS = 1000
 _importing: ContextVar[bool] = ContextVar("zenweb_importing", default=False)
 
 
@@ -31,10 +36,14 @@ def skipped(what: str) -> Any:
 
 
 class Inert:
-    """Takes everything that the lines after a skipped call may do with its result, and does nothing."""
+    """Takes everything that the lines after a skipped call may do with its result, and does nothing.
+
+    What is waited for `is_finished`. Another loop would go on for ever: it is left by AuthoringError, which says so.
+    """
 
     def __init__(self, what: str) -> None:
         object.__setattr__(self, "_what", what)
+        object.__setattr__(self, "_reads", count(1))
 
     def __repr__(self) -> str:
         return f"<{object.__getattribute__(self, '_what')}, skipped>"
@@ -45,12 +54,13 @@ class Inert:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # what Python and its tools probe for
             raise AttributeError(name)
-        return Inert(f"{object.__getattribute__(self, '_what')}.{name}")
+        part = self._part(f".{name}")
+        return True if name == "is_finished" else part
 
     def __setattr__(self, name: str, value: Any) -> None: ...
 
     def __getitem__(self, key: Any) -> Any:
-        return Inert(f"{object.__getattribute__(self, '_what')}[{key!r}]")
+        return self._part(f"[{key!r}]")
 
     def __setitem__(self, key: Any, value: Any) -> None: ...
 
@@ -70,3 +80,13 @@ class Inert:
         return self
 
     def __exit__(self, *_: object) -> None: ...
+
+    def _part(self, name: str) -> "Inert":
+        what, reads = object.__getattribute__(self, "_what"), object.__getattribute__(self, "_reads")
+        if next(reads) > MOST_READS:
+            raise AuthoringError(
+                f"{what} was skipped, since its module is only imported for its steps, and is asked for "
+                f"{name.strip('.')!r} again and again. Put what waits for a run below "
+                '`if __name__ == "__main__":`.'
+            )
+        return Inert(f"{what}{name}")

@@ -1,7 +1,7 @@
 """Run templates."""
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from zenweb.enums import ConcurrencyPolicy
@@ -62,6 +62,11 @@ class RunTemplateResponse(Entity):
         from zenweb.config.run_configuration import PipelineRunConfiguration  # noqa: PLC0415
 
         return PipelineRunConfiguration.model_validate(self.metadata["config_template"])
+
+    def refresh(self) -> Self:
+        """Ask again: what is read from now on is as of this moment, and `config_template` as nobody has changed it."""
+        self.__dict__.pop("config_template", None)
+        return super().refresh()
 
     @property
     def config_schema(self) -> dict[str, Any]:

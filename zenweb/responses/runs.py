@@ -13,6 +13,7 @@ from uuid import UUID
 from zenweb.enums import ExecutionStatus
 from zenweb.execution.metadata import decode_metadata
 from zenweb.execution.triggers import waiting_for
+from zenweb.patience import Away, Patience
 from zenweb.responses.artifacts import ArtifactVersionResponse
 from zenweb.responses.catalog import PipelineResponse, StackResponse
 from zenweb.responses.entity import Entity
@@ -289,7 +290,8 @@ class PipelineRunResponse(Entity):
     def wait(self, timeout: float | None = None) -> Self:
         """Return when the run has ended, however it ended. Raises TimeoutError after `timeout` seconds.
 
-        A step that waits so takes no slot of its worker meanwhile.
+        A server that is started again meanwhile is asked again, for a minute. A step that waits so takes no slot of its
+        worker.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         if not self._has_ended():
@@ -298,13 +300,22 @@ class PipelineRunResponse(Entity):
         return self.refresh()
 
     def _wait_until(self, deadline: float | None, timeout: float | None) -> None:
-        begun, pause = time.monotonic(), FIRST_PAUSE
-        while not self._has_ended():
-            if deadline is not None and time.monotonic() + pause > deadline:
-                raise TimeoutError(
-                    f"Run {self.name} has not ended within {timeout:g} seconds. It goes on: {self.url}"
-                )
-            time.sleep(pause * _spread.uniform(0.5, 1.5))
+        begun, pause, patience = time.monotonic(), FIRST_PAUSE, Patience()
+        while True:
+            try:
+                if self._has_ended():
+                    return
+                patience.renew()
+            except Away as error:
+                patience.bear(error)
+            rest = pause * _spread.uniform(0.5, 1.5)
+            if deadline is not None:
+                rest = min(rest, deadline - time.monotonic())
+                if rest <= 0:
+                    raise TimeoutError(
+                        f"Run {self.name} has not ended within {timeout:g} seconds. It goes on: {self.url}"
+                    )
+            time.sleep(rest)
             pause = min(1.5 * pause, max(LAST_PAUSE, (time.monotonic() - begun) / 20), LONGEST_PAUSE)
 
     def _has_ended(self) -> bool:

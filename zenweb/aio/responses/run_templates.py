@@ -2,7 +2,7 @@
 """Run templates."""
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from zenweb.aio.responses.catalog import PipelineResponse
@@ -63,6 +63,11 @@ class RunTemplateResponse(Entity):
         from zenweb.config.run_configuration import PipelineRunConfiguration
 
         return PipelineRunConfiguration.model_validate(self.metadata["config_template"])
+
+    async def refresh(self) -> Self:
+        """Ask again: what is read from now on is as of this moment, and `config_template` as nobody has changed it."""
+        self.__dict__.pop("config_template", None)
+        return await super().refresh()
 
     @property
     def config_schema(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from zenweb.aio.responses.entity import Entity
 from zenweb.enums import ExecutionStatus
 from zenweb.execution.metadata import decode_metadata
 from zenweb.execution.triggers import waiting_for
+from zenweb.patience import Away, Patience
 from zenweb.responses.facts import LogPiece, RunEvent
 from zenweb.thing import moment, moment_or_none
 
@@ -291,7 +292,8 @@ class PipelineRunResponse(Entity):
     async def wait(self, timeout: float | None = None) -> Self:
         """Return when the run has ended, however it ended. Raises TimeoutError after `timeout` seconds.
 
-        A step that waits so takes no slot of its worker meanwhile.
+        A server that is started again meanwhile is asked again, for a minute. A step that waits so takes no slot of its
+        worker.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         if not (await self._has_ended()):
@@ -300,13 +302,22 @@ class PipelineRunResponse(Entity):
         return await self.refresh()
 
     async def _wait_until(self, deadline: float | None, timeout: float | None) -> None:
-        begun, pause = time.monotonic(), FIRST_PAUSE
-        while not (await self._has_ended()):
-            if deadline is not None and time.monotonic() + pause > deadline:
-                raise TimeoutError(
-                    f"Run {self.name} has not ended within {timeout:g} seconds. It goes on: {self.url}"
-                )
-            await asyncio.sleep(pause * _spread.uniform(0.5, 1.5))
+        begun, pause, patience = time.monotonic(), FIRST_PAUSE, Patience()
+        while True:
+            try:
+                if await self._has_ended():
+                    return
+                patience.renew()
+            except Away as error:
+                patience.bear(error)
+            rest = pause * _spread.uniform(0.5, 1.5)
+            if deadline is not None:
+                rest = min(rest, deadline - time.monotonic())
+                if rest <= 0:
+                    raise TimeoutError(
+                        f"Run {self.name} has not ended within {timeout:g} seconds. It goes on: {self.url}"
+                    )
+            await asyncio.sleep(rest)
             pause = min(1.5 * pause, max(LAST_PAUSE, (time.monotonic() - begun) / 20), LONGEST_PAUSE)
 
     async def _has_ended(self) -> bool:
