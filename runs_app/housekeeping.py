@@ -119,6 +119,7 @@ def keep_schedules(over: threading.Event) -> None:
     while not over.wait(INTERVAL):
         try:
             fire_due_schedules()
+            recording.stop_unwanted()
             recording.admit_forgotten()
             choices.settle_all()
             compiled_runs.settle_all()

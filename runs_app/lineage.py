@@ -6,11 +6,13 @@ from django.conf import settings
 from django.utils.translation import gettext, ngettext
 
 from runs_app.models import PipelineRun, StepRun
-from runs_app.querysets import heavy_of
+from runs_app.querysets import HEAVY, StepRunQuerySet, heavy_of
 from templates_app.models import RunTemplate
 from zenweb.accounts.models import StepPlace, User
 from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import ValidationFailed
+
+HELD = [ExecutionStatus.RUNNING, ExecutionStatus.STOPPING]
 
 
 def place_of(step: StepRun) -> StepPlace:
@@ -61,6 +63,11 @@ def hold_place_below(parent: StepPlace | None) -> None:
         .order_by()
         .values_list("pk", flat=True)
     )
+    if PipelineRun.objects.filter(pk=parent.run_id, stop_requested_at__isnull=False).exists():
+        raise ValidationFailed(
+            gettext("%(parent)s may start no run any more: its own was asked to stop.")
+            % {"parent": _begin(parent)}
+        )
     if parent.depth >= settings.MOST_RUN_DEPTH:
         raise ValidationFailed(
             gettext(
@@ -90,14 +97,37 @@ def hold_place_below(parent: StepPlace | None) -> None:
         )
 
 
+def with_originals(run: PipelineRun) -> list[uuid.UUID]:
+    """The run, the one that it repairs, and so on: what their steps have started, its own may wait for."""
+    found, original = [run.pk], run.original_id
+    while original is not None and original not in found:
+        found.append(original)
+        original = PipelineRun.objects.values_list("original_id", flat=True).filter(pk=original).first()
+    return found
+
+
+def steps_waiting_for(run: PipelineRun) -> StepRunQuerySet:
+    """Of the run that has started it, and of those that repair that one; also those that were stopped meanwhile.
+
+    Which run a step waits for is kept nowhere: one that began to wait before this was last waited for may do so.
+    """
+    if run.awaited_since is None or run.parent_step is None:
+        return StepRun.objects.none()
+    starters = newest = [run.parent_step.run_id]
+    while newest := list(PipelineRun.objects.filter(original__in=newest).values_list("pk", flat=True)):
+        starters = starters + newest
+    return StepRun.objects.filter(run__in=starters, waiting_since__lte=run.awaited_since)
+
+
 def waiting_above(run: PipelineRun) -> list[uuid.UUID]:
     """The runs whose steps wait for this one, for one of these, and so on."""
     found: list[uuid.UUID] = []
-    while run.awaited_since is not None and run.parent_step is not None:
-        if run.parent_step.waiting_since is None:
-            break
-        run = run.parent_step.run
-        found.append(run.pk)
+    following = [run]
+    while following:
+        waiting = steps_waiting_for(following.pop()).filter(status__in=HELD).order_by()
+        above = PipelineRun.objects.filter(pk__in=waiting.values("run")).exclude(pk__in=found)
+        following += above.select_related("parent_step").defer(*HEAVY)
+        found += [each.pk for each in above]
     return found
 
 

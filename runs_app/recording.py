@@ -21,7 +21,7 @@ from django.utils import timezone
 from runs_app import caching, deciding, limits, metadata, statements
 from runs_app.caching import Versions
 from runs_app.dispatch import wake_workers
-from runs_app.lineage import waiting_above
+from runs_app.lineage import steps_waiting_for, waiting_above
 from runs_app.models import LogChunk, PipelineRun, RunCompilation, RunEvent, StepAttempt, StepRun, Worker
 from runs_app.plans import may_retry, plan_of, retry_delay, run_of
 from runs_app.querysets import HEAVY
@@ -656,6 +656,7 @@ def _retry(step: StepRun, exception: StepException, now: datetime) -> bool:
             exception=exception.model_dump(exclude={"version"}),
             metadata={},
             worker=None,
+            waiting_since=None,
             ready_at=now,
             delayed_until=now + delay if delay else None,
             updated=now,
@@ -816,15 +817,25 @@ def _ask_to_stop(run: PipelineRun, sentence: str, unstarted: str, has_timed_out:
     steps.filter(status=ExecutionStatus.RUNNING).update(status=ExecutionStatus.STOPPING, updated=now)
     _close_if_over(run.pk, now)
     # After this transaction: whoever holds a run holds no other.
-    transaction.on_commit(partial(_stop_awaited, run), robust=True)
+    transaction.on_commit(stop_unwanted, robust=True)
     return True
 
 
-def _stop_awaited(run: PipelineRun) -> None:
-    """With a run end those that it waits for: nobody wants what they come to. Others that it has started go on."""
-    for child in PipelineRun.objects.unfinished().below([run.pk]).filter(awaited_since__isnull=False):
-        sentence = "It was stopped together with the run that waited for it."
-        _ask_to_stop(child, sentence, "It was not started, because the run was stopped.")
+def stop_unwanted() -> None:
+    """With a run end those that it waits for: nobody wants what they come to. Others that it has started go on.
+
+    Housekeeping asks for it too: a wait may become known only after the stop, and whoever stopped may have died since.
+    """
+    is_stopping = Q(parent_step__run__stop_requested_at__isnull=False)
+    is_repair_stopping = Q(parent_step__run__repairs__stop_requested_at__isnull=False)
+    awaited = PipelineRun.objects.unfinished().filter(awaited_since__isnull=False, stop_requested_at=None)
+    concerned = awaited.filter(is_stopping | is_repair_stopping).select_related("parent_step").defer(*HEAVY)
+    for child in concerned:
+        waiting = steps_waiting_for(child)
+        wanted = waiting.filter(status__in=ALIVE, run__stop_requested_at=None)
+        if waiting.exists() and not wanted.exists():
+            sentence = "It was stopped together with the run that waited for it."
+            _ask_to_stop(child, sentence, "It was not started, because the run was stopped.")
 
 
 # -- templates that run only so many at once --------------------------------------------------------------------------
@@ -1049,6 +1060,7 @@ def give_back(attempt: StepAttempt, reason: str, most_deaths: int | None) -> boo
             status_reason=f"{reason}; attempt {step.attempt + 1} follows"[:2000],
             metadata={},
             worker=None,
+            waiting_since=None,
             ready_at=now,
             updated=now,
         )

@@ -1,13 +1,16 @@
 """How many steps a worker runs at once. A step that waits for a run lends its slot to what it waits for."""
 
 import threading
+import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Protocol
 from uuid import UUID
 
-from zenweb.execution.protocol import Waiting, WaitsForRun
+from zenweb.execution.protocol import GoesOn, Waiting, WaitsForRun
 
 MOST_AWAITED = 1000  # runs, of one step
+TOLD_AGAIN = 1.0  # seconds after which what could not be noted is noted again
 
 
 class Slots:
@@ -60,38 +63,88 @@ class Slots:
 
 
 class Note(Protocol):
-    def __call__(self, event: Waiting, *, is_over: bool) -> None: ...
+    def __call__(self, event: Waiting, *, is_over: bool) -> bool | None:
+        """Whether that run is one to wait for; None while the database does not answer."""
 
 
 class Waits:
-    """What one attempt waits for, as its process tells: it may do so in several threads, and may not tell the end."""
+    """What one attempt waits for, as its process tells: it may do so in several threads, and may not tell the end.
 
-    def __init__(self, slots: Slots, note: Note) -> None:
+    Its slot is lent while it is noted that it waits. What could not be noted is noted again, until it is.
+    """
+
+    def __init__(self, slots: Slots, note: Note, clock: Callable[[], float] = time.monotonic) -> None:
         self._slots = slots
         self._note = note
+        self._clock = clock
         self._awaited = Counter[UUID]()
+        # What the database knows. None: it did not answer, and may know it or not.
+        self._noted: dict[UUID, bool | None] = {}
+        self._refused = set[UUID]()
+        self._has_lent = False
+        self._again_at = 0.0
 
     def hear(self, event: Waiting) -> None:
-        """Lend the slot, or take it again; then have it noted, unless it is known."""
-        run_id, was_waiting = event.run_id, bool(self._awaited)
+        """Have it noted, unless it is known; and lend the slot, or take it again."""
+        run_id = event.run_id
         if isinstance(event, WaitsForRun):
             if len(self._awaited) >= MOST_AWAITED:
                 return
             self._awaited[run_id] += 1
-            is_news = self._awaited[run_id] == 1
         else:
             self._awaited[run_id] -= 1
-            is_news = self._awaited[run_id] == 0
             self._awaited = +self._awaited
-        if not was_waiting and self._awaited:
-            self._slots.lend()
-        elif was_waiting and not self._awaited:
-            self._slots.take_again()
-        if is_news:
-            self._note(event, is_over=not self._awaited)
+        self._refused.intersection_update(self._awaited)
+        self._settle()
+
+    def tell_again(self) -> None:
+        """What could not be noted; to be called now and then."""
+        if self._unsettled() and self._clock() >= self._again_at:
+            self._settle()
 
     def end(self) -> None:
         """Its process is gone."""
-        if self._awaited:
-            self._awaited.clear()
+        self._awaited.clear()
+        self._lend_or_take()
+
+    def _unsettled(self) -> list[UUID]:
+        wanted = self._awaited.keys() - self._refused
+        return [
+            run_id
+            for run_id in {*wanted, *self._noted}
+            if self._noted.get(run_id, False) is not (run_id in wanted)
+        ]
+
+    def _settle(self) -> None:
+        self._lend_or_take()  # who goes on has its slot at once, noted or not
+        for run_id in self._unsettled():
+            if run_id not in self._awaited:
+                is_known = self._note(GoesOn(run_id=run_id), is_over=not self._is_waiting) is not None
+                self._keep(run_id, None if not is_known else False)
+            else:
+                answer = self._note(WaitsForRun(run_id=run_id), is_over=False)
+                self._keep(run_id, answer)
+                if answer is False:
+                    self._refused.add(run_id)
+        self._lend_or_take()
+
+    def _keep(self, run_id: UUID, noted: bool | None) -> None:
+        if noted is False:
+            self._noted.pop(run_id, None)
+        else:
+            self._noted[run_id] = noted
+        if noted is None:
+            self._again_at = self._clock() + TOLD_AGAIN
+
+    @property
+    def _is_waiting(self) -> bool:
+        return any(self._noted.get(run_id) for run_id in self._awaited)
+
+    def _lend_or_take(self) -> None:
+        if self._is_waiting == self._has_lent:
+            return
+        self._has_lent = not self._has_lent
+        if self._has_lent:
+            self._slots.lend()
+        else:
             self._slots.take_again()

@@ -95,11 +95,12 @@ START_ATTEMPT = """
     VALUES (%s, %s, %s, %s, %s, %s, 'running', '', %s, %s, '', '')
 """
 RUN_FOR_END = "SELECT stop_requested_at FROM runs_app_pipelinerun WHERE id = %s {lock}"
+# One that is stopped goes on telling that it waited: what it waited for is to be stopped, too.
 END_STEP = """
     UPDATE runs_app_steprun
     SET status = %s, status_reason = %s, start_time = COALESCE(%s, start_time), end_time = %s, updated = %s,
         ready_at = NULL, delayed_until = NULL, worker_id = NULL, failures = failures + %s, exception = %s,
-        metadata = %s
+        metadata = %s, waiting_since = {waiting_since}
     WHERE id = %s AND attempt = %s AND status IN ('running', 'stopping')
 """
 END_ATTEMPT = """
@@ -374,7 +375,9 @@ def end_step(
         _json(exception),
         _json(metadata),
     )
-    return _execute_counting(END_STEP, *changed, _key(step_id), attempt) == 1
+    is_stopped = status is ExecutionStatus.STOPPED
+    statement = END_STEP.format(waiting_since="waiting_since" if is_stopped else "NULL")
+    return _execute_counting(statement, *changed, _key(step_id), attempt) == 1
 
 
 def end_attempt(

@@ -326,6 +326,7 @@ class AttemptProcess:
         on_log: Callable[[str], None],
         on_metadata: Callable[[Noted], None],
         on_waiting: Callable[[Waiting], None] = lambda _: None,
+        on_look: Callable[[], None] = lambda: None,
         mask: Mask | None = None,
         log_limit: int,
         timeout: timedelta | None,
@@ -350,6 +351,7 @@ class AttemptProcess:
             while not self._is_over:
                 for key, _ in selector.select(LOG_INTERVAL):
                     key.data()
+                on_look()
                 tail.show(printed.beginning)
                 if self._has_news and time.monotonic() - shown > LOG_INTERVAL:
                     on_metadata(self._noted["step"])

@@ -64,6 +64,7 @@ RECORDING_PAUSE = 0.5  # seconds between two tries to record an end while the da
 STRAYS_PAUSE = 5.0  # seconds between two looks for steps that nobody here knows of
 MOST_THREADS = 1000
 STOP_PAUSE = 0.15  # seconds between two looks for attempts that shall end
+STAND_IN_PAUSE = 0.3  # seconds between two looks for what to run in the slots of steps that wait
 
 
 class GivenUp(Exception):
@@ -119,12 +120,14 @@ class StepWorker:
         self._own_hands = ThreadPoolExecutor(max_workers=MOST_THREADS, thread_name_prefix="own-hands")
         self._helpers: list[Future[None]] = []
         self._heart = threading.Thread(target=self._beat, name="heart", daemon=True)
+        self._standing_in = threading.Thread(target=self._stand_in, name="standing-in", daemon=True)
         self._schedules = threading.Thread(
             target=housekeeping.keep_schedules, args=[self._over], name="schedules", daemon=True
         )
 
     def start(self) -> None:
         self._heart.start()
+        self._standing_in.start()
         self._schedules.start()
         self.preparers.start()
         logger.info("Worker %s serves %s with %d slots.", self.name, ", ".join(self.queues), self.slots)
@@ -181,10 +184,20 @@ class StepWorker:
     def _stand_in(self) -> None:
         """Run what is ready in the slots of steps that wait for runs: nobody else may hear the rings for it.
 
-        Celery's threads are as many as the slots, and those that run these steps wait with them.
+        Celery's threads are as many as the slots, and those that run these steps wait with them. In a thread of its
+        own, for the heart must not wait for what it asks.
         """
-        if self._places.lent and self._places.free and any(map(has_ready_step, self.queues)):
-            self._look_for_work()
+        while not self._over.wait(STAND_IN_PAUSE):
+            if not (self._places.lent and self._places.free) or self.is_draining:
+                continue
+            try:
+                if has_ready_step(self.queues, only_children=self._has_too_many_waiting()):
+                    self._look_for_work()
+            except DatabaseError:
+                logger.warning("The database does not answer; nobody stands in.", exc_info=True)
+                connections.close_all()
+            close_old_connections()  # a pooled one goes back
+        connections.close_all()
 
     def _look_for_work(self) -> None:
         with suppress(RuntimeError):  # it is over
@@ -310,6 +323,7 @@ class StepWorker:
                 on_log=lambda text: _show(attempt, recording.append_log, text),
                 on_metadata=lambda noted: _show(attempt, recording.show_metadata, mask.value(noted)),
                 on_waiting=waits.hear,
+                on_look=waits.tell_again,
                 mask=mask,
                 log_limit=settings.LOG_LIMIT,
                 timeout=timedelta(seconds=timeout) if timeout is not None else None,
@@ -321,12 +335,21 @@ class StepWorker:
             waits.end()
             self.parents.give_back(process.parent)
 
-    def _note_waiting(self, attempt: StepAttempt, event: Waiting, *, is_over: bool) -> None:
-        if isinstance(event, WaitsForRun):
-            _show(attempt, begin_to_wait, event.run_id)
-            self._look_for_work()
-        else:
-            _show(attempt, partial(end_to_wait, is_over=is_over), event.run_id)
+    def _note_waiting(self, attempt: StepAttempt, event: Waiting, *, is_over: bool) -> bool | None:
+        try:
+            if isinstance(event, WaitsForRun):
+                is_waiting = begin_to_wait(attempt, event.run_id)
+                if is_waiting:
+                    self._look_for_work()
+                return is_waiting
+            end_to_wait(attempt, event.run_id, is_over=is_over)
+            return True
+        except DatabaseError:
+            logger.warning("What attempt %s waits for could not be noted yet.", attempt.pk, exc_info=True)
+            connections.close_all()
+            return None
+        finally:
+            close_old_connections()
 
     def _record(self, attempt: StepAttempt, outcome: StepOutcome) -> None:
         """A finished step is recorded, however long the database is away, as long as this worker counts as alive."""
@@ -393,7 +416,6 @@ class StepWorker:
             try:
                 if time.monotonic() < next_beat:
                     self._stop_what_shall_end()
-                    self._stand_in()
                     continue
                 next_beat = time.monotonic() + pause
                 self._live_on()
@@ -471,7 +493,7 @@ class StepWorker:
         recording.bury_worker(self.row, "was shut down", most_deaths=None)
         shutil.rmtree(_folder(f"scratch/{os.getpid()}"), ignore_errors=True)
         self.preparers.join(FAREWELL)
-        for thread in (self._heart, self._schedules):
+        for thread in (self._heart, self._standing_in, self._schedules):
             if thread.is_alive():
                 thread.join(FAREWELL)
 

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.factories import PIPELINES
+from zenweb import connection
 from zenweb.cli.main import main
 from zenweb.config.code_archive import pack, unpack
 from zenweb.config.config_schema import build_config_schema, build_config_template
@@ -219,6 +220,17 @@ def test_what_is_no_bundle_is_refused_with_a_sentence(
 def test_a_folder_that_holds_something_is_left_alone(make: Any, run: Run, tmp_path: Path) -> None:
     assert run(make(), "--into", ".").exit_code == 2
     assert run(make(), "--timeout", "5").exit_code == 2
+
+
+def test_each_run_has_a_folder_of_its_own_among_the_artifacts_whatever_it_is_called(
+    make: Any, run: Run
+) -> None:
+    results = [run(make(), "--set", "run_name=../../outside", "-o", "json") for _ in range(2)]
+    assert [result.exit_code for result in results] == [0, 0], results[0].output
+    first, second = (Path(json.loads(result.stdout)["folder"]) for result in results)
+    assert first.parent == second.parent == connection.config_folder().resolve() / "artifacts"
+    assert first.name.startswith("outside-")
+    assert first != second
 
 
 def test_where_the_real_zenml_is_installed_nothing_of_the_try_remains(

@@ -17,7 +17,7 @@ from tests.factories import freeze, launch, make_template
 from tests.runs.test_worker import in_background, wait_for
 from zenweb.accounts.models import User
 from zenweb.enums import ConcurrencyPolicy, ExecutionStatus
-from zenweb.execution.protocol import GoesOn, WaitsForRun
+from zenweb.execution.protocol import GoesOn, Waiting, WaitsForRun
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Descend = Callable[..., PipelineRun]
@@ -155,7 +155,12 @@ def test_with_a_run_stop_those_that_it_waits_for_and_no_others(
 
 def test_a_lent_slot_is_taken_again_once_however_a_step_waits() -> None:
     slots, told = Slots(1), []
-    waits = Waits(slots, lambda event, is_over: told.append((event.event, is_over)))
+
+    def note(event: Waiting, *, is_over: bool) -> bool:
+        told.append((event.event, is_over))
+        return True
+
+    waits = Waits(slots, note)
     one, other = (WaitsForRun(run_id=f"00000000-0000-0000-0000-00000000000{n}") for n in (1, 2))
     assert slots.take()
     for event in (one, one, other):  # in three threads
@@ -168,6 +173,47 @@ def test_a_lent_slot_is_taken_again_once_however_a_step_waits() -> None:
     waits.end()
     assert (slots.lent, slots.is_overdrawn) == (0, True)
     assert told == [("waits_for_run", False)] * 2 + [("goes_on", False), ("goes_on", True)]
+
+
+def test_what_could_not_be_noted_is_noted_until_it_is() -> None:
+    """An answer that is lost says nothing of what it answered: an end is noted too, whether or not a wait was."""
+    slots, told, now = Slots(1), list[tuple[str, bool]](), 0.0
+    answers = iter([None, None, True, None, True])
+
+    def note(event: Waiting, *, is_over: bool) -> bool | None:
+        told.append((event.event, is_over))
+        return next(answers)
+
+    waits = Waits(slots, note, clock=lambda: now)
+    run_id = "00000000-0000-0000-0000-000000000001"
+    assert slots.take()
+    waits.hear(WaitsForRun(run_id=run_id))
+    for now in (0.5, 1.0, 1.5, 2.0, 3.0):
+        assert slots.lent == (now > 2)
+        waits.tell_again()
+    waits.hear(GoesOn(run_id=run_id))
+    assert slots.lent == 0
+    for now in (4.0, 5.0):  # noqa: B007  its clock reads it
+        waits.tell_again()
+    assert told == [("waits_for_run", False)] * 3 + [("goes_on", True)] * 2
+
+
+def test_no_slot_is_lent_for_what_is_no_wait() -> None:
+    slots, told = Slots(1), []
+
+    def note(event: Waiting, *, is_over: bool) -> bool:
+        told.append(event.event)
+        return False
+
+    waits = Waits(slots, note)
+    assert slots.take()
+    run_id = "00000000-0000-0000-0000-000000000001"
+    waits.hear(WaitsForRun(run_id=run_id))
+    waits.hear(WaitsForRun(run_id=run_id))
+    assert (slots.lent, slots.free) == (0, 0)
+    waits.hear(GoesOn(run_id=run_id))
+    waits.end()
+    assert (slots.lent, told) == (0, ["waits_for_run"])
 
 
 def test_a_step_that_dies_while_it_waits_keeps_no_slot(

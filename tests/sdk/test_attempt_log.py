@@ -1,8 +1,21 @@
 """What a step of the local stack prints, as it is told to the server."""
 
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
 import pytest
 
-from zenweb.execution.attempt_log import LONGEST_HEAD, LONGEST_PIECE, LONGEST_TAIL, AttemptLog, Piece
+from zenweb.execution.attempt_log import (
+    LONGEST_HEAD,
+    LONGEST_PIECE,
+    LONGEST_TAIL,
+    AttemptLog,
+    Piece,
+    printing_also_into,
+)
 
 
 @pytest.mark.parametrize(
@@ -49,3 +62,56 @@ def test_of_a_log_that_is_too_long_beginning_and_end_are_kept() -> None:
     assert text.startswith(line * (LONGEST_HEAD // 100) + "\n[cut here: a step's log holds at most 1000000 ")
     assert text.endswith("x\nthe end\n")
     assert len(text) - LONGEST_HEAD - LONGEST_TAIL < 200
+
+
+@pytest.fixture
+def logger() -> Iterator[logging.Logger]:
+    """One that prints nowhere yet."""
+    logger = logging.getLogger(__name__)
+    logger.propagate = False
+    yield logger
+    logger.handlers.clear()
+
+
+def test_what_a_logger_prints_that_was_set_up_before_is_kept(
+    logger: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = AttemptLog()
+    logger.addHandler(handler := logging.StreamHandler())
+    with printing_also_into(log):
+        logger.error("in the step")
+    logger.error("after it")
+    assert handler.stream is sys.stderr
+    assert log.rest().text == "in the step\n"
+    assert capsys.readouterr().err == "in the step\nafter it\n"
+
+
+def test_a_logger_that_a_step_sets_up_prints_into_the_next_steps_log(logger: logging.Logger) -> None:
+    first, second = AttemptLog(), AttemptLog()
+    with printing_also_into(first):
+        logger.addHandler(logging.StreamHandler())
+    with printing_also_into(second):
+        logger.error("in the second")
+    assert (first.rest().text, second.rest().text) == ("", "in the second\n")
+
+
+def test_what_the_thread_says_that_tells_the_log_is_not_told(logger: logging.Logger) -> None:
+    log, teller = AttemptLog(), threading.Thread(target=logger.error, args=["told a line"])
+    logger.addHandler(logging.StreamHandler())
+    with printing_also_into(log, but_not_of=teller):
+        teller.start()
+        teller.join()
+        logger.error("in the step")
+    assert log.rest().text == "in the step\n"
+
+
+def test_bytes_are_kept_and_the_stream_is_what_it_was(capfd: pytest.CaptureFixture[str]) -> None:
+    log, stream = AttemptLog(), sys.stdout
+    with printing_also_into(log):
+        for byte in "caf\u00e9 ".encode() + b"\xff\n":
+            sys.stdout.buffer.write(bytes([byte]))
+        sys.stdout.flush()
+        subprocess.run([sys.executable, "-c", "print('another process')"], stdout=sys.stdout, check=True)
+        assert (sys.stdout.encoding, sys.stdout.fileno()) == (stream.encoding, stream.fileno())
+    assert log.rest().text == "caf\u00e9 \ufffd\n"
+    assert capfd.readouterr().out.endswith("\nanother process\n")

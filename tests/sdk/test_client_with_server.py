@@ -1,5 +1,6 @@
 """The SDK against the real server, in one process: pipelines are frozen, become templates and runs."""
 
+import logging
 import math
 import subprocess
 import sys
@@ -282,7 +283,8 @@ def test_calling_a_pipeline_on_a_local_stack_runs_it_here_and_records_it(capsys)
 
 
 @pytest.mark.django_db(transaction=True)  # a thread tells
-def test_what_a_step_here_prints_and_notes_is_seen_while_it_runs(monkeypatch):
+def test_what_a_step_here_prints_and_notes_is_seen_while_it_runs(monkeypatch, caplog):
+    caplog.set_level(logging.WARNING, "httpx")  # the step asks for its own log, and would see that it does
     monkeypatch.setattr("zenweb.execution.live_report.LOOK", 0.1)
     Client().activate_stack("default")
     run = telling_all()

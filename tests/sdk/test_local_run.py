@@ -1,7 +1,9 @@
 """What the process that calls a pipeline of the local stack does: tells how it goes, fails, is stopped, is alone."""
 
+import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -55,6 +57,9 @@ def telling() -> None:
 
 
 def interrupt() -> None:
+    main = threading.main_thread().ident or 0
+    while "join" not in {frame.name for frame in traceback.extract_stack(sys._current_frames()[main])}:
+        threading.Event().wait(0.01)  # it is about to wait for this hook
     interrupt_main_thread()
     threading.Event().wait(LONG)
 

@@ -1,6 +1,7 @@
 """`zenweb run-template run FILE --local`: a template file with its code, run on this machine without a server."""
 
 import json
+import secrets
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from zenweb.artifacts import store
 from zenweb.cli.bundled_template import BundledTemplate
 from zenweb.cli.exit_codes import ExitCode
 from zenweb.cli.output import Output, show_json
+from zenweb.config.file_references import clean_name
 from zenweb.exceptions import ValidationFailed, ZenWebError
 from zenweb.execution.bundle_run import GivenValues, unpacked
 from zenweb.execution.bundle_values import RunValues
@@ -34,9 +36,9 @@ def run_bundle(
 ) -> None:
     """Run it, show how it ended, and end this program with the exit code that tells it."""
     given = GivenValues.of(configuration)
-    folder = into.resolve() if into else None
-    if folder and folder.is_dir() and any(folder.iterdir()):
-        raise ValidationFailed(f"The folder {folder} is not empty: name one that is, or a new one.")
+    folder = into.resolve() if into else None  # before the code makes another folder the current one
+    if folder is not None:
+        _check_is_empty(folder)
     _note_other_python(template, output)
     with unpacked(template.file) as code:
         values = code.values(given, preset=preset)
@@ -44,11 +46,22 @@ def run_bundle(
             _show_values(values, output)
             return
         if folder is None:
-            folder = connection.config_folder().resolve() / "artifacts" / values.run_name
+            folder = _own_folder(values.run_name)
         output.say(f"Run {values.run_name}, here and without a server: {folder}")
         with output.printing_beside():
             record = code.run(values, folder, given.files)
     _report(record, output)
+
+
+def _check_is_empty(folder: Path) -> None:
+    if folder.is_dir() and any(folder.iterdir()):
+        raise ValidationFailed(f"The folder {folder} is not empty: name one that is, or a new one.")
+
+
+def _own_folder(run_name: str) -> Path:
+    """One that no other run has, wherever its name seems to lead."""
+    name = f"{clean_name(run_name)}-{secrets.token_hex(4)}"
+    return connection.config_folder().resolve() / "artifacts" / name
 
 
 def _note_other_python(template: BundledTemplate, output: Output) -> None:

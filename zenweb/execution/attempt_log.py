@@ -1,13 +1,16 @@
 """What an attempt in this process prints: kept for the report, bounded, and handed out piece by piece."""
 
+import codecs
 import io
+import logging
 import re
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from typing import TextIO
+from functools import cached_property
+from typing import Any, BinaryIO, TextIO
 
 from zenweb.artifacts.previews import storable
 
@@ -93,23 +96,48 @@ def _whole_lines(text: str) -> str:
 
 
 @contextmanager
-def printing_also_into(log: AttemptLog) -> Iterator[None]:
-    """While it lasts, what is printed in this process goes into the log, too."""
-    with ExitStack() as stack:
-        stack.enter_context(redirect_stdout(_Tee(log, sys.stdout)))
-        stack.enter_context(redirect_stderr(_Tee(log, sys.stderr)))
-        yield
+def printing_also_into(log: AttemptLog, but_not_of: threading.Thread | None = None) -> Iterator[None]:
+    """While it lasts, what this process prints goes into the log, too: also through loggers that were set up before.
+
+    Not what other processes print: they write past this one. Nor what that thread does: if it told the log, each line
+    about the telling would be told again.
+    """
+    streams = {sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__}
+    tees: dict[Any, Any] = {stream: _Tee(log, stream, but_not_of) for stream in streams if stream is not None}
+    try:
+        with redirect_stdout(tees.get(sys.stdout)), redirect_stderr(tees.get(sys.stderr)):
+            _hand_over(tees)
+            yield
+    finally:  # those that were set up meanwhile, too: the next step has a log of its own
+        _hand_over({tee: stream for stream, tee in tees.items()})
 
 
-class _Tee(io.StringIO):
-    """Keeps what is printed, and prints it."""
+def _hand_over(streams: dict[Any, Any]) -> None:
+    """Let the handlers of all loggers that print into one of these streams print into the other."""
+    root = logging.getLogger()
+    loggers = [root, *root.manager.loggerDict.values()]
+    for handler in {handler for logger in loggers for handler in getattr(logger, "handlers", ())}:
+        if isinstance(handler, logging.StreamHandler) and handler.stream in streams:
+            handler.setStream(streams[handler.stream])
 
-    def __init__(self, log: AttemptLog, stream: TextIO) -> None:
+
+class _Tee(io.TextIOBase):
+    """Keeps what is printed, and prints it. In all else it is the stream, so that a subprocess may be given it."""
+
+    def __init__(self, log: AttemptLog, stream: TextIO, unheard: threading.Thread | None) -> None:
         super().__init__()
-        self._log, self._stream = log, stream
+        self._log, self._stream, self._unheard = log, stream, unheard
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    @cached_property
+    def buffer(self) -> "_ByteTee":
+        return _ByteTee(self._log, self._stream.buffer)
 
     def write(self, text: str) -> int:
-        self._log.write(text)
+        if threading.current_thread() is not self._unheard:
+            self._log.write(text)
         return self._stream.write(text)
 
     def flush(self) -> None:
@@ -117,3 +145,36 @@ class _Tee(io.StringIO):
 
     def isatty(self) -> bool:
         return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # of no stream is it ever set
+        return self._stream.encoding
+
+    @property
+    def errors(self) -> str | None:  # type: ignore[override]
+        return self._stream.errors
+
+
+class _ByteTee(io.BufferedIOBase):
+    """The same for those who print bytes."""
+
+    def __init__(self, log: AttemptLog, stream: BinaryIO) -> None:
+        super().__init__()
+        self._log, self._stream = log, stream
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._log.write(self._decoder.decode(bytes(data)))
+        return self._stream.write(data)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()

@@ -36,13 +36,13 @@ class LiveReport:
         self._over = threading.Event()
         self._lock = threading.Lock()
         self._attempt: LiveAttempt | None = None
-        self._thread = threading.Thread(target=self._tell, name="zenweb-report", daemon=True)
+        self.thread = threading.Thread(target=self._tell, name="zenweb-report", daemon=True)
         self._runs_in_main_thread = threading.current_thread() is threading.main_thread()
         self.is_to_stop = False
         """Whether somebody asked the run to stop, or the server has given it up."""
 
     def __enter__(self) -> "LiveReport":
-        self._thread.start()
+        self.thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -179,7 +179,8 @@ class _LocalRun:
 
     def _execute(self, attempt: "_Attempt") -> BaseException | None:
         telling = self._live.telling(attempt.step_name, attempt.assignment.attempt, attempt.log)
-        with store.temporary_folder() as folder, printing_also_into(attempt.log), telling as live:
+        printing = printing_also_into(attempt.log, but_not_of=self._live.thread)
+        with store.temporary_folder() as folder, printing, telling as live:
 
             def emit(event: Event) -> None:
                 attempt.events.append(event)
