@@ -16,6 +16,7 @@ from zenweb.aio.responses.artifacts import ArtifactVersionResponse
 from zenweb.aio.responses.catalog import PipelineResponse, StackResponse
 from zenweb.aio.responses.entity import Entity
 from zenweb.enums import ExecutionStatus
+from zenweb.exceptions import DoesNotExist
 from zenweb.execution.metadata import decode_metadata
 from zenweb.execution.triggers import waiting_for
 from zenweb.patience import Away, Patience
@@ -136,9 +137,21 @@ class StepRunResponse(Entity):
 
     @property
     def output(self) -> ArtifactVersionResponse:
-        """The output of a step that has one; what it saved beside does not count."""
-        [only] = [version for version in self.outputs.values() if version.is_output]
-        return only
+        """The output of a step that has one; what it saved beside does not count. Raises DoesNotExist for any other."""
+        found = {name: version for name, version in self.outputs.items() if version.is_output}
+        if len(found) != 1:
+            raise DoesNotExist(self._instead_of_one(list(found)))
+        return next(iter(found.values()))
+
+    def _instead_of_one(self, names: list[str]) -> str:
+        if self.elements is not None:
+            return (
+                f"Step {self.name} ran once for each of {self.elements} elements, and each run has its own output: "
+                f"run.steps['{self.name}-0'].output is that of the first."
+            )
+        if names:
+            return f"Step {self.name} has several outputs, {', '.join(names)}: take .outputs[{names[0]!r}]."
+        return f"Step {self.name} has no output: it is {self.status}. {self.status_reason}".rstrip()
 
     @property
     async def logs(self) -> str:
