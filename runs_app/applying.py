@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, cast
 
@@ -39,13 +39,17 @@ from zenweb.accounts.actions import Action
 from zenweb.accounts.models import Project, RoleGrant, User
 from zenweb.accounts.permissions import may_in_project
 from zenweb.config.template_file import Access, FrozenPipeline, TemplateDocument, frozen_spec, same_json
-from zenweb.enums import Role
+from zenweb.enums import Role, RoleWord
 from zenweb.exceptions import DoesNotExist, FieldError, ValidationFailed
 from zenweb.pointers import pointer_to
 
 MOST_CHANGES = 500  # that are told
 FOLLOWING = {"config_schema", "config_template"}
 """Of a pipeline: what the spec says already."""
+
+
+Versions = tuple[RunTemplateVersion, RunTemplateVersion]
+"""Of a template, the one before and the new one."""
 
 
 class Outcome(StrEnum):
@@ -95,10 +99,12 @@ def apply_template(
     with pointers into the document, DoesNotExist, NotAllowed.
     """
     with transaction.atomic():
-        applied = _apply(_Wanted(actor, project, document, dry_run), managed_by, if_version)
+        applied, versions = _apply(_Wanted(actor, project, document, dry_run), managed_by, if_version)
         if dry_run:
+            applied = _with_comparison(actor, applied, versions)
             transaction.set_rollback(True)
-    return applied
+    # Whom it breaks takes a while to find out: nobody else waits for the template meanwhile.
+    return applied if dry_run else _with_comparison(actor, applied, versions)
 
 
 @dataclass(frozen=True)
@@ -130,7 +136,9 @@ def _told_of(before: Mapping[str, Any], now: Mapping[str, Any], path: tuple[str 
             yield key
 
 
-def _apply(wanted: _Wanted, managed_by: str | None, if_version: int | None) -> Applied:
+def _apply(
+    wanted: _Wanted, managed_by: str | None, if_version: int | None
+) -> tuple[Applied, Versions | None]:
     actor, document = wanted.actor, wanted.document
     template = _existing(wanted)
     former = template.version if template else None
@@ -143,31 +151,36 @@ def _apply(wanted: _Wanted, managed_by: str | None, if_version: int | None) -> A
     template = _with_facts(wanted, template, managed_by)
     if document.presets is not None:
         _set_presets(actor, template, document.presets)
-    if document.access is not None:
-        template = _with_access(actor, template, document.access)
     if document.enabled is False and template.is_enabled:
         template = update_run_template(actor=actor, template=template, is_enabled=False)
+    if document.access is not None:
+        template = _with_access(actor, template, document.access)
     said = _said_of(actor, template)
+    if document.access is not None:  # which an owner may not know any more who has handed it over
+        said["access"] = document.to_json()["access"]
     if needs_code and document.pipeline is not None:  # a stand-in is there for it
         said["pipeline"]["code"] = document.pipeline.code
     changes = list(changes_between(before, said))
     is_new_version = template.version.number != number
     is_changed = Outcome.UPDATED if changes or is_new_version else Outcome.UNCHANGED
-    return Applied(
+    applied = Applied(
         outcome=is_changed if number else Outcome.CREATED,
         name=template.name,
         version=template.version.number,
         is_new_version=is_new_version,
         needs_code=needs_code,
         changes=changes[:MOST_CHANGES] if number else [],
-        comparison=_compared(actor, former, template.version) if former and is_new_version else None,
         notes=list(template.version.curation_notes) if is_new_version else [],
     )
+    return applied, (former, template.version) if former and is_new_version else None
 
 
-def _compared(actor: User, before: RunTemplateVersion, now: RunTemplateVersion) -> Comparison:
+def _with_comparison(actor: User, applied: Applied, versions: Versions | None) -> Applied:
     """As what everybody uses them: what holds for some roles only is no promise."""
-    return compare_versions(actor, before.used_by(Role.NOBODY), now.used_by(Role.NOBODY))
+    if versions is None:
+        return applied
+    before, now = (version.used_by(Role.NOBODY) for version in versions)
+    return replace(applied, comparison=compare_versions(actor, before, now))
 
 
 def _said_of(actor: User, template: RunTemplate) -> dict[str, Any]:
@@ -347,15 +360,26 @@ def _with_access(actor: User, template: RunTemplate, access: Access) -> RunTempl
     if template.is_restricted != access.restricted:
         template = update_run_template(actor=actor, template=template, is_restricted=access.restricted)
     given = {holder_of(grant): grant for grant in grants_on(template)}
-    for holder, grant in given.items():
-        if holder not in access.roles:
-            revoke_role(actor=actor, grant=grant)
-    for holder, word in access.roles.items():
-        role = Role.spelt(word)
-        if holder not in given or given[holder].role != role:
-            with _told_at(pointer_to(("access", "roles", holder))):
-                grant_role(actor=actor, on=template, to=_holder(holder, given.get(holder)), role=role)
+    groups = set(actor.groups.values_list("pk", flat=True))
+    # What makes the actor an owner comes last, the strongest at the end: they may do all before it goes.
+    own = {
+        holder: 1 + grant.role
+        for holder, grant in given.items()
+        if grant.user_id == actor.pk or grant.group_id in groups
+    }
+    for holder in sorted({**given, **access.roles}, key=lambda holder: own.get(holder, 0)):
+        _set_role(actor, template, holder, given.get(holder), access.roles.get(holder))
     return template
+
+
+def _set_role(
+    actor: User, template: RunTemplate, holder: str, grant: RoleGrant | None, word: RoleWord | None
+) -> None:
+    if word is None and grant is not None:
+        revoke_role(actor=actor, grant=grant)
+    elif word is not None and (grant is None or grant.role != Role.spelt(word)):
+        with _told_at(pointer_to(("access", "roles", holder))):
+            grant_role(actor=actor, on=template, to=_holder(holder, grant), role=Role.spelt(word))
 
 
 def _holder(name: str, grant: RoleGrant | None) -> Holder:

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from runs_app.known_errors import refused_of
 from runs_app.models import PipelineRun, Schedule
-from runs_app.plans import Rules, rules_of
-from runs_app.run_configuration import validate
+from runs_app.plans import rules_of
 from templates_app.contract import Contract, ContractChange, contract_changes
 from templates_app.models import Preset, RunTemplate, RunTemplateVersion
 from zenweb.accounts.models import User
@@ -49,7 +49,7 @@ def compare_versions(actor: User, before: RunTemplateVersion, now: RunTemplateVe
         before.number,
         now.number,
         changes,
-        list(_broken(actor, now.template, rules_of(before), rules_of(now))) if is_broken else [],
+        list(_broken(actor, now.template, before, now)) if is_broken else [],
     )
 
 
@@ -58,7 +58,9 @@ def _contract(version: RunTemplateVersion) -> Contract:
     return Contract(rules.config_schema, rules.plan.spec.model_dump(mode="json"))
 
 
-def _broken(actor: User, template: RunTemplate, before: Rules, now: Rules) -> Iterator[Breakage]:
+def _broken(
+    actor: User, template: RunTemplate, before: RunTemplateVersion, now: RunTemplateVersion
+) -> Iterator[Breakage]:
     presets = Preset.objects.visible_to(actor).filter(template=template).select_related("user")
     for preset in presets[:MOST_KEPT]:
         if errors := _newly_refused(preset.configuration, before, now):
@@ -77,7 +79,9 @@ def _broken(actor: User, template: RunTemplate, before: Rules, now: Rules) -> It
     yield from _broken_callers(actor, template, before, now)
 
 
-def _broken_callers(actor: User, template: RunTemplate, before: Rules, now: Rules) -> Iterator[Breakage]:
+def _broken_callers(
+    actor: User, template: RunTemplate, before: RunTemplateVersion, now: RunTemplateVersion
+) -> Iterator[Breakage]:
     runs = PipelineRun.objects.visible_to(actor).with_values_shown_to(actor).filter(template=template)
     callers: dict[tuple[str, str], Breakage] = {}
     newest = runs.select_related("user").defer("resolved_configuration").order_by("-created")
@@ -96,15 +100,16 @@ def _broken_callers(actor: User, template: RunTemplate, before: Rules, now: Rule
     yield from callers.values()
 
 
-def _newly_refused(configuration: Any, before: Rules, now: Rules) -> tuple[FieldError, ...]:
+def _newly_refused(
+    configuration: Any, before: RunTemplateVersion, now: RunTemplateVersion
+) -> tuple[FieldError, ...]:
     """What is wrong with it now and was not. What is missing was given another way before."""
     if not isinstance(configuration, Mapping):
         return ()
-    errors = validate(now.config_schema, dict(configuration), now.validator)
+    errors = refused_of(now, dict(configuration))
     if not errors:
         return ()
-    former = validate(before.config_schema, dict(configuration), before.validator)
-    known = {error.pointer for error in former}
+    known = {error.pointer for error in refused_of(before, dict(configuration))}
     return tuple(error for error in errors if error.pointer not in known)[:MOST_ERRORS]
 
 

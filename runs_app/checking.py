@@ -12,9 +12,8 @@ from pydantic import ValidationError
 
 from runs_app import waiting
 from runs_app.models import Environment, Schedule
-from runs_app.plans import rules_of
 from runs_app.presets import problems_of
-from runs_app.run_configuration import validate
+from runs_app.schedules import refused_of_schedule
 from templates_app.curation import read_curation
 from templates_app.curation_fit import misfits
 from templates_app.models import CodeArchive, PipelineDeployment, Preset, RunTemplate, RunTemplateVersion
@@ -25,7 +24,6 @@ from zenweb.config.code_archive import check_archive
 from zenweb.config.spec import PipelineSpec
 from zenweb.enums import EnvironmentStatus
 from zenweb.exceptions import FieldError, SecretUnreadable, ZenWebError
-from zenweb.sealing import opened
 
 MOST_KEPT = 1000  # presets, and schedules, of one template
 MOST_TOLD = 20  # that do not fit
@@ -204,16 +202,15 @@ def _schedules(template: RunTemplate, actor: User | None) -> Found:
     schedules = Schedule.objects.filter(template=template)
     if actor is not None:
         schedules = _visible(Schedule, template, actor).with_values_shown_to(actor)
-    rules = rules_of(template.version)
-    for schedule in schedules[:MOST_KEPT]:
+    for schedule in schedules.select_related("user")[:MOST_KEPT]:
         verdict = Verdict.WARNING if schedule.is_paused else Verdict.FAILED
         words = gettext("the schedule %(name)r")
         try:
-            values = opened(schedule.configuration, schedule.pk)
+            problems = refused_of_schedule(schedule, template)
         except SecretUnreadable as error:
             yield verdict, f"{words % {'name': schedule.name}}: {error}"
             continue
-        if problems := validate(rules.config_schema, values, rules.validator):
+        if problems:
             is_shown = actor is None or schedule.shows_values
             yield verdict, _misfit(words, schedule.name, problems if is_shown else [])
 

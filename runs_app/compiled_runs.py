@@ -56,7 +56,7 @@ def _settle(pk: int, run_id: UUID) -> None:
 def _go_on(run: PipelineRun, row: RunCompilation) -> bool:
     """Give it its steps; False: it has to wait on. Raises ValidationFailed and SecretUnreadable."""
     if run.user is None:
-        raise ValidationFailed("Who started this run has no account any more.")
+        raise ValidationFailed(gettext("Who started this run has no account any more."))
     configuration = opened(run.configuration, run.pk)
     asked = asked_of(_runnable(run, run.user), configuration)
     if asked.question is not None:

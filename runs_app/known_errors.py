@@ -9,7 +9,7 @@ from runs_app.compilations import known_failures
 from runs_app.own_parameters import Asked, asked_of
 from runs_app.plans import Runnable, rules_of
 from runs_app.run_configuration import validate
-from zenweb.exceptions import FieldError
+from zenweb.exceptions import FieldError, ValidationFailed
 from zenweb.pointers import pointer_to
 
 
@@ -19,6 +19,14 @@ def known_errors(runnable: Runnable, configuration: Any) -> list[FieldError]:
     if asked.question is not None:
         return [*schema_errors(asked), *known_failures(asked.question)]
     return [*schema_errors(asked), *find_refused(asked.runnable, asked.configuration)]
+
+
+def refused_of(runnable: Runnable, configuration: Any) -> list[FieldError]:
+    """What the schema refuses, by what the pipeline is with the parameters of its own that are given."""
+    try:
+        return schema_errors(asked_of(runnable, configuration))
+    except ValidationFailed as error:
+        return list(error.errors)
 
 
 def schema_errors(asked: Asked) -> list[FieldError]:

@@ -11,7 +11,7 @@ from django.db.models import UUIDField
 
 from runs_app.models import PipelineRun, StepRun
 from runs_app.querysets import HEAVY
-from templates_app.curated_schema import curate, defaults_of, parameters_of, with_new_steps
+from templates_app.curated_schema import curate, defaults_of, parameters_of, path_of_key, with_new_steps
 from templates_app.curation import read_curation
 from templates_app.models import PipelineDeployment, RunTemplateVersion
 from templates_app.schema_places import holds_secret, schemas_at
@@ -53,7 +53,7 @@ class Plan:
         return frozenset(
             (step, name)
             for step, name in parameters_of(root)
-            if not holds_secret(schemas_at(root, ("steps", step, "parameters", name)), root)
+            if not holds_secret(schemas_at(root, path_of_key((step, name))), root)
         )
 
     @cached_property

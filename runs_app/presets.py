@@ -10,12 +10,12 @@ from django.utils.translation import gettext
 
 from runs_app.differences import keepable, of_steps
 from runs_app.dynamic_defaults import current_schema
-from runs_app.known_errors import known_errors, schema_errors, unknown_steps
+from runs_app.known_errors import known_errors, refused_of, unknown_steps
 from runs_app.models import ArtifactVersion, PipelineRun
 from runs_app.own_parameters import asked_of, own_parameters, put_together
 from runs_app.repair import Known, explained, has_value, known_parameters, lay_over, path_of
 from runs_app.run_configuration import Configuration
-from templates_app.models import Preset, RunTemplate, RunTemplateVersion
+from templates_app.models import Preset, RunTemplate
 from templates_app.names import check_name
 from templates_app.permissions import check_can_edit_preset, check_can_run
 from templates_app.schema_forms.schemas import read_steps
@@ -201,8 +201,10 @@ def problems_of(preset: Preset) -> list[FieldError]:
     version = preset.template.version
     if preset.version_id == version.pk:
         return []
-    now = _errors(version, preset.configuration)
-    missed_before = {error.pointer for error in _errors(preset.version, preset.configuration)}
+    now = refused_of(version, dict(preset.configuration))
+    if not now:
+        return []
+    missed_before = {error.pointer for error in refused_of(preset.version, dict(preset.configuration))}
     return [error for error in now if error.pointer not in missed_before]
 
 
@@ -229,10 +231,6 @@ def _share_files(actor: User, preset: Preset) -> None:
     ids = wanted if preset.is_shared else ()
     files = ArtifactVersion.objects.visible_to(actor).filter(pk__in=ids)
     preset.files.set(files)
-
-
-def _errors(version: RunTemplateVersion, configuration: Mapping[str, Any]) -> list[FieldError]:
-    return schema_errors(asked_of(version, dict(configuration)))
 
 
 def _is_missing(error: FieldError, configuration: Mapping[str, Any]) -> bool:

@@ -3,6 +3,7 @@
 import logging
 import uuid
 from collections.abc import Callable
+from copy import copy
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, cast
@@ -18,6 +19,7 @@ from runs_app.choices import check_choices
 from runs_app.differences import with_secrets_hidden, without_empty_steps
 from runs_app.given_files import check_files
 from runs_app.judging import resolve_at
+from runs_app.known_errors import refused_of
 from runs_app.models import PipelineRun, RunEvent, Schedule, ScheduleFiring
 from runs_app.own_parameters import asked_of
 from runs_app.permissions import check_can_edit_schedule
@@ -289,6 +291,16 @@ def _values_of(schedule: Schedule, template: RunTemplate) -> dict[str, Any]:
         raise ValidationFailed([FieldError(pointer_to(place), NO_LONGER_HIDDEN) for place in places])
     values: dict[str, Any] = opened(schedule.configuration, schedule.pk)
     return values
+
+
+def refused_of_schedule(schedule: Schedule, template: RunTemplate) -> list[FieldError]:
+    """What a run that it makes now would be refused with. Raises SecretUnreadable."""
+    role = role_on(schedule.user, template) if schedule.user is not None else Role.NOBODY
+    try:
+        values = _values_of(schedule, template)
+    except ValidationFailed as error:
+        return list(error.errors)
+    return refused_of(copy(template.version).used_by(role), values)
 
 
 def _check_values(schedule: Schedule, configuration: dict[str, Any] | None, *, given_by: User | None) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils.translation import gettext
 
-from templates_app.curated_schema import is_required, parameters_of
+from templates_app.curated_schema import is_required, parameters_of, path_of_key
 from templates_app.schema_narrowing import EACH, Narrowing, narrowings
 from templates_app.schema_places import holds_secret, is_same
 from zenweb.pointers import pointer_to
@@ -52,6 +52,8 @@ class ContractChange:
                 return step
             case ("steps", step, "parameters" | "outputs", name, *rest):
                 return ".".join([step, name, *rest])
+            case ("parameters", name, *rest):
+                return ".".join([name, *rest])
         return ".".join(self.path)
 
 
@@ -74,7 +76,7 @@ def _narrowed(before: Contract, now: Contract) -> Iterator[ContractChange]:
 
 def _worded(found: Narrowing) -> str:
     match found.path:
-        case ("steps", _) if found.sentence == gettext("It is gone."):
+        case ("steps", _) if found.is_gone:
             return gettext("This step is gone.")
         case (*_, last) if last == EACH:
             return gettext("Each: %(sentence)s") % {"sentence": found.sentence}
@@ -87,7 +89,7 @@ def _asked_for_by_new_steps(before: Contract, now: Contract) -> Iterator[Contrac
     for step, name in parameters_of(now.config_schema):
         if step not in known and is_required(now.config_schema, (step, name)):
             sentence = gettext("It has to be given now, and was not there before.")
-            yield ContractChange(("steps", step, "parameters", name), sentence, True)
+            yield ContractChange(path_of_key((step, name)), sentence, True)
 
 
 def _steps(contract: Contract) -> set[str]:
@@ -114,7 +116,7 @@ def _other_defaults(before: Contract, now: Contract) -> Iterator[ContractChange]
         if not is_same(old["default"], schema["default"]) and not holds_secret([schema], now.config_schema):
             told = {"now": _shown(schema["default"]), "before": _shown(old["default"])}
             sentence = gettext("It starts from %(now)s now (before: %(before)s).") % told
-            yield ContractChange(("steps", key[0], "parameters", key[1]), sentence, False)
+            yield ContractChange(path_of_key(key), sentence, False)
 
 
 def _new_parameters(before: Contract, now: Contract) -> Iterator[ContractChange]:
@@ -122,7 +124,7 @@ def _new_parameters(before: Contract, now: Contract) -> Iterator[ContractChange]
     for key in parameters_of(now.config_schema):
         if key not in former and not is_required(now.config_schema, key):
             sentence = gettext("This parameter is new, and may be left out.")
-            yield ContractChange(("steps", key[0], "parameters", key[1]), sentence, False)
+            yield ContractChange(path_of_key(key), sentence, False)
 
 
 def _shown(value: Any) -> str:

@@ -90,6 +90,12 @@ def name_of(key: Key) -> str:
     return ".".join(filter(None, key))
 
 
+def path_of_key(key: Key) -> tuple[str, ...]:
+    """Where a configuration gives it."""
+    step, name = key
+    return ("steps", step, "parameters", name) if step else ("parameters", name)
+
+
 def parameters_of(config_schema: Schema) -> dict[Key, Schema]:
     """Everything that the pipeline and its steps may be given and that a schema describes, in their order.
 

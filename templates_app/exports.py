@@ -3,7 +3,7 @@
 from typing import Any
 
 from templates_app.grants import GROUP_MARK, grants_on
-from templates_app.models import PipelineDeployment, Preset, RunTemplate
+from templates_app.models import CodeArchive, PipelineDeployment, Preset, RunTemplate
 from templates_app.permissions import Powers
 from zenweb.accounts.models import RoleGrant, User
 from zenweb.config.file_references import references_in
@@ -57,9 +57,11 @@ def _access(template: RunTemplate) -> Access:
 
 
 def frozen_pipeline(deployment: PipelineDeployment) -> FrozenPipeline:
+    # Not by way of the archive itself: its content would be read for the hash.
+    sha256 = CodeArchive.objects.values_list("sha256", flat=True).get(pk=deployment.code_archive_id)
     return FrozenPipeline(
         name=deployment.pipeline.name,
-        code=f"{HASH_MARK}{deployment.code_archive.sha256}",
+        code=f"{HASH_MARK}{sha256}",
         python_version=deployment.python_version,
         client_version=deployment.client_version,
         requirements=deployment.requirements,

@@ -76,6 +76,8 @@ class Narrowing:
 
     path: Path
     sentence: str
+    is_gone: bool = False
+    """Whether there is no such place any more."""
 
     @property
     def pointer(self) -> str:
@@ -255,7 +257,7 @@ class _Comparison:
         for name in dict.fromkeys([*known, *properties]):
             if self._may_have(old, name) and (there := self._taken_as(part, name)) is not None:
                 if there is NEVER:
-                    yield Narrowing((*path, name), gettext("It is gone."))
+                    yield Narrowing((*path, name), gettext("It is gone."), is_gone=True)
                 else:
                     below = self._member(old, name)
                     yield from self.compare(below, self.now(there), (*path, name), above)

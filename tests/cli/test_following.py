@@ -15,7 +15,7 @@ from zenweb.cli.following import Following, Lines, Log, follow
 from zenweb.cli.live_view import LiveView, clock, log_line, picture
 from zenweb.cli.log_lines import LogLines
 from zenweb.cli.output import Output
-from zenweb.exceptions import ServerUnreachable
+from zenweb.exceptions import ServerBusy, ServerUnreachable, ZenWebError
 from zenweb.responses import LogPiece, PipelineRunResponse, StepRunResponse
 
 NOW = datetime(2026, 5, 31, 12, 0, 30, tzinfo=UTC)
@@ -127,43 +127,51 @@ def test_lines_of_steps_that_print_at_once_stay_whole():
 class Away(PipelineRunResponse):
     """A run on a server that is away for some questions."""
 
-    def __init__(self, failures: int) -> None:
+    def __init__(self, failures: int, kind: type[ZenWebError] = ServerUnreachable) -> None:
         super().__init__(NOBODY, run_of("completed")._envelope)
-        self.failures, self.asked = failures, 0
+        self.failures, self.kind, self.asked = failures, kind, 0
 
     def refresh(self) -> "Away":
         self.asked += 1
         if self.asked <= self.failures:
-            raise ServerUnreachable("No server answers at http://x.")
+            raise self.kind("No server answers at http://x.")
         return self
 
     def follow_logs(self) -> Iterator[LogPiece]:
         self.asked += 1
         yield LogPiece("a", 1, "one\n")
         if self.asked <= self.failures:
-            raise ServerUnreachable("The connection broke off.")
+            raise self.kind("The connection broke off.")
         yield LogPiece("a", 1, "two\n")
 
 
-def test_a_server_that_is_started_again_is_waited_for(capsys, monkeypatch):
+@pytest.mark.parametrize("kind", [ServerUnreachable, ServerBusy])
+def test_a_server_that_is_started_again_is_waited_for(capsys, monkeypatch, kind):
     monkeypatch.setattr("time.sleep", lambda _: None)
-    run = Away(failures=3)
+    run = Away(failures=3, kind=kind)
     assert follow(run, output=Output.TABLE).status == "completed"
     assert capsys.readouterr().err == "No server answers at http://x. Asking again for a minute …\n"
 
 
 def test_a_server_that_stays_away_is_given_up(monkeypatch):
     monkeypatch.setattr("time.sleep", lambda _: None)
-    monkeypatch.setattr("zenweb.cli.following.PATIENCE", -1.0)  # it is over at the second question
+    monkeypatch.setattr("zenweb.patience.SECONDS", -1.0)  # it is over at the second question
     run = Away(failures=1000)
     with pytest.raises(ServerUnreachable):
         Following(run, None, Output.TABLE, None).to_the_end()
     assert run.asked == 2
 
 
-def test_a_log_that_broke_off_goes_on_where_it_was(monkeypatch):
+@pytest.mark.parametrize("kind", [ServerUnreachable, ServerBusy])
+def test_a_log_that_broke_off_goes_on_where_it_was(monkeypatch, kind):
     monkeypatch.setattr("zenweb.cli.following.LAST_PAUSE", 0)
-    assert list(Log(Away(failures=2)).remaining()) == ["a | one", "a | two"]
+    assert list(Log(Away(2, kind)).remaining()) == ["a | one", "a | two"]
+
+
+def test_lines_that_did_not_come_in_time_are_told(monkeypatch):
+    monkeypatch.setattr("zenweb.cli.following.LAST_WORDS", 0)
+    [told] = Log(Away(failures=0)).remaining()
+    assert told.endswith("did not come in time. See all of it with: zenweb run logs training-1")
 
 
 def test_ctrl_c_leaves_where_nobody_can_be_asked(alices, template, monkeypatch):

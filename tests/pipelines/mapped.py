@@ -93,8 +93,3 @@ def total(numbers: list[int]) -> Annotated[int, "total"]:
 def failing_pipeline() -> None:
     total(ends.map(number=numbers()))
     beside()
-
-
-@pipeline
-def no_list_pipeline() -> None:
-    collect(train.map(region=total([1])))

@@ -14,6 +14,8 @@ from django.test import Client
 from django.utils import timezone
 
 from runs_app import compiled_runs, recording, settling
+from runs_app.breakages import compare_versions
+from runs_app.checking import check_template
 from runs_app.models import PipelineRun, Preparation, RunCompilation, RunEvent, Schedule, StepRun, Worker
 from runs_app.own_parameters import asked_of, put_together
 from runs_app.plans import rules_of
@@ -393,6 +395,34 @@ def test_a_schedule_has_them_and_its_run_waits_to_be_put_together(
     fire_due_schedules()
     compile_next(hand)
     assert steps(PipelineRun.objects.get()) == ["train", "report"]
+
+
+def test_checks_and_comparisons_judge_by_what_the_pipeline_is_with_them(
+    template: RunTemplate, alice: User, hand: Worker
+) -> None:
+    template = compiled(template, alice, hand, own(n_models=3)).template or template
+    values = own(n_models=3) | {"steps": {"train_3": {"parameters": {"kind": "rf"}}}}
+    create_schedule(actor=alice, template=template, name="n", cron="0 3 * * *", configuration=values)
+    assert [each.verdict for each in check_template(template).findings if each.part == "schedules"] == ["ok"]
+    before = template.version
+    curate_run_template(
+        actor=alice, template=template, curation={"parameters": {"train.rate": {"maximum": 1}}}
+    )
+    now = RunTemplate.objects.get(pk=template.pk).version
+    assert compare_versions(alice, before, now).broken == []
+
+
+def test_what_a_stack_that_became_local_refuses_is_told(
+    template: RunTemplate, alice: User, hand: Worker, rest: Client
+) -> None:
+    create_preset(actor=alice, template=template, name="four", configuration=own(n_models=4))
+    curate_run_template(
+        actor=alice, template=template, curation={"parameters": {"train.rate": {"maximum": 1}}}
+    )
+    Stack.objects.filter(pk=template.deployment.stack_id).update(orchestrator="local")
+    told = rest.get("/api/v1/run_templates/composed/check").json()["findings"]
+    assert [each["part"] for each in told if each["verdict"] == "failed"] == ["stack"]
+    assert rest.get("/api/v1/run_templates/composed/presets").status_code == 200
 
 
 def test_the_owner_shapes_them_like_those_of_steps(template: RunTemplate, alice: User, hand: Worker) -> None:

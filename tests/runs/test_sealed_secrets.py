@@ -346,6 +346,9 @@ def test_a_schedule_gives_no_secret_to_a_version_that_would_show_it(
     later = freeze("secretive_no_more.secretive_pipeline", alice, stacks["celery"])
     create_run_template(actor=alice, name="secretive", deployment=later, update=True)
     assert fire(schedule).count("was given a secret here") == 3
+    findings = rest.get(f"{API}/run_templates/secretive/check").json()["findings"]
+    [told] = [each for each in findings if each["part"] == "schedules"]
+    assert (told["verdict"], "was given a secret here" in told["sentence"]) == ("failed", True)
     with pytest.raises(ValidationFailed, match="/configuration/steps/tells/parameters/login/password: "):
         update_schedule(actor=alice, schedule=schedule, is_paused=False)
     assert PipelineRun.objects.count() == 1

@@ -2,14 +2,18 @@
 
 import json
 import sys
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from runs_app.presets import create_preset
 from runs_app.schedules import create_schedule
+from templates_app.contract import Contract, contract_changes
 from templates_app.models import PipelineDeployment, RunTemplate, RunTemplateVersion, Stack
 from templates_app.services import curate_run_template, deploy_run_template
 from tests.accounts.conftest import bearer
@@ -153,3 +157,37 @@ def test_a_secret_that_a_schedule_keeps_is_judged_and_not_told(
     [broken] = answer.json()["broken"]
     assert [error["pointer"] for error in broken["errors"]] == ["/steps/tells/parameters/token"]
     assert "hush" not in answer.content.decode()
+
+
+def test_parameters_of_the_pipeline_itself_have_places_of_their_own(
+    alice: User, stacks: dict[str, Stack]
+) -> None:
+    frozen = freeze("composed.composed_pipeline", alice, stacks["celery"])
+    schema = deepcopy(frozen.config_schema)
+    own = schema["properties"]["parameters"]["properties"]
+    own["n_models"] |= {"default": 9, "maximum": 20}
+    own["extra"] = {"type": "integer", "default": 1}
+    found = contract_changes(Contract(frozen.config_schema, frozen.spec), Contract(schema, frozen.spec))
+    assert [(change.pointer, change.place) for change in found] == [
+        ("/parameters/n_models", "n_models"),
+        ("/parameters/n_models", "n_models"),
+        ("/parameters/extra", "extra"),
+    ]
+
+
+def test_nobody_waits_for_the_template_while_versions_are_compared(
+    rest: Client, template: RunTemplate, bob: User
+) -> None:
+    launch(template, bob, given(learning_rate=0.9))
+    document = rest.get(f"{PATH}/document").json()
+    document["curation"] = {"parameters": {"trainer.learning_rate": {"maximum": 0.5}}}
+    with CaptureQueriesContext(connection) as asked:
+        answer = rest.put(f"{PATH}/document", json.dumps(document), content_type="application/json").json()
+    assert [each["count"] for each in answer["comparison"]["broken"]] == [1]
+    words = [query["sql"] for query in asked]
+    made = next(
+        at for at, sql in enumerate(words) if sql.startswith('INSERT INTO "templates_app_runtemplatevers')
+    )
+    looked = next(at for at, sql in enumerate(words) if 'FROM "runs_app_pipelinerun"' in sql and at > made)
+    opened = sum(sql.startswith("SAVEPOINT") - sql.startswith("RELEASE") for sql in words[:looked])
+    assert opened == 0

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from runs_app.presets import create_preset
@@ -262,3 +264,23 @@ def test_a_file_with_a_secret_in_it_is_refused(rest: Client, alice: User, stacks
     [error] = answer.json()["errors"]
     assert error["pointer"] == "/presets/mine/steps/tells/parameters/token"
     assert "hush-hush" not in answer.content.decode()
+
+
+def test_an_owner_by_a_role_hands_over(template: RunTemplate, bob: User) -> None:
+    User.objects.create_user(username="carol", password="carol has a long password")
+    grant_role(actor=template.user, on=template, to=bob, role=Role.OWNER)
+    bobs = bearer(create_api_key(user=bob, name="b")[1])
+    access = {"restricted": False, "roles": {"carol": "owner"}}
+    answer = put(bobs, {"format": 1, "name": template.name, "enabled": False, "access": access})
+    assert [(grant.holder, grant.role) for grant in RoleGrant.objects.filter(template=template)] == [
+        ("carol", Role.OWNER)
+    ]
+    changed = {change["pointer"] for change in answer.json()["changes"]}
+    assert changed == {"/enabled", "/access/roles/bob", "/access/roles/carol"}
+
+
+def test_no_code_is_read_for_its_hash(rest: Client, document: Json) -> None:
+    with CaptureQueriesContext(connection) as asked:
+        assert rest.get(PATH).json() == document
+        assert put(rest, document).json()["outcome"] == "unchanged"
+    assert not [query for query in asked if '"templates_app_codearchive"."content"' in query["sql"]]

@@ -16,13 +16,13 @@ from zenweb.cli.exit_codes import ExitCode
 from zenweb.cli.log_lines import LogLines
 from zenweb.cli.output import Output
 from zenweb.enums import ExecutionStatus
-from zenweb.exceptions import ServerUnreachable, ZenWebError
+from zenweb.exceptions import ZenWebError
+from zenweb.patience import Away, Patience
 from zenweb.responses import LogPiece, PipelineRunResponse, StepRunResponse
 
 FIRST_PAUSE, LAST_PAUSE = 0.1, 1.0  # seconds between two looks at a run
 SHARE = 5  # times what a look took
 FRAME = 0.2  # seconds between two pictures in a terminal
-PATIENCE = 60.0  # seconds that a server may be away, such as for its own update
 LAST_WORDS = 5.0  # seconds that the log of a run that has ended may take to arrive
 Steps = Mapping[str, StepRunResponse]
 
@@ -68,7 +68,7 @@ class Following:
         self.run, self.view, self.output, self.timeout = run, view, output, timeout
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self._log = Log(run) if view else None
-        self._away_since: float | None = None
+        self._patience = Patience()
 
     def to_the_end(self) -> PipelineRunResponse:
         pause = FIRST_PAUSE
@@ -96,23 +96,15 @@ class Following:
         try:
             self.run.refresh()
             steps = self.run.steps if self.view else {}
-        except ServerUnreachable as error:
-            self._bear(error)
+        except Away as error:
+            if self._patience.bear(error):
+                self.pause()
+                click.echo(f"{error} Asking again for a minute …", err=True)
             return False
-        self._away_since = None
+        self._patience.renew()
         if self.view:
             self.view.note(self.run, steps)
         return self.run.is_finished
-
-    def _bear(self, error: ServerUnreachable) -> None:
-        """A server may be started again; the run goes on without it."""
-        now = time.monotonic()
-        if self._away_since is None:
-            self._away_since = now
-            self.pause()
-            click.echo(f"{error} Asking again for a minute …", err=True)
-        elif now - self._away_since > PATIENCE:
-            raise error
 
     def _check_time(self) -> None:
         if self._deadline is not None and time.monotonic() >= self._deadline:
@@ -139,6 +131,7 @@ class Log:
     """What a run prints, heard in a thread of its own, for that waits for the server."""
 
     def __init__(self, run: PipelineRunResponse) -> None:
+        self._run = run
         self._heard: queue.Queue[LogPiece | str | None] = queue.Queue(maxsize=10_000)
         self._lines = LogLines()
         self._is_over = False
@@ -164,6 +157,8 @@ class Log:
             except queue.Empty:
                 break
         yield from self._lines.rest()
+        if not self._is_over:
+            yield f"The rest of the log did not come in time. See all of it with: zenweb run logs {self._run.name}"
 
     def _read(self, heard: LogPiece | str | None) -> Iterator[str]:
         if isinstance(heard, LogPiece):
@@ -187,7 +182,7 @@ def _hear(run: PipelineRunResponse, tell: Callable[[LogPiece | str | None], None
                 heard[of] += len(text)
                 if text:
                     tell(replace(piece, text=text))
-        except ServerUnreachable:
+        except Away:
             time.sleep(LAST_PAUSE)
             continue
         except ZenWebError as error:
