@@ -43,7 +43,8 @@ def asked_of(runnable: Runnable, configuration: Any) -> Asked:
     values = {**frozen, **rules.defaults.get("", {}), **given}
     if is_same(values, frozen):
         return Asked(runnable, configuration)
-    if not accepts(rules.config_schema["properties"]["parameters"], rules.config_schema, given):
+    section = rules.config_schema.get("properties", {}).get("parameters")
+    if section is None or not accepts(section, rules.config_schema, given):
         return Asked(runnable, configuration)
     if not deployment.stack.is_remote:
         raise ValidationFailed([FieldError(POINTER, _of_a_local_stack(deployment))])

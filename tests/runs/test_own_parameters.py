@@ -119,6 +119,17 @@ def test_a_wrong_value_is_refused_at_once(
     assert error.startswith(refused.partition(":")[0]), error
 
 
+def test_a_schema_that_knows_no_parameters_of_the_pipeline_refuses_them(
+    template: RunTemplate, alice: User
+) -> None:
+    sections = dict(template.deployment.config_schema["properties"])
+    del sections["parameters"]
+    schema = {**template.deployment.config_schema, "properties": sections}
+    PipelineDeployment.objects.filter(pk=template.deployment.pk).update(config_schema=schema)
+    [error] = refusal(RunTemplate.objects.get(pk=template.pk), alice, own(n_models=3))
+    assert error.startswith("/parameters:")
+
+
 def test_what_is_given_to_steps_is_checked_by_what_the_pipeline_is_then(
     template: RunTemplate, alice: User, hand: Worker
 ) -> None:
