@@ -214,11 +214,11 @@ def _unknown_though_empty(
     config_schema: dict[str, Any], configuration: Configuration
 ) -> Iterator[FieldError]:
     """Misspelt keys that would otherwise go unseen, because nothing is set for them."""
-    keys = config_schema["properties"]
+    keys = config_schema.get("properties", {})
     places = [("", configuration, keys)]
     steps = configuration.get("steps")
     if isinstance(steps, dict):
-        known = keys["steps"]["properties"]
+        known = keys.get("steps", {}).get("properties", {})
         places += [
             (f"/steps/{name}", steps[name], step_keys(config_schema, name))
             for name in steps
@@ -235,7 +235,7 @@ def _unknown_though_empty(
 
 def _with_every_step(config_schema: dict[str, Any], configuration: Configuration) -> Configuration:
     """Name every step, so that a required parameter is missed even where its step is not mentioned."""
-    known = config_schema["properties"]["steps"]["properties"]
+    known = config_schema.get("properties", {}).get("steps", {}).get("properties", {})
     given = configuration.get("steps", {})
     if not isinstance(given, dict):
         return configuration

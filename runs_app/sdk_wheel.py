@@ -20,9 +20,20 @@ from zenweb.exceptions import ZenWebError
 NAME = "zenweb"
 # Design: what runs in a step's process. Never settings, accounts, api, celery, entity, or the apps.
 MODULES = (
-    *("aio", "answers", "artifacts", "cli", "client", "compat", "config", "connection", "deployment"),
-    *("enums", "exceptions", "execution", "local_files", "metadata", "pipelines", "pools", "responses"),
-    *("steps", "thing", "transport"),
+    *(
+        "aio",
+        "answers",
+        "arriving",
+        "artifacts",
+        "cli",
+        "client",
+        "compat",
+        "config",
+        "connection",
+        "deployment",
+    ),
+    *("enums", "exceptions", "execution", "local_files", "metadata", "patience", "pipelines", "pointers"),
+    *("pools", "responses", "steps", "thing", "transport"),
 )
 METADATA = """\
 Metadata-Version: 2.1

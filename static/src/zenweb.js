@@ -117,11 +117,11 @@ async function refresh(form, action, anchor) {
 const tellRemade = (form) => form.dispatchEvent(new Event("remade"));
 
 /** Whether the form is now as the server sees it. */
-async function remake(form, action, change) {
+async function remake(form, action, change, isWanted = () => true) {
   form.setAttribute("aria-busy", "true");
   const values = await ask(form, action, change);
   form.removeAttribute("aria-busy");
-  if (values) {
+  if (values && isWanted()) {
     // What a file filled rows with may be changed there now: it is not read again.
     form.querySelectorAll(`input[type=file]${refreshes}`).forEach((input) => (input.value = ""));
     keepWhatWasTyped(document.getElementById("form-values"), values);
@@ -164,19 +164,27 @@ document.addEventListener("input", (event) => {
 
 // With other parameters of the pipeline itself there may be other steps below.
 const COMPOSING = "[data-composing]:not([aria-busy])";
+let composed = 0;
+
+/** The answer for what stood there before may come after the one for what stands there now. */
+function recompose(form) {
+  const asked = ++composed;
+  return remake(form, ["do", "show"], undefined, () => asked === composed);
+}
+
 const isOfPipeline = (input) => Boolean(input.form && input.name?.startsWith("parameters.") && !input.matches("button"));
 
 document.addEventListener("change", async ({ target }) => {
   if (!isOfPipeline(target) || target.closest(refreshes) || !document.getElementById("composition")) return;
   const form = target.form;
-  if (await remake(form, ["do", "show"])) check(form, 0);
+  if (await recompose(form)) check(form, 0);
 });
 
 function lookForSteps() {
   const composing = document.hidden ? null : document.querySelector(COMPOSING);
   if (!composing) return;
   composing.setAttribute("aria-busy", "true");
-  remake(composing.closest("form"), ["do", "show"]).then(() => {
+  recompose(composing.closest("form")).then(() => {
     document.getElementById("composition")?.removeAttribute("aria-busy");
   });
 }
