@@ -28,7 +28,7 @@ from templates_app.curated_schema import curate, with_new_steps
 from templates_app.curation import read_curation
 from templates_app.curation_fit import carry_over
 from templates_app.models import PipelineDeployment, RunTemplateVersion
-from templates_app.schema_places import holds_secret, is_same, schemas_at
+from templates_app.schema_places import holds_secret, is_same, schemas_at, step_sections
 from templates_app.suggestions import suggestion
 from zenweb.accounts.models import User
 from zenweb.config.spec import StepSpec
@@ -435,7 +435,7 @@ def _completed_elements(run: PipelineRun) -> dict[int, dict[int, dict[str, uuid.
 
 def known_parameters(config_schema: Configuration, run: PipelineRun | None = None) -> Known:
     """The parameters by step; of a run's, only those that are shown no more openly here than they were there."""
-    steps = config_schema["properties"]["steps"]["properties"]
+    steps = step_sections(config_schema)
     known = {
         name: set(step["properties"]["parameters"].get("properties", {})) for name, step in steps.items()
     }

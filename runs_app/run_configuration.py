@@ -11,7 +11,7 @@ from runs_app import hooks
 from runs_app.dynamic_defaults import find_defaults, missing_defaults
 from runs_app.plans import Rules, Runnable, rules_of
 from templates_app.names import is_one_line, wrong_tags
-from templates_app.schema_places import stand_ins_in
+from templates_app.schema_places import stand_ins_in, step_sections
 from templates_app.schema_validation import MAX_DEPTH, Validator, depth_of, find_errors
 from templates_app.suggestions import did_you_mean
 from zenweb.config.config_schema import step_keys
@@ -218,7 +218,7 @@ def _unknown_though_empty(
     places = [("", configuration, keys)]
     steps = configuration.get("steps")
     if isinstance(steps, dict):
-        known = keys.get("steps", {}).get("properties", {})
+        known = step_sections(config_schema)
         places += [
             (f"/steps/{name}", steps[name], step_keys(config_schema, name))
             for name in steps
@@ -235,7 +235,7 @@ def _unknown_though_empty(
 
 def _with_every_step(config_schema: dict[str, Any], configuration: Configuration) -> Configuration:
     """Name every step, so that a required parameter is missed even where its step is not mentioned."""
-    known = config_schema.get("properties", {}).get("steps", {}).get("properties", {})
+    known = step_sections(config_schema)
     given = configuration.get("steps", {})
     if not isinstance(given, dict):
         return configuration

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from templates_app.curation import Curation, ParameterCuration, Widget
-from templates_app.schema_places import is_same, referred
+from templates_app.schema_places import is_same, referred, step_sections
 from zenweb.config.json_schema import DECIMAL_RULES, DYNAMIC_DEFAULT, FORM_HINTS, SECTIONS
 
 Schema = dict[str, Any]
@@ -101,10 +101,10 @@ def parameters_of(config_schema: Schema) -> dict[Key, Schema]:
 
     Of the pipeline itself, the step is "".
     """
-    own = _object(config_schema["properties"].get("parameters")).get("properties")
+    own = _object(config_schema.get("properties", {}).get("parameters")).get("properties")
     return {("", name): schema for name, schema in _object(own).items() if isinstance(schema, dict)} | {
         (step, name): schema
-        for step, section in config_schema["properties"]["steps"]["properties"].items()
+        for step, section in step_sections(config_schema).items()
         for name, schema in _object(_object(section["properties"]["parameters"]).get("properties")).items()
         if isinstance(schema, dict)
     }
@@ -114,7 +114,7 @@ def is_required(config_schema: Schema, key: Key) -> bool:
     step, name = key
     if not step:
         return False
-    section = config_schema["properties"]["steps"]["properties"][step]
+    section = step_sections(config_schema)[step]
     return name in section["properties"]["parameters"].get("required", ())
 
 

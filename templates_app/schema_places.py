@@ -36,6 +36,12 @@ class _Dropped:
 DROP: Final = _Dropped()
 
 
+def step_sections(config_schema: Schema) -> dict[str, Json]:
+    """What a configuration's schema says of each step; of a pipeline that has none, it may say nothing."""
+    sections: dict[str, Json] = config_schema.get("properties", {}).get("steps", {}).get("properties", {})
+    return sections
+
+
 def schemas_at(root: Schema, path: Sequence[str], start: Schema | None = None) -> list[Schema]:
     """Every schema that may apply at a path, whichever alternative is chosen on the way; none where nothing is.
 

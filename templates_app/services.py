@@ -29,6 +29,7 @@ from templates_app.models import (
 )
 from templates_app.names import check_description, check_name, check_tags
 from templates_app.permissions import check_can_edit, check_can_edit_pipeline, check_may, role_on
+from templates_app.schema_places import step_sections
 from templates_app.schema_validation import check_schema
 from templates_app.suggestions import suggestion
 from zenweb.accounts.actions import Action
@@ -677,7 +678,7 @@ def _check_same_pipeline(template: RunTemplate, deployment: PipelineDeployment) 
 
 def _check_config_schema(schema: dict[str, Any], spec: PipelineSpec) -> None:
     check_schema(schema)
-    steps = schema.get("properties", {}).get("steps", {}).get("properties", {})
+    steps = step_sections(schema)
     is_complete = all(
         isinstance(step, dict) and "parameters" in step.get("properties", {}) for step in steps.values()
     )
