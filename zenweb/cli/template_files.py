@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from zenweb.cli.display import show_table
+from zenweb.cli.display import counted, show_table
 from zenweb.cli.names import TEMPLATES
 from zenweb.cli.output import show_json
 from zenweb.client import Client
@@ -237,20 +237,14 @@ def _prune(client: Client, set_name: str, kept: set[str], *, dry_run: bool, asks
     if not gone or dry_run:
         return
     if asks:
-        click.confirm(f"Delete {len(gone)} run templates? Their runs stay.", abort=True)
+        click.confirm(f"Delete {counted(len(gone), 'run template')}? Their runs stay.", abort=True)
     for name in gone:
         client.delete_run_template(name)
         tell("pruned", name)
 
 
 def _all_templates(client: Client, **filters: Any) -> Iterator[Any]:
-    page = client.list_run_templates(hidden=None, size=1000, sort_by="name", **filters)
-    yield from page
-    while page.index < page.total_pages:
-        page = client.list_run_templates(
-            hidden=None, size=1000, sort_by="name", page=page.index + 1, **filters
-        )
-        yield from page
+    return client.list_run_templates(hidden=None, size=1000, sort_by="name", **filters).all()
 
 
 def _write(client: Client, document: TemplateDocument, path: Path, with_code: bool) -> None:
