@@ -474,6 +474,8 @@ def _emitter(work: socket.socket) -> Callable[[Event], None]:
 
     def emit(event: Event) -> None:
         _flush()  # what was printed before an event is in the log before the event is known
+        if isinstance(event, Failed):
+            _print_traceback(event.exception.traceback)
         if isinstance(event, Completed) and _is_alone(owner):
             event = event.model_copy(update={"is_alone": True})
             # Nobody waits for this process any more, so it may not linger.
@@ -485,6 +487,15 @@ def _emitter(work: socket.socket) -> Callable[[Event], None]:
             work.sendall(to_line(event))
 
     return emit
+
+
+def _print_traceback(text: str) -> None:
+    """Where people look first: at the end of the log, whatever user code has made of Python's own streams."""
+    with (
+        suppress(OSError),
+        os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False) as log,
+    ):
+        log.write(text)
 
 
 def _is_alone(owner: int) -> bool:
