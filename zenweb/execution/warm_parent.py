@@ -352,7 +352,8 @@ class WarmParent:
             if self.spare is not None and pid == self.spare.pid:
                 self.spare.orders.close()
                 self._leave(self.spare.home)
-                self.spare = self.script = None  # what it died of may have been the rehearsal
+                self.spare = None
+                self._rehearse_no_more()
             elif child := self.children.pop(pid, None):
                 self._end_orphans()
                 exited = {"exited": os.waitstatus_to_exitcode(status), "at": time.monotonic()}
@@ -360,6 +361,12 @@ class WarmParent:
                 child.status.close()
                 self._leave(child.home)
         return bool(ended)
+
+    def _rehearse_no_more(self) -> None:
+        """What a child died of that had no attempt may have been the rehearsal."""
+        if self.script is not None:
+            self.script.remove()
+            self.script = None
 
     def _end_orphans(self) -> None:
         """A running attempt keeps its own orphans, so every child here that is no attempt belongs to one that ended."""
