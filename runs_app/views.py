@@ -55,6 +55,7 @@ from runs_app.trees import MOST_SHOWN, tree_below
 from runs_app.uploads import FormFiles
 from runs_app.usage import usage_of
 from runs_app.waiting import explain, explain_steps
+from templates_app.curation_fit import placed
 from templates_app.forms import NewTemplateForm
 from templates_app.models import Preset, RunTemplate
 from templates_app.permissions import Powers, role_on
@@ -246,8 +247,11 @@ def repair(request: HttpRequest, run_id: UUID) -> HttpResponse:
     )
     try:
         asked.asked_by(request.user).check_possible()
-    except (NotAllowed, ValidationFailed) as error:
+    except NotAllowed as error:
         messages.error(request, str(error))
+        return redirect(run)
+    except ValidationFailed as error:
+        messages.error(request, " ".join(each.message for each in error.errors))
         return redirect(run)
     is_sent = request.method == "POST"
     files = FormFiles(request.user, run.template)
@@ -413,7 +417,7 @@ def _create_template(request: HttpRequest, form: NewTemplateForm, run: PipelineR
         form.add_error("name", taken)
     except ValidationFailed as error:
         # What the form of that template keeps to has a place of its own in there.
-        told = [entry.message if entry.pointer in {"", "/name"} else str(entry) for entry in error.errors]
+        told = [entry.message if entry.pointer == "/name" else placed(entry) for entry in error.errors]
         form.add_error("name", told)
     except ZenWebError as error:
         form.add_error("name", str(error))
