@@ -191,7 +191,8 @@ def show_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
         "ledger": ledger[:LEDGER_OPEN],
         "earlier": ledger[LEDGER_OPEN:],
         "repairs": _repairs(request, run),
-        "parent": _parent(request, run),
+        "parent": _seen(request, run.parent_step.run_id if run.parent_step else None),
+        "original": _seen(request, run.original_id),
         "tree": tree,
         "most_in_tree": MOST_SHOWN,
         "is_live": is_live,
@@ -354,12 +355,12 @@ def _find_run(request: HttpRequest, run_id: UUID) -> PipelineRun:
     return get_object_or_404(PipelineRun.objects.visible_to(request.user).for_page(), pk=run_id)
 
 
-def _parent(request: HttpRequest, run: PipelineRun) -> PipelineRun | None:
-    """The run whose step has started it, if that may be seen."""
-    if run.parent_step is None:
+def _seen(request: HttpRequest, run_id: UUID | None) -> PipelineRun | None:
+    """A run that another one comes from, if it may be seen."""
+    if run_id is None:
         return None
     visible = PipelineRun.objects.visible_to(request.user).select_related("pipeline", "template")
-    return visible.defer(*HEAVY).filter(pk=run.parent_step.run_id).first()
+    return visible.defer(*HEAVY).filter(pk=run_id).first()
 
 
 def _repairs(request: HttpRequest, run: PipelineRun) -> list[PipelineRun]:
