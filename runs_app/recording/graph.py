@@ -1,7 +1,4 @@
-"""The only writer of what runs and steps are doing.
-
-Every change is a conditional UPDATE, so two workers cannot both win.
-"""
+"""The graph moves on: steps are offered, runs end, and those that wait for a place of theirs begin."""
 
 import time
 import uuid
