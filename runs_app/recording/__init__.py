@@ -8,8 +8,6 @@ from runs_app.recording.graph import (
     COMPILING,
     LOG_TAIL,
     PREPARING,
-    LogPiece,
-    StepOutcome,
     admit_forgotten,
     admit_waiting,
     append_log,
@@ -43,6 +41,7 @@ from runs_app.recording.graph import (
     stop_unwanted,
     time_out,
 )
+from runs_app.recording.outcomes import LogPiece, StepOutcome
 
 __all__ = [
     "ALIVE",
