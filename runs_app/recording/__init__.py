@@ -4,7 +4,6 @@ Every change is a conditional UPDATE, so two workers cannot both win.
 """
 
 from runs_app.recording.graph import (
-    ALIVE,
     COMPILING,
     LOG_TAIL,
     PREPARING,
@@ -44,7 +43,6 @@ from runs_app.recording.graph import (
 from runs_app.recording.outcomes import LogPiece, StepOutcome
 
 __all__ = [
-    "ALIVE",
     "COMPILING",
     "LOG_TAIL",
     "PREPARING",

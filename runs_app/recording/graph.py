@@ -23,13 +23,12 @@ from runs_app.querysets import HEAVY
 from runs_app.recording.outcomes import LogPiece, StepOutcome
 from runs_app.statements import ReadyStep, RunAtItsEnd
 from zenweb.entity import JSONField
-from zenweb.enums import OPEN_STATUSES, ConcurrencyPolicy, ExecutionMode, ExecutionStatus
+from zenweb.enums import HELD_STATUSES, OPEN_STATUSES, ConcurrencyPolicy, ExecutionMode, ExecutionStatus
 from zenweb.execution.metadata import OF_UPLOADS, Noted
 from zenweb.execution.protocol import SAVED, StepException, StoredArtifact, saved_id
 from zenweb.prepared import insert
 
 LOG_TAIL = 8_000
-ALIVE = [ExecutionStatus.RUNNING, ExecutionStatus.STOPPING]
 CACHED_REASON = "It ran before with the same code, parameters and inputs: these are its outputs from then."
 UNPREPARED = "It was not started, because the run could not be prepared."
 PREPARING = "Its choices are checked first."
@@ -149,12 +148,14 @@ def append_piece(attempt: StepAttempt, piece: LogPiece) -> None:
 
 
 def holds_its_step(attempt: StepAttempt) -> bool:
-    return StepRun.objects.filter(pk=attempt.step_id, attempt=attempt.number, status__in=ALIVE).exists()
+    return StepRun.objects.filter(
+        pk=attempt.step_id, attempt=attempt.number, status__in=HELD_STATUSES
+    ).exists()
 
 
 def show_metadata(attempt: StepAttempt, noted: Noted) -> None:
     """What the attempt has noted so far, for as long as it holds its step; its end records all of it."""
-    held = StepRun.objects.filter(pk=attempt.step_id, attempt=attempt.number, status__in=ALIVE)
+    held = StepRun.objects.filter(pk=attempt.step_id, attempt=attempt.number, status__in=HELD_STATUSES)
     held.update(metadata=noted)
 
 
@@ -596,7 +597,7 @@ def _retry(step: StepRun, exception: StepException, now: datetime) -> bool:
     delay = retry_delay(step.settings, step.failures)
     allowed = int(step.settings["retry"]["max_retries"]) + 1
     reason = f"Attempt {step.attempt} failed ({_told(exception)}); {step.failures + 2} of {allowed} follows."
-    held = StepRun.objects.filter(pk=step.pk, attempt=step.attempt, status__in=ALIVE)
+    held = StepRun.objects.filter(pk=step.pk, attempt=step.attempt, status__in=HELD_STATUSES)
     return bool(
         held.update(
             status=ExecutionStatus.RETRYING,
@@ -672,7 +673,7 @@ def _close_unstarted(steps: Any, reason: str, now: datetime) -> None:
 
 def _close_open(steps: Any, reason: str, now: datetime) -> None:
     """A mapped step that was laid out is held by nobody either: its elements are."""
-    is_held = Q(status__in=ALIVE, elements=None)
+    is_held = Q(status__in=HELD_STATUSES, elements=None)
     partly = reason.replace("It was not started", "Not all of it was run", 1)
     steps.filter(status__in=OPEN_STATUSES).exclude(is_held).update(
         status=ExecutionStatus.STOPPED,
@@ -781,7 +782,7 @@ def stop_unwanted() -> None:
     concerned = awaited.filter(is_stopping | is_repair_stopping).select_related("parent_step").defer(*HEAVY)
     for child in concerned:
         waiting = steps_waiting_for(child)
-        wanted = waiting.filter(status__in=ALIVE, run__stop_requested_at=None)
+        wanted = waiting.filter(status__in=HELD_STATUSES, run__stop_requested_at=None)
         if waiting.exists() and not wanted.exists():
             sentence = "It was stopped together with the run that waited for it."
             _ask_to_stop(child, sentence, "It was not started, because the run was stopped.")
@@ -979,7 +980,9 @@ def open_attempts(worker: Worker) -> Sequence[StepAttempt]:
     """The attempts that this worker's row holds."""
     held = StepRun.objects.held_by(worker.pk)
     return list(
-        StepAttempt.objects.filter(step__in=held, worker=worker, status__in=ALIVE, number=F("step__attempt"))
+        StepAttempt.objects.filter(
+            step__in=held, worker=worker, status__in=HELD_STATUSES, number=F("step__attempt")
+        )
         .select_related("step__run")
         .order_by("step__run_id")
     )
@@ -992,7 +995,7 @@ def give_back(attempt: StepAttempt, reason: str, most_deaths: int | None) -> boo
     step = attempt.step
     is_stopping = statements.lock_run(step.run_id) or _has_given_up(step.run)
     deaths = step.worker_deaths + (0 if most_deaths is None else 1)
-    held = StepRun.objects.filter(pk=step.pk, attempt=attempt.number, status__in=ALIVE)
+    held = StepRun.objects.filter(pk=step.pk, attempt=attempt.number, status__in=HELD_STATUSES)
     if not held.update(worker_deaths=deaths):
         return False  # it ended while this was being decided
     StepAttempt.objects.filter(pk=attempt.pk).update(
@@ -1034,8 +1037,8 @@ def fail_abandoned_run(run_id: uuid.UUID, beat: int) -> None:
         return
     reason = "The process that ran it stopped reporting."
     lost = StepException(type="CallerLost", message=reason, traceback="")
-    for step in StepRun.objects.filter(run=run, status__in=ALIVE):
-        StepAttempt.objects.filter(step=step, status__in=ALIVE).update(
+    for step in StepRun.objects.filter(run=run, status__in=HELD_STATUSES):
+        StepAttempt.objects.filter(step=step, status__in=HELD_STATUSES).update(
             status=ExecutionStatus.FAILED, reason=reason, end_time=now, updated=now
         )
         _end(step, StepOutcome(exception=lost), now)
