@@ -3,6 +3,7 @@
 Every change is a conditional UPDATE, so two workers cannot both win.
 """
 
+from runs_app.recording.claims import claim_ready_step, note_that_it_runs, start_local_attempt
 from runs_app.recording.graph import (
     COMPILING,
     LOG_TAIL,
@@ -13,7 +14,6 @@ from runs_app.recording.graph import (
     append_piece,
     attempts_to_stop,
     bury_worker,
-    claim_ready_step,
     end_empty_run,
     fail_abandoned_run,
     give_back,
@@ -24,7 +24,6 @@ from runs_app.recording.graph import (
     let_go,
     make_room,
     note_once,
-    note_that_it_runs,
     note_time_spent,
     note_unserved,
     offer,
@@ -36,7 +35,6 @@ from runs_app.recording.graph import (
     request_stop,
     show_metadata,
     skip,
-    start_local_attempt,
     stop_unwanted,
     time_out,
 )
