@@ -2,7 +2,7 @@
 
 import uuid
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -21,11 +21,12 @@ from runs_app.models import LogChunk, PipelineRun, RunCompilation, RunEvent, Ste
 from runs_app.plans import may_retry, plan_of, retry_delay
 from runs_app.querysets import HEAVY
 from runs_app.recording.outcomes import LogPiece, StepOutcome
+from runs_app.recording.outputs import keep_outputs
 from runs_app.statements import ReadyStep, RunAtItsEnd
 from zenweb.entity import JSONField
 from zenweb.enums import HELD_STATUSES, OPEN_STATUSES, ConcurrencyPolicy, ExecutionMode, ExecutionStatus
-from zenweb.execution.metadata import OF_UPLOADS, Noted
-from zenweb.execution.protocol import SAVED, StepException, StoredArtifact, saved_id
+from zenweb.execution.metadata import Noted
+from zenweb.execution.protocol import StepException
 from zenweb.prepared import insert
 
 LOG_TAIL = 8_000
@@ -140,7 +141,7 @@ def _end(step: StepRun, outcome: StepOutcome, now: datetime) -> bool:
     if outcome.run_metadata:
         metadata.add_from_step(step, outcome.run_metadata)
     if outcome.status is ExecutionStatus.COMPLETED:
-        _advance(step, _keep_outputs(step, outcome.outputs, now), now)
+        _advance(step, keep_outputs(step, outcome.outputs, now), now)
     else:
         _close_what_waits_for(step, now)
         if step.mapped_index is not None and outcome.status is ExecutionStatus.FAILED:
@@ -162,54 +163,6 @@ def _reason(outcome: StepOutcome) -> str:
 def _told(exception: StepException) -> str:
     """With its type: many messages say nothing without, such as that of `sys.exit(3)`."""
     return f"{exception.type}: {exception.message}"
-
-
-def _keep_outputs(step: StepRun, outputs: dict[str, StoredArtifact], now: datetime) -> Versions:
-    # In the order of the artifacts' names: two steps that make the same ones never wait for each other in a circle.
-    named = sorted(_artifact_names(step, outputs))
-    shown = _names_of_saved(named)
-    kept = {
-        (step.name, name): statements.add_output(
-            project_id=step.run.project_id,
-            user_id=step.run.user_id,
-            step_id=step.id,
-            name=shown.get(name, name),
-            artifact_name=artifact_name,
-            stored=_as_made(outputs[name]),
-            now=now,
-            version=saved_id(step.id, step.attempt, name) if name in shown else None,
-        )
-        for artifact_name, name in named
-    }
-    return {(owner, name): version for (owner, name), version in kept.items() if name not in shown}
-
-
-def _artifact_names(step: StepRun, outputs: dict[str, StoredArtifact]) -> Iterator[tuple[str, str]]:
-    """With the outputs' names. User code can write into its process's socket: what nobody has declared is left out."""
-    spec = plan_of(step.run.deployment_id).step(step.spec_index)
-    declared = {output.name: output.artifact_name for output in spec.outputs}
-    for name, stored in outputs.items():
-        if name in declared:
-            yield declared[name], name
-        elif name.startswith(SAVED) and stored.artifact_name:
-            yield stored.artifact_name, name
-
-
-def _names_of_saved(named: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Of what a step saved by itself: its name among the outputs, which the newest has, unless an output has it."""
-    saved = {name: artifact_name for artifact_name, name in named if name.startswith(SAVED)}
-    newest = {artifact_name: name for name, artifact_name in saved.items()}
-    taken = {name for _, name in named if name not in saved}
-    return {
-        name: artifact_name if newest[artifact_name] == name and artifact_name not in taken else ""
-        for name, artifact_name in saved.items()
-    }
-
-
-def _as_made(stored: StoredArtifact) -> StoredArtifact:
-    """A step, or who calls a local run, cannot say that its output is an upload, nor which content it has."""
-    facts = {name: value for name, value in stored.metadata.items() if name not in OF_UPLOADS}
-    return stored.model_copy(update={"metadata": facts})
 
 
 def _advance(step: StepRun, known: Versions, now: datetime) -> None:
