@@ -4,7 +4,6 @@ import uuid
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -15,13 +14,13 @@ from django.utils import timezone
 
 from runs_app import caching, deciding, limits, metadata, statements
 from runs_app.caching import Versions
-from runs_app.dispatch import wake_workers
 from runs_app.lineage import steps_waiting_for, waiting_above
 from runs_app.models import LogChunk, PipelineRun, RunCompilation, RunEvent, StepAttempt, StepRun, Worker
 from runs_app.plans import may_retry, plan_of, retry_delay
 from runs_app.querysets import HEAVY
 from runs_app.recording.outcomes import LogPiece, StepOutcome
 from runs_app.recording.outputs import keep_outputs
+from runs_app.recording.waking import announce, offer_freed_place, wake_for
 from runs_app.statements import ReadyStep, RunAtItsEnd
 from zenweb.entity import JSONField
 from zenweb.enums import HELD_STATUSES, OPEN_STATUSES, ConcurrencyPolicy, ExecutionMode, ExecutionStatus
@@ -102,7 +101,7 @@ def record_end(attempt: StepAttempt, outcome: StepOutcome) -> bool:
         is_recorded = _end(step, outcome, now)
     if is_recorded:
         _close_attempt(attempt, outcome, now)
-        _offer_freed_place(step.queue)
+        offer_freed_place(step.queue)
         if outcome.status is not ExecutionStatus.COMPLETED:
             _close_if_over(step.run_id, now)
     return is_recorded
@@ -207,9 +206,9 @@ def offer(
     if cached or decided:
         _close_if_over(run.pk, now, may_admit)
     if kept_by_this_worker is None and queues and run.caller_beat is None:
-        _announce(run, queues)
+        announce(run, queues)
     else:
-        _wake_for(run, queues, kept_by_this_worker)
+        wake_for(run, queues, kept_by_this_worker)
 
 
 def _decide(
@@ -423,34 +422,6 @@ def _go_on(run: PipelineRun, now: datetime) -> None:
     beginning.filter(queued_at=None, is_prepared=True).update(
         status=ExecutionStatus.RUNNING, start_time=now, updated=now
     )
-
-
-def _wake_for(run: PipelineRun, queues: list[str], kept_by_this_worker: str | None = None) -> None:
-    """Wake workers for these steps; the worker that ended a step takes the first of its queue itself."""
-    if kept_by_this_worker in queues:
-        queues.remove(kept_by_this_worker)
-    if queues and run.caller_beat is None:
-        transaction.on_commit(partial(wake_workers, queues), robust=True)
-
-
-def _announce(run: PipelineRun, queues: list[str]) -> None:
-    """Tell the first steps of a run to workers, and its ledger that they were told."""
-    named = limits.named(sorted(set(queues)))
-    several = "s" if len(set(queues)) > 1 else ""
-    RunEvent.objects.note(run.pk, f"Offered to the workers of queue{several} {named}.")
-    transaction.on_commit(partial(_ring, run.pk, queues), robust=True)
-
-
-def _ring(run_id: uuid.UUID, queues: list[str]) -> None:
-    if not wake_workers(queues):
-        sentence = "The broker did not answer: workers look for it by themselves."
-        RunEvent.objects.note(run_id, sentence)
-
-
-def _offer_freed_place(queue: str) -> None:
-    """Where a queue runs only so many steps at once, others may have looked in vain while all places were taken."""
-    if queue in settings.QUEUE_LIMITS:
-        transaction.on_commit(partial(wake_workers, [queue]), robust=True)
 
 
 def _retry(step: StepRun, exception: StepException, now: datetime) -> bool:
@@ -878,8 +849,8 @@ def give_back(attempt: StepAttempt, reason: str, most_deaths: int | None) -> boo
             ready_at=now,
             updated=now,
         )
-        _wake_for(step.run, [step.queue])
-    _offer_freed_place(step.queue)
+        wake_for(step.run, [step.queue])
+    offer_freed_place(step.queue)
     _close_if_over(step.run_id, now)
     return True
 
