@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, Count, F, OuterRef, Q, Subquery, Sum, Value, When
+from django.db.models import Count, F, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Cast, Coalesce, Length
 from django.utils import timezone
 
@@ -18,19 +18,27 @@ from runs_app.lineage import steps_waiting_for, waiting_above
 from runs_app.models import LogChunk, PipelineRun, RunCompilation, RunEvent, StepAttempt, StepRun, Worker
 from runs_app.plans import may_retry, plan_of, retry_delay
 from runs_app.querysets import HEAVY
+from runs_app.recording.closing import (
+    UNPREPARED,
+    close_downstream,
+    close_open,
+    close_unstarted,
+    close_what_waits_for,
+    give_up,
+    has_given_up,
+)
 from runs_app.recording.outcomes import LogPiece, StepOutcome
 from runs_app.recording.outputs import keep_outputs
 from runs_app.recording.waking import announce, offer_freed_place, wake_for
 from runs_app.statements import ReadyStep, RunAtItsEnd
 from zenweb.entity import JSONField
-from zenweb.enums import HELD_STATUSES, OPEN_STATUSES, ConcurrencyPolicy, ExecutionMode, ExecutionStatus
+from zenweb.enums import HELD_STATUSES, OPEN_STATUSES, ConcurrencyPolicy, ExecutionStatus
 from zenweb.execution.metadata import Noted
 from zenweb.execution.protocol import StepException
 from zenweb.prepared import insert
 
 LOG_TAIL = 8_000
 CACHED_REASON = "It ran before with the same code, parameters and inputs: these are its outputs from then."
-UNPREPARED = "It was not started, because the run could not be prepared."
 PREPARING = "Its choices are checked first."
 COMPILING = "It is put together with its own parameters first."
 MOST_NAMES = 10
@@ -95,7 +103,7 @@ def record_end(attempt: StepAttempt, outcome: StepOutcome) -> bool:
     step = attempt.step
     is_stopping = statements.lock_run(step.run_id)
     is_worth_it = may_retry(step) and not outcome.is_unprepared
-    if outcome.exception and is_worth_it and not is_stopping and not _has_given_up(step.run):
+    if outcome.exception and is_worth_it and not is_stopping and not has_given_up(step.run):
         is_recorded = _retry(step, outcome.exception, now)
     else:
         is_recorded = _end(step, outcome, now)
@@ -142,14 +150,14 @@ def _end(step: StepRun, outcome: StepOutcome, now: datetime) -> bool:
     if outcome.status is ExecutionStatus.COMPLETED:
         _advance(step, keep_outputs(step, outcome.outputs, now), now)
     else:
-        _close_what_waits_for(step, now)
+        close_what_waits_for(step, now)
         if step.mapped_index is not None and outcome.status is ExecutionStatus.FAILED:
             _advance(step, {}, now)  # its mapped step has one less to wait for
         if outcome.is_unprepared:
             steps = StepRun.objects.filter(run_id=step.run_id)
-            _close_unstarted(steps, UNPREPARED, now)
+            close_unstarted(steps, UNPREPARED, now)
         if outcome.status is ExecutionStatus.FAILED:
-            _give_up(step.run, step.name, now)
+            give_up(step.run, step.name, now)
     return True
 
 
@@ -318,7 +326,7 @@ def _skip(run: PipelineRun, step: ReadyStep, reason: str, now: datetime) -> list
                 following.append(after)
     for index, sentence in reasons.items():
         unstarted = steps.filter(index=index)
-        _close_open(unstarted, sentence, now)
+        close_open(unstarted, sentence, now)
         unstarted.filter(status_reason=sentence).update(is_skipped=True)
     _note_ended(run, "Skipped", [plan.step(index).name for index in reasons], now)
     return _release(run, released, now)
@@ -340,8 +348,8 @@ def _fail_unstarted(run: PipelineRun, step: ReadyStep, sentence: str, now: datet
         updated=now,
     ):
         return
-    _close_downstream(run, step.name, step.downstream, now)
-    _give_up(run, step.name, now)
+    close_downstream(run, step.name, step.downstream, now)
+    give_up(run, step.name, now)
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -445,77 +453,6 @@ def _retry(step: StepRun, exception: StepException, now: datetime) -> bool:
     )
 
 
-def _close_what_waits_for(step: StepRun, now: datetime) -> None:
-    """Steps that can never start now are closed with the reason; steps that do not depend on this one go on.
-
-    So do the other elements of a mapped step, and so does that step until they are over.
-    """
-    _close_downstream(step.run, step.name, step.downstream, now, but=step.mapped_index)
-
-
-def _close_downstream(
-    run: PipelineRun, name: str, downstream: Sequence[int], now: datetime, but: int | None = None
-) -> None:
-    steps = StepRun.objects.filter(run=run)
-    graph = dict(steps.filter(mapped_index=None).values_list("index", "downstream"))
-    unreachable: set[int] = set()
-    following = deque(downstream)
-    while following:
-        if (index := following.popleft()) not in unreachable:
-            unreachable.add(index)
-            following.extend(graph[index])
-    unreachable.discard(-1 if but is None else but)
-    if unreachable:
-        _close_unstarted(
-            steps.filter(index__in=unreachable),
-            f"It was not started, because step {name} did not complete.",
-            now,
-        )
-
-
-def _give_up(run: PipelineRun, failed: str, now: datetime) -> None:
-    """A run that stops at its first failure starts nothing any more; one that fails fast ends what runs as well."""
-    mode = run.execution_mode
-    if mode == ExecutionMode.CONTINUE_ON_FAILURE:
-        return
-    steps = StepRun.objects.filter(run=run)
-    _close_unstarted(
-        steps, f"It was not started: step {failed} failed, and the run stops at the first failure.", now
-    )
-    if mode == ExecutionMode.FAIL_FAST:
-        steps.filter(status=ExecutionStatus.RUNNING).update(status=ExecutionStatus.STOPPING, updated=now)
-
-
-def _has_given_up(run: PipelineRun) -> bool:
-    """Whether a step failed in a run that stops at the first failure."""
-    return (
-        run.execution_mode != ExecutionMode.CONTINUE_ON_FAILURE
-        and StepRun.objects.filter(run_id=run.pk, status=ExecutionStatus.FAILED).exists()
-    )
-
-
-def _close_unstarted(steps: Any, reason: str, now: datetime) -> None:
-    """Close what no attempt holds; what was tried before goes on telling how that ended."""
-    for step in steps.filter(status=ExecutionStatus.RETRYING).only("status_reason"):
-        failure = step.status_reason.partition("; attempt ")[0][:1900]
-        _close_open(steps.filter(pk=step.pk), f"{failure}; no further attempt follows", now)
-    _close_open(steps, reason, now)
-
-
-def _close_open(steps: Any, reason: str, now: datetime) -> None:
-    """A mapped step that was laid out is held by nobody either: its elements are."""
-    is_held = Q(status__in=HELD_STATUSES, elements=None)
-    partly = reason.replace("It was not started", "Not all of it was run", 1)
-    steps.filter(status__in=OPEN_STATUSES).exclude(is_held).update(
-        status=ExecutionStatus.STOPPED,
-        status_reason=Case(When(elements=None, then=Value(reason)), default=Value(partly)),
-        ready_at=None,
-        delayed_until=None,
-        end_time=now,
-        updated=now,
-    )
-
-
 def _close_if_over(run_id: uuid.UUID, now: datetime, may_admit: bool = True, refusal: str = "") -> None:
     """A run has ended only when no step is open: the one place where a run ends, and its place becomes free.
 
@@ -594,7 +531,7 @@ def _ask_to_stop(run: PipelineRun, sentence: str, unstarted: str, has_timed_out:
     )
     RunEvent.objects.note(run.pk, sentence)
     steps = StepRun.objects.filter(run=run)
-    _close_unstarted(steps, unstarted, now)
+    close_unstarted(steps, unstarted, now)
     steps.filter(status=ExecutionStatus.RUNNING).update(status=ExecutionStatus.STOPPING, updated=now)
     _close_if_over(run.pk, now)
     # After this transaction: whoever holds a run holds no other.
@@ -633,7 +570,7 @@ def skip(run: PipelineRun, reason: str) -> None:
     )
     PipelineRun.objects.filter(pk=run.pk).update(stop_requested_at=now, status_reason=reason)
     RunEvent.objects.note(run.pk, reason)
-    _close_unstarted(StepRun.objects.filter(run=run), "It was not started, because the run was not.", now)
+    close_unstarted(StepRun.objects.filter(run=run), "It was not started, because the run was not.", now)
     _close_if_over(run.pk, now, may_admit=False)
 
 
@@ -701,7 +638,7 @@ def let_go(run: PipelineRun) -> None:
 def refuse_whole(run: PipelineRun, reason: str) -> None:
     """End a run before its first step, because of what was found out about the whole of it; its row is held."""
     now = timezone.now()
-    _close_unstarted(StepRun.objects.filter(run=run), UNPREPARED, now)
+    close_unstarted(StepRun.objects.filter(run=run), UNPREPARED, now)
     _close_if_over(run.pk, now, refusal=reason[:2000])
 
 
@@ -720,7 +657,7 @@ def refuse(run: PipelineRun, refusals: Mapping[str, str]) -> None:
             end_time=now,
             updated=now,
         )
-    _close_unstarted(steps, UNPREPARED, now)
+    close_unstarted(steps, UNPREPARED, now)
     words = " ".join(f"Step {name} was not started: {sentence}" for name, sentence in refusals.items())
     _close_if_over(run.pk, now, refusal=words[:2000])
 
@@ -824,7 +761,7 @@ def give_back(attempt: StepAttempt, reason: str, most_deaths: int | None) -> boo
     """An attempt lost with its worker is no failure of the step; too many of them are. False when it had ended."""
     now = timezone.now()
     step = attempt.step
-    is_stopping = statements.lock_run(step.run_id) or _has_given_up(step.run)
+    is_stopping = statements.lock_run(step.run_id) or has_given_up(step.run)
     deaths = step.worker_deaths + (0 if most_deaths is None else 1)
     held = StepRun.objects.filter(pk=step.pk, attempt=attempt.number, status__in=HELD_STATUSES)
     if not held.update(worker_deaths=deaths):
@@ -873,7 +810,7 @@ def fail_abandoned_run(run_id: uuid.UUID, beat: int) -> None:
             status=ExecutionStatus.FAILED, reason=reason, end_time=now, updated=now
         )
         _end(step, StepOutcome(exception=lost), now)
-    _close_unstarted(StepRun.objects.filter(run=run), f"It was not started. {reason}", now)
+    close_unstarted(StepRun.objects.filter(run=run), f"It was not started. {reason}", now)
     PipelineRun.objects.filter(pk=run.pk).update(
         status=ExecutionStatus.FAILED, status_reason=reason, end_time=now, updated=now, caller_beat=None
     )
