@@ -2,14 +2,13 @@
 
 import uuid
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, F, OuterRef, Q, Subquery, Sum
-from django.db.models.functions import Cast, Coalesce, Length
+from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from runs_app import caching, deciding, limits, metadata, statements
@@ -27,13 +26,12 @@ from runs_app.recording.closing import (
     give_up,
     has_given_up,
 )
-from runs_app.recording.outcomes import LogPiece, StepOutcome
+from runs_app.recording.outcomes import StepOutcome
 from runs_app.recording.outputs import keep_outputs
 from runs_app.recording.waking import announce, offer_freed_place, wake_for
 from runs_app.statements import ReadyStep, RunAtItsEnd
 from zenweb.entity import JSONField
 from zenweb.enums import HELD_STATUSES, OPEN_STATUSES, ConcurrencyPolicy, ExecutionStatus
-from zenweb.execution.metadata import Noted
 from zenweb.execution.protocol import StepException
 from zenweb.prepared import insert
 
@@ -42,52 +40,7 @@ CACHED_REASON = "It ran before with the same code, parameters and inputs: these 
 PREPARING = "Its choices are checked first."
 COMPILING = "It is put together with its own parameters first."
 MOST_NAMES = 10
-MOST_PIECES = 20_000  # of one log
 MOST_ADMITTED = 10  # in one transaction; housekeeping goes on
-
-
-# -- while it runs ----------------------------------------------------------------------------------------------------
-
-
-def append_log(attempt: StepAttempt, text: str) -> None:
-    LogChunk.objects.create(attempt=attempt, text=text)
-
-
-def append_piece(attempt: StepAttempt, piece: LogPiece) -> None:
-    """The next piece of a log that its caller tells; one that is there already, or too much, is left out."""
-    pieces = LogChunk.objects.filter(attempt=attempt)
-    known = pieces.aggregate(number=Count("pk"), length=Coalesce(Sum(Length("text")), 0))
-    room = settings.LOG_LIMIT - known["length"]
-    if piece.text and room > 0 and known["number"] == piece.number < MOST_PIECES:
-        append_log(attempt, piece.text[:room])
-
-
-def holds_its_step(attempt: StepAttempt) -> bool:
-    return StepRun.objects.filter(
-        pk=attempt.step_id, attempt=attempt.number, status__in=HELD_STATUSES
-    ).exists()
-
-
-def show_metadata(attempt: StepAttempt, noted: Noted) -> None:
-    """What the attempt has noted so far, for as long as it holds its step; its end records all of it."""
-    held = StepRun.objects.filter(pk=attempt.step_id, attempt=attempt.number, status__in=HELD_STATUSES)
-    held.update(metadata=noted)
-
-
-def note_once(run_ids: Collection[uuid.UUID], sentence: str, beginning: str = "") -> None:
-    """A line that many steps or workers would write into the ledgers of these runs, where none is that begins so."""
-    if not run_ids:
-        return
-    alike = RunEvent.objects.filter(run_id__in=run_ids, sentence__startswith=(beginning or sentence)[:2000])
-    told = set(alike.values_list("run_id", flat=True))
-    RunEvent.objects.bulk_create(
-        RunEvent(run_id=run_id, sentence=sentence[:2000]) for run_id in run_ids if run_id not in told
-    )
-
-
-def attempts_to_stop(worker: Worker) -> list[uuid.UUID]:
-    """Attempts of this worker that shall end: their run was asked to stop, or fails fast."""
-    return statements.attempts_to_stop(worker.pk)
 
 
 # -- the end of an attempt --------------------------------------------------------------------------------------------
@@ -488,11 +441,6 @@ def _final_word(run: RunAtItsEnd) -> tuple[ExecutionStatus, str]:
 
 def _overdue(timeout: float | None) -> str:
     return f"The run took longer than its limit of {timeout:g} s."
-
-
-def note_time_spent(run: PipelineRun, seconds: float) -> None:
-    """So that whoever goes on counting after this worker knows."""
-    PipelineRun.objects.filter(pk=run.pk, seconds_spent__lt=seconds).update(seconds_spent=seconds)
 
 
 # -- stopping ---------------------------------------------------------------------------------------------------------
