@@ -15,14 +15,11 @@ from runs_app.recording.graph import (
     fail_abandoned_run,
     give_back,
     hold_back,
-    keep_elements,
-    keep_from_original,
     let_go,
     make_room,
     note_unserved,
     offer,
     open_attempts,
-    ready_step,
     record_end,
     refuse,
     refuse_whole,
@@ -41,6 +38,7 @@ from runs_app.recording.live import (
     show_metadata,
 )
 from runs_app.recording.outcomes import LogPiece, StepOutcome
+from runs_app.recording.unrun import keep_elements, keep_from_original, ready_step
 
 __all__ = [
     "COMPILING",

@@ -1,14 +1,12 @@
 """The graph moves on: steps are offered, runs end, and those that wait for a place of theirs begin."""
 
 import uuid
-from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, OuterRef, Q, Subquery
-from django.db.models.functions import Cast
+from django.db.models import F, Q
 from django.utils import timezone
 
 from runs_app import caching, deciding, limits, metadata, statements
@@ -20,7 +18,6 @@ from runs_app.querysets import HEAVY
 from runs_app.recording.closing import (
     UNPREPARED,
     close_downstream,
-    close_open,
     close_unstarted,
     close_what_waits_for,
     give_up,
@@ -28,18 +25,26 @@ from runs_app.recording.closing import (
 )
 from runs_app.recording.outcomes import StepOutcome
 from runs_app.recording.outputs import keep_outputs
+from runs_app.recording.unrun import (
+    CACHED_REASON,
+    end_as_cached,
+    go_on,
+    listed,
+    next_index,
+    note_cached,
+    ready_step,
+    release,
+    skip_step,
+)
 from runs_app.recording.waking import announce, offer_freed_place, wake_for
 from runs_app.statements import ReadyStep, RunAtItsEnd
-from zenweb.entity import JSONField
 from zenweb.enums import HELD_STATUSES, OPEN_STATUSES, ConcurrencyPolicy, ExecutionStatus
 from zenweb.execution.protocol import StepException
 from zenweb.prepared import insert
 
 LOG_TAIL = 8_000
-CACHED_REASON = "It ran before with the same code, parameters and inputs: these are its outputs from then."
 PREPARING = "Its choices are checked first."
 COMPILING = "It is put together with its own parameters first."
-MOST_NAMES = 10
 MOST_ADMITTED = 10  # in one transaction; housekeeping goes on
 
 
@@ -160,10 +165,10 @@ def offer(
         known = known | {
             (step.name, name): version for step in ended for name, version in reused[step.id].items()
         }
-        ready = _end_as_cached(run, ended, reused, CACHED_REASON, now) if ended else []
+        ready = end_as_cached(run, ended, reused, CACHED_REASON, now) if ended else []
         ready += following
     if cached:
-        _note_cached(run, cached, now)
+        note_cached(run, cached, now)
     if cached or decided:
         _close_if_over(run.pk, now, may_admit)
     if kept_by_this_worker is None and queues and run.caller_beat is None:
@@ -194,7 +199,7 @@ def _decide(
         else:
             try:
                 if reason := deciding.why_skipped(spec, facts):
-                    following += _skip(run, step, reason, now)
+                    following += skip_step(run, step, reason, now)
                 elif not spec.is_mapped:
                     to_run.append(step)
                 elif elements := _lay_out(run, step, deciding.count_elements(plan, step, facts), now):
@@ -219,7 +224,7 @@ def _lay_out(run: PipelineRun, step: ReadyStep, count: int, now: datetime) -> li
     missing = [element for element in range(count) if element not in kept]
     # Of a local run its caller starts them, and no worker.
     since = now if run.stack.is_remote else None
-    plan, first = plan_of(run.deployment_id), _next_index(run)
+    plan, first = plan_of(run.deployment_id), next_index(run)
     rows = list(deciding.elements_of(run, plan, step, missing, first_index=first, now=since))
     priority = steps.values_list("priority", flat=True).get(
         pk=step.id
@@ -241,52 +246,19 @@ def _lay_out(run: PipelineRun, step: ReadyStep, count: int, now: datetime) -> li
     return [ready_step(row) for row in rows]
 
 
-def _next_index(run: PipelineRun) -> int:
-    """Of a step run more than there are; the run's row is held."""
-    return int(StepRun.objects.filter(run=run).order_by("-index").values_list("index", flat=True)[0]) + 1
-
-
 def _end_mapped(run: PipelineRun, step: ReadyStep, now: datetime) -> list[ReadyStep]:
     """All elements of a mapped step are over: so is the step. The steps that are ready now."""
     failed = StepRun.objects.filter(run=run, mapped_index=step.index, status=ExecutionStatus.FAILED)
     names = list(failed.order_by("element").values_list("name", flat=True))
     is_ended = StepRun.objects.filter(pk=step.id, status__in=OPEN_STATUSES).update(
         status=ExecutionStatus.FAILED if names else ExecutionStatus.COMPLETED,
-        status_reason=f"{_listed(names)} failed." if names else "",
+        status_reason=f"{listed(names)} failed." if names else "",
         ready_at=None,
         end_time=now,
         updated=now,
     )
     # What needs a failed step was closed when its first element failed.
-    return _release(run, step.downstream, now) if is_ended and not names else []
-
-
-def _skip(run: PipelineRun, step: ReadyStep, reason: str, now: datetime) -> list[ReadyStep]:
-    """Close a step whose condition does not hold, and what needs it; what only comes after goes on.
-
-    Returns the steps that are ready now.
-    """
-    plan, steps = plan_of(run.deployment_id), StepRun.objects.filter(run=run)
-    graph = dict(steps.filter(mapped_index=None).values_list("index", "downstream"))
-    reasons, released, following = {step.index: reason}, list[int](), deque([step.index])
-    while following:
-        name = plan.step(index := following.popleft()).name
-        for after in graph[index]:
-            if not plan.step(after).needs(name):
-                released.append(after)
-            elif after not in reasons:
-                reasons[after] = f"Skipped, because {name} was skipped."
-                following.append(after)
-    for index, sentence in reasons.items():
-        unstarted = steps.filter(index=index)
-        close_open(unstarted, sentence, now)
-        unstarted.filter(status_reason=sentence).update(is_skipped=True)
-    _note_ended(run, "Skipped", [plan.step(index).name for index in reasons], now)
-    return _release(run, released, now)
-
-
-def _release(run: PipelineRun, indexes: Sequence[int], now: datetime) -> list[ReadyStep]:
-    return statements.release_downstream(run_id=run.pk, indexes=indexes, now=now)[0]
+    return release(run, step.downstream, now) if is_ended and not names else []
 
 
 def _fail_unstarted(run: PipelineRun, step: ReadyStep, sentence: str, now: datetime) -> None:
@@ -303,86 +275,6 @@ def _fail_unstarted(run: PipelineRun, step: ReadyStep, sentence: str, now: datet
         return
     close_downstream(run, step.name, step.downstream, now)
     give_up(run, step.name, now)
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return f"{', '.join(names[:MOST_NAMES])}{more}"
-
-
-def _end_as_cached(
-    run: PipelineRun,
-    steps: Sequence[ReadyStep],
-    outputs: dict[uuid.UUID, dict[str, uuid.UUID]],
-    reason: str,
-    now: datetime,
-) -> list[ReadyStep]:
-    """End these steps with outputs from before; the steps that are ready now."""
-    statements.end_as_cached(outputs, reason=reason, now=now)
-    return _release(run, [index for step in steps for index in step.downstream], now)
-
-
-def keep_from_original(
-    run: PipelineRun,
-    kept: Sequence[ReadyStep],
-    outputs: dict[uuid.UUID, dict[str, uuid.UUID]],
-    original: str,
-    now: datetime,
-) -> list[ReadyStep]:
-    """End the steps that a repair does not run again, with what the original's gave out and noted.
-
-    Returns the steps that are ready now.
-    """
-    if not kept:
-        return []
-    ready = _end_as_cached(run, kept, outputs, _kept_from(original), now)
-    former = StepRun.objects.filter(run=run.original_id, name=OuterRef("name")).order_by()
-    noted = Cast(Subquery(former.values("metadata")), JSONField())  # PostgreSQL reads JSON as text
-    StepRun.objects.filter(run=run, status=ExecutionStatus.CACHED).update(metadata=noted)
-    _note_ended(run, "Kept", [step.name for step in kept], now)
-    return ready
-
-
-def keep_elements(
-    run: PipelineRun,
-    step: StepRun,
-    outputs: Mapping[int, Mapping[str, uuid.UUID]],
-    elements: int | None,
-    original: str,
-    now: datetime,
-) -> None:
-    """Lay out those elements of a mapped step that a repair does not run again, with what they gave out.
-
-    `elements`: how many there are, if none is run again.
-    """
-    plan, first = plan_of(run.deployment_id), _next_index(run)
-    rows = deciding.elements_of(run, plan, ready_step(step), sorted(outputs), first_index=first, now=None)
-    kept = {row.pk: row for row in rows}
-    insert(*kept.values())
-    given_out = {pk: outputs[row.element or 0] for pk, row in kept.items()}
-    statements.end_as_cached(given_out, reason=_kept_from(original), now=now)
-    StepRun.objects.filter(pk=step.pk).update(elements=elements)
-
-
-def _kept_from(original: str) -> str:
-    return f"It was not run again: these are its outputs from run {original}, which this run repairs."
-
-
-def _note_cached(run: PipelineRun, names: Sequence[str], now: datetime) -> None:
-    _note_ended(run, "Taken from the cache", names, now)
-
-
-def _note_ended(run: PipelineRun, how: str, names: Sequence[str], now: datetime) -> None:
-    """Steps that ended without being run; the run goes on from them as from a first step."""
-    _go_on(run, now)
-    RunEvent.objects.note(run.pk, f"{how}: {_listed(names)}.")
-
-
-def _go_on(run: PipelineRun, now: datetime) -> None:
-    beginning = PipelineRun.objects.filter(pk=run.pk, status=ExecutionStatus.INITIALIZING)
-    beginning.filter(queued_at=None, is_prepared=True).update(
-        status=ExecutionStatus.RUNNING, start_time=now, updated=now
-    )
 
 
 def _retry(step: StepRun, exception: StepException, now: datetime) -> bool:
@@ -613,7 +505,7 @@ def refuse(run: PipelineRun, refusals: Mapping[str, str]) -> None:
 def _start(run: PipelineRun, now: datetime, may_admit: bool = True) -> None:
     """Its first steps are ready; the cache may even end it here."""
     if StepRun.objects.filter(run=run, status=ExecutionStatus.CACHED).exists():
-        _go_on(run, now)  # a repair, which keeps these steps from its original
+        go_on(run, now)  # a repair, which keeps these steps from its original
     first = StepRun.objects.filter(run=run, waits_for=0, status=ExecutionStatus.INITIALIZING)
     first.update(ready_at=now, updated=now)
     offer(run, [ready_step(step) for step in first], {}, now, may_admit=may_admit)
@@ -649,14 +541,6 @@ def admit_forgotten() -> None:
 def hold_back(ready: Sequence[ReadyStep]) -> None:
     """Nobody takes these steps until their run's turn has come."""
     StepRun.objects.filter(pk__in=[step.id for step in ready]).update(ready_at=None)
-
-
-def ready_step(step: StepRun) -> ReadyStep:
-    return ReadyStep(
-        *(step.id, step.index, step.name, step.queue),
-        *(step.parameters, step.settings, step.downstream),
-        *(step.mapped_index, step.element, step.elements),
-    )
 
 
 @transaction.atomic
