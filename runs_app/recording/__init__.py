@@ -3,24 +3,20 @@
 Every change is a conditional UPDATE, so two workers cannot both win.
 """
 
+from runs_app.recording.burial import bury_worker, fail_abandoned_run, give_back, open_attempts
 from runs_app.recording.claims import claim_ready_step, note_that_it_runs, start_local_attempt
+from runs_app.recording.ending import record_end
 from runs_app.recording.graph import (
     COMPILING,
-    LOG_TAIL,
     PREPARING,
     admit_forgotten,
     admit_waiting,
-    bury_worker,
     end_empty_run,
-    fail_abandoned_run,
-    give_back,
     hold_back,
     let_go,
     make_room,
     note_unserved,
     offer,
-    open_attempts,
-    record_end,
     refuse,
     refuse_whole,
     request_stop,
@@ -37,7 +33,7 @@ from runs_app.recording.live import (
     note_time_spent,
     show_metadata,
 )
-from runs_app.recording.outcomes import LogPiece, StepOutcome
+from runs_app.recording.outcomes import LOG_TAIL, LogPiece, StepOutcome
 from runs_app.recording.unrun import keep_elements, keep_from_original, ready_step
 
 __all__ = [

@@ -6,25 +6,20 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils import timezone
 
-from runs_app import caching, limits, metadata, statements
+from runs_app import caching, limits, statements
 from runs_app.caching import Versions
 from runs_app.lineage import steps_waiting_for, waiting_above
-from runs_app.models import LogChunk, PipelineRun, RunCompilation, RunEvent, StepAttempt, StepRun, Worker
-from runs_app.plans import may_retry, plan_of, retry_delay
+from runs_app.models import PipelineRun, RunCompilation, RunEvent, StepRun
+from runs_app.plans import plan_of
 from runs_app.querysets import HEAVY
 from runs_app.recording.closing import (
     UNPREPARED,
     close_unstarted,
-    close_what_waits_for,
-    give_up,
-    has_given_up,
 )
 from runs_app.recording.mapping import decide
-from runs_app.recording.outcomes import StepOutcome
-from runs_app.recording.outputs import keep_outputs
 from runs_app.recording.unrun import (
     CACHED_REASON,
     end_as_cached,
@@ -32,106 +27,23 @@ from runs_app.recording.unrun import (
     note_cached,
     ready_step,
 )
-from runs_app.recording.waking import announce, offer_freed_place, wake_for
+from runs_app.recording.waking import announce, wake_for
 from runs_app.statements import ReadyStep, RunAtItsEnd
 from zenweb.enums import HELD_STATUSES, ConcurrencyPolicy, ExecutionStatus
 from zenweb.execution.protocol import StepException
 
-LOG_TAIL = 8_000
 PREPARING = "Its choices are checked first."
 COMPILING = "It is put together with its own parameters first."
 MOST_ADMITTED = 10  # in one transaction; housekeeping goes on
 
 
-# -- the end of an attempt --------------------------------------------------------------------------------------------
-
-
-@transaction.atomic
-def record_end(attempt: StepAttempt, outcome: StepOutcome) -> bool:
-    """Record how an attempt ended and let the graph advance: the one place where either happens.
-
-    False when the attempt no longer holds its step (it was given to another worker): nothing is written then.
-    """
-    now = timezone.now()
-    step = attempt.step
-    is_stopping = statements.lock_run(step.run_id)
-    is_worth_it = may_retry(step) and not outcome.is_unprepared
-    if outcome.exception and is_worth_it and not is_stopping and not has_given_up(step.run):
-        is_recorded = _retry(step, outcome.exception, now)
-    else:
-        is_recorded = _end(step, outcome, now)
-    if is_recorded:
-        _close_attempt(attempt, outcome, now)
-        offer_freed_place(step.queue)
-        if outcome.status is not ExecutionStatus.COMPLETED:
-            _close_if_over(step.run_id, now)
-    return is_recorded
-
-
-def _close_attempt(attempt: StepAttempt, outcome: StepOutcome, now: datetime) -> None:
-    statements.end_attempt(
-        attempt_id=attempt.id,
-        status=outcome.status,
-        reason=_told(outcome.exception)[:2000] if outcome.exception else "",
-        started_at=outcome.started_at,
-        log_uri=outcome.log_uri,
-        log_tail=outcome.log_tail[-LOG_TAIL:],
-        ended_at=outcome.ended_at(now),
-        now=now,
-    )
-    if outcome.was_shown_live:
-        LogChunk.objects.filter(attempt=attempt).delete()
-
-
-def _end(step: StepRun, outcome: StepOutcome, now: datetime) -> bool:
-    """End the step for good, if its attempt still holds it, and let the steps after it go, or close them."""
-    exception = outcome.exception
-    if not statements.end_step(
-        step_id=step.id,
-        attempt=step.attempt,
-        status=outcome.status,
-        reason=_reason(outcome)[:2000],
-        exception=exception.model_dump(exclude={"version"}) if exception else None,
-        metadata=outcome.metadata,
-        started_at=outcome.started_at,
-        ended_at=outcome.ended_at(now),
-        now=now,
-    ):
-        return False
-    if outcome.run_metadata:
-        metadata.add_from_step(step, outcome.run_metadata)
-    if outcome.status is ExecutionStatus.COMPLETED:
-        _advance(step, keep_outputs(step, outcome.outputs, now), now)
-    else:
-        close_what_waits_for(step, now)
-        if step.mapped_index is not None and outcome.status is ExecutionStatus.FAILED:
-            _advance(step, {}, now)  # its mapped step has one less to wait for
-        if outcome.is_unprepared:
-            steps = StepRun.objects.filter(run_id=step.run_id)
-            close_unstarted(steps, UNPREPARED, now)
-        if outcome.status is ExecutionStatus.FAILED:
-            give_up(step.run, step.name, now)
-    return True
-
-
-def _reason(outcome: StepOutcome) -> str:
-    if outcome.was_stopped:
-        return "It was stopped."
-    return _told(outcome.exception) if outcome.exception else ""
-
-
-def _told(exception: StepException) -> str:
-    """With its type: many messages say nothing without, such as that of `sys.exit(3)`."""
-    return f"{exception.type}: {exception.message}"
-
-
-def _advance(step: StepRun, known: Versions, now: datetime) -> None:
+def advance(step: StepRun, known: Versions, now: datetime) -> None:
     """Let go of the steps that waited for this one: the one place where the graph moves on."""
     ready, is_any_open = statements.release_downstream(run_id=step.run_id, indexes=step.downstream, now=now)
     offer(step.run, ready, known, now, kept_by_this_worker=step.queue)
     # Only a step that nothing waits for (any more: it may have been closed) can be the last one.
     if not is_any_open:
-        _close_if_over(step.run_id, now)
+        close_if_over(step.run_id, now)
 
 
 def offer(
@@ -165,35 +77,14 @@ def offer(
     if cached:
         note_cached(run, cached, now)
     if cached or decided:
-        _close_if_over(run.pk, now, may_admit)
+        close_if_over(run.pk, now, may_admit)
     if kept_by_this_worker is None and queues and run.caller_beat is None:
         announce(run, queues)
     else:
         wake_for(run, queues, kept_by_this_worker)
 
 
-def _retry(step: StepRun, exception: StepException, now: datetime) -> bool:
-    delay = retry_delay(step.settings, step.failures)
-    allowed = int(step.settings["retry"]["max_retries"]) + 1
-    reason = f"Attempt {step.attempt} failed ({_told(exception)}); {step.failures + 2} of {allowed} follows."
-    held = StepRun.objects.filter(pk=step.pk, attempt=step.attempt, status__in=HELD_STATUSES)
-    return bool(
-        held.update(
-            status=ExecutionStatus.RETRYING,
-            status_reason=reason[:2000],
-            failures=F("failures") + 1,
-            exception=exception.model_dump(exclude={"version"}),
-            metadata={},
-            worker=None,
-            waiting_since=None,
-            ready_at=now,
-            delayed_until=now + delay if delay else None,
-            updated=now,
-        )
-    )
-
-
-def _close_if_over(run_id: uuid.UUID, now: datetime, may_admit: bool = True, refusal: str = "") -> None:
+def close_if_over(run_id: uuid.UUID, now: datetime, may_admit: bool = True, refusal: str = "") -> None:
     """A run has ended only when no step is open: the one place where a run ends, and its place becomes free.
 
     `refusal`: why it failed before its first step.
@@ -211,7 +102,7 @@ def _close_if_over(run_id: uuid.UUID, now: datetime, may_admit: bool = True, ref
 
 def end_empty_run(run: PipelineRun) -> None:
     """A pipeline without steps has nothing to wait for."""
-    _close_if_over(run.pk, timezone.now())
+    close_if_over(run.pk, timezone.now())
 
 
 def _final_word(run: RunAtItsEnd) -> tuple[ExecutionStatus, str]:
@@ -268,7 +159,7 @@ def _ask_to_stop(run: PipelineRun, sentence: str, unstarted: str, has_timed_out:
     steps = StepRun.objects.filter(run=run)
     close_unstarted(steps, unstarted, now)
     steps.filter(status=ExecutionStatus.RUNNING).update(status=ExecutionStatus.STOPPING, updated=now)
-    _close_if_over(run.pk, now)
+    close_if_over(run.pk, now)
     # After this transaction: whoever holds a run holds no other.
     transaction.on_commit(stop_unwanted, robust=True)
     return True
@@ -306,7 +197,7 @@ def skip(run: PipelineRun, reason: str) -> None:
     PipelineRun.objects.filter(pk=run.pk).update(stop_requested_at=now, status_reason=reason)
     RunEvent.objects.note(run.pk, reason)
     close_unstarted(StepRun.objects.filter(run=run), "It was not started, because the run was not.", now)
-    _close_if_over(run.pk, now, may_admit=False)
+    close_if_over(run.pk, now, may_admit=False)
 
 
 @transaction.atomic
@@ -374,7 +265,7 @@ def refuse_whole(run: PipelineRun, reason: str) -> None:
     """End a run before its first step, because of what was found out about the whole of it; its row is held."""
     now = timezone.now()
     close_unstarted(StepRun.objects.filter(run=run), UNPREPARED, now)
-    _close_if_over(run.pk, now, refusal=reason[:2000])
+    close_if_over(run.pk, now, refusal=reason[:2000])
 
 
 @transaction.atomic
@@ -394,7 +285,7 @@ def refuse(run: PipelineRun, refusals: Mapping[str, str]) -> None:
         )
     close_unstarted(steps, UNPREPARED, now)
     words = " ".join(f"Step {name} was not started: {sentence}" for name, sentence in refusals.items())
-    _close_if_over(run.pk, now, refusal=words[:2000])
+    close_if_over(run.pk, now, refusal=words[:2000])
 
 
 def _start(run: PipelineRun, now: datetime, may_admit: bool = True) -> None:
@@ -405,7 +296,7 @@ def _start(run: PipelineRun, now: datetime, may_admit: bool = True) -> None:
     first.update(ready_at=now, updated=now)
     offer(run, [ready_step(step) for step in first], {}, now, may_admit=may_admit)
     if not run.steps.exists():
-        _close_if_over(run.pk, now, may_admit=may_admit)
+        close_if_over(run.pk, now, may_admit=may_admit)
 
 
 def make_room(template_id: uuid.UUID) -> None:
@@ -444,101 +335,3 @@ def note_unserved(run_id: uuid.UUID, queue: str, sentence: str) -> None:
     silent = StepRun.objects.filter(run_id=run_id, queue=queue, ready_at__isnull=False, status_reason="")
     if silent.update(status_reason=sentence, updated=timezone.now()):
         RunEvent.objects.note(run_id, sentence)
-
-
-# -- the dead ---------------------------------------------------------------------------------------------------------
-
-
-@transaction.atomic
-def bury_worker(worker: Worker, reason: str, most_deaths: int | None, beat: int | None = None) -> bool:
-    """Declare a worker dead and give its steps to others: the one place where the dead are dealt with.
-
-    With `beat`, only if the worker's counter still stands there: one that moved on is alive. `most_deaths` is how
-    often a step may lose its worker before it fails; None where the worker ends as planned, which is nobody's fault.
-    """
-    alive = Worker.objects.filter(pk=worker.pk, is_alive=True)
-    if beat is not None:
-        alive = alive.filter(beat=beat)
-    if not alive.update(is_alive=False, ended_reason=reason, updated=timezone.now()):
-        return False
-    attempts = open_attempts(worker)
-    # First all runs, then all templates: whoever ends one run holds it before it asks for its template.
-    for run_id in sorted({attempt.step.run_id for attempt in attempts}):
-        statements.lock_run(run_id)
-    limits.hold_limits_of([attempt.step.run_id for attempt in attempts])
-    for attempt in attempts:
-        give_back(attempt, f"worker {worker.name} {reason}", most_deaths)
-    return True
-
-
-def open_attempts(worker: Worker) -> Sequence[StepAttempt]:
-    """The attempts that this worker's row holds."""
-    held = StepRun.objects.held_by(worker.pk)
-    return list(
-        StepAttempt.objects.filter(
-            step__in=held, worker=worker, status__in=HELD_STATUSES, number=F("step__attempt")
-        )
-        .select_related("step__run")
-        .order_by("step__run_id")
-    )
-
-
-@transaction.atomic
-def give_back(attempt: StepAttempt, reason: str, most_deaths: int | None) -> bool:
-    """An attempt lost with its worker is no failure of the step; too many of them are. False when it had ended."""
-    now = timezone.now()
-    step = attempt.step
-    is_stopping = statements.lock_run(step.run_id) or has_given_up(step.run)
-    deaths = step.worker_deaths + (0 if most_deaths is None else 1)
-    held = StepRun.objects.filter(pk=step.pk, attempt=attempt.number, status__in=HELD_STATUSES)
-    if not held.update(worker_deaths=deaths):
-        return False  # it ended while this was being decided
-    StepAttempt.objects.filter(pk=attempt.pk).update(
-        status=ExecutionStatus.RETRIED, reason=reason[:2000], end_time=now, updated=now
-    )
-    if is_stopping:
-        _end(step, StepOutcome(was_stopped=True), now)
-    elif most_deaths is not None and deaths >= most_deaths:
-        message = f"It was lost {deaths} times while it ran, the last time because {reason}."
-        _end(
-            step, StepOutcome(exception=StepException(type="WorkerDied", message=message, traceback="")), now
-        )
-    else:
-        held.update(
-            status=ExecutionStatus.RETRYING,
-            status_reason=f"{reason}; attempt {step.attempt + 1} follows"[:2000],
-            metadata={},
-            worker=None,
-            waiting_since=None,
-            ready_at=now,
-            updated=now,
-        )
-        wake_for(step.run, [step.queue])
-    offer_freed_place(step.queue)
-    _close_if_over(step.run_id, now)
-    return True
-
-
-@transaction.atomic
-def fail_abandoned_run(run_id: uuid.UUID, beat: int) -> None:
-    """End a run of the local stack whose caller has gone silent, if its counter still stands there."""
-    now = timezone.now()
-    run = (
-        PipelineRun.objects.select_for_update(of=("self",), no_key=True)
-        .only("status", "caller_beat", "execution_mode", "deployment_id")
-        .get(pk=run_id)
-    )
-    if run.is_finished or run.caller_beat != beat:
-        return
-    reason = "The process that ran it stopped reporting."
-    lost = StepException(type="CallerLost", message=reason, traceback="")
-    for step in StepRun.objects.filter(run=run, status__in=HELD_STATUSES):
-        StepAttempt.objects.filter(step=step, status__in=HELD_STATUSES).update(
-            status=ExecutionStatus.FAILED, reason=reason, end_time=now, updated=now
-        )
-        _end(step, StepOutcome(exception=lost), now)
-    close_unstarted(StepRun.objects.filter(run=run), f"It was not started. {reason}", now)
-    PipelineRun.objects.filter(pk=run.pk).update(
-        status=ExecutionStatus.FAILED, status_reason=reason, end_time=now, updated=now, caller_beat=None
-    )
-    RunEvent.objects.note(run.pk, reason)

@@ -11,6 +11,8 @@ from zenweb.execution.masking import Mask
 from zenweb.execution.metadata import Noted
 from zenweb.execution.protocol import StepException, StoredArtifact
 
+LOG_TAIL = 8_000  # characters
+
 
 @dataclass(frozen=True)
 class StepOutcome:

@@ -18,7 +18,7 @@ from runs_app import recording
 from runs_app.assignments import assignment_for
 from runs_app.models import ArtifactVersion, PipelineRun, StepAttempt, StepRun, Worker
 from runs_app.plans import run_of
-from runs_app.recording import StepOutcome, graph, outcomes
+from runs_app.recording import StepOutcome, ending, outcomes
 from runs_app.services import stop_run
 from runs_app.starting import blamed_parameters
 from runs_app.worker import StepWorker
@@ -372,7 +372,7 @@ def test_a_step_ended_when_its_process_said_so(
             clock = SimpleNamespace(monotonic=lambda: time.monotonic() + outage)
             later.setattr(outcomes, "time", clock)
             wall = SimpleNamespace(now=lambda: timezone.now() + timedelta(seconds=outage))
-            for module in (outcomes, graph):
+            for module in (outcomes, ending):
                 later.setattr(module, "timezone", wall)
             return record_end(attempt, outcome)
 
