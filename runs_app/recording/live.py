@@ -4,8 +4,10 @@ import uuid
 from collections.abc import Collection
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Count, Sum
 from django.db.models.functions import Coalesce, Length
+from django.utils import timezone
 
 from runs_app import statements
 from runs_app.models import LogChunk, PipelineRun, RunEvent, StepAttempt, StepRun, Worker
@@ -60,3 +62,11 @@ def note_once(run_ids: Collection[uuid.UUID], sentence: str, beginning: str = ""
 def note_time_spent(run: PipelineRun, seconds: float) -> None:
     """So that whoever goes on counting after this worker knows."""
     PipelineRun.objects.filter(pk=run.pk, seconds_spent__lt=seconds).update(seconds_spent=seconds)
+
+
+@transaction.atomic
+def note_unserved(run_id: uuid.UUID, queue: str, sentence: str) -> None:
+    """Steps of a queue that nobody serves say so, and their run's ledger does: once, however many housekeepers look."""
+    silent = StepRun.objects.filter(run_id=run_id, queue=queue, ready_at__isnull=False, status_reason="")
+    if silent.update(status_reason=sentence, updated=timezone.now()):
+        RunEvent.objects.note(run_id, sentence)
