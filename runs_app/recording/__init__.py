@@ -14,7 +14,7 @@ from runs_app.recording.beginning import hold_back, let_go, refuse, refuse_whole
 from runs_app.recording.burial import bury_worker, fail_abandoned_run, give_back, open_attempts
 from runs_app.recording.claims import claim_ready_step, note_that_it_runs, start_local_attempt
 from runs_app.recording.ending import record_end
-from runs_app.recording.graph import COMPILING, PREPARING, admit_waiting, end_empty_run, note_unserved, offer
+from runs_app.recording.graph import COMPILING, PREPARING, admit_waiting, end_empty_run, offer
 from runs_app.recording.live import (
     append_log,
     append_piece,
@@ -22,6 +22,7 @@ from runs_app.recording.live import (
     holds_its_step,
     note_once,
     note_time_spent,
+    note_unserved,
     show_metadata,
 )
 from runs_app.recording.outcomes import LOG_TAIL, LogPiece, StepOutcome
