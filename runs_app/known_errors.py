@@ -8,7 +8,7 @@ from runs_app.choices import find_refused
 from runs_app.compilations import known_failures
 from runs_app.own_parameters import Asked, asked_of
 from runs_app.plans import Runnable, rules_of
-from runs_app.run_configuration import validate
+from runs_app.run_configuration import find_wrong, validate
 from zenweb.exceptions import FieldError, ValidationFailed
 from zenweb.pointers import pointer_to
 
@@ -32,9 +32,9 @@ def refused_of(runnable: Runnable, configuration: Any) -> list[FieldError]:
 def schema_errors(asked: Asked) -> list[FieldError]:
     """What the schema refuses; of steps that are not known yet, nothing."""
     rules = rules_of(asked.runnable)
-    errors = validate(rules.config_schema, asked.configuration, rules.validator)
     if asked.is_known:
-        return errors
+        return find_wrong(rules, asked.configuration)
+    errors = validate(rules.config_schema, asked.configuration, rules.validator)
     return [error for error in errors if not error.pointer.startswith("/steps/")]
 
 

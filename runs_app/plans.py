@@ -1,8 +1,8 @@
 """What every step asks for again and again and what never changes: read and parsed once."""
 
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property, lru_cache
 from typing import Any
@@ -11,8 +11,9 @@ from django.db.models import UUIDField
 
 from runs_app.models import PipelineRun, StepRun
 from runs_app.querysets import HEAVY
-from templates_app.curated_schema import curate, defaults_of, parameters_of, path_of_key, with_new_steps
-from templates_app.curation import read_curation
+from templates_app.curated_schema import curate, defaults_of, key_of, parameters_of, path_of_key, restricts
+from templates_app.curation import Curation, read_curation
+from templates_app.derived_curation import Uses, uses_of, with_other_parameters
 from templates_app.models import PipelineDeployment, RunTemplateVersion
 from templates_app.schema_places import holds_secret, schemas_at
 from templates_app.schema_validation import Validator, compile_schema
@@ -62,9 +63,9 @@ class Plan:
         return {step.name: index for index, step in enumerate(self.spec.steps)}
 
     @cached_property
-    def sources(self) -> dict[str, str]:
-        """The functions of its steps, by their names."""
-        return {step.name: step.source for step in self.spec.steps}
+    def uses(self) -> Uses:
+        """How it uses the functions of its steps."""
+        return uses_of(self.spec.steps)
 
     @cached_property
     def decides_while_it_runs(self) -> bool:
@@ -116,6 +117,10 @@ class Rules:
     config_schema: dict[str, Any]
     defaults: Mapping[str, Mapping[str, Any]]
     """Of parameters that do not start from the pipeline's own, by step and name."""
+    frozen: Plan | None = None
+    """Where the pipeline is put together with other parameters of its own: what the template's version runs else."""
+    restricted: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By step, the parameters for which the template's owner allows less than the pipeline."""
 
     @cached_property
     def validator(self) -> Validator:
@@ -155,8 +160,20 @@ def rules_by_id(deployment_id: uuid.UUID, version_id: uuid.UUID | None, role: Ro
     if (curation := whole.for_role(role)) == whole and role is not Role.NOBODY:
         return rules_by_id(deployment_id, version_id)
     if frozen_id != deployment_id:
-        curation = with_new_steps(curation, plan_of(frozen_id).sources, plan.sources)
+        frozen = plan_of(frozen_id)
+        curation = with_other_parameters(curation, frozen.uses, plan.uses)
+        schema = curate(plan.config_schema, curation)
+        return Rules(plan, schema, defaults_of(curation), frozen, _restricted(curation))
     return Rules(plan, curate(plan.config_schema, curation), defaults_of(curation))
+
+
+def _restricted(curation: Curation) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for key, entry in curation.parameters.items():
+        if restricts(entry):
+            step, name = key_of(key)
+            found.setdefault(step, []).append(name)
+    return found
 
 
 @lru_cache(maxsize=128)

@@ -28,7 +28,8 @@ from runs_app.models import Preparation, Worker
 from runs_app.plans import plan_of
 from runs_app.preparations import Option
 from runs_app.questions import CompileQuestion, choice_places
-from runs_app.warm_parents import ChildEnd, ImportFailed, Lease, ParentKey, ParentLost, WarmParents
+from runs_app.warm_parent import ChildEnd, ImportFailed, Lease, ParentKey, ParentLost
+from runs_app.warm_parents import WarmParents
 from templates_app.models import PipelineDeployment
 from templates_app.services import CompiledAgain, derive_deployment
 from zenweb.enums import PreparationKind, StepProcess

@@ -24,9 +24,10 @@ from runs_app.run_configuration import (
     without_unset,
 )
 from runs_app.sealed import unsealed_by
-from templates_app.curated_schema import curate, with_new_steps
-from templates_app.curation import read_curation
+from templates_app.curated_schema import curate, parameters_of, with_parameter
+from templates_app.curation import ElementsCuration, read_curation
 from templates_app.curation_fit import carry_over
+from templates_app.derived_curation import with_other_parameters
 from templates_app.models import PipelineDeployment, RunTemplateVersion
 from templates_app.schema_places import holds_secret, is_same, schemas_at, step_sections
 from templates_app.suggestions import suggestion
@@ -377,9 +378,21 @@ def _schema_by_now(deployment: PipelineDeployment, newest: RunTemplateVersion, r
     """What a deployment takes from this role, as far as the newest curation of its template speaks of that."""
     plan = plan_of(deployment.pk)
     said = read_curation(newest.curation).for_role(role)
-    by_now = with_new_steps(said, plan_of(newest.deployment_id).sources, plan.sources)
-    curation, _ = carry_over(plan.config_schema, by_now, drops_misfits=True)
-    return curate(plan.config_schema, curation)
+    by_now = with_other_parameters(said, plan_of(newest.deployment_id).uses, plan.uses)
+    schema = _without_defaults(plan.config_schema)  # a bound holds for what changes, whatever it started from
+    of_lists = {
+        name: entry for name, entry in by_now.parameters.items() if isinstance(entry, ElementsCuration)
+    }
+    others = {name: entry for name, entry in by_now.parameters.items() if name not in of_lists}
+    curation, _ = carry_over(schema, by_now.model_copy(update={"parameters": others}), drops_misfits=True)
+    return curate(schema, curation.model_copy(update={"parameters": {**curation.parameters, **of_lists}}))
+
+
+def _without_defaults(config_schema: Configuration) -> Configuration:
+    for key, schema in parameters_of(config_schema).items():
+        bare = {word: said for word, said in schema.items() if word != "default"}
+        config_schema = with_parameter(config_schema, key, bare)
+    return config_schema
 
 
 def preview_repair(repair: Repair, *, actor: User) -> RepairPlan:

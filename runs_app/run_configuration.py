@@ -9,6 +9,7 @@ from django.utils.translation import gettext, gettext_lazy
 
 from runs_app import hooks
 from runs_app.dynamic_defaults import find_defaults, missing_defaults
+from runs_app.handed_on import find_handed_on
 from runs_app.plans import Rules, Runnable, rules_of
 from templates_app.names import is_one_line, wrong_tags
 from templates_app.schema_places import stand_ins_in, step_sections
@@ -125,6 +126,12 @@ def validate(
     return refused + find_errors(config_schema, _with_every_step(config_schema, cleaned), validator)
 
 
+def find_wrong(rules: Rules, configuration: Any) -> list[FieldError]:
+    """Everything wrong with a configuration of a pipeline whose steps are known, and with what follows from it."""
+    errors = validate(rules.config_schema, configuration, rules.validator)
+    return errors + find_handed_on(rules, configuration)
+
+
 def _that_look_sealed(value: Any, path: tuple[str, ...] = ()) -> Iterator[FieldError]:
     """Nobody may have a stored secret opened by sending what is stored of it."""
     if is_sealed(value):
@@ -143,7 +150,7 @@ def resolve(
     `moment`: what the run is for, if that is not now; defaults that are found, such as today, are those of then.
     """
     rules = rules_of(runnable)
-    if errors := validate(rules.config_schema, configuration, rules.validator):
+    if errors := find_wrong(rules, configuration):
         raise ValidationFailed(errors)
     cleaned = without_unset(configuration or {})
     if errors := hooks.find_errors(rules.plan.code_archive_id, cleaned):

@@ -36,7 +36,7 @@ from runs_app.recording import StepOutcome
 from runs_app.slots import Slots, Waits
 from runs_app.step_tokens import server_access
 from runs_app.step_users import isolate_steps
-from runs_app.warm_parents import (
+from runs_app.warm_parent import (
     AttemptProcess,
     Bounds,
     ChildEnd,
@@ -46,8 +46,8 @@ from runs_app.warm_parents import (
     ParentKey,
     ParentLost,
     Upbringing,
-    WarmParents,
 )
+from runs_app.warm_parents import WarmParents
 from zenweb.artifacts import store
 from zenweb.artifacts.store import ArtifactStoreError
 from zenweb.enums import StepProcess

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from templates_app.curation import Curation, ParameterCuration, Widget
+from templates_app.curation import Curation, ElementsCuration, ParameterCuration, Widget
 from templates_app.schema_places import is_same, referred, step_sections
 from zenweb.config.json_schema import DECIMAL_RULES, DYNAMIC_DEFAULT, FORM_HINTS, SECTIONS
 
@@ -21,8 +21,6 @@ NUMBERS = {
 }
 TEXTS = {"min_length": "minLength", "max_length": "maxLength", "pattern": "pattern"}
 BOUNDS = (*NUMBERS, *TEXTS, "choices")
-Sources = Mapping[str, str]
-"""The function of each step, by the step's name, in their order."""
 SECRET_BOUNDS = frozenset({"min_length", "max_length"})  # the others would write down what a secret may be
 # A narrower bound of one kind leaves nothing to say for the pipeline's own of the other.
 OTHERS = {"minimum": "exclusive_minimum", "maximum": "exclusive_maximum"}
@@ -52,31 +50,8 @@ def defaults_of(curation: Curation) -> dict[str, dict[str, Any]]:
     return defaults
 
 
-def with_new_steps(curation: Curation, frozen: Sources, now: Sources) -> Curation:
-    """A curation of a pipeline as it was frozen, for what it is when it is put together with other parameters.
-
-    A step that was not there keeps to what is said of the first step of the same function that is bounded or fixed:
-    nobody gets around that by asking for one more.
-    """
-    new = {step: source for step, source in now.items() if step not in frozen}
-    said: dict[Key, ParameterCuration] = {}
-    entries = {
-        key_of(name): entry for name, entry in curation.parameters.items() if new and _restricts(entry)
-    }
-    for step, source in frozen.items():
-        for (curated, name), entry in entries.items():
-            if curated == step:
-                said.setdefault((source, name), entry)
-    added = {
-        name_of((step, name)): entry
-        for step, source in new.items()
-        for (function, name), entry in said.items()
-        if function == source
-    }
-    return curation.model_copy(update={"parameters": {**curation.parameters, **added}}) if added else curation
-
-
-def _restricts(asked: ParameterCuration) -> bool:
+def restricts(asked: ParameterCuration) -> bool:
+    """Whether not every value that the pipeline takes may be given."""
     return asked.is_locked or any(getattr(asked, bound) is not None for bound in BOUNDS)
 
 
@@ -208,6 +183,8 @@ def _is_left_out(branch: Schema, asked: ParameterCuration) -> bool:
 
 
 def _shaped(schema: Schema, asked: ParameterCuration, root: Schema) -> Schema:
+    if isinstance(asked, ElementsCuration):
+        return _with_shaped_elements(schema, asked, root)
     shaped = dict(narrow(schema, asked, root))
     if asked.label:
         shaped["title"] = asked.label
@@ -228,6 +205,14 @@ def _shaped(schema: Schema, asked: ParameterCuration, root: Schema) -> Schema:
     if said := {name: hint for name, hint in hints.items() if hint}:
         shaped[FORM_HINTS] = said
     return shaped
+
+
+def _with_shaped_elements(schema: Schema, asked: ElementsCuration, root: Schema) -> Schema:
+    whole = _inlined(schema, root)
+    elements = dict(narrow(_object(whole.get("items")), asked, root))
+    if asked.is_locked:
+        elements["const"] = asked.locked
+    return {**whole, "items": elements}
 
 
 def with_parameter(

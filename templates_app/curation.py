@@ -116,6 +116,15 @@ class ParameterCuration(Part):
         return self.locked if self.is_locked else self.default
 
 
+class ElementsCuration(ParameterCuration):
+    """What was said of one value, where there is a list by now, with one for each run of the step. In no document."""
+
+    @property
+    def gives_value(self) -> bool:
+        """The list is the pipeline's."""
+        return False
+
+
 KEPT_FOR_ALL = {"label", "help", "placeholder", "widget"}
 
 

@@ -1,6 +1,5 @@
 """What can be run: pipelines, the stacks they run on, frozen deployments, and the templates people start."""
 
-from collections.abc import Mapping
 from copy import copy
 from functools import cached_property
 from typing import Any, ClassVar, cast
@@ -12,8 +11,9 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import gettext_lazy
 
-from templates_app.curated_schema import curate, defaults_of, with_new_steps
+from templates_app.curated_schema import curate, defaults_of
 from templates_app.curation import Curation, read_curation
+from templates_app.derived_curation import Uses, uses_of, with_other_parameters
 from templates_app.querysets import (
     CodeArchiveQuerySet,
     PipelineDeploymentQuerySet,
@@ -23,6 +23,7 @@ from templates_app.querysets import (
     StackQuerySet,
 )
 from zenweb.accounts.models import Project
+from zenweb.config.spec import StepSpec
 from zenweb.entity import Entity, JSONField
 from zenweb.enums import ConcurrencyPolicy, Orchestrator, Role
 
@@ -149,9 +150,9 @@ class PipelineDeployment(Entity):
         return f"{self.pipeline_id} {self.fingerprint[:12]}"
 
     @property
-    def step_sources(self) -> dict[str, str]:
-        """The functions of its steps, by their names."""
-        return {step["name"]: step["source"] for step in self.spec["steps"]}
+    def step_uses(self) -> Uses:
+        """How it uses the functions of its steps."""
+        return uses_of(StepSpec.model_validate(step) for step in self.spec["steps"])
 
 
 class RunTemplate(Entity):
@@ -282,19 +283,19 @@ class RunTemplateVersion(Entity):
         """The same, as it is where its pipeline is put together with other parameters. Not to be saved."""
         derived = copy(self)
         derived.__dict__.pop("config_schema", None)
-        derived.frozen_steps = self.frozen_steps or self.deployment.step_sources
+        derived.frozen_steps = self.frozen_steps or self.deployment.step_uses
         derived.deployment = deployment
         return derived
 
     # Of a version whose pipeline is put together with other parameters, the steps that its curation was made for.
-    frozen_steps: Mapping[str, str] | None = None
+    frozen_steps: Uses | None = None
 
     @property
     def curation_in_use(self) -> Curation:
         curation = read_curation(self.curation).for_role(self.role)
         if self.frozen_steps is None:
             return curation
-        return with_new_steps(curation, self.frozen_steps, self.deployment.step_sources)
+        return with_other_parameters(curation, self.frozen_steps, self.deployment.step_uses)
 
     @cached_property
     def config_schema(self) -> dict[str, Any]:

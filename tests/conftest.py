@@ -1,5 +1,7 @@
 """The cast and the things that most tests need."""
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +10,9 @@ from django.test import Client
 from xdist.scheduler import LoadFileScheduling
 
 from runs_app.management.commands.bootstrap import bootstrap
+from runs_app.models import Worker
 from templates_app.models import PipelineDeployment, RunTemplate, Stack
-from tests.factories import freeze, make_editor, make_template
+from tests.factories import PIPELINES, freeze, make_editor, make_template
 from zenweb import connection
 from zenweb.accounts.models import User
 from zenweb.accounts.services import create_api_key
@@ -97,3 +100,11 @@ def deployment(stacks: dict[str, Stack], alice: User) -> PipelineDeployment:
 @pytest.fixture
 def template(deployment: PipelineDeployment, alice: User) -> RunTemplate:
     return make_template(deployment, alice, "daily-retraining")
+
+
+@pytest.fixture
+def hand(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
+    """A worker's row, for tests that put pipelines together themselves."""
+    monkeypatch.syspath_prepend(str(PIPELINES))
+    yield Worker.objects.create(name="w1", hostname="h", pid=1, queues=["default"], slots=1)
+    sys.modules.pop("composed", None)

@@ -50,6 +50,29 @@ def composed_pipeline(
         report(since)
 
 
+@step
+def tune(start: float = 0.1) -> float:
+    return start
+
+
+@pipeline
+def moving_pipeline(
+    rate: float = 0.1, way: Literal["plain", "mapped", "tuned"] = "plain", again: int = 0
+) -> None:
+    """What the rate of `train` is, and of how many."""
+    last = tune()
+    if way == "tuned":
+        last = tune(rate)
+        train(1, rate=last)
+    elif way == "mapped":
+        train.map(seed=1, rate=[0.2, rate])
+    else:
+        last = train(1, rate=rate)
+    train(2, rate=last, id="follower")
+    for number in range(again):
+        train(number, rate=last, id=f"follower_{number}")
+
+
 @pipeline
 def picky_pipeline(number: Annotated[int, AfterValidator(odd)] = 1, say: str = "") -> None:
     if say == "wrong":

@@ -12,9 +12,9 @@ from django.test import Client
 from django.utils import timezone
 
 from runs_app.api.logs import FOLLOWERS
+from runs_app.captured_output import CutLog
 from runs_app.logs import Follower, Piece, read_log, read_run_log
 from runs_app.models import LogChunk, PipelineRun, StepAttempt, StepRun
-from runs_app.warm_parents import CutLog
 from runs_app.worker import StepWorker
 from templates_app.models import RunTemplate, Stack
 from tests.factories import freeze, launch, make_template

@@ -4,8 +4,6 @@ Nobody's process does a worker's work here, but in the tests at the end.
 """
 
 import json
-import sys
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -35,7 +33,7 @@ from templates_app.services import (
     update_run_template,
 )
 from tests.composing import compile_next, compiled, own, steps
-from tests.factories import PIPELINES, freeze, launch, make_template
+from tests.factories import freeze, launch, make_template
 from tests.runs.test_worker import wait_for
 from zenweb.accounts.models import User
 from zenweb.enums import Role, TriggerChannel
@@ -51,14 +49,6 @@ def template(stacks: dict[str, Stack], alice: User) -> RunTemplate:
 @pytest.fixture
 def picky(stacks: dict[str, Stack], alice: User) -> RunTemplate:
     return make_template(freeze("composed.picky_pipeline", alice, stacks["celery"]), alice, "picky")
-
-
-@pytest.fixture
-def hand(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
-    """A worker's row, for tests that do its work."""
-    monkeypatch.syspath_prepend(str(PIPELINES))
-    yield Worker.objects.create(name="w1", hostname="h", pid=1, queues=["default"], slots=1)
-    sys.modules.pop("composed", None)
 
 
 def refusal(template: RunTemplate, alice: User, configuration: Any) -> list[str]:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from runs_app.models import ArtifactVersion, PipelineRun, StepAttempt, StepRun
 from runs_app.services import stop_run
-from runs_app.warm_parents import WarmParent, local_today
+from runs_app.warm_parent import WarmParent, local_today
 from runs_app.worker import StepWorker
 from templates_app.models import RunTemplate, Stack
 from tests.factories import freeze, launch, make_template

@@ -1,8 +1,6 @@
 """The pipeline's own parameters in the form: a section of their own, and below it the steps that they make."""
 
 import re
-import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +10,7 @@ from django.urls import reverse
 from runs_app.models import PipelineRun, Worker
 from templates_app.models import RunTemplate, Stack
 from tests.composing import compile_next, compiled, own
-from tests.factories import PIPELINES, freeze, make_template
+from tests.factories import freeze, make_template
 from zenweb.accounts.models import User
 
 SCRIPT = {"X-Requested-With": "fetch"}
@@ -21,14 +19,6 @@ SCRIPT = {"X-Requested-With": "fetch"}
 @pytest.fixture
 def template(stacks: dict[str, Stack], alice: User) -> RunTemplate:
     return make_template(freeze("composed.composed_pipeline", alice, stacks["celery"]), alice, "composed")
-
-
-@pytest.fixture
-def hand(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
-    """A worker's row, for tests that do its work."""
-    monkeypatch.syspath_prepend(str(PIPELINES))
-    yield Worker.objects.create(name="w1", hostname="h", pid=1, queues=["default"], slots=1)
-    sys.modules.pop("composed", None)
 
 
 @pytest.fixture
