@@ -71,13 +71,15 @@ class PipelineRunAdmin(VisibleAdmin, ReadOnlyAdmin):
             return ()
         is_shown = may_see_values(cast(User, request.user), obj)
         values = () if is_shown else ("configuration", "resolved_configuration")
-        return values if self._sees_parent(request, obj) else (*values, "parent_step", "root")
+        return (*values, *self._hidden_relatives(request, obj))
 
-    def _sees_parent(self, request: HttpRequest, run: PipelineRun) -> bool:
-        seen = PipelineRun.objects.visible_to(cast(User, request.user))
-        return (
-            run.parent_step is None or seen.filter(pk__in=[run.parent_step.run_id, run.root_id]).count() > 0
-        )
+    def _hidden_relatives(self, request: HttpRequest, run: PipelineRun) -> list[str]:
+        """The fields that name a run which it comes from and which may not be seen."""
+        relatives = {"original": run.original_id, "root": run.root_id}
+        relatives["parent_step"] = run.parent_step.run_id if run.parent_step else None
+        seen = PipelineRun.objects.visible_to(cast(User, request.user)).filter(pk__in=relatives.values())
+        visible = {None, *seen.values_list("pk", flat=True)}
+        return [name for name, pk in relatives.items() if pk not in visible]
 
     def has_stop_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("runs_app.change_pipelinerun")
@@ -120,6 +122,11 @@ class ArtifactVersionAdmin(VisibleAdmin, ReadOnlyAdmin):
     search_fields = ("artifact__name", "id")
     list_select_related = ("artifact",)
     show_full_result_count = False
+
+    def get_exclude(self, request: HttpRequest, obj: ArtifactVersion | None = None) -> tuple[str, ...]:
+        seen = StepRun.objects.visible_to(cast(User, request.user))
+        step = obj.producer_step_id if obj else None
+        return () if step is None or seen.filter(pk=step).exists() else ("producer_step",)
 
 
 class ScheduleFiringInline(ReadOnlyInline):

@@ -37,7 +37,7 @@ from templates_app.models import Preset, RunTemplate, RunTemplateVersion
 from templates_app.permissions import can_edit_preset
 from templates_app.schema_forms import CHECK
 from templates_app.schema_forms.schemas import read_steps
-from templates_app.schema_forms.wording import worded
+from templates_app.schema_forms.wording import in_words, worded
 from zenweb.accounts import interrupted_forms
 from zenweb.accounts.models import User
 from zenweb.enums import Role, TriggerChannel
@@ -68,6 +68,7 @@ class Done:
     """Names of files that were chosen, and that the page has not sent: without them nothing can be said."""
     unchecked: Sequence[str] = ()
     """What is asked about before that, in the words of the form."""
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -263,7 +264,8 @@ def _look_ahead(request: HttpRequest, template: RunTemplate, form: RunForm) -> D
         return Done(is_look=True)
     steps = read_steps(template.version.config_schema)
     unchecked = [worded(each, steps) for each in ahead.unchecked]
-    return Done(is_look=True, ahead=ahead, unchecked=unchecked)
+    warnings = [in_words(each, steps) for each in ahead.resolved.warnings]
+    return Done(is_look=True, ahead=ahead, unchecked=unchecked, warnings=warnings)
 
 
 def _copy(request: HttpRequest, template: RunTemplate, form: LaunchForm) -> Done:

@@ -156,6 +156,8 @@ class PipelineRun(Execution):
     priority = models.IntegerField(default=0, help_text="The highest of its steps': who waits less.")
     # What `with_values_shown_to()` adds: whether who asks may see what the run was given.
     shows_values = False
+    # What `with_relatives_shown_to()` adds: whether they may see the run it repairs, and those that it comes from.
+    shows_original = shows_parent = shows_root = False
     # A run of the local stack belongs to the process that called it, which keeps moving this while it lives.
     caller_beat = models.PositiveBigIntegerField(null=True, blank=True)
 
@@ -469,6 +471,8 @@ class ArtifactVersion(Entity):
     producer_step = models.ForeignKey(StepRun, null=True, on_delete=models.SET_NULL, related_name="produced")
     # The shared ones that it is part of: whoever may use them may use it.
     presets = models.ManyToManyField(Preset, blank=True, related_name="files")
+    # What `with_producer_shown_to()` adds: whether who asks may see the run that made it.
+    shows_producer = False
 
     objects = ArtifactVersionQuerySet.as_manager()
 
@@ -497,6 +501,8 @@ class StepOutput(models.Model):
     step = models.ForeignKey(StepRun, on_delete=models.CASCADE, related_name="outputs")
     name = models.CharField(max_length=255)
     artifact_version = models.ForeignKey(ArtifactVersion, on_delete=models.CASCADE, related_name="outputs")
+    # What `outputs_shown_to()` adds: whether who asks may see the run that made it.
+    shows_producer = False
 
     class Meta:
         ordering: ClassVar = ["id"]

@@ -40,6 +40,8 @@ MANY = 20_000  # runs
 ENDED_PREPARATIONS = (PreparationStatus.ANSWERED, PreparationStatus.FAILED)
 
 
+# The runs that a run comes from: how it is told whether they may be seen, and the way there.
+RELATIVES = {"shows_original": "original", "shows_parent": "parent_step__run", "shows_root": "root"}
 # Where uploaded files lie in the artifact store, and what the names of their artifacts begin with.
 UPLOADS = "uploads"
 # What may be given beside a file where a parameter is one, by the names of classes.
@@ -109,6 +111,20 @@ class PipelineRunQuerySet(VisibleQuerySet):
 
     def showing_values_to(self, user: "User") -> Self:
         return self.with_values_shown_to(user).filter(shows_values=True)
+
+    def with_relatives_shown_to(self, user: "User | AnonymousUser") -> Self:
+        """With whether the user may see the run that each repairs, and those that it was started from."""
+        seen = self.model._default_manager.visible_to(user)
+        return self.annotate(
+            **{name: Exists(seen.filter(pk=OuterRef(path))) for name, path in RELATIVES.items()}
+        )
+
+    def having_relatives_seen_by(self, user: "User", paths: Iterable[str]) -> Self:
+        """Without those of which the user may not see who is at the end of one of these paths."""
+        seen = self.model._default_manager.visible_to(user).values("pk")
+        return reduce(
+            lambda runs, path: runs.filter(Q(**{path: None}) | Q(**{f"{path}__in": seen})), paths, self
+        )
 
     def unfinished(self) -> Self:
         return self.filter(status__in=OPEN_STATUSES)
@@ -188,15 +204,13 @@ class PipelineRunQuerySet(VisibleQuerySet):
             self.with_parent()
             .select_related(
                 *("user", "project", "pipeline", "stack", "template__project", "template_version"),
-                *("deployment", "original"),
+                "deployment",
             )
             .defer(
                 "deployment__spec",
                 "deployment__config_schema",
                 "deployment__config_template",
                 "template_version__curation",
-                "original__configuration",
-                "original__resolved_configuration",
             )
         )
 
@@ -347,6 +361,11 @@ class ArtifactVersionQuerySet(VisibleQuerySet):
     def with_relations(self) -> Self:
         related = self.select_related("artifact", "project", "user", "producer_step__run__stack")
         return related.defer(*heavy_of("producer_step__run"))
+
+    def with_producer_shown_to(self, user: "User | AnonymousUser") -> Self:
+        """With whether the user may see the run that made each: with an output from the cache, perhaps not that one."""
+        steps = self.model._meta.get_field("producer_step").related_model.objects.visible_to(user)
+        return self.annotate(shows_producer=Exists(steps.filter(pk=OuterRef("producer_step"))))
 
     def search(self, text: str) -> Self:
         """By a part of the name: an upload's is the name of its file."""

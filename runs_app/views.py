@@ -55,6 +55,7 @@ from runs_app.trees import MOST_SHOWN, tree_below
 from runs_app.uploads import FormFiles
 from runs_app.usage import usage_of
 from runs_app.waiting import explain, explain_steps
+from templates_app.curation_fit import placed
 from templates_app.forms import NewTemplateForm
 from templates_app.models import Preset, RunTemplate
 from templates_app.permissions import Powers, role_on
@@ -190,7 +191,8 @@ def show_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
         "ledger": ledger[:LEDGER_OPEN],
         "earlier": ledger[LEDGER_OPEN:],
         "repairs": _repairs(request, run),
-        "parent": _parent(request, run),
+        "parent": _seen(request, run.parent_step.run_id if run.parent_step else None),
+        "original": _seen(request, run.original_id),
         "tree": tree,
         "most_in_tree": MOST_SHOWN,
         "is_live": is_live,
@@ -246,8 +248,11 @@ def repair(request: HttpRequest, run_id: UUID) -> HttpResponse:
     )
     try:
         asked.asked_by(request.user).check_possible()
-    except (NotAllowed, ValidationFailed) as error:
+    except NotAllowed as error:
         messages.error(request, str(error))
+        return redirect(run)
+    except ValidationFailed as error:
+        messages.error(request, " ".join(each.message for each in error.errors))
         return redirect(run)
     is_sent = request.method == "POST"
     files = FormFiles(request.user, run.template)
@@ -350,12 +355,12 @@ def _find_run(request: HttpRequest, run_id: UUID) -> PipelineRun:
     return get_object_or_404(PipelineRun.objects.visible_to(request.user).for_page(), pk=run_id)
 
 
-def _parent(request: HttpRequest, run: PipelineRun) -> PipelineRun | None:
-    """The run whose step has started it, if that may be seen."""
-    if run.parent_step is None:
+def _seen(request: HttpRequest, run_id: UUID | None) -> PipelineRun | None:
+    """A run that another one comes from, if it may be seen."""
+    if run_id is None:
         return None
     visible = PipelineRun.objects.visible_to(request.user).select_related("pipeline", "template")
-    return visible.defer(*HEAVY).filter(pk=run.parent_step.run_id).first()
+    return visible.defer(*HEAVY).filter(pk=run_id).first()
 
 
 def _repairs(request: HttpRequest, run: PipelineRun) -> list[PipelineRun]:
@@ -413,7 +418,7 @@ def _create_template(request: HttpRequest, form: NewTemplateForm, run: PipelineR
         form.add_error("name", taken)
     except ValidationFailed as error:
         # What the form of that template keeps to has a place of its own in there.
-        told = [entry.message if entry.pointer in {"", "/name"} else str(entry) for entry in error.errors]
+        told = [entry.message if entry.pointer == "/name" else placed(entry) for entry in error.errors]
         form.add_error("name", told)
     except ZenWebError as error:
         form.add_error("name", str(error))

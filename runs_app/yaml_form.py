@@ -31,7 +31,6 @@ from templates_app.schema_forms.schemas import (
     Parameter,
     Schema,
     Step,
-    from_pointer,
     humanise,
     read_steps,
     to_pointer,
@@ -40,6 +39,7 @@ from templates_app.schema_forms.wording import worded
 from templates_app.schema_places import HIDDEN, holds_secret, is_secret, schemas_at, secrets_in, types_of
 from zenweb.config.yaml_text import YamlDocument, YamlRefused, rewrite
 from zenweb.exceptions import FieldError
+from zenweb.pointers import from_pointer
 
 MOST_LEFT_OUT = 1_000
 YAML, FORM, ALL, CHANGES = "yaml", "form", "all", "changes"

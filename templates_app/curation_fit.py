@@ -32,7 +32,7 @@ from templates_app.schema_validation import (
 )
 from templates_app.suggestions import suggestion
 from zenweb.exceptions import FieldError, ValidationFailed
-from zenweb.pointers import pointer_to
+from zenweb.pointers import from_pointer, pointer_to
 
 # Of the pipeline's own bounds, those that a new one has to stay within; True: it may not be the same number either.
 LOWER = {
@@ -83,6 +83,13 @@ class Misfit:
 def place_of(path: Sequence[str | int]) -> str:
     """A place in a curation as its owner reads it: `trainer.rate, maximum` or `sections, entry 1, title`."""
     return place_words(path[1:] if path and path[0] == "parameters" else path)
+
+
+def placed(error: FieldError) -> str:
+    """What is wrong in a curation as its owner reads it, with its place."""
+    path = [int(part) if part.isdecimal() else part for part in from_pointer(error.pointer)]
+    place = place_of(path[1:] if path[:1] == ["curation"] else path)
+    return f"{place}: {error.message}" if place else error.message
 
 
 def read_fitting(config_schema: Schema, document: Any) -> Curation:
@@ -256,8 +263,7 @@ class _About:
         if asked.gives_value:
             place = "locked" if asked.is_locked else "default"
             for error in self._errors(narrowed, asked.value):
-                at = gettext("At %(place)s: ") % {"place": error.pointer} if error.pointer else ""
-                yield (place,), at + error.message, asked.is_locked
+                yield (place,), placed(error), asked.is_locked
                 break
         elif "default" in self.schema:
             yield from self._bounds_without_default()

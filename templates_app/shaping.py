@@ -9,12 +9,12 @@ from django.utils.translation import gettext
 
 from templates_app.curated_schema import curate
 from templates_app.curation import UNREADABLE, Curation, read_curation, read_what_is_right
-from templates_app.curation_fit import misfits, place_of, read_fitting
+from templates_app.curation_fit import misfits, placed, read_fitting
 from templates_app.form_cards import Card, cards_of
 from templates_app.models import RunTemplateVersion
 from templates_app.schema_forms import ConfigurationForm
-from templates_app.schema_forms.schemas import from_pointer
 from zenweb.exceptions import FieldError, ValidationFailed
+from zenweb.pointers import from_pointer
 
 PREVIEW = "templates_app/schema_form/preview.html"
 
@@ -130,7 +130,7 @@ class Shape:
         except ValidationFailed as error:
             self.add_errors(error.errors)
         # What no input could take over is told, and nothing is left of it to be corrected.
-        self.left_out += [_placed(error) for error in self._of_a_file if not self._is_told(error)]
+        self.left_out += [placed(error) for error in self._of_a_file if not self._is_told(error)]
         if self.all_errors:
             return False
         self.curation = curation
@@ -153,7 +153,7 @@ class Shape:
                 group = self.groups[int(path[0])]
                 group.errors = list(dict.fromkeys([*group.errors, words]))
             else:
-                self.errors.append(_placed(error))
+                self.errors.append(placed(error))
 
     def _is_told(self, error: FieldError) -> bool:
         match from_pointer(error.pointer):
@@ -221,12 +221,6 @@ class Shape:
 def _input_of(name: str) -> str:
     """The input of a card in which a part of a curation stands."""
     return "value" if name in {"locked", "default"} else name
-
-
-def _placed(error: FieldError) -> str:
-    path = from_pointer(error.pointer)
-    place = place_of([int(part) if part.isdecimal() else part for part in path])
-    return f"{place}: {error.message}" if place else error.message
 
 
 def _move(things: list[Any], place: int, verb: str) -> None:

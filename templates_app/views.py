@@ -12,6 +12,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext
 from django.views.decorators.http import require_http_methods, require_safe
 
+from templates_app.curation_fit import placed
 from templates_app.forms import SearchForm
 from templates_app.models import Pipeline, RunTemplate
 from templates_app.permissions import check_can_edit
@@ -145,8 +146,10 @@ def _import(request: HttpRequest, shape: Shape) -> None:
         return
     try:
         shape.take_over(_read_file(file.name or "", file.read()))
-    except (ValidationFailed, MalformedRequest) as error:
-        shape.errors += [str(one) for one in getattr(error, "errors", [error])]
+    except ValidationFailed as error:
+        shape.errors += map(placed, error.errors)
+    except MalformedRequest as error:
+        shape.errors.append(str(error))
 
 
 def _read_file(name: str, content: bytes) -> Any:

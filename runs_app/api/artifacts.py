@@ -91,6 +91,8 @@ class ArtifactVersionList(APIView):
     def get(self, request: Request) -> Response:
         versions, query = in_project(visible_artifact_versions(request), request), request.query_params
         versions = versions.search(query.get("search", ""))
+        if "pipeline_run" in query:
+            versions = versions.filter(shows_producer=True)
         if kind := query.get("suits"):
             versions = versions.suiting(known_kind(kind)).of_types(few_types(query.get("types", "")))
         return ARTIFACT_VERSIONS.answer(versions, query)
@@ -124,7 +126,8 @@ def visible_artifacts(request: Request) -> QuerySet[Any]:
 
 
 def visible_artifact_versions(request: Request) -> QuerySet[Any]:
-    return ArtifactVersion.objects.visible_to(request.user).with_relations()
+    versions = ArtifactVersion.objects.visible_to(request.user).with_relations()
+    return versions.with_producer_shown_to(request.user)
 
 
 def known_kind(kind: str) -> str:

@@ -78,15 +78,23 @@ def _run_metadata(run: PipelineRun) -> Json:
         "orchestrator_run_id": None,
         "code_path": None,
         "template_id": str(run.template_id) if run.template_id else None,
-        "original_run_id": str(run.original_id) if run.original_id else None,
-        "parent_run_id": str(run.parent_step.run_id) if run.parent_step else None,
-        "parent_step_id": str(run.parent_step_id) if run.parent_step_id else None,
-        "root_run_id": str(run.root_id) if run.root_id else None,
+        **_relatives(run),
         "is_templatable": run.stack.is_remote,
         "enable_heartbeat": False,
         "parameters": _shown(run.deployment_id, run.parameters) if run.shows_values else {},
         "shows_values": run.shows_values,
         "warnings": run.warnings,
+    }
+
+
+def _relatives(run: PipelineRun) -> Json:
+    """The runs that it comes from, those that may be seen."""
+    parent = run.parent_step if run.shows_parent else None
+    return {
+        "original_run_id": str(run.original_id) if run.original_id and run.shows_original else None,
+        "parent_run_id": str(parent.run_id) if parent else None,
+        "parent_step_id": str(parent.pk) if parent else None,
+        "root_run_id": str(run.root_id) if run.root_id and run.shows_root else None,
     }
 
 
@@ -215,9 +223,8 @@ def describe_step(step: StepRun, hydrate: bool) -> Json:
 
 
 def _step_metadata(step: StepRun) -> Json:
-    outputs = [output.artifact_version for output in step.outputs.all()]
-    is_cached = step.status == ExecutionStatus.CACHED and outputs
-    original = outputs[0].producer_step_id if is_cached else None
+    outputs = list(step.outputs.all()) if step.status == ExecutionStatus.CACHED else []
+    shown = [output.artifact_version.producer_step_id for output in outputs[:1] if output.shows_producer]
     spec = plan_of(step.run.deployment_id).step(step.spec_index)
     return {
         "config": _step_config(step),
@@ -231,7 +238,7 @@ def _step_metadata(step: StepRun) -> Json:
         "deployment_id": str(step.run.deployment_id),
         "snapshot_id": str(step.run.deployment_id),  # what newer clients call it
         "pipeline_run_id": str(step.run_id),
-        "original_step_run_id": str(original) if original else None,
+        "original_step_run_id": str(shown[0]) if shown and shown[0] else None,
         "parent_step_ids": [str(parent) for parent in step.parent_ids],
         "run_metadata": step.metadata,
         "elements": step.elements,
@@ -315,7 +322,7 @@ def describe_artifact_version(version: ArtifactVersion, hydrate: bool) -> Json:
     if not hydrate:
         return entity(version, name=None, body=body)
     metadata = {"visualizations": _visualizations(version), "run_metadata": version.metadata}
-    step = version.producer_step
+    step = version.producer_step if version.shows_producer else None
     resources = {
         "user": user_entity(version.user),
         "tags": [],

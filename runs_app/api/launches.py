@@ -163,7 +163,8 @@ def answer_launch(request: Request, launch: Launch, *, summary: bool = False) ->
     headers = {"Idempotent-Replayed": "true"} if launch.is_replay else None
     is_old = launch.is_replay or summary
     run = find_run(request, str(launch.run.pk)) if is_old else launch.run
-    run.shows_values = True  # to who has just given them
+    # To who has just given them, and who was there where it comes from.
+    run.shows_values = run.shows_original = run.shows_parent = run.shows_root = True
     if summary:
         explain_runs([run])
     answer = describe_run(run, True) | {"warnings": run.warnings}

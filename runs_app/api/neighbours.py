@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
-from django.db.models import QuerySet
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import Exists, OuterRef, QuerySet
 
 from runs_app.inputs import sources_of
 from runs_app.models import StepOutput, StepRun
 from runs_app.plans import plan_of
+from zenweb.accounts.models import User
 
 
 def find_neighbours(steps: Sequence[StepRun]) -> None:
@@ -31,6 +33,12 @@ def find_neighbours(steps: Sequence[StepRun]) -> None:
             for source in sources[step]
         }
         step.input_versions = {name: version for name, version in given.items() if version is not None}
+
+
+def outputs_shown_to(user: User | AnonymousUser) -> QuerySet[StepOutput]:
+    """The same with whether the user may see the run that made each: of one from the cache, perhaps not."""
+    made_by = StepRun.objects.visible_to(user).filter(pk=OuterRef("artifact_version__producer_step"))
+    return outputs_with_versions().annotate(shows_producer=Exists(made_by))
 
 
 def outputs_with_versions() -> QuerySet[StepOutput]:

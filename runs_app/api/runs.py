@@ -107,8 +107,14 @@ RUNS = Listing(
 )
 
 
-# Whoever asks for what a run or step has started means it wherever it is.
-FAMILY = {"parent_run_id", "parent_step_id", "root_run_id"}
+# Filters that look at the run from which one was started, and the way there. Whoever asks for what a run or step has
+# started means it wherever it is.
+STARTERS = {
+    "parent_run_id": "parent_step__run",
+    "parent_step_id": "parent_step__run",
+    "root_run_id": "root",
+}
+FAMILY = {**STARTERS, "original": "original"}
 
 
 class RunUpdateBody(Body):
@@ -138,10 +144,12 @@ class RunList(APIView):
         project = find_project(user, request.query_params.get("project"))
         counts = RunCount.objects.visible_to(user).filter(project=project)
         runs = PipelineRun.objects.visible_in_lists_to(user, counts).for_list()
-        if request.query_params.get("project") or not FAMILY & request.query_params.keys():
+        if request.query_params.get("project") or not STARTERS.keys() & request.query_params.keys():
             runs = runs.filter(project=project)
+        if by := FAMILY.keys() & request.query_params.keys():
+            runs = runs.having_relatives_seen_by(user, (FAMILY[name] for name in by))
         if wants_hydration(request.query_params, default=False):
-            runs = runs.with_values_shown_to(user).with_parent()
+            runs = runs.with_values_shown_to(user).with_parent().with_relatives_shown_to(user)
         return RUNS.answer(runs, request.query_params, counts)
 
 
@@ -159,7 +167,8 @@ class RunDetail(APIView):
         answer = describe_run(run, wants_hydration(request.query_params, default=True))
         if answer["metadata"]:  # of one run only: a list of runs would ask for each
             answer["metadata"]["repair_run_ids"] = [str(repair) for repair in repairs_of(request, run)]
-            answer["metadata"]["parent_step_name"] = parent_step_name(request, run)
+            parent = run.parent_step if run.shows_parent else None
+            answer["metadata"]["parent_step_name"] = parent.name if parent else None
             chosen = choices_of(run) if run.shows_values else []
             answer["metadata"]["choices"] = [describe_choice(choice) for choice in chosen]
         if seconds is not None:
@@ -268,19 +277,12 @@ def visible_runs(request: Request) -> QuerySet[Any]:
         runs.select_related("project", "user", "pipeline", "stack", "deployment__stack", "template__project")
         .defer(*documents)
         .with_parent()
+        .with_relatives_shown_to(request.user)
     )
 
 
 def find_run(request: Request, name_or_id: str) -> PipelineRun:
     return cast(PipelineRun, find(in_named_project(visible_runs(request), request), name_or_id, "run"))
-
-
-def parent_step_name(request: Request, run: PipelineRun) -> str | None:
-    """Of a parent that may be seen: another one is not called by its name."""
-    if run.parent_step is None:
-        return None
-    visible = PipelineRun.objects.visible_to(request.user).filter(pk=run.parent_step.run_id)
-    return run.parent_step.name if visible.exists() else None
 
 
 def repairs_of(request: Request, run: PipelineRun) -> QuerySet[Any]:

@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 
 from runs_app.api import shapes
 from runs_app.api.entities import describe_step
-from runs_app.api.neighbours import find_neighbours, outputs_with_versions
+from runs_app.api.neighbours import find_neighbours, outputs_shown_to
 from runs_app.models import StepRun
 from runs_app.querysets import heavy_of
 from runs_app.waiting import explain_steps
@@ -83,7 +83,7 @@ def visible_steps(request: Request) -> QuerySet[Any]:
         .with_values_shown_to(acting_user(request))
         .select_related("run__user")
         .defer(*heavy_of("run"))
-        .prefetch_related(Prefetch("outputs", queryset=outputs_with_versions()))
+        .prefetch_related(Prefetch("outputs", queryset=outputs_shown_to(request.user)))
     )
 
 

@@ -16,11 +16,14 @@ from django.utils.translation import gettext, ngettext
 
 from runs_app.copies import Secret
 from runs_app.models import ArtifactVersion, Execution, PipelineRun, StepAttempt, StepOutput
+from runs_app.plans import rules_of_run
 from runs_app.preflight import Expected, Preflight
 from runs_app.previews import show_preview
 from runs_app.repair import RepairPlan
 from runs_app.wording import CHANNELS, STATUSES, duration_words
+from templates_app.schema_forms.schemas import read_steps
 from templates_app.schema_forms.shown import Facts, Table
+from templates_app.schema_forms.wording import STATED_PLACE, in_words
 from templates_app.templatetags.zenweb_icons import icon
 from templates_app.templatetags.zenweb_text import origin
 from zenweb.accounts.models import User
@@ -81,6 +84,12 @@ def status_word(status: str) -> str:
 @register.filter
 def channel_word(channel: str) -> str:
     return str(CHANNELS[TriggerChannel(channel)])
+
+
+@register.filter
+def for_people(text: str, run: PipelineRun) -> str:
+    """A reason or warning of a run, which programs read with JSON pointers, with the words of its form."""
+    return in_words(text, read_steps(rules_of_run(run).config_schema)) if STATED_PLACE.search(text) else text
 
 
 @register.filter

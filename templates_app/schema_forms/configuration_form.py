@@ -20,7 +20,6 @@ from templates_app.schema_forms.schemas import (
     MISSING,
     Json,
     Parameter,
-    from_pointer,
     label_of,
     read_sections,
     read_steps,
@@ -36,6 +35,7 @@ from templates_app.schema_places import (
     value_at,
 )
 from zenweb.exceptions import FieldError
+from zenweb.pointers import from_pointer
 
 ACTION = "do"  # the name of the buttons that change the form itself
 CHECK = "check"  # what it says while one types

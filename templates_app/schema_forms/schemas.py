@@ -404,10 +404,6 @@ def to_pointer(path: tuple[str, ...]) -> str:
     return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
 
 
-def from_pointer(pointer: str) -> tuple[str, ...]:
-    return tuple(part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:])
-
-
 def _follow_references(raw: Json, root: Mapping[str, Json], seen: set[str] | None = None) -> dict[str, Json]:
     """The schema's keywords with those of what it refers to, and of what it joins; its own say more and win.
 

@@ -14,13 +14,13 @@ from templates_app.schema_forms.schemas import (
     Json,
     Parameter,
     Schema,
-    from_pointer,
     label_of,
     spoken,
 )
 from templates_app.schema_places import contradicts
 from templates_app.schema_validation import accepts, find_errors, standalone
 from zenweb.exceptions import FieldError
+from zenweb.pointers import from_pointer
 
 KINDS = {
     "string": gettext_lazy("Text"),

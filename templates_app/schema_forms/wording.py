@@ -1,20 +1,23 @@
 """What a schema's bounds say, in words a person reads beside the input."""
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext, gettext_lazy, ngettext
 
-from templates_app.schema_forms.schemas import Parameter, Schema, Step, from_pointer, humanise, label_of
+from templates_app.schema_forms.schemas import Parameter, Schema, Step, humanise, label_of
 from templates_app.schema_places import schemas_below
 from templates_app.schema_validation import place_words
 from zenweb.config.defaults import Source, SourceName, yesterday
 from zenweb.config.json_schema import MOMENT_RULES
 from zenweb.exceptions import FieldError
+from zenweb.pointers import from_pointer
 
 WRONG_TEXT = 60  # characters of a value that are shown again
+STATED_PLACE = re.compile(r"(^/[a-z_]+|(?<!\S)/(?:steps|parameters|settings)(?:/[^\s:]+)?): ")
 FORMATS: dict[str, str | Promise] = {
     "email": gettext_lazy("An e-mail address"),
     "idn-email": gettext_lazy("An e-mail address"),
@@ -42,14 +45,19 @@ FORMATS: dict[str, str | Promise] = {
 
 def worded(error: FieldError, steps: Iterable[Step]) -> str:
     """An error with the names that its place has in the form instead of its pointer."""
-    path = from_pointer(error.pointer)
+    path, steps = from_pointer(error.pointer), list(steps)
+    words = gettext("“%(title)s” (%(place)s): %(error)s")
     for step in steps:
         for parameter in step.parameters:
             own = len(parameter.path)
             if path[:own] == parameter.path:
-                words = gettext("“%(title)s” (%(place)s): %(error)s")
                 place = place_words([step.title, *_names(parameter, path[own:])])
                 return words % {"title": parameter.title, "place": place, "error": error.message}
+    match path:
+        # A step of another deployment, which the pipeline has with other parameters.
+        case ("steps", name, "parameters", asked, *rest) if all(name != step.name for step in steps):
+            place = place_words([humanise(name), *(int(part) if part.isdecimal() else part for part in rest)])
+            return words % {"title": humanise(asked), "place": place, "error": error.message}
     if path[:1] == ("parameters",):
         path = path[2:]
     if path[:1] == ("steps",):
@@ -58,6 +66,11 @@ def worded(error: FieldError, steps: Iterable[Step]) -> str:
         path = (*titles, *(path[2:] if path[2:3] != ("parameters",) else ()))
     place = place_words([int(part) if part.isdecimal() else part for part in path])
     return f"{place}: {error.message}" if place else error.message
+
+
+def in_words(text: str, steps: Sequence[Step]) -> str:
+    """A text whose sentences were stored behind pointers, with the names that their places have in the form."""
+    return STATED_PLACE.sub(lambda found: worded(FieldError(found[1], ""), steps), text)
 
 
 def _names(parameter: Parameter, path: Sequence[str]) -> Iterator[str | int]:

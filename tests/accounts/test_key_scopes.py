@@ -5,17 +5,17 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from runs_app.models import Artifact, ArtifactVersion, PipelineRun, Schedule, StepOutput
+from runs_app.models import Artifact, ArtifactVersion, PipelineRun, Schedule, StepOutput, StepRun
 from runs_app.presets import create_preset
 from runs_app.schedules import create_schedule
 from runs_app.uploads import store_upload
 from templates_app.models import PipelineDeployment, Preset, RunTemplate, Stack
-from tests.accounts.conftest import API, ask, bearer
+from tests.accounts.conftest import API, ask, bearer, rest_of
 from tests.factories import freeze, launch, make_template
 from tests.routes import Route, filled, routes
 from zenweb.accounts.models import ApiKey, User
 from zenweb.accounts.services import create_api_key, default_project
-from zenweb.enums import KeyAccess
+from zenweb.enums import ExecutionStatus, KeyAccess
 
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
 # These sign in and change nothing.
@@ -207,6 +207,24 @@ def test_a_bound_key_sees_what_its_runs_gave_out_and_its_own_files(
     assert seen == {str(version.pk) for version in (own, cached, mine)}
     for hidden in (others, bobs):
         assert ask(key, "GET", f"/artifact_versions/{hidden.pk}").status_code == 404
+
+
+def test_whose_result_one_was_given_from_the_cache_is_told_only_to_who_sees_that_run(
+    run: PipelineRun, other: PipelineRun, template: RunTemplate, alice: User
+) -> None:
+    made = give_out(other, "made")
+    cached = run.steps.get(index=1)
+    StepOutput.objects.create(step=cached, name="made", artifact_version=made)
+    StepRun.objects.filter(pk=cached.pk).update(status=ExecutionStatus.CACHED)
+
+    def told(client: Client) -> list[Any]:
+        of_step = ask(client, "GET", f"/steps/{cached.pk}").json()["metadata"]
+        of_version = ask(client, "GET", f"/artifact_versions/{made.pk}").json()["resources"]
+        found = ask(client, "GET", f"/artifact_versions?pipeline_run={other.pk}").json()["total"]
+        return [of_step["original_step_run_id"], of_version["producer_pipeline_run_id"], found]
+
+    assert told(rest_of(alice)) == [str(other.steps.get(index=0).pk), str(other.pk), 1]
+    assert told(key_of(alice, template)) == [None, None, 0]
 
 
 def give_out(run: PipelineRun, name: str) -> ArtifactVersion:

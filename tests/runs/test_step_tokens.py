@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.db import connections, transaction
 from django.test import Client
 
@@ -132,13 +133,33 @@ def test_neither_calls_the_other_by_its_name_where_it_is_restricted(
     assert not [sentence for sentence in told if child.name in sentence]
 
 
-def test_who_may_not_see_the_parent_is_not_told_its_steps_name(
-    attempt: StepAttempt, template: RunTemplate, other: RunTemplate
+def test_who_may_not_see_where_a_run_comes_from_is_not_told_of_it(
+    attempt: StepAttempt, template: RunTemplate, other: RunTemplate, client: Client
 ) -> None:
     child = ask(step_of(attempt), "POST", "/run_templates/other/runs").json()["id"]
+    parent = attempt.step.run
+    PipelineRun.objects.filter(pk=child).update(original=parent)
+    carol = User.objects.create_superuser(username="carol", password="carol has a long password")
+    rest = rest_of(carol)
+
+    def told() -> tuple[set[Any], int, list[bool]]:
+        one = ask(rest, "GET", f"/runs/{child}").json()["metadata"]
+        [many] = ask(rest, "GET", "/runs?name=contains:diamond&hydrate=true").json()["items"]
+        names = ("original_run_id", "parent_run_id", "parent_step_id", "root_run_id")
+        filters = (f"parent_run_id=startswith:{str(parent.pk)[:4]}", "original=contains:training")
+        found = sum(ask(rest, "GET", f"/runs?{each}").json()["total"] for each in filters)
+        client.force_login(carol)
+        pages = (client.get(f"/runs/{child}/"), client.get(f"/admin/runs_app/pipelinerun/{child}/change/"))
+        assert [page.status_code for page in pages] == [200, 200]
+        shown = [str(parent.pk) in page.text for page in pages]
+        return {each[name] for each in (one, many["metadata"]) for name in names}, found, shown
+
+    assert told() == ({str(parent.pk), str(attempt.step_id)}, 2, [True, True])
     RunTemplate.objects.filter(pk=template.pk).update(is_restricted=True)
-    carol = User.objects.create_user(username="carol", password="carol has a long password")
-    assert ask(rest_of(carol), "GET", f"/runs/{child}").json()["metadata"]["parent_step_name"] is None
+    User.objects.filter(pk=carol.pk).update(is_superuser=False)
+    carol.user_permissions.set(Permission.objects.filter(codename="view_pipelinerun"))
+    carol.refresh_from_db()
+    assert told() == ({None}, 0, [False, False])
 
 
 def test_it_is_worth_nothing_when_its_attempt_has_ended(attempt: StepAttempt) -> None:

@@ -142,6 +142,20 @@ def test_a_run_that_could_not_start_is_corrected_in_the_form(
     assert "could not start with this value: an odd number is wanted." in html
 
 
+def test_what_was_wrong_is_told_in_the_words_of_the_form(
+    page: Client,
+    template: RunTemplate,
+    alice: User,
+    hand: Worker,
+) -> None:
+    wrong = own(n_models=3) | {"steps": {"train_3": {"parameters": {"kind": "fr"}}}}
+    run = compiled(template, alice, hand, wrong)
+    assert "/steps/train_3/parameters/kind: " in run.status_reason  # as programs read it
+    html = page.get(run.get_absolute_url()).content.decode()
+    assert html.count("“Kind” (Train 3): ") == 2  # what it failed of, and what happened
+    assert "/parameters/" not in html
+
+
 def test_copies_of_a_run_have_them(
     page: Client,
     template: RunTemplate,

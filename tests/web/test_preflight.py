@@ -96,3 +96,13 @@ def test_what_is_asked_about_first_is_told_in_the_words_of_the_form(
     assert "“Table” (Load): Its choices are checked first." in panel
     assert "/steps/load" not in panel
     assert "starts at once" not in panel
+
+
+def test_what_has_no_effect_is_told_in_the_words_of_the_form_before_and_after(
+    pages: Client, template: RunTemplate, alice: User, worker: Worker
+) -> None:
+    said = "steps: {trainer: {settings: {docker: {parent_image: x}}}}"
+    assert "Trainer, settings, docker: accepted" in look(pages, template, {"view": "yaml", "yaml": said})
+    run = launch(template, alice, {"steps": {"trainer": {"settings": {"docker": {"parent_image": "x"}}}}})
+    assert run.warnings == ["/steps/trainer/settings/docker: accepted, no effect"]
+    assert "Trainer, settings, docker: accepted" in pages.get(run.get_absolute_url()).text
