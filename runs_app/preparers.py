@@ -287,19 +287,18 @@ def _found(claimed: Preparation, end: ChildEnd) -> Found:
     if end.is_completed and not _is_compilation(claimed):
         return Found(end.options or [], log=printed)
     raised = end.exception
-    log = "\n".join(filter(None, [printed.rstrip(), raised.traceback if raised else ""]))
     if end.timed_out:
         who = "it" if _is_compilation(claimed) else "the function that knows"
         reason = f"{who} took longer than its limit of {_limit_of(claimed):g} s"
-        return Found(failure=_sentence(claimed, reason), log=log)
+        return Found(failure=_sentence(claimed, reason), log=printed)
     if raised is None or raised.type == "ProcessDied":
         failure = _sentence(claimed, "the process that was asked died")
-        return Found(failure=failure, log=raised.message if raised else log)
+        return Found(failure=failure, log=raised.message if raised else printed)
     if raised.parameter and _is_compilation(claimed):
         message = raised.message.removeprefix(f"{raised.parameter}: ")
-        return Found(failure=message, blamed=raised.parameter.partition(".")[0], log=log)
+        return Found(failure=message, blamed=raised.parameter.partition(".")[0], log=printed)
     reason = raised.message if raised.type in OURS else f"{raised.type}: {raised.message}"
-    return Found(failure=_sentence(claimed, reason), log=log)
+    return Found(failure=_sentence(claimed, reason), log=printed)
 
 
 def _sentence(claimed: Preparation, reason: str) -> str:

@@ -247,7 +247,7 @@ class StepWorker:
         except NotWanted:
             outcome = StepOutcome(was_stopped=True)
         except ImportFailed as error:
-            outcome = StepOutcome(exception=error.exception)
+            outcome = StepOutcome(exception=error.exception, log_tail=error.exception.traceback)
         except EnvironmentFailed as error:
             outcome = StepOutcome(exception=error.exception, is_unprepared=True, log_tail=error.log)
         except (OperationalError, InterfaceError):

@@ -5,8 +5,10 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from zenweb.request_bodies import bounding_readers
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "zenweb.settings")
-application = get_wsgi_application()
+application = bounding_readers(get_wsgi_application())
 
 # What is loaded by now stays. A list makes thousands of objects that go with its answer: to look at them all every 700
 # takes a tenth of the answer's time.

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import statistics
 import subprocess
 import time
@@ -145,6 +146,27 @@ def test_fifty_that_wait_hold_nobody_up(site: Site, template: str, tmp_path: Pat
             assert {one.result().json()["summary"]["status"] for one in waiting} == {"completed"}
             assert time.monotonic() - began < 5
     assert beside < 3 * alone + 0.02
+
+
+def test_two_hundred_that_never_send_their_body_hold_nobody_up(site: Site, template: str) -> None:
+    """More than there are threads. On this machine whoever calls from another address of it is somebody else."""
+    host, port = site.url.removeprefix("http://").split(":")
+    headers = {"Authorization": f"Bearer {site.api_key}"}
+    begun = (
+        b"POST /api/v1/login HTTP/1.1\r\nHost: %s\r\nContent-Length: 1000\r\n\r\npassword=" % host.encode()
+    )
+    other = httpx.HTTPTransport(local_address="127.0.0.2")
+    with (
+        ExitStack() as stalled,
+        httpx.Client(base_url=f"{site.url}/api/v1", transport=other, timeout=20) as api,
+    ):
+        for _ in range(200):
+            stalled.enter_context(socket.create_connection((host, int(port)))).sendall(begun)
+        began = time.monotonic()
+        assert httpx.get(f"{site.url}/health", timeout=20).status_code == 200
+        assert api.get("/run_templates", headers=headers).status_code == 200
+        assert api.post(f"/run_templates/{template}/validate", headers=headers, json={}).status_code == 200
+        assert time.monotonic() - began < 15
 
 
 def test_who_goes_away_from_a_log_makes_room(site: Site, template: str, tmp_path: Path) -> None:

@@ -150,9 +150,10 @@ def test_what_a_step_tells_of_its_secret_is_masked(
     assert step.metadata == {"token": "••••••", "all": ["••••••", {"••••••": 1}]}
     run = launch(secretive, alice, values(how="failing"))
     worker.run_ready_steps("default")
-    told = StepRun.objects.get(run=run).exception
-    assert told["message"] == "•••••• was refused"
-    assert "ValueError: •••••• was refused" in told["traceback"]
+    step = StepRun.objects.get(run=run)
+    assert step.exception["message"] == "•••••• was refused"
+    assert "ValueError: •••••• was refused" in step.exception["traceback"]
+    assert rest.get(f"{API}/steps/{step.pk}/logs").json().endswith(step.exception["traceback"])
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 100])

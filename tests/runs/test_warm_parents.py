@@ -11,6 +11,7 @@ import psutil
 import pytest
 from django.utils import timezone
 
+from runs_app.logs import read_log
 from runs_app.models import ArtifactVersion, PipelineRun, StepAttempt, StepRun
 from runs_app.services import stop_run
 from runs_app.warm_parent import WarmParent, local_today
@@ -160,6 +161,31 @@ def test_no_two_runs_draw_the_same_random_numbers(write: Any, result: Any) -> No
     template = write("draws", body, at_import="import random, numpy")
     drawn = [result(template) for _ in range(3)]
     assert len({numbers[0] for numbers in drawn}) == len({numbers[1] for numbers in drawn}) == 3
+
+
+def test_a_rehearsal_that_kills_its_process_is_the_last_one_and_leaves_nothing(
+    write: Any, result: Any, worker: StepWorker, tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    deadly = "from pathlib import Path; import os; from zenweb.execution.rehearsal import Script\n"
+    deadly += f"def dies(self): Path({str(told)!r}).open('a').write(f'{{self.folder}}\\n'); os._exit(1)\n"
+    template = write("deadly", at_import=f"{deadly}Script.rehearse = dies")
+    worker.warm_up(template.version.deployment_id)
+    wait_for(lambda: told.exists() and told.read_text().endswith("\n"))
+    folder = Path(told.read_text().strip())
+    wait_for(lambda: not folder.exists())
+    assert [len(result(template)) for _ in range(2)] == [1, 1]
+    assert told.read_text().strip() == str(folder)
+
+
+def test_a_module_that_only_a_worker_cannot_import_is_told_in_the_log(
+    write: Any, alice: User, worker: StepWorker
+) -> None:
+    run = launch(write("absent", at_import="raise RuntimeError('not here')"), alice)
+    worker.run_ready_steps("default")
+    step = StepRun.objects.get(run=finished(run))
+    assert read_log(step) == step.exception["traceback"]
+    assert "RuntimeError: not here" in read_log(step)
 
 
 @pytest.mark.parametrize("moment", ["-1e300", "1e300", "NaN", "0"])

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from runs_app import recording
 from runs_app.assignments import assignment_for
+from runs_app.logs import read_log
 from runs_app.models import ArtifactVersion, PipelineRun, StepAttempt, StepRun, Worker
 from runs_app.plans import run_of
 from runs_app.recording import StepOutcome
@@ -121,6 +122,14 @@ def test_an_exception_fails_its_step_and_what_follows_is_closed(
     assert "zenweb/execution" not in steps["ends"].exception["traceback"]
     assert steps["follows"].status == ExecutionStatus.STOPPED
     assert steps["stands_alone"].status == ExecutionStatus.COMPLETED
+
+
+def test_the_log_of_a_failed_step_ends_with_where_it_failed(
+    fragile: RunTemplate, alice: User, worker: StepWorker
+) -> None:
+    step = run_ending(fragile, alice, worker, how="raise").steps.get(name="ends")
+    assert read_log(step) == f"about to end: raise\n{step.exception['traceback']}"
+    assert read_log(step).startswith("about to end: raise\nTraceback (most recent call last):\n")
 
 
 def test_a_step_that_blames_a_value_names_the_parameter(

@@ -182,8 +182,8 @@ def test_waiting_outlives_a_server_that_is_started_again(server, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda _: None)
     busy = httpx.Response(503, json={"detail": ["RuntimeError", "Busy."]})
     server.on("GET", "/runs/nightly", run())
-    server.on("GET", f"/runs/{RUN}/status", "running", *[httpx.Response(502)] * 12, busy, "completed")
-    server.on("GET", f"/runs/{RUN}", run("completed"))
+    server.on("GET", f"/runs/{RUN}/status", busy, "running", *[httpx.Response(502)] * 12, busy, "completed")
+    server.on("GET", f"/runs/{RUN}", *[httpx.Response(502)] * 4, run("completed"))
     assert server.client.get_pipeline_run("nightly").wait().status is ExecutionStatus.COMPLETED
 
 
@@ -316,6 +316,29 @@ def test_a_log_is_followed_on_where_the_server_ends_an_answer_and_nothing_is_tol
     )
     heard = [(p.attempt, p.text) for p in server.client.get_pipeline_run("nightly").follow_logs()]
     assert heard == [(1, "one "), (1, "two"), (2, "again"), (2, "!")]
+
+
+def test_a_log_that_broke_off_goes_on_where_it_was(server, monkeypatch):
+    class Broken(httpx.SyncByteStream):
+        def __iter__(self):
+            yield b'{"step": "a", "attempt": 1, "text": "one "}\n'
+            raise httpx.ReadError("broken off")
+
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    busy = httpx.Response(503, json={"detail": ["RuntimeError", "Busy."]})
+    whole = httpx.Response(200, text='{"step": "a", "attempt": 1, "text": "one two"}')
+    server.on("GET", "/runs/nightly", run())
+    server.on("GET", f"/runs/{RUN}/logs", busy, httpx.Response(200, stream=Broken()), busy, whole)
+    assert [p.text for p in server.client.get_pipeline_run("nightly").follow_logs()] == ["one ", "two"]
+
+
+def test_a_log_of_a_server_that_stays_away_ends(server, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    monkeypatch.setattr("zenweb.patience.SECONDS", -1)
+    server.on("GET", "/runs/nightly", run())
+    server.on("GET", f"/runs/{RUN}/logs", httpx.Response(502))
+    with pytest.raises(ServerUnreachable):
+        list(server.client.get_pipeline_run("nightly").follow_logs())
 
 
 def test_an_artifact_version_is_found_by_id_or_as_the_newest_of_a_name(server):

@@ -62,6 +62,19 @@ def test_a_module_that_there_is_not_is_told_in_a_sentence(tmp_path):
     assert "Did you mean 'zenml.client'?" in ended.stderr
 
 
+def test_whoever_asks_whether_there_is_a_module_is_told_that_there_is_not(tmp_path):
+    code = """
+from importlib.util import find_spec
+import zenweb.compat
+print(find_spec("zenml.integrations"), find_spec("zenml.client").name)
+try:
+    import zenml.integrations
+except ModuleNotFoundError as error:
+    print(error.name)
+"""
+    assert printed(run(tmp_path, "-c", code)) == ["None zenml.client", "zenml.integrations"]
+
+
 def test_the_servers_own_modules_are_not_among_them(tmp_path):
     ended = run(tmp_path, "-c", "import zenweb.compat; import zenml.settings")
     assert "ZenWeb has no module 'zenml.settings'" in ended.stderr

@@ -176,6 +176,17 @@ def test_a_failed_step_is_tried_again_and_the_run_goes_on_as_the_server_says(
     assert server.started == started
 
 
+def test_the_log_of_a_failed_step_ends_with_where_it_failed_and_the_terminal_is_told_by_whoever_raises_it(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    server = Server()
+    execute_local_run(server, uuid4(), fragile.compile(), str(tmp_path))
+    log = server.ends[0]["log"]
+    assert log == server.ends[0]["exception"]["traceback"]
+    assert (log.count("Traceback"), log.splitlines()[-1]) == (1, "ValueError: broken")
+    assert capfd.readouterr() == ("", "")
+
+
 def test_what_a_step_prints_and_notes_is_told_while_it_runs(tmp_path: Path) -> None:
     server = Server()
     heard.clear()

@@ -91,3 +91,14 @@ def test_lists_that_are_not_equally_long_fail_the_step_and_what_needs_it_is_not_
     assert again.start_step(uuid4(), "collect") is None
     assert (again.steps["train"].status, again.steps["collect"].status) == ("failed", "stopped")
     assert "region has 3, weight has 2" in again.steps["train"].reason
+
+
+def test_what_is_mapped_over_an_output_that_is_not_there_fails_with_a_sentence(tmp_path: Path) -> None:
+    record = run("mapped.zipped_pipeline", tmp_path)
+    record.steps["weights"].outputs.clear()
+    again = RunRecord(record.values, tmp_path, {})
+    again.steps |= {name: record.steps[name] for name in ("regions", "weights")}
+    assert again.start_step(uuid4(), "train") is None
+    assert again.steps["train"].reason == (
+        "It depends on the output 'weights' of step weights, which is not there."
+    )

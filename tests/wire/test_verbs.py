@@ -214,3 +214,9 @@ def test_who_has_no_credentials_is_asked_for_them(client: Client, template: RunT
 
 def test_an_address_that_is_no_route(get: Get, db: None) -> None:
     assert get("/flavors/of/the/month", code=404) == {"detail": "Not Found"}
+
+
+@pytest.mark.parametrize("path", ["/api", "/api/", "/api/v1", "/api/v2/runs", "/api/nothing"])
+def test_nothing_below_api_is_answered_with_a_page(client: Client, path: str) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, answer.json()) == (404, {"detail": "Not Found"})

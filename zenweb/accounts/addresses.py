@@ -1,19 +1,27 @@
 """From where somebody asks, and with what."""
 
+from collections.abc import Mapping
 from ipaddress import IPv6Address, ip_address
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
 
-from zenweb.accounts.models import ADDRESS_LIMIT, PROGRAM_LIMIT
+ADDRESS_LIMIT = 45  # characters of an IPv6 address
+PROGRAM_LIMIT = 200  # characters of what a program says of itself
 
 
 def client_address(request: HttpRequest) -> str:
     """The address that a request came from; behind a proxy the one that the proxy tells."""
-    told = request.META.get("REMOTE_ADDR", "")
+    return address_in(request.META)
+
+
+def address_in(environ: Mapping[str, Any]) -> str:
+    """The same, of a request as the web server hands it on."""
+    told = environ.get("REMOTE_ADDR", "")
     if settings.BEHIND_PROXY:
         # Only the last entry was written by the proxy; those before are what the client likes to be taken for.
-        told = request.headers.get("X-Forwarded-For", told).rpartition(",")[2]
+        told = environ.get("HTTP_X_FORWARDED_FOR", told).rpartition(",")[2]
     return _without_port(str(told).strip())[:ADDRESS_LIMIT]
 
 

@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy
 
+from zenweb.accounts.addresses import ADDRESS_LIMIT, PROGRAM_LIMIT
 from zenweb.accounts.querysets import ProjectQuerySet, RoleGrantQuerySet
 from zenweb.entity import Entity, JSONField
 from zenweb.enums import GRANTABLE, DeviceLoginStatus, KeyAccess, Role
@@ -22,8 +23,6 @@ from zenweb.exceptions import NotAllowed
 
 NAME_LIMIT = 200
 DESCRIPTION_LIMIT = 1000
-ADDRESS_LIMIT = 45  # characters of an IPv6 address
-PROGRAM_LIMIT = 200  # characters of what a program says of itself
 ROLE_WORDS = {
     Role.NOBODY: gettext_lazy("Nobody"),
     Role.VIEWER: gettext_lazy("Viewer"),

@@ -65,7 +65,10 @@ def answer_error(error: Exception, context: dict[str, Any]) -> Response:
 def answer_bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """What a request answers that no view was asked about; with our own words if we have some."""
     if isinstance(exception, ZenWebError):
-        return render(request, "400.html", {"sentence": str(exception)}, status=exception.http_status)
+        answer = render(request, "400.html", {"sentence": str(exception)}, status=exception.http_status)
+        for name, value in _times(exception).items():
+            answer[name] = value
+        return answer
     return bad_request(request, exception)
 
 
@@ -89,11 +92,16 @@ def _answer_ours(error: ZenWebError) -> Response:
     if isinstance(error, DeviceLoginUnfinished):  # as OAuth's clients read it
         answer |= {"error": error.reason.value, "error_description": str(error)}
     headers = dict(BEARER) if isinstance(error, CredentialsNotValid) else {}
-    if isinstance(error, TooManyTries | ServerBusy):
-        headers["Retry-After"] = str(error.retry_after)
+    headers |= _times(error)
     if isinstance(error, RangeNotSatisfiable):
         headers["Content-Range"] = f"bytes */{error.size}"
     return Response(answer, error.http_status, headers=headers)
+
+
+def _times(error: ZenWebError) -> dict[str, str]:
+    """When to ask again."""
+    is_passing = isinstance(error, TooManyTries | ServerBusy)
+    return {"Retry-After": str(error.retry_after)} if is_passing else {}
 
 
 def _flat(detail: Any) -> str:

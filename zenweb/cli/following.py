@@ -4,9 +4,7 @@ import queue
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Protocol
 
 import click
@@ -170,24 +168,11 @@ class Log:
 
 
 def _hear(run: PipelineRunResponse, tell: Callable[[LogPiece | str | None], None]) -> None:
-    """Tell each piece once, also where the connection broke off and the server begins again."""
-    heard = Counter[tuple[str, int]]()
-    while True:
-        known = heard.copy()
-        try:
-            for piece in run.follow_logs():
-                of = (piece.step, piece.attempt)
-                text = piece.text[known[of] :]
-                known[of] = max(0, known[of] - len(piece.text))
-                heard[of] += len(text)
-                if text:
-                    tell(replace(piece, text=text))
-        except Away:
-            time.sleep(LAST_PAUSE)
-            continue
-        except ZenWebError as error:
-            tell(f"The log cannot be followed: {error}")
-        break
+    try:
+        for piece in run.follow_logs():
+            tell(piece)
+    except ZenWebError as error:
+        tell(f"The log cannot be followed: {error}")
     tell(None)
 
 

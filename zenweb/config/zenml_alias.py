@@ -9,7 +9,7 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Final
 
@@ -62,9 +62,11 @@ class _Finder(MetaPathFinder):
     ) -> ModuleSpec | None:
         if fullname.partition(".")[0] != ZENML:
             return None
-        if fullname not in MODULES:
-            raise ModuleNotFoundError(_no_such_module(fullname), name=fullname)
-        return ModuleSpec(fullname, _Loader(MODULES[fullname]))
+        if fullname in MODULES:
+            return ModuleSpec(fullname, _Loader(MODULES[fullname]))
+        if _is_only_looked_for() and PathFinder.find_spec(fullname, path) is None:
+            return None
+        raise ModuleNotFoundError(_no_such_module(fullname), name=fullname)
 
 
 class _Loader(Loader):
@@ -81,6 +83,16 @@ class _Loader(Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         module.__spec__ = self.own_spec  # Python has put the alias's in its place
+
+
+def _is_only_looked_for() -> bool:
+    """Whether `importlib.util.find_spec` asks, as code does that wants to know whether it may import something.
+
+    None is its answer then. To an import it would be one without our sentence; and where the server's own modules are
+    in the way (`zenml.cli`), None would have Python go on looking, and find those.
+    """
+    asking = sys._getframe(3)  # this function, the finder, what asks all finders, whoever wants to know
+    return asking.f_globals.get("__name__") == importlib.util.__name__
 
 
 def _no_such_module(name: str) -> str:

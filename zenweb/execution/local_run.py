@@ -184,6 +184,10 @@ class _LocalRun:
 
             def emit(event: Event) -> None:
                 attempt.events.append(event)
+                if isinstance(
+                    event, Failed
+                ):  # into the log alone: the terminal gets it from whoever raises it
+                    attempt.log.write(event.exception.traceback)
                 if isinstance(event, MetadataNoted):
                     live.note(noted_in(attempt.events).get("step", {}))
 

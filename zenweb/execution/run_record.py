@@ -207,7 +207,7 @@ class RunRecord:
             step.exception = {"type": "Undecidable", "message": str(error), "traceback": ""}
 
     def _holds(self, condition: Condition) -> bool:
-        value, expected = self.steps[condition.step].outputs[condition.output].value, condition.value
+        value, expected = self._output(condition.step, condition.output).value, condition.value
         if value is None or (isinstance(expected, bool) and not isinstance(value, bool)):
             raise Undecidable(
                 f"Its condition looks at what step {condition.step} returned, which does not say it."
@@ -233,13 +233,20 @@ class RunRecord:
                 continue
             given = self.steps[source.step]
             length = (
-                len(given.elements) if given.elements is not None else given.outputs[source.output].length
+                len(given.elements)
+                if given.elements is not None
+                else self._output(source.step, source.output).length
             )
             if length is None:
                 raise Undecidable(
                     f"It is mapped over what step {source.step} returned, and that is no list or tuple."
                 )
             yield name, length
+
+    def _output(self, step: str, output: str) -> InputArtifact:
+        if (found := self.steps[step].outputs.get(output)) is None:
+            raise Undecidable(f"It depends on the output {output!r} of step {step}, which is not there.")
+        return found
 
     def _end_mapped(self, step: StepRecord, elements: Sequence[StepRecord]) -> None:
         failed = [each.name for each in elements if each.status is ExecutionStatus.FAILED]

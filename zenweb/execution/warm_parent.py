@@ -352,7 +352,8 @@ class WarmParent:
             if self.spare is not None and pid == self.spare.pid:
                 self.spare.orders.close()
                 self._leave(self.spare.home)
-                self.spare = self.script = None  # what it died of may have been the rehearsal
+                self.spare = None
+                self._rehearse_no_more()
             elif child := self.children.pop(pid, None):
                 self._end_orphans()
                 exited = {"exited": os.waitstatus_to_exitcode(status), "at": time.monotonic()}
@@ -360,6 +361,12 @@ class WarmParent:
                 child.status.close()
                 self._leave(child.home)
         return bool(ended)
+
+    def _rehearse_no_more(self) -> None:
+        """What a child died of that had no attempt may have been the rehearsal."""
+        if self.script is not None:
+            self.script.remove()
+            self.script = None
 
     def _end_orphans(self) -> None:
         """A running attempt keeps its own orphans, so every child here that is no attempt belongs to one that ended."""
@@ -474,6 +481,8 @@ def _emitter(work: socket.socket) -> Callable[[Event], None]:
 
     def emit(event: Event) -> None:
         _flush()  # what was printed before an event is in the log before the event is known
+        if isinstance(event, Failed):
+            _print_traceback(event.exception.traceback)
         if isinstance(event, Completed) and _is_alone(owner):
             event = event.model_copy(update={"is_alone": True})
             # Nobody waits for this process any more, so it may not linger.
@@ -485,6 +494,15 @@ def _emitter(work: socket.socket) -> Callable[[Event], None]:
             work.sendall(to_line(event))
 
     return emit
+
+
+def _print_traceback(text: str) -> None:
+    """Where people look first: at the end of the log, whatever user code has made of Python's own streams."""
+    with (
+        suppress(OSError),
+        os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False) as log,
+    ):
+        log.write(text)
 
 
 def _is_alone(owner: int) -> bool:

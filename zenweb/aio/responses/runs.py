@@ -35,22 +35,31 @@ _spread = random.SystemRandom()
 
 
 async def _follow(transport: "AsyncTransport", path: str) -> AsyncIterator[LogPiece]:
-    """Where the server ends an answer that was long enough it is asked again; what was heard before is left out."""
-    heard = Counter[tuple[str, int]]()
+    """Each piece once: where an answer breaks off, or was long enough for the server, it is asked again.
+
+    What was heard before is left out then.
+    """
+    heard, patience = Counter[tuple[str, int]](), Patience()
     goes_on = True
     while goes_on:
         goes_on, known = False, heard.copy()
-        async for told in transport.stream(path, follow="true"):
-            if "goes_on" in told:
-                goes_on = True
-                continue
-            piece = LogPiece(**told)
-            of = (piece.step, piece.attempt)
-            text = piece.text[known[of] :]
-            known[of] = max(0, known[of] - len(piece.text))
-            heard[of] += len(text)
-            if text:
-                yield replace(piece, text=text)
+        try:
+            async for told in transport.stream(path, follow="true"):
+                patience.renew()
+                if "goes_on" in told:
+                    goes_on = True
+                    continue
+                piece = LogPiece(**told)
+                of = (piece.step, piece.attempt)
+                text = piece.text[known[of] :]
+                known[of] = max(0, known[of] - len(piece.text))
+                heard[of] += len(text)
+                if text:
+                    yield replace(piece, text=text)
+        except Away as error:
+            patience.bear(error)
+            goes_on = True
+            await asyncio.sleep(LAST_PAUSE)
 
 
 class StepRunResponse(Entity):
@@ -308,21 +317,15 @@ class PipelineRunResponse(Entity):
         A server that is started again meanwhile is asked again, for a minute. A step that waits so takes no slot of its
         worker.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
-        if not (await self._has_ended()):
+        deadline, patience = None if timeout is None else time.monotonic() + timeout, Patience()
+        if not (await self._is_seen_ended(patience)):
             with waiting_for(self.id):
-                await self._wait_until(deadline, timeout)
-        return await self.refresh()
+                await self._wait_until(deadline, timeout, patience)
+        return self
 
-    async def _wait_until(self, deadline: float | None, timeout: float | None) -> None:
-        begun, pause, patience = time.monotonic(), FIRST_PAUSE, Patience()
-        while True:
-            try:
-                if await self._has_ended():
-                    return
-                patience.renew()
-            except Away as error:
-                patience.bear(error)
+    async def _wait_until(self, deadline: float | None, timeout: float | None, patience: Patience) -> None:
+        begun, pause = time.monotonic(), FIRST_PAUSE
+        while not (await self._is_seen_ended(patience)):
             rest = pause * _spread.uniform(0.5, 1.5)
             if deadline is not None:
                 rest = min(rest, deadline - time.monotonic())
@@ -333,8 +336,17 @@ class PipelineRunResponse(Entity):
             await asyncio.sleep(rest)
             pause = min(1.5 * pause, max(LAST_PAUSE, (time.monotonic() - begun) / 20), LONGEST_PAUSE)
 
-    async def _has_ended(self) -> bool:
-        return ExecutionStatus(await self._transport.get(f"{self.path}/{self.id}/status")).is_finished
+    async def _is_seen_ended(self, patience: Patience) -> bool:
+        """Whether it has ended, and is known as it is then; a server that is away is borne."""
+        try:
+            status = ExecutionStatus(await self._transport.get(f"{self.path}/{self.id}/status"))
+            if status.is_finished:
+                await self.refresh()
+        except Away as error:
+            patience.bear(error)
+            return False
+        patience.renew()
+        return status.is_finished
 
     async def stop(self) -> None:
         """Ask the run to stop."""
