@@ -1,7 +1,7 @@
 """The statements that every step of every run goes through, as SQL.
 
-Building them anew from the ORM costs several times what they take to run (docs/decisions/0005). Only recording.py,
-caching.py, assignments.py and services.py use them; whatever happens less often than once per step stays with the ORM.
+Building them anew from the ORM costs several times what they take to run (docs/decisions/0005). They are for
+recording, caching and assignments; whatever happens less often than once per step stays with the ORM.
 """
 
 import json
