@@ -1,9 +1,10 @@
 """What is done with presets: values are kept under a name, used, and checked when their template changes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext
@@ -12,10 +13,11 @@ from runs_app.differences import keepable, of_steps
 from runs_app.dynamic_defaults import current_schema
 from runs_app.known_errors import known_errors, refused_of, unknown_steps
 from runs_app.models import ArtifactVersion, PipelineRun
-from runs_app.own_parameters import asked_of, own_parameters, put_together
+from runs_app.own_parameters import Answers, Asked, asked_to_run, known_among, own_parameters, put_together
+from runs_app.plans import deployment_of
 from runs_app.repair import Known, explained, has_value, known_parameters, lay_over, path_of
 from runs_app.run_configuration import Configuration
-from templates_app.models import Preset, RunTemplate
+from templates_app.models import PipelineDeployment, Preset, RunTemplate
 from templates_app.names import check_name
 from templates_app.permissions import check_can_edit_preset, check_can_run
 from templates_app.schema_forms.schemas import read_steps
@@ -198,13 +200,25 @@ def values_of_run(template: RunTemplate, run: PipelineRun, *, with_fixed: bool =
 
 def problems_of(preset: Preset) -> list[FieldError]:
     """What the newest version of its template refuses of a preset, and the version that it was made for did not."""
-    version = preset.template.version
-    if preset.version_id == version.pk:
-        return []
-    now = refused_of(version, dict(preset.configuration))
+    return problems_of_each([preset])[preset.pk]
+
+
+def problems_of_each(presets: Sequence[Preset]) -> dict[UUID, list[FieldError]]:
+    """The same of many, by their ids, in as many queries as of one."""
+    older = [preset for preset in presets if preset.version_id != preset.template.latest_version_id]
+    among = known_among(
+        (version, preset.configuration)
+        for preset in older
+        for version in (preset.template.version, preset.version)
+    )
+    return {preset.pk: [] for preset in presets} | {preset.pk: _problems(preset, among) for preset in older}
+
+
+def _problems(preset: Preset, among: Answers) -> list[FieldError]:
+    now = refused_of(preset.template.version, dict(preset.configuration), among)
     if not now:
         return []
-    missed_before = {error.pointer for error in refused_of(preset.version, dict(preset.configuration))}
+    missed_before = {error.pointer for error in refused_of(preset.version, dict(preset.configuration), among)}
     return [error for error in now if error.pointer not in missed_before]
 
 
@@ -217,12 +231,19 @@ def kept_configuration(template: RunTemplate, configuration: Mapping[str, Any]) 
 def _keep(preset: Preset, configuration: Mapping[str, Any]) -> None:
     """Put values into a preset. That some are missing is none of its concern: they are asked for at each run."""
     version = preset.template.version
-    asked = asked_of(version, dict(configuration))
+    asked = asked_to_run(version, dict(configuration))
     errors = [*known_errors(version, dict(configuration)), *unknown_steps(asked)]
     if wrong := [error for error in errors if not _is_missing(error, configuration)]:
         raise ValidationFailed(wrong)
     preset.configuration = kept_configuration(preset.template, configuration)
     preset.version = version
+    preset.deployment = _derived(asked)
+
+
+def _derived(asked: Asked) -> PipelineDeployment | None:
+    """What its pipeline is put together as with the parameters of its own that it holds, if that is known."""
+    deployment = deployment_of(asked.runnable)
+    return deployment if asked.is_known and deployment.derived_from_id else None
 
 
 def _share_files(actor: User, preset: Preset) -> None:

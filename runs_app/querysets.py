@@ -23,7 +23,7 @@ from templates_app.querysets import (
 )
 from zenweb.accounts.actions import Action
 from zenweb.artifacts.materializers.files import PATH_MATERIALIZER
-from zenweb.enums import OPEN_STATUSES, ExecutionStatus, PreparationStatus, Role
+from zenweb.enums import HELD_STATUSES, OPEN_STATUSES, ExecutionStatus, PreparationStatus, Role
 from zenweb.prepared import insert
 
 if TYPE_CHECKING:
@@ -284,17 +284,19 @@ class StepRunQuerySet(VisibleQuerySet):
         return self.filter(
             worker__isnull=False,
             waiting_since__isnull=True,
-            status__in=[ExecutionStatus.RUNNING, ExecutionStatus.STOPPING],
+            status__in=HELD_STATUSES,
         )
 
     def with_what_an_attempt_needs(self) -> Self:
         """The run and its stack without the run's configuration, which grows with the number of its steps."""
         return self.select_related("run__stack").defer(*heavy_of("run"))
 
+    def held_in(self, step_id: object, attempt: int) -> Self:
+        """The step, as long as its attempt with this number holds it: that has not ended, and none has followed."""
+        return self.filter(pk=step_id, attempt=attempt, status__in=HELD_STATUSES)
+
     def held_by(self, worker_id: object) -> Self:
-        return self.filter(
-            worker_id=worker_id, status__in=[ExecutionStatus.RUNNING, ExecutionStatus.STOPPING]
-        )
+        return self.filter(worker_id=worker_id, status__in=HELD_STATUSES)
 
     def for_page(self) -> Self:
         """Steps with their attempts and outputs, in three queries however many there are."""
@@ -455,6 +457,10 @@ class PreparationQuerySet(models.QuerySet[Any]):
     def asked_lately(self) -> Self:
         """Waiting or being asked, and somebody has said that they wait for it."""
         return self.exclude(status__in=ENDED_PREPARATIONS).filter(updated__gt=Now() - TOLD_EVERY)
+
+    def held_in(self, step_id: object, attempt: int) -> Self:
+        """The step, as long as its attempt with this number holds it: that has not ended, and none has followed."""
+        return self.filter(pk=step_id, attempt=attempt, status__in=HELD_STATUSES)
 
     def held_by(self, worker_id: object) -> Self:
         return self.filter(status=PreparationStatus.RUNNING, worker_id=worker_id)

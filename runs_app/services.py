@@ -27,7 +27,7 @@ from runs_app.lineage import (
 )
 from runs_app.masking import mask_of
 from runs_app.models import ArtifactVersion, IdempotencyRecord, PipelineRun, RunEvent, StepAttempt, StepRun
-from runs_app.own_parameters import asked_of
+from runs_app.own_parameters import asked_to_run
 from runs_app.permissions import Noteworthy, check_may_note, check_may_stop
 from runs_app.plans import deployment_of, plan_of, rules_of
 from runs_app.presets import use_preset
@@ -345,7 +345,7 @@ def _start_run(
 ) -> PipelineRun:
     hold_place_below(trigger.parent)
     keep_out_of_cache(trigger.parent)  # the step after its run, as whoever records the step's end holds them
-    asked = asked_of(version or deployment, configuration)
+    asked = asked_to_run(version or deployment, configuration)
     runnable, deployment = asked.runnable, deployment_of(asked.runnable)
     resolved = resolve_to_run(trigger.actor, asked, trigger.moment)
     plan = _plan_to_do(repair, resolved) if repair else None
