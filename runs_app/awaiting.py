@@ -13,7 +13,7 @@ from runs_app import recording
 from runs_app.lineage import steps_waiting_for, with_originals
 from runs_app.models import PipelineRun, StepAttempt, StepRun
 from runs_app.querysets import HEAVY, PipelineRunQuerySet, StepRunQuerySet
-from runs_app.recording import ALIVE
+from zenweb.enums import HELD_STATUSES
 
 FOR_CHILD = "It waits for a run that it has started, and takes no slot meanwhile."
 FOR_OTHER = "It waits for another run, and takes no slot meanwhile."
@@ -59,7 +59,7 @@ def end_to_wait(attempt: StepAttempt, run_id: uuid.UUID, *, is_over: bool) -> No
         return
     child = PipelineRun.objects.filter(pk=run_id).select_related("parent_step").defer(*HEAVY)
     for run in _started_by(attempt.step, child):
-        others = steps_waiting_for(run).filter(status__in=ALIVE).exclude(pk=attempt.step_id)
+        others = steps_waiting_for(run).filter(status__in=HELD_STATUSES).exclude(pk=attempt.step_id)
         if not others.exists():
             PipelineRun.objects.filter(pk=run_id).update(awaited_since=None)
     if is_over:
@@ -73,7 +73,7 @@ def has_ready_step(queues: Sequence[str], *, only_children: bool) -> bool:
 
 
 def _held(attempt: StepAttempt) -> StepRunQuerySet:
-    return StepRun.objects.filter(pk=attempt.step_id, attempt=attempt.number, status__in=ALIVE)
+    return StepRun.objects.filter(pk=attempt.step_id, attempt=attempt.number, status__in=HELD_STATUSES)
 
 
 def _started_by(step: StepRun, runs: PipelineRunQuerySet) -> PipelineRunQuerySet:

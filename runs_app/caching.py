@@ -1,6 +1,6 @@
 """Which steps need not run, because they ran before: same code, parameters and inputs, in the same place.
 
-Asked once per step, by recording.py when nothing is left to wait for. What completed feeds the cache, nothing else.
+Asked once per step, by recording when nothing is left to wait for. What completed feeds the cache, nothing else.
 """
 
 import hashlib

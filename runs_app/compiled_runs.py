@@ -13,7 +13,7 @@ from runs_app.compilations import failures_of
 from runs_app.given_files import check_artifacts, check_files
 from runs_app.judging import resolve_at
 from runs_app.models import PipelineRun, Preparation, RunCompilation, RunEvent
-from runs_app.own_parameters import Asked, asked_of
+from runs_app.own_parameters import Asked, asked_to_run
 from runs_app.plans import Runnable, deployment_of, rules_of
 from runs_app.preparations import ask
 from runs_app.run_configuration import ResolvedConfiguration
@@ -58,7 +58,7 @@ def _go_on(run: PipelineRun, row: RunCompilation) -> bool:
     if run.user is None:
         raise ValidationFailed(gettext("Who started this run has no account any more."))
     configuration = opened(run.configuration, run.pk)
-    asked = asked_of(_runnable(run, run.user), configuration)
+    asked = asked_to_run(_runnable(run, run.user), configuration)
     if asked.question is not None:
         if _has_failed(row.preparation):
             raise ValidationFailed(failures_of(row.preparation))  # type: ignore[arg-type]  # it is there

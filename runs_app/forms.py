@@ -129,6 +129,8 @@ class LaunchForm(StartingForm):
     is_yaml = False
     version: RunTemplateVersion
     blame_title = ""
+    lost_steps = ""
+    """Why the steps that it showed are not known, if they are not."""
 
     def __init__(
         self,
@@ -190,8 +192,8 @@ class LaunchForm(StartingForm):
         return names_of(schema, changes(schema, self.rest))
 
     def _check(self, config_schema: dict[str, Any], configuration: Any) -> list[FieldError]:
-        if self.unreadable_rest:
-            return [FieldError("", self.unreadable_rest)]
+        if self.unreadable_rest or self.lost_steps:
+            return [FieldError("", self.unreadable_rest or self.lost_steps)]
         if self.is_draft:
             return []
         return known_errors(self.version, over(self.rest, configuration))

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connections
 from django.utils import timezone
 
-from runs_app import choices, compiled_runs, preparations, recording, run_counts, waiting
+from runs_app import choices, compiled_runs, derived_deployments, preparations, recording, run_counts, waiting
 from runs_app.dispatch import wake_workers
 from runs_app.models import PipelineRun, StepRun, Worker
 from runs_app.observation import Observer
@@ -111,7 +111,8 @@ class Stopwatch:
 def keep_schedules(over: threading.Event) -> None:
     """Fire schedules when their time has come, and let runs go on for which there is room, or whose choices are known.
 
-    Until the worker is over. Now and then forget what is long past: times of schedules, answers, the audit's events.
+    Until the worker is over. Now and then forget what is long past: times of schedules, answers, what pipelines were
+    put together as, the audit's events.
 
     In a thread of its own: launching many runs may take longer than a heartbeat can wait.
     """
@@ -130,6 +131,7 @@ def keep_schedules(over: threading.Event) -> None:
                 forget_next = time.monotonic() + FORGOTTEN_EVERY
                 forget_old_firings()
                 preparations.forget_old()
+                derived_deployments.forget_unused()
                 forget_old_events()
         except DatabaseError:
             logger.warning("The database does not answer; schedules wait.", exc_info=True)

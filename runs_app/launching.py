@@ -16,6 +16,7 @@ from django.utils.translation import gettext
 from runs_app.choices import FormChoices
 from runs_app.compilations import compile_now
 from runs_app.copies import Copies, copies_of
+from runs_app.derived_deployments import note_use
 from runs_app.differences import Difference, values_to_compare
 from runs_app.forms import LaunchForm, Starting, typed_values
 from runs_app.models import PipelineRun, Schedule
@@ -106,15 +107,17 @@ def launch_form(
         data = request.POST.copy()
         if data.get("do") in BUTTONS:
             del data["do"]  # for the form it is as if it were sent
-        shown = version_shown(template.version, data.get("put_together", ""))
+        shown, lost = _version_sent(template.version, data)
         form = form_of(shown, data, request.FILES, files, starting=start.configuration)
+        if isinstance(form, LaunchForm):
+            form.lost_steps = lost
         is_run = request.POST.get("do", "") in RUN
         return form if is_run or isinstance(form, YamlForm) else _put_together(request, form, files)
     if draft:
         data = QueryDict(mutable=True)
         for name, texts in draft.values.items():
             data.setlist(name, texts)
-        shown = version_shown(template.version, data.get("put_together", ""))
+        shown, _ = _version_sent(template.version, data)
         form = form_of(shown, data, None, files, starting=start.configuration)
         form.look()
         return form
@@ -144,20 +147,43 @@ class Composition:
             form.composition_note, form.is_being_put_together = self.note, self.is_asking
 
 
+def _version_sent(version: RunTemplateVersion, data: QueryDict) -> tuple[RunTemplateVersion, str]:
+    """The version that a form showed, whose steps its values belong to; or why these are not known any more."""
+    shown = version_shown(version, data.get("put_together", ""))
+    if shown is not None:
+        note_use(shown.deployment)
+        return shown, ""
+    # Its steps were forgotten while it stood open, or the template runs something else by now.
+    own = LaunchForm(version, data, is_draft=True).own_parameters
+    shown, composition = _version_with(version, own, CHOICES_WAIT)
+    if not composition.note:
+        return shown, ""
+    words = gettext(
+        "The steps that this form showed are not known any more, so nothing was started: %(reason)s Once they are "
+        "shown again, look whether your values are."
+    )
+    return shown, words % {"reason": composition.note}
+
+
 def _version_with(
     version: RunTemplateVersion, own: dict[str, Any], wait: float
 ) -> tuple[RunTemplateVersion, Composition]:
     """The version as it is with these parameters of its pipeline, if that is known within so many seconds."""
     asked = asked_of(version, {"parameters": own})
     if asked.question is None:
-        return put_together(version, own), Composition()
+        return _in_use(put_together(version, own)), Composition()
     try:
         unknown = compile_now(asked.question, wait)
     except ValidationFailed as error:
         return version, Composition(" ".join(each.message for each in error.errors))
     if unknown is not None:
         return version, Composition(unknown.message, is_asking=True)
-    return put_together(version, own), Composition()
+    return _in_use(put_together(version, own)), Composition()
+
+
+def _in_use(version: RunTemplateVersion) -> RunTemplateVersion:
+    note_use(version.deployment)
+    return version
 
 
 def _put_together(request: HttpRequest, form: LaunchForm, files: FormFiles) -> LaunchForm:

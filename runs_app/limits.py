@@ -1,7 +1,7 @@
 """How many runs of a template may go on at once, and what becomes of one more.
 
 A run that waits has `queued_at`; every other open run of its template holds one of its places. Whoever counts them
-to give one away holds the template's row, so that two can never give away the same; recording.py and services.py do.
+to give one away holds the template's row, so that two can never give away the same; recording and services do.
 """
 
 import uuid

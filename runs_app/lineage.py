@@ -9,10 +9,8 @@ from runs_app.models import PipelineRun, StepRun
 from runs_app.querysets import HEAVY, StepRunQuerySet, heavy_of
 from templates_app.models import RunTemplate
 from zenweb.accounts.models import StepPlace, User
-from zenweb.enums import ExecutionStatus
+from zenweb.enums import HELD_STATUSES, ExecutionStatus
 from zenweb.exceptions import ValidationFailed
-
-HELD = [ExecutionStatus.RUNNING, ExecutionStatus.STOPPING]
 
 
 def place_of(step: StepRun) -> StepPlace:
@@ -124,7 +122,7 @@ def waiting_above(run: PipelineRun) -> list[uuid.UUID]:
     found: list[uuid.UUID] = []
     following = [run]
     while following:
-        waiting = steps_waiting_for(following.pop()).filter(status__in=HELD).order_by()
+        waiting = steps_waiting_for(following.pop()).filter(status__in=HELD_STATUSES).order_by()
         above = PipelineRun.objects.filter(pk__in=waiting.values("run")).exclude(pk__in=found)
         following += above.select_related("parent_step").defer(*HEAVY)
         found += [each.pk for each in above]

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from django.utils.translation import gettext
 
+from runs_app.derived_deployments import hold
 from runs_app.plans import Plan, Runnable, deployment_of, plan_of, rules_of
 from runs_app.questions import CompileQuestion
 from runs_app.run_configuration import Configuration, without_unset
@@ -60,6 +61,14 @@ def asked_of(runnable: Runnable, configuration: Any) -> Asked:
     return Asked(runnable.running(found) if isinstance(runnable, RunTemplateVersion) else found, cleaned)
 
 
+def asked_to_run(runnable: Runnable, configuration: Any) -> Asked:
+    """The same where a run or a preset is made of it, in a transaction: until this ends, what it runs stays there."""
+    asked = asked_of(runnable, configuration)
+    if hold(deployment_of(asked.runnable)):
+        return asked
+    return asked_of(runnable, configuration)  # it was removed a moment ago
+
+
 def put_together(version: RunTemplateVersion, own: Mapping[str, Json]) -> RunTemplateVersion:
     """A version as it is with these parameters of its pipeline, if that is known; else as it is."""
     try:
@@ -84,13 +93,15 @@ def _deployment_with(question: CompileQuestion) -> PipelineDeployment | None:
     return cast(PipelineDeployment | None, derived.first())
 
 
-def version_shown(version: RunTemplateVersion, parameters_key: str) -> RunTemplateVersion:
-    """A version as a form showed it that was put together with the parameters of this key."""
+def version_shown(version: RunTemplateVersion, parameters_key: str) -> RunTemplateVersion | None:
+    """A version as a form showed it that was put together with the parameters of this key; None: that is gone."""
     derived = PipelineDeployment.objects.select_related("pipeline", "stack").filter(
         derived_from=version.deployment_id, parameters_key=parameters_key
     )
-    found = derived.first() if parameters_key else None
-    return version.running(found) if found else version
+    if not parameters_key:
+        return version
+    found = derived.first()
+    return version.running(found) if found else None
 
 
 def without_other_steps(

@@ -73,19 +73,34 @@ def check_may_stop(actor: User, run: PipelineRun) -> None:
     _check(Action.MANAGE_RUNS, actor, run)
 
 
-def check_may_note(actor: User, thing: Noteworthy) -> None:
-    """By whose it is, and editors of the template; of what no run made (any more), owners of the project."""
+def check_may_note(actor: User, thing: Noteworthy, *, is_input: bool = False) -> None:
+    """By whose it is, and editors of the template; of what no run made (any more), owners of the project.
+
+    `is_input`: of the step that asks. Whoever started its run gave it to that, or the pipeline did.
+    """
     check_may_run(actor)
     if (run := _run_of(thing)) is not None:
-        _check(Action.MANAGE_RUNS, actor, run)
-    elif (
-        isinstance(thing, ArtifactVersion)
-        and thing.user_id != actor.pk
-        and project_role(actor, thing.project) < Role.OWNER
-    ):
-        raise NotAllowed(
-            gettext("Only whose file this is and owners of its project may note something about it.")
-        )
+        _check(Action.MANAGE_RUNS, actor, run, is_lent=is_input)
+    elif isinstance(thing, ArtifactVersion):
+        step = actor.step_in_use
+        if step is not None and not is_input and not (step.owner and _may_note_file(step.owner, thing)):
+            raise NotAllowed(
+                gettext(
+                    "A step may note something about what its run was given and has made, and about whatever else its "
+                    "starter and the owner of %(origin)s may: this file is none of these."
+                )
+                % {"origin": step.origin}
+            )
+        if not _may_note_file(actor, thing):
+            raise NotAllowed(
+                gettext("Only whose file this is and owners of its project may note something about it.")
+            )
+
+
+def _may_note_file(actor: User, version: ArtifactVersion) -> bool:
+    return actor.is_active and (
+        version.user_id == actor.pk or project_role(actor, version.project) >= Role.OWNER
+    )
 
 
 def _run_of(thing: Noteworthy) -> PipelineRun | None:
@@ -101,14 +116,16 @@ def check_may_manage(actor: User, run: PipelineRun) -> None:
     _check(Action.MANAGE_RUNS, actor, run)
 
 
-def _check(action: Action, actor: User, run: PipelineRun) -> None:
-    if actor.step_in_use is not None and not _is_for_step(action, actor.step_in_use, run):
+def _check(action: Action, actor: User, run: PipelineRun, *, is_lent: bool = False) -> None:
+    """`is_lent`: what its starter may is enough for a step."""
+    step = None if is_lent else actor.step_in_use
+    if step is not None and not _is_for_step(action, step, run):
         raise NotAllowed(
             gettext(
                 "A step may stop and annotate its own run and those that were started from one another with it, and "
                 'whatever else its starter and the owner of %(origin)s may: "%(name)s" is none of these.'
             )
-            % {"origin": actor.step_in_use.origin, "name": run.name}
+            % {"origin": step.origin, "name": run.name}
         )
     if not _lets(action, role_over(actor, run), actor, run):
         raise NotAllowed(

@@ -12,10 +12,11 @@ from runs_app.differences import keepable, of_steps
 from runs_app.dynamic_defaults import current_schema
 from runs_app.known_errors import known_errors, refused_of, unknown_steps
 from runs_app.models import ArtifactVersion, PipelineRun
-from runs_app.own_parameters import asked_of, own_parameters, put_together
+from runs_app.own_parameters import Asked, asked_to_run, own_parameters, put_together
+from runs_app.plans import deployment_of
 from runs_app.repair import Known, explained, has_value, known_parameters, lay_over, path_of
 from runs_app.run_configuration import Configuration
-from templates_app.models import Preset, RunTemplate
+from templates_app.models import PipelineDeployment, Preset, RunTemplate
 from templates_app.names import check_name
 from templates_app.permissions import check_can_edit_preset, check_can_run
 from templates_app.schema_forms.schemas import read_steps
@@ -217,12 +218,19 @@ def kept_configuration(template: RunTemplate, configuration: Mapping[str, Any]) 
 def _keep(preset: Preset, configuration: Mapping[str, Any]) -> None:
     """Put values into a preset. That some are missing is none of its concern: they are asked for at each run."""
     version = preset.template.version
-    asked = asked_of(version, dict(configuration))
+    asked = asked_to_run(version, dict(configuration))
     errors = [*known_errors(version, dict(configuration)), *unknown_steps(asked)]
     if wrong := [error for error in errors if not _is_missing(error, configuration)]:
         raise ValidationFailed(wrong)
     preset.configuration = kept_configuration(preset.template, configuration)
     preset.version = version
+    preset.deployment = _derived(asked)
+
+
+def _derived(asked: Asked) -> PipelineDeployment | None:
+    """What its pipeline is put together as with the parameters of its own that it holds, if that is known."""
+    deployment = deployment_of(asked.runnable)
+    return deployment if asked.is_known and deployment.derived_from_id else None
 
 
 def _share_files(actor: User, preset: Preset) -> None:

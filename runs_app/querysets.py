@@ -23,7 +23,7 @@ from templates_app.querysets import (
 )
 from zenweb.accounts.actions import Action
 from zenweb.artifacts.materializers.files import PATH_MATERIALIZER
-from zenweb.enums import OPEN_STATUSES, ExecutionStatus, PreparationStatus, Role
+from zenweb.enums import HELD_STATUSES, OPEN_STATUSES, ExecutionStatus, PreparationStatus, Role
 from zenweb.prepared import insert
 
 if TYPE_CHECKING:
@@ -284,7 +284,7 @@ class StepRunQuerySet(VisibleQuerySet):
         return self.filter(
             worker__isnull=False,
             waiting_since__isnull=True,
-            status__in=[ExecutionStatus.RUNNING, ExecutionStatus.STOPPING],
+            status__in=HELD_STATUSES,
         )
 
     def with_what_an_attempt_needs(self) -> Self:
@@ -292,9 +292,7 @@ class StepRunQuerySet(VisibleQuerySet):
         return self.select_related("run__stack").defer(*heavy_of("run"))
 
     def held_by(self, worker_id: object) -> Self:
-        return self.filter(
-            worker_id=worker_id, status__in=[ExecutionStatus.RUNNING, ExecutionStatus.STOPPING]
-        )
+        return self.filter(worker_id=worker_id, status__in=HELD_STATUSES)
 
     def for_page(self) -> Self:
         """Steps with their attempts and outputs, in three queries however many there are."""

@@ -16,6 +16,7 @@ from django.utils.translation import gettext
 from runs_app import metadata, recording, statements
 from runs_app.choices import ask_before, check_choices, note
 from runs_app.compilations import wait_for
+from runs_app.inputs import was_given_to, was_made_in_run_of
 from runs_app.judging import resolve_to_run
 from runs_app.limits import Limit, hold_limit
 from runs_app.lineage import (
@@ -26,7 +27,7 @@ from runs_app.lineage import (
 )
 from runs_app.masking import mask_of
 from runs_app.models import ArtifactVersion, IdempotencyRecord, PipelineRun, RunEvent, StepAttempt, StepRun
-from runs_app.own_parameters import asked_of
+from runs_app.own_parameters import asked_to_run
 from runs_app.permissions import Noteworthy, check_may_note, check_may_stop
 from runs_app.plans import deployment_of, plan_of, rules_of
 from runs_app.presets import use_preset
@@ -139,7 +140,7 @@ def note_metadata(*, actor: User, things: Sequence[Noteworthy], values: Noted) -
     """
     check_may_run(actor)
     for thing in things:
-        check_may_note(actor, thing)
+        _check_may_note(actor, thing)
     check_metadata(values)
     if any(isinstance(thing, ArtifactVersion) for thing in things):
         check_names_about_artifact(values)
@@ -151,6 +152,15 @@ def note_metadata(*, actor: User, things: Sequence[Noteworthy], values: Noted) -
             )
         metadata.add(thing, values)
         record_audit(actor=actor, verb=AuditVerb.NOTE_METADATA, thing=thing, after={"names": list(values)})
+
+
+def _check_may_note(actor: User, thing: Noteworthy) -> None:
+    """What a step was given is at its hands, and so is what its run has made, also where that is another's result."""
+    place = actor.step_in_use.place if actor.step_in_use else None
+    if place is None or not isinstance(thing, ArtifactVersion):
+        check_may_note(actor, thing)
+    elif not was_made_in_run_of(place, thing):
+        check_may_note(actor, thing, is_input=was_given_to(place, thing))
 
 
 # -- runs of the local stack, executed by the process that called the pipeline -----------------------------------------
@@ -335,7 +345,7 @@ def _start_run(
 ) -> PipelineRun:
     hold_place_below(trigger.parent)
     keep_out_of_cache(trigger.parent)  # the step after its run, as whoever records the step's end holds them
-    asked = asked_of(version or deployment, configuration)
+    asked = asked_to_run(version or deployment, configuration)
     runnable, deployment = asked.runnable, deployment_of(asked.runnable)
     resolved = resolve_to_run(trigger.actor, asked, trigger.moment)
     plan = _plan_to_do(repair, resolved) if repair else None

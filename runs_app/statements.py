@@ -1,7 +1,7 @@
 """The statements that every step of every run goes through, as SQL.
 
-Building them anew from the ORM costs several times what they take to run (docs/decisions/0005). Only recording.py,
-caching.py, assignments.py and services.py use them; whatever happens less often than once per step stays with the ORM.
+Building them anew from the ORM costs several times what they take to run (docs/decisions/0005). They are for
+recording, caching and assignments; whatever happens less often than once per step stays with the ORM.
 """
 
 import json
@@ -94,6 +94,7 @@ START_ATTEMPT = """
         start_time, artifact_uri, log_uri, log_tail)
     VALUES (%s, %s, %s, %s, %s, %s, 'running', '', %s, %s, '', '')
 """
+HELD_DEPLOYMENT = "SELECT 1 FROM templates_app_pipelinedeployment WHERE id = %s {lock}"
 RUN_FOR_END = "SELECT stop_requested_at FROM runs_app_pipelinerun WHERE id = %s {lock}"
 # One that is stopped goes on telling that it waited: what it waited for is to be stopped, too.
 END_STEP = """
@@ -343,6 +344,11 @@ def start_attempt(
     moment = _time(now)
     ids = (_key(step_id), number, _key(worker_id))
     _execute(START_ATTEMPT, _key(attempt_id), moment, moment, *ids, moment, artifact_uri)
+
+
+def hold_deployment(deployment_id: uuid.UUID) -> bool:
+    """Keep it from being removed until the transaction ends, beside others who do the same; False: it is gone."""
+    return bool(_execute(HELD_DEPLOYMENT.format(lock=_lock("KEY SHARE")), _key(deployment_id)))
 
 
 def lock_run(run_id: uuid.UUID) -> bool:

@@ -16,14 +16,13 @@ from runs_app.models import PipelineRun, StepAttempt
 from runs_app.querysets import heavy_of
 from templates_app.querysets import documents_of
 from zenweb.accounts.models import StepInUse, User
-from zenweb.enums import ExecutionStatus
+from zenweb.enums import HELD_STATUSES
 from zenweb.exceptions import CredentialsNotValid
 from zenweb.execution.protocol import ServerAccess
 from zenweb.prepared import Given, Prepared
 
 PREFIX = "ZENSTEP_"
 _signer = Signer(salt="zenweb.step-token")
-HOLDING = {ExecutionStatus.RUNNING, ExecutionStatus.STOPPING}
 ATTEMPT: Prepared[StepAttempt] = Prepared(
     lambda: (
         StepAttempt.objects.select_related(
@@ -70,7 +69,7 @@ def _check_it_holds(attempt: StepAttempt, number: int) -> None:
     words = f"This is the token of attempt {number} of step {step.name} of run {step.run.name}"
     if attempt.number != number or step.attempt != number:
         raise CredentialsNotValid(f"{words}. The step was given to another attempt since.")
-    if attempt.status not in HOLDING or step.status not in HOLDING:
+    if attempt.status not in HELD_STATUSES or step.status not in HELD_STATUSES:
         raise CredentialsNotValid(f"{words}, which has ended.")
     if attempt.worker is None or not attempt.worker.is_alive:
         raise CredentialsNotValid(f"{words}, whose worker counts as dead.")

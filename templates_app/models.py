@@ -145,6 +145,11 @@ class PipelineDeployment(Entity):
                 fields=["derived_from", "parameters_key"], name="deployment_derived_once_per_parameters"
             ),
         ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["updated"], condition=Q(derived_from__isnull=False), name="derived_deployment_use"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.pipeline_id} {self.fingerprint[:12]}"
@@ -325,6 +330,11 @@ class Preset(Entity):
     template = models.ForeignKey(RunTemplate, on_delete=models.CASCADE, related_name="presets")
     # The version that its values were checked against.
     version = models.ForeignKey(RunTemplateVersion, on_delete=models.CASCADE, related_name="+")
+    # What the pipeline is put together as with the parameters of its own that stand in here, if that is known: it is
+    # kept as long. None: as it was frozen.
+    deployment = models.ForeignKey(
+        PipelineDeployment, null=True, editable=False, on_delete=models.SET_NULL, related_name="+"
+    )
     user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     name = models.CharField(max_length=255)
     is_shared = models.BooleanField(default=False, help_text="For everybody who may run the template.")

@@ -583,10 +583,10 @@ class Client:
         return kind(self.transport, answer)
 
     def _list(self, kind: type[EntityType], filters: Mapping[str, Any]) -> Page[EntityType]:
+        answer = self.transport.get(kind.path, **filters)
+        warn(answer)
         return Page.of(
-            partial(kind, self.transport),
-            self.transport.get(kind.path, **filters),
-            lambda index: self._list(kind, {**filters, "page": index}),
+            partial(kind, self.transport), answer, lambda index: self._list(kind, {**filters, "page": index})
         )
 
     def _newest_runnable_template(self, pipeline: str, stack: NameOrId | None) -> UUID:

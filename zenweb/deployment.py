@@ -102,21 +102,20 @@ def ready_to_run(
     pipeline: "Pipeline[..., Any]",
     arguments: Mapping[str, Any],
     *,
-    configuration: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, Any] | None = None,
     stack: str | None = None,
 ) -> "ReadyRun":
     """The pipeline put together, and nothing of it stored yet. `stack`: another than the active one.
 
-    `configuration`: what the run is given; its `parameters` are those of the pipeline's function, which is called with
-    them. Raises ValidationFailed for those.
+    `parameters`: of the pipeline's function, which is called with them, over the `arguments` that code gave. Raises
+    ValidationFailed for those.
     """
     client, chosen = _connect(stack)
-    given = wire_configuration(client.with_files(configuration))
-    parameters = given.pop("parameters", None) or {}
+    parameters = _wired(client, {"parameters": parameters}).get("parameters") or {}
     if errors := errors_in(pipeline.entrypoint, parameters, "/parameters"):
         raise ValidationFailed(errors)
     spec = compile_pipeline(pipeline, {**arguments, **parameters})
-    return ReadyRun(UnfrozenPipeline.of(client, pipeline, spec, chosen), given)
+    return ReadyRun(UnfrozenPipeline.of(client, pipeline, spec, chosen), {})
 
 
 @dataclass(frozen=True)
@@ -174,6 +173,17 @@ class ReadyRun:
         """Whether it would run on workers."""
         return self.pipeline.stack.is_remote
 
+    @property
+    def config_schema(self) -> dict[str, Any]:
+        """What it may be given."""
+        schema: dict[str, Any] = self.pipeline.body["config_schema"]
+        return schema
+
+    def given(self, configuration: Mapping[str, Any]) -> "ReadyRun":
+        """The same with these values; the pipeline's own parameters were given before, when it was put together."""
+        given = _wired(self.pipeline.client, configuration)
+        return ReadyRun(self.pipeline, {key: value for key, value in given.items() if key != "parameters"})
+
     def check(self) -> Judgement:
         """What the server says to it, before anything is stored. Raises ValidationFailed with all that is wrong."""
         return self.pipeline.client.check_deployment(self.pipeline.body, self.configuration)
@@ -206,6 +216,11 @@ class StartedRun:
             )
         except RunStopped:
             raise _stopped(self.run.refresh()) from None
+
+
+def _wired(client: Client, configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """As it is sent: its files are on the server then."""
+    return wire_configuration(client.with_files(configuration))
 
 
 def _stopped(run: PipelineRunResponse) -> RunStopped:

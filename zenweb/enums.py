@@ -33,6 +33,7 @@ FINISHED_STATUSES = frozenset(
     }
 )
 OPEN_STATUSES = frozenset(ExecutionStatus) - FINISHED_STATUSES
+HELD_STATUSES = frozenset({ExecutionStatus.RUNNING, ExecutionStatus.STOPPING})  # by an attempt
 
 
 class ExecutionMode(StrEnum):

@@ -370,6 +370,8 @@ INSTALLER_ENVIRONMENT["PATH"] = os.pathsep.join(
 )
 # The record of a schedule's times that made no run; the others stay as long as their runs.
 KEEP_FIRINGS = env_days("ZENWEB_KEEP_FIRINGS", 90)
+# What a pipeline was put together as with other parameters, when no run and no preset refers to it.
+KEEP_DERIVED = env_days("ZENWEB_KEEP_DERIVED", 7)
 ARTIFACT_STORE_URI = env("ZENWEB_ARTIFACT_STORE", str(DATA_DIR / "artifacts"))
 
 # Text and time

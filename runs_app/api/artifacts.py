@@ -56,6 +56,7 @@ ARTIFACT_VERSIONS = Listing(
     sortable={**SORT_TIMES, "version": "version"},
     describe=describe_artifact_version,
     default_sort="desc:created",
+    beside=frozenset({"search", "suits", "types"}),
 )
 
 

@@ -128,6 +128,36 @@ def test_a_flag_that_does_not_exist_says_which_is_meant(alices, typed, typing, w
     assert words in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("typing", "words"),
+    [
+        (
+            ["--trainer.shuffle=perhaps"],
+            "--trainer.shuffle is yes or no, and not 'perhaps': write --trainer.shuffle, ",
+        ),
+        (
+            ["--trainer.shuffle", "perhaps"],
+            "--trainer.shuffle takes no word after it: write --trainer.shuffle, ",
+        ),
+        (["--trainer.api-key=x"], "or comes from the environment with --set-env trainer.api-key=VARIABLE."),
+    ],
+)
+def test_a_flag_that_takes_no_value_says_what_it_takes_and_how_to_see_the_others(
+    alices, typed, typing, words
+):
+    result = alices(*RUN, *typing)
+    assert (result.exit_code, PipelineRun.objects.count()) == (2, 0)
+    assert words in result.stderr
+    assert "\nTry 'main run-template run typed --help' for help." in result.stderr
+
+
+def test_a_wrong_option_of_the_command_shows_how_the_template_is_run(alices, typed):
+    result = alices("run-template", "run", "typed", "--timeout", "soon")
+    assert result.stderr.startswith(
+        "Usage: main run-template run typed [OPTIONS] [--STEP.PARAMETER VALUE]..."
+    )
+
+
 def test_a_flag_before_the_name_is_told_where_it_belongs(alices, typed):
     result = alices("run-template", "run", "--trainer.name", "x", "typed")
     assert (result.exit_code, "The name of the template comes first" in result.stderr) == (2, True)

@@ -52,6 +52,15 @@ def test_a_source_that_is_no_pipeline_is_one_sentence(alices, source, sentence):
     assert sentence in result.stderr
 
 
+@pytest.mark.parametrize("words", [("run",), ("create-run-template", "--name", "daily", "--stack", "celery")])
+def test_what_a_pipelines_function_raises_is_told_with_its_own_frames(alices, words):
+    result = alices("pipeline", words[0], "failures.raising_pipeline", *words[1:])
+    assert (result.exit_code, PipelineDeployment.objects.count()) == (1, 0)
+    assert result.stderr.startswith("Traceback (most recent call last):\n")
+    assert (result.stderr.count("File "), result.stderr.count("failures.py")) == (2, 3)
+    assert "ZeroDivisionError: division by zero\nPipeline 'raising_pipeline' cannot be put" in result.stderr
+
+
 def test_a_configuration_that_does_not_exist_is_a_usage_error(alices):
     assert alices(*TRAINING, "--config", "no.yaml").exit_code == 2
 

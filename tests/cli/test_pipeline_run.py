@@ -33,6 +33,12 @@ def test_on_a_remote_stack_it_waits_for_workers(alices):
     )
 
 
+def test_values_are_set_by_the_names_of_flags(alices):
+    result = alices(*RUN, "--set", "trainer.learning-rate=0.25", "--set", "trainer.model_type=rf")
+    assert result.exit_code == 0, result.stderr
+    assert StepRun.objects.get(name="trainer").parameters == {"learning_rate": 0.25, "model_type": "rf"}
+
+
 def test_values_are_checked_before_anything_is_stored(alices):
     result = alices(*RUN, "--set", f"{RATE}=7", "--set", "steps.trainr.enable_cache=true")
     assert result.exit_code == 2
@@ -66,6 +72,12 @@ def test_parameters_of_the_pipeline_itself_put_it_together(alices):
     assert StepRun.objects.filter(name__startswith="train").count() == 3
     wrong = alices("pipeline", "run", "composed.composed_pipeline", "--set", "parameters.n_models=51")
     assert (wrong.exit_code, wrong.stderr.count("/parameters/n_models: ")) == (2, 1)
+
+
+def test_parameters_of_the_pipeline_itself_are_set_by_the_names_of_flags(alices):
+    result = alices("pipeline", "run", "composed.composed_pipeline", "--set", "n-models=3")
+    assert result.exit_code == 0, result.stderr
+    assert StepRun.objects.filter(name__startswith="train").count() == 3
 
 
 def test_time_limits_are_for_runs_that_go_on_elsewhere(alices):

@@ -52,7 +52,7 @@ def test_values_come_from_a_file_and_single_ones_go_over_it(alices, failed, tmp_
     result = alices(
         *("run", "repair", failed.name, "--from", "trainer", "--yes"),
         *("--config", str(tmp_path / "run.yaml")),
-        *("--set", "steps.trainer.parameters.learning_rate=0.25"),
+        *("--set", "trainer.learning-rate=0.25"),
     )
     assert result.exit_code == 0, result.stderr
     assert failed.repairs.get().parameters == {

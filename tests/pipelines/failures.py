@@ -97,3 +97,12 @@ def _leave_a_daemon(folder: str) -> None:
     """A grandchild in a session of its own that holds this process's output."""
     daemon = subprocess.Popen(["sleep", "61"], start_new_session=True)
     Path(folder, "daemon").write_text(str(daemon.pid))
+
+
+def _share(of: int) -> float:
+    return 1 / of
+
+
+@pipeline
+def raising_pipeline(parts: int = 0) -> None:
+    ends(str(_share(parts)))

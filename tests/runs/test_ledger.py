@@ -173,7 +173,7 @@ def test_a_broker_that_does_not_answer_is_told(template: RunTemplate, alice: Use
 def test_a_broker_that_answers_is_not_spoken_of(
     template: RunTemplate, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runs_app.recording.wake_workers", lambda queues: True)
+    monkeypatch.setattr("runs_app.recording.waking.wake_workers", lambda queues: True)
     assert told(launch(template, alice))[1:] == ["Offered to the workers of queue default."]
 
 

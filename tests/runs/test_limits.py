@@ -487,7 +487,7 @@ def test_a_freed_place_wakes_a_worker_at_once(
         launch(template, alice, NO_CACHE)
     attempt = claim(worker)
     rung: list[list[str]] = []
-    monkeypatch.setattr("runs_app.recording.wake_workers", lambda queues: rung.append(list(queues)))
+    monkeypatch.setattr("runs_app.recording.waking.wake_workers", lambda queues: rung.append(list(queues)))
     if how == "loses its worker":
         recording.bury_worker(worker, "died", most_deaths=1)
     else:

@@ -10,18 +10,19 @@ from django.db import connections, transaction
 from django.test import Client
 
 from runs_app import recording
-from runs_app.models import PipelineRun, StepAttempt, Worker
+from runs_app.models import Artifact, ArtifactVersion, PipelineRun, StepAttempt, StepOutput, StepRun, Worker
 from runs_app.presets import create_preset
 from runs_app.recording import StepOutcome
 from runs_app.schedules import create_schedule
 from runs_app.step_tokens import server_access
+from runs_app.uploads import store_upload
 from templates_app.models import RunTemplate, Stack
 from templates_app.services import curate_run_template
 from tests.accounts.conftest import ask, bearer, give, rest_of
 from tests.factories import freeze, launch, make_template
 from tests.routes import Route, filled, routes
-from zenweb.accounts.models import AuditEvent, User
-from zenweb.accounts.services import create_api_key
+from zenweb.accounts.models import AuditEvent, RoleGrant, User
+from zenweb.accounts.services import create_api_key, default_project
 from zenweb.enums import Role
 
 CHANGES_NOTHING = {"POST runs/{}/refresh"}
@@ -313,6 +314,54 @@ def test_it_stops_and_annotates_its_own_tree_and_else_what_the_owner_may_too(
     assert ask(step, "POST", "/run-metadata", note).status_code == 403
     give(carol, other, Role.EDITOR)
     assert ask(step, "POST", "/run-metadata", note).status_code == 200
+
+
+def test_it_annotates_files_that_its_run_was_given_or_made_and_else_what_the_owner_may_too(
+    attempt: StepAttempt, other: RunTemplate, bob: User, alice: User
+) -> None:
+    """Its run was started by Bob, of Alice's template."""
+
+    def note(version: ArtifactVersion) -> int:
+        resources = [{"id": str(version.pk), "type": "artifact_version"}]
+        body = {"values": {"a": 1}, "resources": resources}
+        answer = ask(step_of(attempt), "POST", "/run-metadata", body)
+        assert answer.status_code == 200 or "A step may" in answer.text
+        return answer.status_code
+
+    bobs, given = (upload(bob, name) for name in ("bobs.csv", "given.csv"))
+    StepRun.objects.filter(pk=attempt.step_id).update(
+        parameters={"files": [{"artifact_version": str(given.pk)}]}
+    )
+    assert (note(bobs), note(given)) == (403, 200)
+    stranger = launch(other, bob).steps.get(index=0)  # of no business of Alice's
+    made, handed, cached = (give_out(stranger, name) for name in ("made", "handed", "cached"))
+    RunTemplate.objects.filter(pk=other.pk).update(user=bob)
+    RoleGrant.objects.filter(user=alice).delete()
+    StepOutput.objects.create(step=attempt.step, name="cached", artifact_version=cached)
+    StepRun.objects.filter(pk=attempt.step_id).update(parameters={"id": str(handed.pk)})
+    assert [note(version) for version in (made, handed, cached)] == [403, 200, 200]
+    RoleGrant.objects.create(project=other.project, user=alice, role=Role.OWNER)
+    assert [note(version) for version in (made, bobs)] == [200, 200]
+
+
+def upload(owner: User, name: str) -> ArtifactVersion:
+    return store_upload(actor=owner, project=default_project(), name=name, content=[name.encode()])
+
+
+def give_out(step: StepRun, name: str) -> ArtifactVersion:
+    """As if a step had given that out."""
+    about = {"type": "DataArtifact", "materializer": "m", "data_type": "builtins.int", "uri": name}
+    artifact = Artifact.objects.create(project=step.run.project, user=step.run.user, name=name)
+    version = ArtifactVersion.objects.create(
+        project=step.run.project,
+        user=step.run.user,
+        artifact=artifact,
+        version=1,
+        producer_step=step,
+        **about,
+    )
+    StepOutput.objects.create(step=step, name=name, artifact_version=version)
+    return version
 
 
 def test_runs_start_one_another_only_so_deep(

@@ -19,7 +19,7 @@ from runs_app.assignments import assignment_for
 from runs_app.logs import read_log
 from runs_app.models import ArtifactVersion, PipelineRun, StepAttempt, StepRun, Worker
 from runs_app.plans import run_of
-from runs_app.recording import StepOutcome
+from runs_app.recording import StepOutcome, ending, outcomes
 from runs_app.services import stop_run
 from runs_app.starting import blamed_parameters
 from runs_app.worker import StepWorker
@@ -379,9 +379,10 @@ def test_a_step_ended_when_its_process_said_so(
             raise OperationalError("away")
         with monkeypatch.context() as later:
             clock = SimpleNamespace(monotonic=lambda: time.monotonic() + outage)
-            later.setattr(recording, "time", clock)
+            later.setattr(outcomes, "time", clock)
             wall = SimpleNamespace(now=lambda: timezone.now() + timedelta(seconds=outage))
-            later.setattr(recording, "timezone", wall)
+            for module in (outcomes, ending):
+                later.setattr(module, "timezone", wall)
             return record_end(attempt, outcome)
 
     monkeypatch.setattr(recording, "record_end", record_late)

@@ -75,6 +75,14 @@ class FakeServer:
         return answer if isinstance(answer, httpx.Response) else httpx.Response(200, text=json.dumps(answer))
 
 
+def test_a_filter_that_the_server_does_not_know_is_told(server, caplog):
+    server.on(
+        "GET", "/runs", page(run()) | {"warnings": ["There is no filter 'statuss', so it was ignored."]}
+    )
+    assert len(server.client.list_pipeline_runs(statuss="failed")) == 1
+    assert "There is no filter 'statuss'" in caplog.text
+
+
 def test_a_template_is_triggered_by_name_with_the_changed_configuration(server):
     server.on("GET", "/run_templates/daily", template(hydrated=True))
     server.on("POST", f"/run_templates/{TEMPLATE}/runs", run())

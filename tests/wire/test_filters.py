@@ -52,6 +52,18 @@ def test_templates_are_filtered(get: Get, three: Any, query: dict[str, str], exp
     assert [item["name"] for item in get("/run_templates", sort_by="name", **query)["items"]] == expected
 
 
+def test_a_filter_that_there_is_not_is_ignored_and_told(get: Get, three: Any) -> None:
+    told = get(
+        "/run_templates", hiden="true", page=1, size=2, sort_by="name", project="default", **{"x" * 999: 1}
+    )
+    assert told["total"] == 3
+    first, second = told["warnings"]
+    assert first == "There is no filter 'hiden', so it was ignored. Did you mean 'hidden'?"
+    assert len(second) < 300
+    for path, query in (("/run_templates", {"hidden": "true"}), ("/artifact_versions", {"suits": "path"})):
+        assert "warnings" not in get(path, hydrate="true", logical_operator="or", **query)
+
+
 @pytest.mark.parametrize(
     ("operation", "part"),
     [

@@ -601,10 +601,10 @@ class AsyncClient:
         return kind(self.transport, answer)
 
     async def _list(self, kind: type[EntityType], filters: Mapping[str, Any]) -> Page[EntityType]:
+        answer = await self.transport.get(kind.path, **filters)
+        warn(answer)
         return Page.of(
-            partial(kind, self.transport),
-            await self.transport.get(kind.path, **filters),
-            lambda index: self._list(kind, {**filters, "page": index}),
+            partial(kind, self.transport), answer, lambda index: self._list(kind, {**filters, "page": index})
         )
 
     async def _newest_runnable_template(self, pipeline: str, stack: NameOrId | None) -> UUID:

@@ -24,6 +24,8 @@ from zenweb.paging import find_page
 
 MOST_PER_PAGE = 10_000
 MOST_FILTERS, MOST_OPTIONS = 100, 500  # all together: databases take so much in one question
+WORDS = frozenset({"sort_by", "logical_operator", "page", "size", "hydrate", "project"})
+MOST_TOLD = 10  # filters that there are not
 LONGEST_SHOWN = 200  # characters of a value that is refused
 MOST_COMPARED = 500  # names that a mistyped one is compared with
 LOOKUPS = {
@@ -210,6 +212,8 @@ class Listing:
     """The columns by which rows are counted that need not be looked at for it: the `counts` of `answer`."""
     deferred: Sequence[str] = ()
     """What is read of rows that are hydrated, and only of them."""
+    beside: frozenset[str] = frozenset()
+    """What else its address may have."""
 
     def answer(
         self, queryset: QuerySet[Any], query: QueryDict, counts: QuerySet[Any] | None = None
@@ -227,7 +231,9 @@ class Listing:
         if self.prepare is not None:
             self.prepare(found.rows)
         items = [self.describe(row, hydrate) for row in found.rows]
-        return Response(page(items, index=index, size=size, total=found.total))
+        answer = page(items, index=index, size=size, total=found.total)
+        warnings = self._ignored(query)
+        return Response({**answer, "warnings": warnings} if warnings else answer)
 
     def filtered(self, queryset: QuerySet[Any], query: QueryDict) -> QuerySet[Any]:
         wanted = self._wanted(query)
@@ -239,6 +245,14 @@ class Listing:
         conditions = [each.condition(self.columns[each.name]) for each in asked]
         join = operator.or_ if _is_either(query) else operator.and_
         return queryset.filter(reduce(join, conditions)) if conditions else queryset
+
+    def _ignored(self, query: QueryDict) -> list[str]:
+        """What ZenML's server leaves unsaid: a filter that there is not lets everything through."""
+        unknown = [name for name in query if name not in self.columns and name not in WORDS | self.beside]
+        return [
+            f"There is no filter {name[:LONGEST_SHOWN]!r}, so it was ignored.{did_you_mean(name, self.columns)}"
+            for name in unknown[:MOST_TOLD]
+        ]
 
     def _wanted(self, query: QueryDict) -> list[tuple[str, str]]:
         return [(name, text) for name in query if name in self.columns for text in query.getlist(name)]

@@ -1,6 +1,6 @@
 """What answers look like, for the description of REST: the parts that the shapes of all nouns are made of."""
 
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, NotRequired, TypeVar
 from uuid import UUID
 
 from pydantic import Field
@@ -26,6 +26,9 @@ class Page(TypedDict, Generic[Item]):
     total_pages: Annotated[int, Field(ge=1, examples=[1])]
     total: Annotated[int, Field(ge=0, examples=[1])]
     items: list[Item]
+    warnings: NotRequired[
+        Annotated[list[str], Field(description="Filters that there are not, and that were ignored.")]
+    ]
 
 
 class Entity(TypedDict):

@@ -35,5 +35,5 @@ _WORDS = {
     ExitCode.STOPPED: "The run that was waited for was stopped.",
     ExitCode.UNREACHABLE: "No server answers at the configured address, or it went away.",
     ExitCode.TIMED_OUT: "The run had not ended within `--timeout` seconds. It goes on.",
-    ExitCode.LEFT: "Ctrl-C. The run goes on.",
+    ExitCode.LEFT: "Ctrl-C. A run that was waited for goes on.",
 }

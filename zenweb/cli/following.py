@@ -1,10 +1,12 @@
 """Following a run to its end: waiting, showing how far its steps are, and what Ctrl-C means meanwhile."""
 
+import functools
 import queue
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import click
@@ -223,25 +225,51 @@ def _is_to_be_stopped(run: PipelineRunResponse, output: Output) -> bool:
         return False
 
 
-def limits(command: Any) -> Any:
-    """The options of a command that may wait for a run."""
-    for option in (
-        click.option(
-            "--timeout",
-            type=click.FloatRange(min=0),
-            metavar="SECONDS",
-            help="With --wait or --watch: end with 124 after so long. The run goes on.",
-        ),
-        click.option(
-            "--watch",
-            is_flag=True,
-            help="As --wait, and show meanwhile how far the steps are and what they print.",
-        ),
-        click.option(
-            "--wait",
-            is_flag=True,
-            help="Return when the run has ended. The exit code tells how: 0 completed, 1 failed, 3 stopped.",
-        ),
-    ):
-        command = option(command)
-    return command
+OPTIONS = (
+    click.option(
+        "--wait",
+        is_flag=True,
+        help="Return when the run has ended. The exit code tells how: 0 completed, 1 failed, 3 stopped.",
+    ),
+    click.option(
+        "--watch",
+        is_flag=True,
+        help="As --wait, and show meanwhile how far the steps are and what they print.",
+    ),
+    click.option(
+        "--timeout",
+        type=click.FloatRange(min=0),
+        metavar="SECONDS",
+        help="With --wait or --watch: end with 124 after so long. The run goes on.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Whether a run that was started is waited for, and for how many seconds."""
+
+    wait: bool
+    watch: bool
+    timeout: float | None
+
+    @property
+    def is_asked_for(self) -> bool:
+        return self.wait or self.watch
+
+    def check_ends_here(self) -> None:
+        """Of a run that this command executes itself."""
+        if self.timeout is not None:
+            raise click.UsageError(
+                "--timeout leaves a run that goes on without this command; here there is none."
+            )
+
+
+def may_wait(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of a command that may wait for the run it starts, which it gets together: as `waiting`."""
+
+    @functools.wraps(function)
+    def with_waiting(*args: Any, wait: bool, watch: bool, timeout: float | None, **others: Any) -> Any:
+        return function(*args, waiting=Waiting(wait, watch, timeout), **others)
+
+    return functools.reduce(lambda waiting, option: option(waiting), reversed(OPTIONS), with_waiting)

@@ -8,10 +8,12 @@ import webbrowser
 import click
 
 from zenweb import __version__, connection
+from zenweb.cli.asking import ask_hidden
 from zenweb.enums import DeviceLoginError
 from zenweb.exceptions import DeviceLoginUnfinished
 from zenweb.transport import Transport
 
+ASKED = "-"  # what stands for a key that is not on the command line
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
 
@@ -21,9 +23,8 @@ DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
     "--api-key",
     envvar="ZENWEB_API_KEY",
     show_envvar=True,
-    prompt="API key",
-    prompt_required=False,
-    hide_input=True,
+    is_flag=False,
+    flag_value=ASKED,
     help="Sign in with a key instead of the browser; without a value it is asked for.",
 )
 @click.option(
@@ -34,10 +35,21 @@ def command(url: str, api_key: str | None, no_browser: bool) -> None:
     url = connection.normalised(url)
     nobody = Transport(url, "")
     nobody.get("/info")  # before anybody is asked in vain
+    if api_key == ASKED:
+        api_key = _asked()
     key = (api_key or _sign_in_by_browser(nobody, opens=not no_browser)).strip()
     user = Transport(url, key).get("/current-user")
     connection.save(server_url=url, api_key=key)
     click.echo(f"Connected to {url} as {user['name']}.")
+
+
+def _asked() -> str:
+    try:
+        return ask_hidden("API key")
+    except EOFError:
+        raise click.UsageError(
+            "An API key is asked for, and nobody can answer here: set ZENWEB_API_KEY to it."
+        ) from None
 
 
 def _sign_in_by_browser(server: Transport, *, opens: bool) -> str:

@@ -96,6 +96,11 @@ class LazyCommands(click.Group):
             return super().invoke(ctx)
         except ZenWebError as error:
             raise Refusal(error) from error
+        except (KeyboardInterrupt, click.Abort) as left:
+            # Click says "Aborted!" then and ends with 1, as if something had failed.
+            if isinstance(left, click.Abort) and not isinstance(left.__context__, KeyboardInterrupt):
+                raise
+            raise click.exceptions.Exit(ExitCode.LEFT) from left
 
 
 @click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})

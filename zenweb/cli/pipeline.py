@@ -2,33 +2,50 @@
 
 import json
 import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, TypeVar
 
 import click
 
 from zenweb.cli.display import show_table
-from zenweb.cli.following import limits
+from zenweb.cli.following import Waiting, may_wait
 from zenweb.cli.names import STACKS
 from zenweb.cli.output import Output, output_option, show_json
 from zenweb.cli.run import report_end, tell_of_started
 from zenweb.cli.run_template import form_address
 from zenweb.cli.template_files import tell_of_applied
-from zenweb.cli.values import config_option, read_values, set_env_option, set_option
+from zenweb.cli.template_flags import flags_of, own_spelt_out, spelt_out
+from zenweb.cli.values import GivenValues, takes_values
 from zenweb.client import Client
 from zenweb.config.importing import importing_for_execution
+from zenweb.config.signatures import declared_parameters
 from zenweb.config.source import import_source
-from zenweb.deployment import StartedRun, preview_run_template, ready_to_run
-from zenweb.exceptions import RunStopped
+from zenweb.deployment import ReadyRun, StartedRun, preview_run_template, ready_to_run
+from zenweb.exceptions import RunStopped, ZenWebError
 from zenweb.execution.runner import describe
 from zenweb.pipelines import Pipeline
 from zenweb.responses import Judgement
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+def stack_option(help_: str) -> Callable[[Decorated], Decorated]:
+    return click.option("--stack", metavar="NAME", shell_complete=STACKS, help=help_)
 
 
 @click.group("pipeline")
 def command() -> None:
     """List pipelines and make run templates of them."""
+
+
+class FunctionRaised(ZenWebError):
+    """A pipeline's function raised an error of its author's."""
 
 
 @command.command("list")
@@ -46,7 +63,7 @@ def list_pipelines(output: Output) -> None:
 @command.command("create-run-template")
 @click.argument("source")
 @click.option("--name", required=True, help="What people see.")
-@click.option("--stack", shell_complete=STACKS, help="A remote stack to run on, if not the active one.")
+@stack_option("A remote stack to run on, if not the active one.")
 @click.option(
     "--config",
     "config_path",
@@ -82,10 +99,11 @@ def create_run_template(
     pipeline = _imported(source)
     if config_path:
         pipeline = pipeline.with_options(config_path=config_path)
-    if dry_run:
-        preview(pipeline, name, stack, update=update)
-        return
-    template = pipeline.create_run_template(name, stack=stack, update=update, drop_misfits=drop_misfits)
+    with telling_what_it_raises(pipeline):
+        if dry_run:
+            preview(pipeline, name, stack, update=update)
+            return
+        template = pipeline.create_run_template(name, stack=stack, update=update, drop_misfits=drop_misfits)
     click.echo(
         f"Run template {template.name}, version {template.version}: {form_address(Client(), template)}"
     )
@@ -102,24 +120,16 @@ def preview(pipeline: Pipeline[..., Any], name: str, stack: str | None, *, updat
 
 @command.command("run")
 @click.argument("source")
-@click.option(
-    "--stack", metavar="NAME", shell_complete=STACKS, help="Where to run it, if not on the active stack."
-)
-@config_option
-@set_option
-@set_env_option
-@limits
+@stack_option("Where to run it, if not on the active stack.")
+@takes_values
+@may_wait
 @click.option("--dry-run", is_flag=True, help="Only say what would run; nothing is stored.")
 @output_option
 def run(
     source: str,
     stack: str | None,
-    config_path: Path | None,
-    settings: tuple[str, ...],
-    secrets: tuple[str, ...],
-    wait: bool,
-    watch: bool,
-    timeout: float | None,
+    given: GivenValues,
+    waiting: Waiting,
     dry_run: bool,
     output: Output,
 ) -> None:
@@ -130,21 +140,28 @@ def run(
     On a local stack the steps run here, and the command returns when the run has ended.
     """
     pipeline = _imported(source)
-    given = read_values(config_path, settings, secrets)
-    ready = ready_to_run(pipeline, pipeline.arguments(), configuration=given, stack=stack)
+    with telling_what_it_raises(pipeline):
+        ready = _ready(pipeline, given, stack)
     judgement = ready.check()
     if dry_run:
         _show_judgement(judgement, output)
         return
-    if timeout is not None and not ready.is_remote:
-        raise click.UsageError(
-            "--timeout leaves a run that goes on without this command; here there is none."
-        )
+    if not ready.is_remote:
+        waiting.check_ends_here()
     started = ready.start()
     if ready.is_remote:
-        tell_of_started(started.run, output, wait=wait, watch=watch, timeout=timeout)
+        tell_of_started(started.run, output, waiting)
     else:
         _run_here(started, output)
+
+
+def _ready(pipeline: Pipeline[..., Any], given: GivenValues, stack: str | None) -> ReadyRun:
+    """Put together with its own parameters, among which its flags are known then."""
+    given = given.spelt_out(partial(own_spelt_out, list(declared_parameters(pipeline.entrypoint))))
+    ready = ready_to_run(
+        pipeline, pipeline.arguments(), parameters=given.read().get("parameters"), stack=stack
+    )
+    return ready.given(given.spelt_out(partial(spelt_out, flags_of(ready.config_schema))).read())
 
 
 def _imported(source: str) -> Pipeline[..., Any]:
@@ -152,6 +169,33 @@ def _imported(source: str) -> Pipeline[..., Any]:
     sys.path.insert(0, str(Path.cwd()))
     with importing_for_execution():  # what stands at the module's top level must not act
         return import_source(source, Pipeline)
+
+
+@contextmanager
+def telling_what_it_raises(pipeline: Pipeline[..., Any]) -> Iterator[None]:
+    """While it is put together: what its function raises ends this program with a sentence and the author's frames."""
+    try:
+        yield
+    except (ZenWebError, click.exceptions.Exit, click.ClickException, click.Abort):
+        raise
+    except (Exception, SystemExit) as error:
+        own = _from_function(pipeline, error.__traceback__)
+        if own is None:
+            raise
+        told = "".join(traceback.format_exception(type(error), error, own)).rstrip("\n")
+        click.secho(told, dim=True, err=True)
+        place = traceback.extract_tb(own)[-1]
+        raise FunctionRaised(
+            f"{pipeline.label} cannot be put together: its function raised {type(error).__name__} "
+            f"({place.filename}, line {place.lineno}). Nothing was stored or started."
+        ) from error
+
+
+def _from_function(pipeline: Pipeline[..., Any], trace: TracebackType | None) -> TracebackType | None:
+    """The traceback from the pipeline's function on; None: it was not called."""
+    while trace is not None and trace.tb_frame.f_code is not pipeline.entrypoint.__code__:
+        trace = trace.tb_next
+    return trace
 
 
 def _run_here(started: StartedRun, output: Output) -> None:

@@ -2,18 +2,18 @@
 
 from collections import Counter
 from datetime import datetime
-from pathlib import Path
+from functools import partial
 
 import click
 
 from zenweb.cli.display import counted, moment, show_facts, show_table
 from zenweb.cli.exit_codes import ExitCode
-from zenweb.cli.following import follow, limits
+from zenweb.cli.following import Waiting, follow, may_wait
 from zenweb.cli.log_lines import LogLines
 from zenweb.cli.names import PIPELINES, RUNS, STEPS, TEMPLATES
 from zenweb.cli.output import Output, output_option, show_json
 from zenweb.cli.since import Since, asked_since
-from zenweb.cli.values import config_option, read_values, set_env_option, set_option
+from zenweb.cli.values import GivenValues, takes_values
 from zenweb.client import Client
 from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import DoesNotExist
@@ -197,26 +197,20 @@ def stop(names: tuple[str, ...], wait: bool) -> None:
     help="Run this step again and all that follows it; may be given several times. "
     "Without it: what did not complete.",
 )
-@config_option
-@set_option
-@set_env_option
+@takes_values
 @click.option("--newest", is_flag=True, help="On the newest version of the run's template.")
 @click.option("--dry-run", is_flag=True, help="Only show what would run again.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@limits
+@may_wait
 @output_option
 def repair(
     name: str,
     from_steps: tuple[str, ...],
-    config_path: Path | None,
-    settings: tuple[str, ...],
-    secrets: tuple[str, ...],
+    given: GivenValues,
     newest: bool,
     dry_run: bool,
     yes: bool,
-    wait: bool,
-    watch: bool,
-    timeout: float | None,
+    waiting: Waiting,
     output: Output,
 ) -> None:
     """Run the finished run NAME again in part, as a new run that keeps the rest of its artifacts.
@@ -224,7 +218,9 @@ def repair(
     Values that are not given are those of the run.
     """
     client = Client()
-    configuration = client.with_files(read_values(config_path, settings, secrets))
+    if given.has_short_names:
+        given = _by_flags_of(client.get_pipeline_run(name), client, given)
+    configuration = client.with_files(given.read())
     plan = client.repair_run(
         name, from_steps=from_steps, run_configuration=configuration, newest=newest, dry_run=True
     )
@@ -238,20 +234,26 @@ def repair(
             err=not output.is_for_people,
         )
     started = client.repair_run(name, from_steps=from_steps, run_configuration=configuration, newest=newest)
-    tell_of_started(started, output, wait=wait, watch=watch, timeout=timeout)
+    tell_of_started(started, output, waiting)
 
 
-def tell_of_started(
-    run: PipelineRunResponse, output: Output, *, wait: bool, watch: bool, timeout: float | None
-) -> None:
+def tell_of_started(run: PipelineRunResponse, output: Output, waiting: Waiting) -> None:
     """Say where a new run is; and, where that is asked for, how it ends."""
-    if not (wait or watch):
+    if not waiting.is_asked_for:
         output.show_entity(run, lambda: click.echo(f"Run {run.name}: {run.url}"))
         return
     output.say(f"Run {run.name}: {run.url}")
     if output is Output.ID:
         click.echo(str(run.id))  # at once, for whoever reads it meanwhile
-    report_end(follow(run, output=output, watch=watch, timeout=timeout), output)
+    report_end(follow(run, output=output, watch=waiting.watch, timeout=waiting.timeout), output)
+
+
+def _by_flags_of(run: PipelineRunResponse, client: Client, given: GivenValues) -> GivenValues:
+    """The values with the paths that their flags stand for, in what this run has run."""
+    from zenweb.cli.template_flags import flags_of, spelt_out  # noqa: PLC0415  # who only reads runs needs no flags
+
+    deployment = client.transport.get(f"/pipeline_deployments/{run.deployment_id}")
+    return given.spelt_out(partial(spelt_out, flags_of(deployment["metadata"]["config_schema"])))
 
 
 def show_plan(plan: RepairPlan, output: Output) -> None:

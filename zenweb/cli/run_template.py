@@ -10,13 +10,13 @@ import click
 
 from zenweb.cli.bundled_template import BundledTemplate
 from zenweb.cli.display import moment, show_facts, show_table
-from zenweb.cli.following import limits
+from zenweb.cli.following import Waiting, may_wait
 from zenweb.cli.names import PIPELINES, TEMPLATES
 from zenweb.cli.output import Output, output_option, show_json
 from zenweb.cli.run import tell_of_started
 from zenweb.cli.template_command import LOCAL, TemplateCommand, TemplateFlags, flags_in, refused_by_flags
 from zenweb.cli.template_files import apply, check, compare, export
-from zenweb.cli.values import config_option, is_short, preset_option, read_values, set_env_option, set_option
+from zenweb.cli.values import GivenValues, preset_option, takes_values
 from zenweb.client import Client
 from zenweb.config.run_configuration import read_yaml
 from zenweb.config.yaml_text import read
@@ -91,10 +91,8 @@ def delete(name: str, yes: bool) -> None:
 @command.command("run", cls=TemplateCommand, context_settings={"max_content_width": 120})
 @click.argument("name", shell_complete=TEMPLATES)
 @preset_option
-@config_option
-@set_option
-@set_env_option
-@limits
+@takes_values
+@may_wait
 @click.option("--dry-run", is_flag=True, help="Only say what would happen.")
 @click.option(
     LOCAL, "is_local", is_flag=True, help="NAME is a bundle or template file: run it here, without a server."
@@ -111,12 +109,8 @@ def run(
     ctx: click.Context,
     name: str,
     preset: str | None,
-    config_path: Path | None,
-    settings: tuple[str, ...],
-    secrets: tuple[str, ...],
-    wait: bool,
-    watch: bool,
-    timeout: float | None,
+    given: GivenValues,
+    waiting: Waiting,
     dry_run: bool,
     is_local: bool,
     into: Path | None,
@@ -127,21 +121,16 @@ def run(
     Each parameter has a flag; `zenweb run-template run NAME --help` shows them.
     """
     if is_local:
-        if timeout is not None:
-            raise click.UsageError(
-                "--timeout leaves a run that goes on without this command; here there is none."
-            )
-        _run_here(ctx, name, preset, config_path, settings, secrets, into, dry_run, output)
+        waiting.check_ends_here()
+        _run_here(ctx, name, preset, given, into, dry_run, output)
         return
     if into is not None:
         raise click.UsageError("--into is for --local; else see: zenweb artifact get")
     client = Client()
     flags = flags_in(ctx)
-    if flags is None and any(is_short(setting) for setting in (*settings, *secrets)):
+    if flags is None and given.has_short_names:
         flags = TemplateFlags(client.get_run_template(name), ())
-    if flags:
-        settings, secrets = tuple(map(flags.spelt_out, settings)), tuple(map(flags.spelt_out, secrets))
-    elsewhere = read_values(config_path, settings, secrets)
+    elsewhere = (given.spelt_out(flags.spelt_out) if flags else given).read()
     configuration = (
         flags.configuration(elsewhere, lambda: preset_values(client, name, preset)) if flags else elsewhere
     )
@@ -156,16 +145,14 @@ def run(
     except ValidationFailed as error:
         flags = flags or TemplateFlags(client.get_run_template(name), ())
         raise refused_by_flags(error, flags, elsewhere) from error
-    tell_of_started(started, output, wait=wait, watch=watch, timeout=timeout)
+    tell_of_started(started, output, waiting)
 
 
 def _run_here(
     ctx: click.Context,
     name: str,
     preset: str | None,
-    config_path: Path | None,
-    settings: tuple[str, ...],
-    secrets: tuple[str, ...],
+    given: GivenValues,
     into: Path | None,
     dry_run: bool,
     output: Output,
@@ -174,9 +161,7 @@ def _run_here(
 
     template = BundledTemplate(name)
     flags = flags_in(ctx) or TemplateFlags(template, ())
-    elsewhere = read_values(
-        config_path, list(map(flags.spelt_out, settings)), list(map(flags.spelt_out, secrets))
-    )
+    elsewhere = given.spelt_out(flags.spelt_out).read()
     configuration = flags.configuration(elsewhere, lambda: template.preset_values(preset))
     try:
         run_bundle(template, configuration, preset=preset, into=into, dry_run=dry_run, output=output)

@@ -1,14 +1,14 @@
 """A command that takes, beside its own options, a flag for each parameter of the run template it is given."""
 
 import json
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import groupby, pairwise
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
+from zenweb.cli.asking import ask_hidden
 from zenweb.cli.bundled_template import BundledTemplate
 from zenweb.cli.names import SECONDS, within
 from zenweb.cli.template_flags import (
@@ -20,6 +20,7 @@ from zenweb.cli.template_flags import (
     label_of,
     named_by_flags,
     spellings,
+    spelt_out,
 )
 from zenweb.cli.value_types import Kind, ValueType
 from zenweb.client import Client
@@ -33,6 +34,7 @@ HELP = ("-h", "--help")
 SWITCHES = {"true": "", "false": "no-"}
 LONGEST_DEFAULT = 60  # characters of one in help
 META = "zenweb.template"
+NAME = "zenweb.template_name"
 LOCAL = "--local"
 
 
@@ -77,16 +79,31 @@ class TemplateFlags:
         )
 
     def spelt_out(self, setting: str) -> str:
-        """Of `--set trainer.rate=0.1`: steps.trainer.parameters.rate=0.1, where that is the name of a flag."""
-        name, equals, value = setting.partition("=")
-        flag = next((flag for flag in self.flags if f"--{name}" in flag.names), None)
-        return f"{'.'.join(flag.path)}{equals}{value}" if flag else setting
+        return spelt_out(self.flags, setting)
 
-    def without_place(self, argument: str) -> str:
-        """`--shuffle=false` as `--no-shuffle`."""
-        name, _, word = argument.partition("=")
+    def understood(self, arguments: Sequence[str], ctx: click.Context) -> list[str]:
+        """With `--shuffle=false` as `--no-shuffle`. Raises UsageError for what such a flag cannot be."""
         switches = {name for flag in self.flags if flag.type.kind is Kind.SWITCH for name in flag.names}
-        return f"--{SWITCHES[word]}{name[2:]}" if name in switches and word in SWITCHES else argument
+        for name, word in pairwise(arguments):
+            if name in switches and not word.startswith("-"):
+                raise click.UsageError(f"{name} takes no word after it: {_forms_of(name)}.", ctx)
+        return [self._understood(argument, switches, ctx) for argument in arguments]
+
+    def _understood(self, argument: str, switches: Collection[str], ctx: click.Context) -> str:
+        name, equals, word = argument.partition("=")
+        if not equals:
+            return argument
+        if name in switches and word not in SWITCHES:
+            raise click.UsageError(f"{name} is yes or no, and not {word!r}: {_forms_of(name)}.", ctx)
+        if name in switches:
+            return f"--{SWITCHES[word]}{name[2:]}"
+        if any(flag.type.kind is Kind.SECRET and name in flag.names for flag in self.flags):
+            raise click.UsageError(
+                f"{name} takes no value, which others could see: it is asked for, or comes from the environment with "
+                f"{_from_environment(name)}.",
+                ctx,
+            )
+        return argument
 
     def _option(self, place: int, flag: Flag) -> click.Option:
         kind = flag.type.kind
@@ -124,11 +141,21 @@ class TemplateFlags:
         return flag.type.value_of(typed)
 
 
+class TemplateContext(click.Context):
+    """Of a command line that names a template, which its usage and its hints then name, too."""
+
+    @property
+    def command_path(self) -> str:
+        return " ".join(filter(None, [super().command_path, self.meta.get(NAME)]))
+
+
 class TemplateCommand(click.Command):
     """Asks for the template's flags only where some are typed, or shown."""
 
+    context_class = TemplateContext
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        name = self._template_in(ctx, args)
+        name = ctx.meta[NAME] = self._template_in(ctx, args)
         if name is not None and (ctx.resilient_parsing or self._has_flags(ctx, args)):
             if ctx.resilient_parsing:
                 ctx.meta[META] = within(SECONDS, lambda: self._read(ctx, name, LOCAL in args), None)
@@ -136,7 +163,7 @@ class TemplateCommand(click.Command):
                 ctx.meta[META] = self._read(ctx, name, LOCAL in args)
         found = flags_in(ctx)
         try:
-            return super().parse_args(ctx, list(map(found.without_place, args)) if found else args)
+            return super().parse_args(ctx, found.understood(args, ctx) if found else args)
         except click.NoSuchOption as error:
             raise self._unknown(error, found, ctx) from error
 
@@ -168,7 +195,8 @@ class TemplateCommand(click.Command):
         ]
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        return [*super().collect_usage_pieces(ctx), "[--STEP.PARAMETER VALUE]..."]
+        own = super().collect_usage_pieces(ctx)
+        return [*(own[:-1] if ctx.meta.get(NAME) else own), "[--STEP.PARAMETER VALUE]..."]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         found = flags_in(ctx)
@@ -226,20 +254,25 @@ class TemplateCommand(click.Command):
         elif likely:
             hint = f"Did you mean {likely}?"
         else:
-            hint = f"See what there is: {ctx.command_path} {found.template.name} --help"
+            hint = f"See what there is: {ctx.command_path} --help"
         return click.UsageError(f"There is no {error.option_name}. {hint}", ctx)
 
 
 def _asked(flag: Flag) -> str:
     try:
-        return str(click.prompt(flag.name, hide_input=True, err=True, prompt_suffix=" (hidden): "))
-    except click.Abort:
-        if sys.stdin.isatty():
-            raise
-        name = flag.name.removeprefix("--")
+        return ask_hidden(flag.name)
+    except EOFError:
         raise click.UsageError(
-            f"{flag.name} is asked for, and nobody can answer here. Give it with --set-env {name}=VARIABLE."
+            f"{flag.name} is asked for, and nobody can answer here. Give it with {_from_environment(flag.name)}."
         ) from None
+
+
+def _from_environment(name: str) -> str:
+    return f"--set-env {name.removeprefix('--')}=VARIABLE"
+
+
+def _forms_of(name: str) -> str:
+    return f"write {name}, --no-{name[2:]}, {name}=true or {name}=false"
 
 
 def flags_in(ctx: click.Context) -> TemplateFlags | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from zenweb.cli.value_types import Kind, ValueType
+from zenweb.cli.values import is_short
 from zenweb.config.config_schema import humanised
 from zenweb.config.json_schema import FORM_HINTS, SECTIONS
 from zenweb.exceptions import FieldError
@@ -70,6 +71,23 @@ def flags_of(config_schema: Mapping[str, Any], own: Collection[str] = ()) -> lis
 def spellings(name: str, flag: Flag) -> tuple[str, ...]:
     """What is typed for a name: of a switch, also its opposite."""
     return (name, f"--no-{name[2:]}") if flag.type.kind is Kind.SWITCH else (name,)
+
+
+def spelt_out(flags: Iterable[Flag], setting: str) -> str:
+    """Of `trainer.rate=0.1`: steps.trainer.parameters.rate=0.1, where that is the name of a flag."""
+    name, equals, value = setting.partition("=")
+    flag = next((flag for flag in flags if f"--{name}" in flag.names), None)
+    return f"{'.'.join(flag.path)}{equals}{value}" if flag else setting
+
+
+def own_spelt_out(parameters: Iterable[str], setting: str) -> str:
+    """The same where only the names of a pipeline's own parameters are known: `n-models=3` is parameters.n_models=3."""
+    name, equals, value = setting.partition("=")
+    first, *parts = name.split(".")
+    own = next((each for each in parameters if first in {each, _dashed(each)}), None)
+    if own is None or not is_short(setting):
+        return setting
+    return f"{'.'.join(['parameters', own, *(part.replace('-', '_') for part in parts)])}{equals}{value}"
 
 
 def configuration_with(

@@ -1,10 +1,12 @@
 """A run configuration given on the command line: a YAML file, and single values over it."""
 
+import functools
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import click
 
@@ -13,26 +15,28 @@ from zenweb.exceptions import ValidationFailed
 
 # Reading YAML takes a third of the time that a command takes to start: those that read none do without.
 
-config_option = click.option(
-    "--config",
-    "config_path",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A run configuration in YAML.",
-)
-set_option = click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="PATH=VALUE",
-    help="One value, such as steps.trainer.parameters.learning_rate=0.1; may be given several times. "
-    "@FILE uploads a file of this machine: steps.loader.parameters.data=@orders.csv.",
-)
-set_env_option = click.option(
-    "--set-env",
-    "secrets",
-    multiple=True,
-    metavar="PATH=VARIABLE",
-    help="One text, taken from an environment variable: for secrets, which others would see on the command line.",
+OPTIONS = (
+    click.option(
+        "--config",
+        "config_path",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="A run configuration in YAML.",
+    ),
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="PATH=VALUE",
+        help="One value, such as trainer.learning-rate=0.1 or steps.trainer.enable_cache=false; may be given several "
+        "times. @FILE uploads a file of this machine: loader.data=@orders.csv.",
+    ),
+    click.option(
+        "--set-env",
+        "secrets",
+        multiple=True,
+        metavar="PATH=VARIABLE",
+        help="One text, taken from an environment variable: for secrets, which others would see on the command line.",
+    ),
 )
 preset_option = click.option(
     "--preset",
@@ -40,6 +44,43 @@ preset_option = click.option(
     shell_complete=PRESETS,
     help="Start from the values of this preset, or of the last-good run.",
 )
+
+
+@dataclass(frozen=True)
+class GivenValues:
+    """What was typed for the configuration of a run."""
+
+    config_path: Path | None = None
+    settings: Sequence[str] = ()
+    secrets: Sequence[str] = ()
+
+    @property
+    def has_short_names(self) -> bool:
+        """Whether some are called as their flags are: whoever reads them has to know the flags."""
+        return any(map(is_short, (*self.settings, *self.secrets)))
+
+    def spelt_out(self, spell: Callable[[str], str]) -> Self:
+        """With the paths that `spell` gives for the names of flags."""
+        return type(self)(self.config_path, [*map(spell, self.settings)], [*map(spell, self.secrets)])
+
+    def read(self) -> dict[str, Any]:
+        return read_values(self.config_path, self.settings, self.secrets)
+
+
+def takes_values(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of a command that takes values for a run, which it gets together: as `given`."""
+
+    @functools.wraps(function)
+    def with_values(
+        *args: Any,
+        config_path: Path | None,
+        settings: Sequence[str],
+        secrets: Sequence[str],
+        **others: Any,
+    ) -> Any:
+        return function(*args, given=GivenValues(config_path, settings, secrets), **others)
+
+    return functools.reduce(lambda taking, option: option(taking), reversed(OPTIONS), with_values)
 
 
 def read_values(
