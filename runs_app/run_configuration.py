@@ -65,10 +65,18 @@ NEWER_KEYS = frozenset(
 )
 REFUSALS = {
     "build": gettext_lazy(
-        "A template always runs the code it was made from: `build` cannot be changed when it is run."
+        "Can't set build when running pipeline via Rest API. "
+        "A template always runs the code it was made from."
     ),
-    "schedule": gettext_lazy("A run starts at once: `schedule` cannot be part of its configuration."),
+    "schedule": gettext_lazy(
+        "Can't set schedule when running pipeline via Rest API. "
+        "A run starts at once: make a schedule for others (POST /api/v1/schedules)."
+    ),
 }
+NO_DOCKER = gettext_lazy(
+    "Can't set DockerSettings when running pipeline via Rest API. "
+    "What a template needs is installed as it was when it was made."
+)
 
 
 @dataclass(frozen=True)
@@ -125,6 +133,7 @@ def _wrong(
     yield from _unknown_though_empty(config_schema, known)
     cleaned = without_unset(known)
     yield from (FieldError(f"/{key}", str(sentence)) for key, sentence in REFUSALS.items() if key in cleaned)
+    yield from _docker(cleaned)
     yield from wrong_tags(cleaned.get("tags"))
     yield from _too_large(cleaned)
     stands_for_one = gettext("This only stands for a secret that is not shown. Give the secret itself.")
@@ -134,11 +143,22 @@ def _wrong(
     yield from find_errors(config_schema, _with_every_step(config_schema, cleaned), validator)
 
 
-def _too_large(cleaned: Configuration) -> Iterator[FieldError]:
+def _whole_and_steps(cleaned: Configuration) -> Iterator[tuple[tuple[str, ...], Configuration]]:
+    """The configuration, and what it says of each step, with their paths."""
+    yield (), cleaned
     steps = cleaned["steps"] if isinstance(cleaned.get("steps"), dict) else {}
-    places: list[tuple[tuple[str, ...], Any]] = [((), cleaned)]
-    places += [(("steps", name), step) for name, step in steps.items() if isinstance(step, dict)]
-    for path, given in places:
+    yield from ((("steps", name), step) for name, step in steps.items() if isinstance(step, dict))
+
+
+def _docker(cleaned: Configuration) -> Iterator[FieldError]:
+    for path, given in _whole_and_steps(cleaned):
+        settings = given.get("settings")
+        if isinstance(settings, dict) and settings.get("docker"):
+            yield FieldError(pointer_to((*path, "settings", "docker")), str(NO_DOCKER))
+
+
+def _too_large(cleaned: Configuration) -> Iterator[FieldError]:
+    for path, given in _whole_and_steps(cleaned):
         for key in FREE:
             if key in given and len(json.dumps(given[key])) > LARGEST_FREE:
                 sentence = gettext(
