@@ -1,9 +1,10 @@
 """What is done with presets: values are kept under a name, used, and checked when their template changes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext
@@ -12,7 +13,7 @@ from runs_app.differences import keepable, of_steps
 from runs_app.dynamic_defaults import current_schema
 from runs_app.known_errors import known_errors, refused_of, unknown_steps
 from runs_app.models import ArtifactVersion, PipelineRun
-from runs_app.own_parameters import Asked, asked_to_run, own_parameters, put_together
+from runs_app.own_parameters import Answers, Asked, asked_to_run, known_among, own_parameters, put_together
 from runs_app.plans import deployment_of
 from runs_app.repair import Known, explained, has_value, known_parameters, lay_over, path_of
 from runs_app.run_configuration import Configuration
@@ -202,13 +203,25 @@ def values_of_run(template: RunTemplate, run: PipelineRun, *, with_fixed: bool =
 
 def problems_of(preset: Preset) -> list[FieldError]:
     """What the newest version of its template refuses of a preset, and the version that it was made for did not."""
-    version = preset.template.version
-    if preset.version_id == version.pk:
-        return []
-    now = refused_of(version, dict(preset.configuration))
+    return problems_of_each([preset])[preset.pk]
+
+
+def problems_of_each(presets: Sequence[Preset]) -> dict[UUID, list[FieldError]]:
+    """The same of many, by their ids, in as many queries as of one."""
+    older = [preset for preset in presets if preset.version_id != preset.template.latest_version_id]
+    among = known_among(
+        (version, preset.configuration)
+        for preset in older
+        for version in (preset.template.version, preset.version)
+    )
+    return {preset.pk: [] for preset in presets} | {preset.pk: _problems(preset, among) for preset in older}
+
+
+def _problems(preset: Preset, among: Answers) -> list[FieldError]:
+    now = refused_of(preset.template.version, dict(preset.configuration), among)
     if not now:
         return []
-    missed_before = {error.pointer for error in refused_of(preset.version, dict(preset.configuration))}
+    missed_before = {error.pointer for error in refused_of(preset.version, dict(preset.configuration), among)}
     return [error for error in now if error.pointer not in missed_before]
 
 
