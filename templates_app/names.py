@@ -53,10 +53,13 @@ def check_tags(tags: Any, pointer: str = "/tags") -> None:
         raise ValidationFailed(errors)
 
 
-def check_number_of_tags(tags: Sized, pointer: str) -> None:
-    """Raises ValidationFailed where one thing would have more than each list that names it should carry."""
-    if len(tags) > MOST_TAGS:
-        raise ValidationFailed([_too_many_tags(pointer)])
+def changed_tags(tags: Iterable[str], added: Iterable[str], removed: Iterable[str] = ()) -> list[str]:
+    """The tags with some more, each once, and without some. Raises ValidationFailed where that is too many."""
+    gone = set(removed)
+    changed = [tag for tag in dict.fromkeys([*tags, *added]) if tag not in gone]
+    if len(changed) > MOST_TAGS:
+        raise ValidationFailed([_too_many_tags("/add_tags")])
+    return changed
 
 
 def _too_many_tags(pointer: str) -> FieldError:
