@@ -78,7 +78,7 @@ def update_preset(
     """Change what is given; None leaves a thing as it is."""
     preset = _locked(preset)
     preset.template.version.used_by(check_can_edit_preset(actor, preset))
-    before, facts = (preset.name, preset.is_shared), facts_of(preset)
+    before, values, facts = (preset.name, preset.is_shared), preset.configuration, facts_of(preset)
     preset.name = preset.name if name is None else name.strip()
     preset.is_shared = preset.is_shared if is_shared is None else is_shared
     if before != (preset.name, preset.is_shared):
@@ -87,7 +87,10 @@ def update_preset(
         _keep(preset, configuration)
     _save(preset)
     _share_files(actor, preset)
-    record_audit(actor=actor, verb=AuditVerb.CHANGE, thing=preset, before=facts, after=facts_of(preset))
+    after = facts_of(preset)
+    if values != preset.configuration and "configuration" not in after:
+        after |= {"configuration": "Other values, which are its owner's alone."}
+    record_audit(actor=actor, verb=AuditVerb.CHANGE, thing=preset, before=facts, after=after)
     return preset
 
 
