@@ -291,6 +291,10 @@ class StepRunQuerySet(VisibleQuerySet):
         """The run and its stack without the run's configuration, which grows with the number of its steps."""
         return self.select_related("run__stack").defer(*heavy_of("run"))
 
+    def held_in(self, step_id: object, attempt: int) -> Self:
+        """The step, as long as its attempt with this number holds it: that has not ended, and none has followed."""
+        return self.filter(pk=step_id, attempt=attempt, status__in=HELD_STATUSES)
+
     def held_by(self, worker_id: object) -> Self:
         return self.filter(worker_id=worker_id, status__in=HELD_STATUSES)
 
@@ -453,6 +457,10 @@ class PreparationQuerySet(models.QuerySet[Any]):
     def asked_lately(self) -> Self:
         """Waiting or being asked, and somebody has said that they wait for it."""
         return self.exclude(status__in=ENDED_PREPARATIONS).filter(updated__gt=Now() - TOLD_EVERY)
+
+    def held_in(self, step_id: object, attempt: int) -> Self:
+        """The step, as long as its attempt with this number holds it: that has not ended, and none has followed."""
+        return self.filter(pk=step_id, attempt=attempt, status__in=HELD_STATUSES)
 
     def held_by(self, worker_id: object) -> Self:
         return self.filter(status=PreparationStatus.RUNNING, worker_id=worker_id)

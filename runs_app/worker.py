@@ -25,7 +25,7 @@ from django.db.models.functions import Now
 
 from runs_app import housekeeping, recording
 from runs_app.assignments import assignment_for
-from runs_app.awaiting import begin_to_wait, end_to_wait, has_ready_step
+from runs_app.awaiting import has_ready_step
 from runs_app.code_folders import CodeFolders
 from runs_app.environments import BuildStopped, EnvironmentFailed, Environments, NotThereYet
 from runs_app.masking import mask_of
@@ -338,11 +338,11 @@ class StepWorker:
     def _note_waiting(self, attempt: StepAttempt, event: Waiting, *, is_over: bool) -> bool | None:
         try:
             if isinstance(event, WaitsForRun):
-                is_waiting = begin_to_wait(attempt, event.run_id)
+                is_waiting = recording.begin_to_wait(attempt, event.run_id)
                 if is_waiting:
                     self._look_for_work()
                 return is_waiting
-            end_to_wait(attempt, event.run_id, is_over=is_over)
+            recording.end_to_wait(attempt, event.run_id, is_over=is_over)
             return True
         except DatabaseError:
             logger.warning("What attempt %s waits for could not be noted yet.", attempt.pk, exc_info=True)

@@ -3,7 +3,7 @@
 Every change is a conditional UPDATE, so two workers cannot both win. A step goes through these modules:
 
 - `beginning`: its run is held back until all is known that has to be found out first.
-- `claims`: a worker takes it; `live`: what is written down while it runs.
+- `claims`: a worker takes it; `live`: what is written down while it runs; `waits`: it waits for another run.
 - `ending`: its attempt ends, and what it gave out (`outputs`) is kept, or it is tried again.
 - `graph`: what waited for it goes on, the run ends, and one that waited for its place begins. On the way steps are
   laid out or skipped (`mapping`), taken from before (`unrun`), or closed (`closing`), and workers are told (`waking`).
@@ -29,6 +29,7 @@ from runs_app.recording.outcomes import LOG_TAIL, LogPiece, StepOutcome
 from runs_app.recording.places import admit_forgotten, make_room, skip
 from runs_app.recording.stopping import request_stop, stop_unwanted, time_out
 from runs_app.recording.unrun import keep_elements, keep_from_original, ready_step
+from runs_app.recording.waits import begin_to_wait, end_to_wait
 
 __all__ = [
     "COMPILING",
@@ -41,9 +42,11 @@ __all__ = [
     "append_log",
     "append_piece",
     "attempts_to_stop",
+    "begin_to_wait",
     "bury_worker",
     "claim_ready_step",
     "end_empty_run",
+    "end_to_wait",
     "fail_abandoned_run",
     "give_back",
     "hold_back",

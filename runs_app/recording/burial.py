@@ -59,7 +59,7 @@ def give_back(attempt: StepAttempt, reason: str, most_deaths: int | None) -> boo
     step = attempt.step
     is_stopping = statements.lock_run(step.run_id) or has_given_up(step.run)
     deaths = step.worker_deaths + (0 if most_deaths is None else 1)
-    held = StepRun.objects.filter(pk=step.pk, attempt=attempt.number, status__in=HELD_STATUSES)
+    held = StepRun.objects.held_in(attempt.step_id, attempt.number)
     if not held.update(worker_deaths=deaths):
         return False  # it ended while this was being decided
     StepAttempt.objects.filter(pk=attempt.pk).update(

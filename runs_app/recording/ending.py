@@ -20,7 +20,7 @@ from runs_app.recording.graph import advance, close_if_over
 from runs_app.recording.outcomes import LOG_TAIL, StepOutcome
 from runs_app.recording.outputs import keep_outputs
 from runs_app.recording.waking import offer_freed_place
-from zenweb.enums import HELD_STATUSES, ExecutionStatus
+from zenweb.enums import ExecutionStatus
 from zenweb.execution.protocol import StepException
 
 
@@ -81,7 +81,7 @@ def _retry(step: StepRun, exception: StepException, now: datetime) -> bool:
     delay = retry_delay(step.settings, step.failures)
     allowed = int(step.settings["retry"]["max_retries"]) + 1
     reason = f"Attempt {step.attempt} failed ({_told(exception)}); {step.failures + 2} of {allowed} follows."
-    held = StepRun.objects.filter(pk=step.pk, attempt=step.attempt, status__in=HELD_STATUSES)
+    held = StepRun.objects.held_in(step.pk, step.attempt)
     return bool(
         held.update(
             status=ExecutionStatus.RETRYING,

@@ -12,7 +12,6 @@ from django.utils import timezone
 from runs_app import statements
 from runs_app.models import LogChunk, PipelineRun, RunEvent, StepAttempt, StepRun, Worker
 from runs_app.recording.outcomes import LogPiece
-from zenweb.enums import HELD_STATUSES
 from zenweb.execution.metadata import Noted
 
 MOST_PIECES = 20_000  # of one log
@@ -33,14 +32,11 @@ def append_piece(attempt: StepAttempt, piece: LogPiece) -> None:
 
 def show_metadata(attempt: StepAttempt, noted: Noted) -> None:
     """What the attempt has noted so far, for as long as it holds its step; its end records all of it."""
-    held = StepRun.objects.filter(pk=attempt.step_id, attempt=attempt.number, status__in=HELD_STATUSES)
-    held.update(metadata=noted)
+    StepRun.objects.held_in(attempt.step_id, attempt.number).update(metadata=noted)
 
 
 def holds_its_step(attempt: StepAttempt) -> bool:
-    return StepRun.objects.filter(
-        pk=attempt.step_id, attempt=attempt.number, status__in=HELD_STATUSES
-    ).exists()
+    return StepRun.objects.held_in(attempt.step_id, attempt.number).exists()
 
 
 def attempts_to_stop(worker: Worker) -> list[uuid.UUID]:

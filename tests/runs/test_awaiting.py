@@ -7,10 +7,10 @@ import pytest
 from django.db import connection, connections, transaction
 
 from runs_app import limits, recording
-from runs_app.awaiting import begin_to_wait, end_to_wait, has_ready_step
+from runs_app.awaiting import has_ready_step
 from runs_app.lineage import place_of
 from runs_app.models import PipelineRun, StepAttempt, StepRun, Worker
-from runs_app.recording import StepOutcome
+from runs_app.recording import StepOutcome, begin_to_wait, end_to_wait
 from runs_app.services import Trigger, launch_run, stop_run
 from templates_app.models import RunTemplate
 from tests.factories import launch
