@@ -94,7 +94,7 @@ def run_template(request: Request, name_or_id: str) -> Response:
             preset=preset,
             wait=WAIT,
         )
-        return Response(describe_preflight(ahead, template.version))
+        return Response(describe_preflight(ahead))
     launch = launch_run(
         deployment=template.deployment,
         version=template.version,
