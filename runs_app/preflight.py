@@ -63,6 +63,8 @@ class Queue:
 class Preflight:
     """What would happen."""
 
+    version: RunTemplateVersion
+    """As it is with the pipeline's own parameters."""
     resolved: ResolvedConfiguration
     unchecked: Sequence[FieldError]
     """What workers are asked about before its first step, each with a sentence."""
@@ -123,6 +125,7 @@ def preflight(
     turn, queued = _turn(template)
     good_run = last_good_run(actor, template)
     return Preflight(
+        version=version,
         resolved=resolved,
         unchecked=judgement.unchecked,
         cached=cached,

@@ -614,6 +614,9 @@ class Judgement(TypedDict):
     errors: list[Misfit]
     warnings: list[str]
     configuration: Annotated[Document | None, Field(description="What would run; null where it cannot.")]
+    config_schema: NotRequired[
+        Annotated[Document, Field(description="What may be given, where that was asked for.")]
+    ]
 
 
 class LocalStepEnd(TypedDict):
