@@ -82,7 +82,7 @@ def sign_in(interpreter: str, server: Server) -> int:
         zenml = Path(interpreter).parent / "zenml"
         environment = environment_in(home) | {"COLUMNS": "200", "BROWSER": "/bin/true"}
         is_signed_in = signs_in(zenml, server.url, server.username, server.password, environment)
-    print(f"zenml login: {'ok' if is_signed_in else 'FAILED'}")
+    sys.stdout.write(f"zenml login: {'ok' if is_signed_in else 'FAILED'}\n")
     return not is_signed_in
 
 

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def signs_in(zenml: Path, url: str, username: str, password: str, environment: M
                 _confirm(url, found[1], username, password)
                 is_confirmed = True
     if process.returncode != 0:
-        print(said)
+        sys.stdout.write(said)
     return process.returncode == 0
 
 
