@@ -1,6 +1,6 @@
 """Runs, steps, artifacts, schedules and workers in the admin: to look at, and to stop."""
 
-from typing import Any, cast
+from typing import cast
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -29,12 +29,14 @@ from zenweb.exceptions import ZenWebError
 
 class StepRunInline(ReadOnlyInline):
     model = StepRun
+    verbose_name_plural = "first steps"
     fields = ("index", "name", "status", "status_reason", "attempt", "start_time", "end_time")
     readonly_fields = fields
 
 
 class RunEventInline(ReadOnlyInline):
     model = RunEvent
+    verbose_name_plural = "first events"
     fields = ("created", "sentence")
     readonly_fields = fields
     show_change_link = False
@@ -134,18 +136,8 @@ class ScheduleFiringInline(ReadOnlyInline):
     fields = ("nominal_time", "created", "run", "refusal")
     readonly_fields = fields
     show_change_link = False
-    per_page = 50
-
-    def get_formset(self, request: HttpRequest, obj: Schedule | None = None, **kwargs: Any) -> Any:
-        """With the newest firings only: a schedule has one for each minute, perhaps."""
-        formset = super().get_formset(request, obj, **kwargs)
-        newest = self.per_page
-
-        class NewestFormSet(formset):
-            def get_queryset(self) -> QuerySet[ScheduleFiring]:
-                return super().get_queryset()[:newest]
-
-        return NewestFormSet
+    verbose_name_plural = "newest firings"
+    most = 50
 
 
 @admin.register(Schedule)

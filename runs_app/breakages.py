@@ -1,11 +1,12 @@
 """Whom a newer version of a template breaks: presets, schedules and recent callers whose values it refuses."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from runs_app.known_errors import refused_of
 from runs_app.models import PipelineRun, Schedule
+from runs_app.own_parameters import Answers, known_among
 from runs_app.plans import rules_of
 from templates_app.contract import Contract, ContractChange, contract_changes
 from templates_app.models import Preset, RunTemplate, RunTemplateVersion
@@ -62,12 +63,16 @@ def _broken(
     actor: User, template: RunTemplate, before: RunTemplateVersion, now: RunTemplateVersion
 ) -> Iterator[Breakage]:
     presets = Preset.objects.visible_to(actor).filter(template=template).select_related("user")
-    for preset in presets[:MOST_KEPT]:
-        if errors := _newly_refused(preset.configuration, before, now):
+    kept = [(preset, preset.configuration) for preset in presets[:MOST_KEPT]]
+    among = _known(kept, before, now)
+    for preset, configuration in kept:
+        if errors := _newly_refused(configuration, before, now, among):
             yield Breakage("preset", preset.name, _name(preset.user), "", 1, errors)
     schedules = Schedule.objects.visible_to(actor).with_values_shown_to(actor).filter(template=template)
-    for schedule in schedules.select_related("user")[:MOST_KEPT]:
-        if errors := _newly_refused(_opened(schedule), before, now):
+    scheduled = [(schedule, _opened(schedule)) for schedule in schedules.select_related("user")[:MOST_KEPT]]
+    among = _known(scheduled, before, now)
+    for schedule, configuration in scheduled:
+        if errors := _newly_refused(configuration, before, now, among):
             yield Breakage(
                 "schedule",
                 schedule.name,
@@ -85,8 +90,10 @@ def _broken_callers(
     runs = PipelineRun.objects.visible_to(actor).with_values_shown_to(actor).filter(template=template)
     callers: dict[tuple[str, str], Breakage] = {}
     newest = runs.select_related("user").defer("resolved_configuration").order_by("-created")
-    for run in newest[:MOST_RUNS]:
-        if errors := _newly_refused(_opened(run), before, now):
+    asked = [(run, _opened(run)) for run in newest[:MOST_RUNS]]
+    among = _known(asked, before, now)
+    for run, configuration in asked:
+        if errors := _newly_refused(configuration, before, now, among):
             key = (_name(run.user), run.channel)
             former = callers.get(key)
             told = errors if run.shows_values else ()
@@ -100,16 +107,21 @@ def _broken_callers(
     yield from callers.values()
 
 
+def _known(kept: Iterable[tuple[Any, Any]], before: RunTemplateVersion, now: RunTemplateVersion) -> Answers:
+    configurations = [configuration for _, configuration in kept]
+    return known_among((version, values) for version in (before, now) for values in configurations)
+
+
 def _newly_refused(
-    configuration: Any, before: RunTemplateVersion, now: RunTemplateVersion
+    configuration: Any, before: RunTemplateVersion, now: RunTemplateVersion, among: Answers
 ) -> tuple[FieldError, ...]:
     """What is wrong with it now and was not. What is missing was given another way before."""
     if not isinstance(configuration, Mapping):
         return ()
-    errors = refused_of(now, dict(configuration))
+    errors = refused_of(now, dict(configuration), among)
     if not errors:
         return ()
-    known = {error.pointer for error in refused_of(before, dict(configuration))}
+    known = {error.pointer for error in refused_of(before, dict(configuration), among)}
     return tuple(error for error in errors if error.pointer not in known)[:MOST_ERRORS]
 
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from runs_app import waiting
 from runs_app.models import Environment, Schedule
-from runs_app.presets import problems_of
+from runs_app.presets import problems_of_each
 from runs_app.schedules import refused_of_schedule
 from templates_app.curation import read_curation
 from templates_app.curation_fit import misfits
@@ -192,9 +192,12 @@ def _queue(deployment: PipelineDeployment) -> Found:
 
 def _presets(template: RunTemplate, actor: User | None) -> Found:
     presets = Preset.objects.filter(template=template) if actor is None else _visible(Preset, template, actor)
-    for preset in presets.with_relations()[:MOST_KEPT]:
+    found = list(presets.to_judge()[:MOST_KEPT])
+    for preset in found:
         preset.template = template
-        if problems := problems_of(preset):
+    problems_by_preset = problems_of_each(found)
+    for preset in found:
+        if problems := problems_by_preset[preset.pk]:
             yield Verdict.FAILED, _misfit(gettext("the preset %(name)r"), preset.name, problems)
 
 

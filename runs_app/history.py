@@ -7,7 +7,7 @@ from django.utils.translation import gettext
 
 from runs_app.models import PipelineRun
 from runs_app.permissions import check_may_manage
-from templates_app.names import check_tags
+from templates_app.names import changed_tags, check_tags
 from zenweb.accounts.audit import record_audit
 from zenweb.accounts.models import User
 from zenweb.enums import AuditVerb
@@ -22,7 +22,7 @@ def tag_run(
     check_may_manage(actor, run)
     check_tags(add_tags, "/add_tags")
     locked = PipelineRun.objects.select_for_update(of=("self",), no_key=True).only("tags").get(pk=run.pk)
-    run.tags = [tag for tag in dict.fromkeys([*locked.tags, *add_tags]) if tag not in remove_tags]
+    run.tags = changed_tags(locked.tags, add_tags, remove_tags)
     run.save(update_fields=["tags", "updated"])
     record_audit(
         actor=actor,

@@ -6,7 +6,7 @@ from django.utils.translation import gettext
 
 from runs_app.choices import find_refused
 from runs_app.compilations import known_failures
-from runs_app.own_parameters import Asked, asked_of
+from runs_app.own_parameters import Answers, Asked, asked_of
 from runs_app.plans import Runnable, rules_of
 from runs_app.run_configuration import find_wrong, validate
 from zenweb.exceptions import FieldError, ValidationFailed
@@ -21,10 +21,10 @@ def known_errors(runnable: Runnable, configuration: Any) -> list[FieldError]:
     return [*schema_errors(asked), *find_refused(asked.runnable, asked.configuration)]
 
 
-def refused_of(runnable: Runnable, configuration: Any) -> list[FieldError]:
+def refused_of(runnable: Runnable, configuration: Any, among: Answers | None = None) -> list[FieldError]:
     """What the schema refuses, by what the pipeline is with the parameters of its own that are given."""
     try:
-        return schema_errors(asked_of(runnable, configuration))
+        return schema_errors(asked_of(runnable, configuration, among))
     except ValidationFailed as error:
         return list(error.errors)
 

@@ -29,7 +29,7 @@ from runs_app.own_parameters import (
 )
 from runs_app.plans import Runnable
 from runs_app.preflight import Preflight, preflight
-from runs_app.presets import LAST_GOOD, create_preset, last_good_run, problems_of
+from runs_app.presets import LAST_GOOD, create_preset, last_good_run, problems_of_each
 from runs_app.services import Launch, Trigger, launch_run
 from runs_app.starting import Start, blamed_parameters
 from runs_app.uploads import FormFiles
@@ -339,14 +339,16 @@ BUTTONS = {
 
 def around_the_form(request: HttpRequest, template: RunTemplate, role: Role) -> dict[str, Any]:
     """What the page of a template shows beside its form."""
-    presets = Preset.objects.visible_to(request.user).filter(template=template).with_relations()
+    presets = list(Preset.objects.visible_to(request.user).filter(template=template).to_judge())
     usable = set(
         Preset.objects.usable_by(request.user).filter(template=template).values_list("pk", flat=True)
     )
     shown, steps = [], read_steps(template.version.config_schema)
     for preset in presets:
         preset.template = template
-        problems = [worded(error, steps) for error in problems_of(preset)]
+    found = problems_of_each(presets)
+    for preset in presets:
+        problems = [worded(error, steps) for error in found[preset.pk]]
         can_edit = can_edit_preset(request.user, preset, role)
         shown.append(ShownPreset(preset, problems, can_edit, is_hidden=preset.pk not in usable))
     runs = PipelineRun.objects.visible_to(request.user).filter(template=template).with_relations()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext
 
@@ -35,9 +35,13 @@ class Line:
 
 
 def ledger_of(run: PipelineRun, limit: int, reasons: Sequence[Reason] = ()) -> list[Line]:
-    """The last `limit` lines, in the order in which things happened; `reasons` are what it waits for now."""
+    """The last `limit` lines, in the order in which things happened; `reasons` are what it waits for now.
+
+    Of the many runs of a mapped step only what went wrong is told.
+    """
     events = [Line(event.created, event.sentence) for event in run.events.order_by("-id")[:limit]]
-    attempts = _attempts(run).order_by("-start_time")[:limit]
+    telling = Q(step__mapped_index=None) | Q(status__in=[ExecutionStatus.FAILED, ExecutionStatus.RETRIED])
+    attempts = _attempts(run).filter(telling).order_by("-start_time")[:limit]
     return _merged(reversed(events), attempts, _unnoted(run, reasons))[-limit:]
 
 

@@ -1,9 +1,11 @@
 """The pipeline's own parameters: with other values than it was frozen with, a run runs what it is with these."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
+from django.db.models import Q
 from django.utils.translation import gettext
 
 from runs_app.derived_deployments import hold
@@ -11,6 +13,7 @@ from runs_app.plans import Plan, Runnable, deployment_of, plan_of, rules_of
 from runs_app.questions import CompileQuestion
 from runs_app.run_configuration import Configuration, without_unset
 from templates_app.models import PipelineDeployment, RunTemplateVersion
+from templates_app.querysets import PipelineDeploymentQuerySet
 from templates_app.schema_places import is_same
 from templates_app.schema_validation import accepts
 from zenweb.exceptions import FieldError, ValidationFailed
@@ -33,32 +36,81 @@ class Asked:
         return self.question is None
 
 
-def asked_of(runnable: Runnable, configuration: Any) -> Asked:
+Answers = Mapping[str, PipelineDeployment]
+"""Answers by the keys of their questions."""
+
+
+def asked_of(runnable: Runnable, configuration: Any, among: Answers | None = None) -> Asked:
     """What a configuration asks of something that can be run.
 
     What is wrong with the parameters themselves is left to the validator. Raises ValidationFailed for a local stack.
+    `among`: what is known, where many configurations are looked at.
     """
+    if (question := _question_of(runnable, configuration)) is None:
+        return Asked(runnable, configuration)
+    found = (_known_answer(question) if among is None else among).get(question.key)
+    cleaned = _without_frozen_values(runnable, configuration or {}, found)
+    if found is None:
+        return Asked(runnable, cleaned, question)
+    return Asked(runnable.running(found) if isinstance(runnable, RunTemplateVersion) else found, cleaned)
+
+
+def known_among(asked: Iterable[tuple[Runnable, Any]]) -> Answers:
+    """What is known of all that these configurations ask, in one query."""
+    questions = []
+    for runnable, configuration in asked:
+        with suppress(ValidationFailed):
+            if (question := _question_of(runnable, configuration)) is not None:
+                questions.append(question)
+    return known_answers(questions, PipelineDeployment.objects.light())
+
+
+def known_answers(
+    questions: Sequence[CompileQuestion], deployments: PipelineDeploymentQuerySet
+) -> dict[str, PipelineDeployment]:
+    """What somebody has asked for before, or what was frozen with just these, by the keys of the questions."""
+    if not questions:
+        return {}
+    bases = {question.deployment_id for question in questions}
+    derived = Q(
+        derived_from__in=bases, parameters_key__in={question.parameters_key for question in questions}
+    )
+    answers = deployments.select_related("pipeline", "stack").filter(Q(pk__in=bases) | derived)
+    found = {(each.derived_from_id or each.pk, each.parameters_key): each for each in answers}
+    return {
+        question.key: answer
+        for question in questions
+        if (answer := found.get((question.deployment_id, _key_of_answer(question)))) is not None
+    }
+
+
+def _known_answer(question: CompileQuestion) -> Answers:
+    return known_answers([question], PipelineDeployment.objects.all())
+
+
+def _key_of_answer(question: CompileQuestion) -> str:
+    is_frozen = is_same(plan_of(question.deployment_id).spec.parameters, dict(question.arguments))
+    return "" if is_frozen else question.parameters_key
+
+
+def _question_of(runnable: Runnable, configuration: Any) -> CompileQuestion | None:
+    """None: it asks for no other parameters than it was frozen with, or for some that there cannot be."""
     deployment, rules = deployment_of(runnable), rules_of(runnable)
     given = own_parameters(configuration)
     frozen = rules.plan.spec.parameters
     values = {**frozen, **rules.defaults.get("", {}), **given}
     if is_same(values, frozen):
-        return Asked(runnable, configuration)
+        return None
     section = rules.config_schema.get("properties", {}).get("parameters")
     if section is None or not accepts(section, rules.config_schema, given):
-        return Asked(runnable, configuration)
+        return None
     if not deployment.stack.is_remote:
         raise ValidationFailed([FieldError(POINTER, _of_a_local_stack(deployment))])
-    question = CompileQuestion(
+    return CompileQuestion(
         deployment_id=deployment.derived_from_id or deployment.pk,
         queue=deployment.stack.queue,
         arguments=tuple(sorted(values.items())),
     )
-    found = _deployment_with(question)
-    cleaned = _without_frozen_values(runnable, configuration or {}, found)
-    if found is None:
-        return Asked(runnable, cleaned, question)
-    return Asked(runnable.running(found) if isinstance(runnable, RunTemplateVersion) else found, cleaned)
 
 
 def asked_to_run(runnable: Runnable, configuration: Any) -> Asked:
@@ -82,15 +134,6 @@ def own_parameters(configuration: Any) -> dict[str, Json]:
     """The pipeline's own parameters that a configuration gives, however unfinished it is."""
     given = configuration.get("parameters") if isinstance(configuration, Mapping) else None
     return dict(given) if isinstance(given, Mapping) else {}
-
-
-def _deployment_with(question: CompileQuestion) -> PipelineDeployment | None:
-    """The answer: what somebody has asked for before, or what was frozen with just these."""
-    deployments = PipelineDeployment.objects.select_related("pipeline", "stack")
-    if is_same(plan_of(question.deployment_id).spec.parameters, dict(question.arguments)):
-        return cast(PipelineDeployment, deployments.get(pk=question.deployment_id))
-    derived = deployments.filter(derived_from=question.deployment_id, parameters_key=question.parameters_key)
-    return cast(PipelineDeployment | None, derived.first())
 
 
 def version_shown(version: RunTemplateVersion, parameters_key: str) -> RunTemplateVersion | None:

@@ -1,9 +1,10 @@
 """What is done with presets: values are kept under a name, used, and checked when their template changes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext
@@ -12,7 +13,7 @@ from runs_app.differences import keepable, of_steps
 from runs_app.dynamic_defaults import current_schema
 from runs_app.known_errors import known_errors, refused_of, unknown_steps
 from runs_app.models import ArtifactVersion, PipelineRun
-from runs_app.own_parameters import Asked, asked_to_run, own_parameters, put_together
+from runs_app.own_parameters import Answers, Asked, asked_to_run, known_among, own_parameters, put_together
 from runs_app.plans import deployment_of
 from runs_app.repair import Known, explained, has_value, known_parameters, lay_over, path_of
 from runs_app.run_configuration import Configuration
@@ -77,7 +78,7 @@ def update_preset(
     """Change what is given; None leaves a thing as it is."""
     preset = _locked(preset)
     preset.template.version.used_by(check_can_edit_preset(actor, preset))
-    before, facts = (preset.name, preset.is_shared), facts_of(preset)
+    before, values, facts = (preset.name, preset.is_shared), preset.configuration, facts_of(preset)
     preset.name = preset.name if name is None else name.strip()
     preset.is_shared = preset.is_shared if is_shared is None else is_shared
     if before != (preset.name, preset.is_shared):
@@ -86,7 +87,10 @@ def update_preset(
         _keep(preset, configuration)
     _save(preset)
     _share_files(actor, preset)
-    record_audit(actor=actor, verb=AuditVerb.CHANGE, thing=preset, before=facts, after=facts_of(preset))
+    after = facts_of(preset)
+    if values != preset.configuration and "configuration" not in after:
+        after |= {"configuration": "Other values, which are its owner's alone."}
+    record_audit(actor=actor, verb=AuditVerb.CHANGE, thing=preset, before=facts, after=after)
     return preset
 
 
@@ -199,13 +203,25 @@ def values_of_run(template: RunTemplate, run: PipelineRun, *, with_fixed: bool =
 
 def problems_of(preset: Preset) -> list[FieldError]:
     """What the newest version of its template refuses of a preset, and the version that it was made for did not."""
-    version = preset.template.version
-    if preset.version_id == version.pk:
-        return []
-    now = refused_of(version, dict(preset.configuration))
+    return problems_of_each([preset])[preset.pk]
+
+
+def problems_of_each(presets: Sequence[Preset]) -> dict[UUID, list[FieldError]]:
+    """The same of many, by their ids, in as many queries as of one."""
+    older = [preset for preset in presets if preset.version_id != preset.template.latest_version_id]
+    among = known_among(
+        (version, preset.configuration)
+        for preset in older
+        for version in (preset.template.version, preset.version)
+    )
+    return {preset.pk: [] for preset in presets} | {preset.pk: _problems(preset, among) for preset in older}
+
+
+def _problems(preset: Preset, among: Answers) -> list[FieldError]:
+    now = refused_of(preset.template.version, dict(preset.configuration), among)
     if not now:
         return []
-    missed_before = {error.pointer for error in refused_of(preset.version, dict(preset.configuration))}
+    missed_before = {error.pointer for error in refused_of(preset.version, dict(preset.configuration), among)}
     return [error for error in now if error.pointer not in missed_before]
 
 

@@ -1,5 +1,6 @@
 """A run's configuration: cleaned, checked by the one validator, and resolved to what will really run."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,9 +14,10 @@ from runs_app.handed_on import find_handed_on
 from runs_app.plans import Rules, Runnable, rules_of
 from templates_app.names import is_one_line, wrong_tags
 from templates_app.schema_places import stand_ins_in, step_sections
-from templates_app.schema_validation import MAX_DEPTH, Validator, depth_of, find_errors
+from templates_app.schema_validation import Validator, find_boundless, find_errors, first_of
 from templates_app.suggestions import did_you_mean
 from zenweb.config.config_schema import step_keys
+from zenweb.config.file_references import size_words
 from zenweb.config.hooks import FAILURE, SUCCESS
 from zenweb.config.resources import Resources, ineffective
 from zenweb.config.spec import PipelineSpec, StepSpec
@@ -29,6 +31,9 @@ Configuration = dict[str, Any]
 
 # Inside these, null and {} are values of the user's; everywhere else they mean "not set".
 USER_VALUES = frozenset({"parameters", "extra", "settings", "substitutions", "environment"})
+# Whatever one likes to say of a run or a step: each list with the details of runs carries it.
+FREE = ("extra", "settings", "substitutions")
+LARGEST_FREE = 64_000  # characters
 # What a run acts on. Every other known key is stored and answered with a warning.
 RUN_WIDE = ("enable_cache", "retry", "queue", "priority", FAILURE, SUCCESS)
 STEP_SETTINGS = (*RUN_WIDE, "timeout")
@@ -60,10 +65,18 @@ NEWER_KEYS = frozenset(
 )
 REFUSALS = {
     "build": gettext_lazy(
-        "A template always runs the code it was made from: `build` cannot be changed when it is run."
+        "Can't set build when running pipeline via Rest API. "
+        "A template always runs the code it was made from."
     ),
-    "schedule": gettext_lazy("A run starts at once: `schedule` cannot be part of its configuration."),
+    "schedule": gettext_lazy(
+        "Can't set schedule when running pipeline via Rest API. "
+        "A run starts at once: make a schedule for others (POST /api/v1/schedules)."
+    ),
 }
+NO_DOCKER = gettext_lazy(
+    "Can't set DockerSettings when running pipeline via Rest API. "
+    "What a template needs is installed as it was when it was made."
+)
 
 
 @dataclass(frozen=True)
@@ -108,22 +121,50 @@ def validate(
     """Everything wrong with a run configuration. What is not set counts as left out."""
     if configuration is not None and not isinstance(configuration, dict):
         return [FieldError("", gettext("A run configuration is an object with named values."))]
-    if depth_of(configuration) > MAX_DEPTH:
-        return [
-            FieldError("", gettext("This is nested more than %(depth)s levels deep.") % {"depth": MAX_DEPTH})
-        ]
+    if boundless := find_boundless(configuration):
+        return boundless
     known = {key: value for key, value in (configuration or {}).items() if key not in NEWER_KEYS}
-    empty = list(_unknown_though_empty(config_schema, known))
+    return first_of(_wrong(config_schema, known, validator))
+
+
+def _wrong(
+    config_schema: dict[str, Any], known: Configuration, validator: Validator | None
+) -> Iterator[FieldError]:
+    yield from _unknown_though_empty(config_schema, known)
     cleaned = without_unset(known)
-    refused = empty + [
-        FieldError(f"/{key}", str(sentence)) for key, sentence in REFUSALS.items() if key in cleaned
-    ]
-    refused += wrong_tags(cleaned.get("tags"))
+    yield from (FieldError(f"/{key}", str(sentence)) for key, sentence in REFUSALS.items() if key in cleaned)
+    yield from _docker(cleaned)
+    yield from wrong_tags(cleaned.get("tags"))
+    yield from _too_large(cleaned)
     stands_for_one = gettext("This only stands for a secret that is not shown. Give the secret itself.")
-    refused += [FieldError(pointer_to(path), stands_for_one) for path in stand_ins_in(config_schema, cleaned)]
-    refused += list(_that_look_sealed(cleaned))
+    yield from (FieldError(pointer_to(path), stands_for_one) for path in stand_ins_in(config_schema, cleaned))
+    yield from _that_look_sealed(cleaned)
     cleaned = {key: value for key, value in cleaned.items() if key not in REFUSALS}
-    return refused + find_errors(config_schema, _with_every_step(config_schema, cleaned), validator)
+    yield from find_errors(config_schema, _with_every_step(config_schema, cleaned), validator)
+
+
+def _whole_and_steps(cleaned: Configuration) -> Iterator[tuple[tuple[str, ...], Configuration]]:
+    """The configuration, and what it says of each step, with their paths."""
+    yield (), cleaned
+    steps = cleaned["steps"] if isinstance(cleaned.get("steps"), dict) else {}
+    yield from ((("steps", name), step) for name, step in steps.items() if isinstance(step, dict))
+
+
+def _docker(cleaned: Configuration) -> Iterator[FieldError]:
+    for path, given in _whole_and_steps(cleaned):
+        settings = given.get("settings")
+        if isinstance(settings, dict) and settings.get("docker"):
+            yield FieldError(pointer_to((*path, "settings", "docker")), str(NO_DOCKER))
+
+
+def _too_large(cleaned: Configuration) -> Iterator[FieldError]:
+    for path, given in _whole_and_steps(cleaned):
+        for key in FREE:
+            if key in given and len(json.dumps(given[key])) > LARGEST_FREE:
+                sentence = gettext(
+                    "This is larger than %(size)s. Hand large values on as parameters or files."
+                )
+                yield FieldError(pointer_to((*path, key)), sentence % {"size": size_words(LARGEST_FREE)})
 
 
 def find_wrong(rules: Rules, configuration: Any) -> list[FieldError]:

@@ -26,6 +26,7 @@ from zenweb.accounts.models import Project
 from zenweb.config.spec import StepSpec
 from zenweb.entity import Entity, JSONField
 from zenweb.enums import ConcurrencyPolicy, Orchestrator, Role
+from zenweb.exceptions import FieldError
 
 MOST_CONCURRENT_RUNS = 10_000
 
@@ -288,19 +289,19 @@ class RunTemplateVersion(Entity):
         """The same, as it is where its pipeline is put together with other parameters. Not to be saved."""
         derived = copy(self)
         derived.__dict__.pop("config_schema", None)
-        derived.frozen_steps = self.frozen_steps or self.deployment.step_uses
+        derived.frozen = self.frozen or self.deployment
         derived.deployment = deployment
         return derived
 
-    # Of a version whose pipeline is put together with other parameters, the steps that its curation was made for.
-    frozen_steps: Uses | None = None
+    # Of a version whose pipeline is put together with other parameters, what its curation was made for.
+    frozen: PipelineDeployment | None = None
 
     @property
     def curation_in_use(self) -> Curation:
         curation = read_curation(self.curation).for_role(self.role)
-        if self.frozen_steps is None:
+        if self.frozen is None:
             return curation
-        return with_other_parameters(curation, self.frozen_steps, self.deployment.step_uses)
+        return with_other_parameters(curation, self.frozen.step_uses, self.deployment.step_uses)
 
     @cached_property
     def config_schema(self) -> dict[str, Any]:
@@ -326,6 +327,9 @@ class RunTemplateVersion(Entity):
 
 class Preset(Entity):
     """Values of a template under a name: what differs from its defaults, and never a secret."""
+
+    problems: list[FieldError] | None = None
+    """What its template's newest version refuses of it, once that was looked for."""
 
     template = models.ForeignKey(RunTemplate, on_delete=models.CASCADE, related_name="presets")
     # The version that its values were checked against.

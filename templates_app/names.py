@@ -1,7 +1,7 @@
 """What things may be called."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from typing import Any
 
 from django.utils.translation import gettext
@@ -11,6 +11,7 @@ from zenweb.exceptions import FieldError, ValidationFailed
 
 NAME_LIMIT = 255
 DESCRIPTION_LIMIT = 20_000
+MOST_TAGS = 100
 # Control characters, ends of lines and halves of surrogate pairs: nobody sees them, and not every database keeps them.
 # What has no width or turns the direction of writing makes one name look like another; the joiners (U+200C, U+200D)
 # stay, for Persian and emoji are written with them.
@@ -52,8 +53,23 @@ def check_tags(tags: Any, pointer: str = "/tags") -> None:
         raise ValidationFailed(errors)
 
 
+def changed_tags(tags: Iterable[str], added: Iterable[str], removed: Iterable[str] = ()) -> list[str]:
+    """The tags with some more, each once, and without some. Raises ValidationFailed where that is too many."""
+    gone = set(removed)
+    changed = [tag for tag in dict.fromkeys([*tags, *added]) if tag not in gone]
+    if len(changed) > MOST_TAGS:
+        raise ValidationFailed([_too_many_tags("/add_tags")])
+    return changed
+
+
+def _too_many_tags(pointer: str) -> FieldError:
+    return FieldError(pointer, gettext("There are at most %(most)s tags.") % {"most": MOST_TAGS})
+
+
 def wrong_tags(tags: Any, pointer: str = "/tags") -> list[FieldError]:
     """The tags that can be none. Of what kind they are is looked at by whoever knows their schema."""
+    if isinstance(tags, Sized) and len(tags) > MOST_TAGS:
+        return [_too_many_tags(pointer)]
     sentence = gettext(
         "A tag is one line of at most %(limit)s characters, without control characters (such as tabs)."
     ) % {"limit": NAME_LIMIT}

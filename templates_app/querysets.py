@@ -42,6 +42,8 @@ def documents_of(deployment: str = "") -> tuple[str, ...]:
     return (f"{path}spec", f"{path}config_schema", f"{path}config_template")
 
 
+# Of a deployment: each may weigh hundreds of kilobytes.
+HEAVY = ("spec", "config_schema", "config_template")
 TEMPLATE_DOCUMENTS = (
     *documents_of("latest_version__deployment"),
     "latest_version__curation",
@@ -179,6 +181,10 @@ class PipelineDeploymentQuerySet(VisibleQuerySet):
     def with_relations(self) -> Self:
         return self.select_related("project", "user", "pipeline", "stack")
 
+    def light(self) -> Self:
+        """Without the documents, for many at once."""
+        return self.defer(*HEAVY)
+
 
 class RunTemplateQuerySet(WithRunsQuerySet):
     def visible_to(self, user: "User | AnonymousUser") -> Self:
@@ -275,3 +281,9 @@ class PresetQuerySet(VisibleQuerySet):
 
     def with_relations(self) -> Self:
         return self.select_related("user", "version")
+
+    def to_judge(self) -> Self:
+        """With what it takes to hold them against the version that they were made for."""
+        return self.select_related("user", "version__deployment__stack").defer(
+            *(f"version__deployment__{field}" for field in HEAVY)
+        )

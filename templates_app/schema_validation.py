@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, time, timedelta
 from functools import lru_cache, partial
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
@@ -38,6 +38,8 @@ from zenweb.pointers import pointer_to
 
 # A document deeper than this is hostile or broken; nobody writes it.
 MAX_DEPTH = 100
+MOST_VALUES = 100_000  # in one document
+MOST_ERRORS = 200  # of one document: to word each takes time, and nobody reads more
 Validator = jsonschema_rs.Draft202012Validator
 MOST_SHOWN = 100  # characters
 PARAMETER_DEPTH = 4  # steps, trainer, parameters, learning_rate
@@ -98,8 +100,8 @@ FORMAT_WORDS: dict[str, str | Promise] = {
 
 def check_schema(schema: Any) -> None:
     """Refuse what is not a usable JSON Schema, or what refers to anything outside itself."""
-    if depth_of(schema) > MAX_DEPTH:
-        raise ValidationFailed(f"The schema is nested more than {MAX_DEPTH} levels deep.")
+    if boundless := find_boundless(schema):
+        raise ValidationFailed(f"The schema cannot be used: {boundless[0].message}")
     try:
         jsonschema_rs.meta.validate(schema)
         compile_schema(schema)
@@ -114,15 +116,36 @@ def find_errors(schema: dict[str, Any], value: Any, validator: Validator | None 
 
     `validator`: what the schema compiles to, where the caller keeps that.
     """
-    if depth_of(value) > MAX_DEPTH:
-        return [
-            FieldError("", gettext("This is nested more than %(depth)s levels deep.") % {"depth": MAX_DEPTH})
-        ]
-    if unstorable := list(_unstorable(value)):
+    if boundless := find_boundless(value):
+        return boundless
+    if unstorable := first_of(_unstorable(value)):
         return unstorable
     errors = (validator or compile_schema(schema)).iter_errors(value)
-    found = (entry for error in errors for entry in _explain(error, schema))
-    return list(dict.fromkeys(found))
+    return first_of(entry for error in errors for entry in _explain(error, schema))
+
+
+def find_boundless(value: Any) -> list[FieldError]:
+    """What is too deep, or has too many members, to be looked at any closer."""
+    depth, number = _extent_of(value)
+    if depth > MAX_DEPTH:
+        sentence = gettext("This is nested more than %(depth)s levels deep.") % {"depth": MAX_DEPTH}
+    elif number > MOST_VALUES:
+        sentence = gettext("These are more than %(number)s values. Hand so many on as a file.")
+        sentence %= {"number": f"{MOST_VALUES:,}"}
+    else:
+        return []
+    return [FieldError("", sentence)]
+
+
+def first_of(errors: Iterable[FieldError]) -> list[FieldError]:
+    """Each of them once; of more than anybody reads the first, and that there are more."""
+    found: dict[FieldError, None] = {}
+    for error in errors:
+        if len(found) == MOST_ERRORS and error not in found:
+            sentence = gettext("More is wrong than these %(number)s things. Look at the others after these.")
+            return [*found, FieldError("", sentence % {"number": MOST_ERRORS})]
+        found[error] = None
+    return list(found)
 
 
 def _unstorable(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[FieldError]:
@@ -150,14 +173,14 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-def depth_of(value: Any) -> int:
-    """How many levels of lists and objects a value has; counted without recursion."""
-    depth, level = 0, [value]
+def _extent_of(value: Any) -> tuple[int, int]:
+    """How many levels of lists and objects a value has, and how many values; counted without recursion."""
+    depth, number, level = 0, 1, [value]
     while level := [child for item in level for child in _children(item)]:
-        depth += 1
-        if depth > MAX_DEPTH:
+        depth, number = depth + 1, number + len(level)
+        if depth > MAX_DEPTH or number > MOST_VALUES:
             break
-    return depth
+    return depth, number
 
 
 def place_words(path: Sequence[str | int]) -> str:

@@ -27,7 +27,7 @@ from templates_app.models import (
     RunTemplateVersion,
     Stack,
 )
-from templates_app.names import check_description, check_name, check_tags
+from templates_app.names import changed_tags, check_description, check_name, check_tags
 from templates_app.permissions import check_can_edit, check_can_edit_pipeline, check_may, role_on
 from templates_app.schema_places import step_sections
 from templates_app.schema_validation import check_schema
@@ -388,7 +388,7 @@ def create_run_template(
         before = facts_of(existing)
         if description:
             existing.description = description
-        existing.tags = list(dict.fromkeys([*existing.tags, *tags]))
+        existing.tags = changed_tags(existing.tags, tags)
         limit.apply_to(existing)
         existing.save(update_fields=["description", "tags", *LIMIT_FIELDS, "updated"])
         record_audit(
@@ -584,7 +584,7 @@ def update_run_template(
         template.description = description
     if is_hidden is not None:
         template.is_hidden = is_hidden
-    template.tags = [tag for tag in dict.fromkeys([*template.tags, *add_tags]) if tag not in remove_tags]
+    template.tags = changed_tags(template.tags, add_tags, remove_tags)
     template.is_restricted = template.is_restricted if is_restricted is None else is_restricted
     template.is_enabled = template.is_enabled if is_enabled is None else is_enabled
     if managed_by is not None:

@@ -231,7 +231,7 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "login"
 PASSWORD_HASHERS = [
-    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "zenweb.accounts.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
 AUTH_PASSWORD_VALIDATORS = [
@@ -320,7 +320,7 @@ WORKER_LEASE = timedelta(seconds=env_int("ZENWEB_WORKER_LEASE", 8))
 # Warm parents end everything below them well before others may count their worker as dead.
 PARENT_LEASE = WORKER_LEASE * 0.6
 SHUTDOWN_LIMIT = timedelta(seconds=env_int("ZENWEB_SHUTDOWN_LIMIT", 8))
-LOCAL_RUN_LEASE = timedelta(seconds=env_int("ZENWEB_LOCAL_RUN_LEASE", 30))
+LOCAL_RUN_LEASE = timedelta(seconds=env_int("ZENWEB_LOCAL_RUN_LEASE", 90))
 STOP_GRACE = timedelta(seconds=env_int("ZENWEB_STOP_GRACE", 10))
 # How many steps of a queue may run at once, over all workers: each of them must be told the same.
 QUEUE_LIMITS = env_numbers("ZENWEB_QUEUE_LIMITS")

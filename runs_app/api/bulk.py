@@ -12,13 +12,16 @@ from rest_framework.views import APIView
 from runs_app.api import shapes
 from runs_app.api.entities import describe_run
 from runs_app.api.launches import find_template_to_run, trigger_of
+from runs_app.api.preflight import describe_preflight
+from runs_app.preflight import preflight
 from runs_app.services import Trigger, launch_run
 from templates_app.models import RunTemplate
 from templates_app.permissions import check_can_run
 from zenweb.api.bodies import Body, read_body
 from zenweb.api.envelope import Json
 from zenweb.api.errors import answer_error
-from zenweb.api.operations import IDEMPOTENCY_KEY, operation
+from zenweb.api.listing import flag
+from zenweb.api.operations import DRY_RUN, IDEMPOTENCY_KEY, operation
 
 MOST_RUNS = 100
 
@@ -42,7 +45,7 @@ class BulkRuns(APIView):
 
     @operation(
         "Start many runs of a template, each with a configuration of its own.",
-        parameters=(IDEMPOTENCY_KEY,),
+        parameters=(DRY_RUN, IDEMPOTENCY_KEY),
         body=BulkBody,
         example={
             "runs": [
@@ -59,14 +62,30 @@ class BulkRuns(APIView):
         template = find_template_to_run(request, name_or_id)
         trigger = trigger_of(request)
         check_can_run(trigger.actor, template)  # else every one of them would be told the same
+        if flag(request.query_params, "dry_run"):
+            return _answer([self._look_ahead(template, asked, trigger) for asked in body.runs])
         # The same key for the same run, whether it is asked for alone or among others.
         trigger = replace(trigger, route=trigger.route.removesuffix("/bulk"))
         items = [
             self._launch(template, asked, replace(trigger, idempotency_key=_key(asked, trigger, index)))
             for index, asked in enumerate(body.runs)
         ]
-        accepted = sum(item["status"] == 200 for item in items)
-        return Response({"accepted": accepted, "refused": len(items) - accepted, "items": items})
+        return _answer(items)
+
+    def _look_ahead(self, template: RunTemplate, asked: RunBody, trigger: Trigger) -> Json:
+        """What starting it would do; nobody waits for workers a hundred times."""
+        try:
+            ahead = preflight(
+                actor=trigger.actor,
+                version=template.version,
+                configuration=asked.configuration,
+                preset=asked.preset,
+                wait=0.0,
+            )
+        except Exception as error:  # noqa: BLE001  # of those before it the caller has to be told
+            return self._refusal(error)
+        described = describe_preflight(ahead, template.version)
+        return {"status": 200, "run": None, "is_replay": False, "preflight": described}
 
     def _launch(self, template: RunTemplate, asked: RunBody, trigger: Trigger) -> Json:
         try:
@@ -78,10 +97,18 @@ class BulkRuns(APIView):
                 trigger=trigger,
             )
         except Exception as error:  # noqa: BLE001  # of those before it the caller has to be told
-            refusal = answer_error(error, {"request": self.request})
-            return {"status": refusal.status_code, "run": None, "is_replay": False, **refusal.data}
+            return self._refusal(error)
         run = describe_run(launch.run, False) | {"warnings": launch.run.warnings}
         return {"status": 200, "run": run, "is_replay": launch.is_replay}
+
+    def _refusal(self, error: Exception) -> Json:
+        refusal = answer_error(error, {"request": self.request})
+        return {"status": refusal.status_code, "run": None, "is_replay": False, **refusal.data}
+
+
+def _answer(items: list[Json]) -> Response:
+    accepted = sum(item["status"] == 200 for item in items)
+    return Response({"accepted": accepted, "refused": len(items) - accepted, "items": items})
 
 
 def _key(asked: RunBody, trigger: Trigger, index: int) -> str:

@@ -1,5 +1,6 @@
 """REST for the presets of a template: making, seeing, changing and deleting them."""
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from django.db.models import QuerySet
@@ -8,7 +9,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from runs_app.api import shapes
-from runs_app.presets import create_preset, delete_preset, problems_of, update_preset
+from runs_app.presets import create_preset, delete_preset, problems_of, problems_of_each, update_preset
 from templates_app.api.views import NAMED, SORT_TIMES, acting_user, find_run_template
 from templates_app.models import Preset, RunTemplate
 from zenweb.api.bodies import Body, read_body
@@ -18,8 +19,17 @@ from zenweb.api.operations import HYDRATE, listed, operation
 from zenweb.api.shapes import Page
 
 
+def tell_problems(presets: Sequence[Preset]) -> None:
+    """Look for them together; all are of one template."""
+    for preset in presets[1:]:
+        preset.template = presets[0].template
+    found = problems_of_each(presets)
+    for preset in presets:
+        preset.problems = found[preset.pk]
+
+
 def describe_preset(preset: Preset, hydrate: bool) -> Json:
-    problems = problems_of(preset)
+    problems = problems_of(preset) if preset.problems is None else preset.problems
     body = {
         "user_id": str(preset.user_id) if preset.user_id else None,
         "shared": preset.is_shared,
@@ -38,6 +48,7 @@ PRESETS = Listing(
     sortable={**SORT_TIMES, "name": "name"},
     describe=describe_preset,
     default_sort="name",
+    prepare=tell_problems,
 )
 
 
@@ -115,7 +126,7 @@ class PresetDetail(APIView):
 
 def visible_presets(request: Request, template: RunTemplate) -> QuerySet[Any]:
     presets = Preset.objects.visible_to(request.user).filter(template=template)
-    return presets.select_related("user", "version", "template__latest_version")
+    return presets.to_judge().select_related("user", "version__deployment__stack", "template__latest_version")
 
 
 def find_preset(request: Request, name_or_id: str, preset: str) -> Preset:

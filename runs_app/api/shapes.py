@@ -222,6 +222,8 @@ class BulkItem(TypedDict):
     status: Annotated[int, Field(examples=[200])]
     run: LaunchedRun | None
     is_replay: bool
+    preflight: NotRequired[Preflight]
+    """With `dry_run`: what starting it would do."""
     detail: NotRequired[list[str]]
     errors: NotRequired[list[Place]]
 

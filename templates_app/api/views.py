@@ -349,10 +349,16 @@ class RunTemplateList(APIView):
         source = body.source_deployment_id or body.source_snapshot_id
         if source is None:
             raise ValidationFailed([FieldError("/source_deployment_id", "Say from which deployment.")])
+        deployment = find_source(request, source)
+        if body.project is not None and project_for(request, body.project) != deployment.project:
+            sentence = (
+                "The deployment is in another project: a template is made in the project of its deployment."
+            )
+            raise ValidationFailed([FieldError("/project", sentence)])
         template = create_run_template(
             actor=acting_user(request),
             name=body.name,
-            deployment=find_source(request, source),
+            deployment=deployment,
             description=body.description or "",
             is_hidden=bool(body.hidden),
             tags=body.tags or [],

@@ -10,6 +10,8 @@ from django.utils.safestring import SafeString
 
 from templates_app.schema_forms.controls import Control
 
+MOST_TITLES = 12  # of steps that ask for nothing, before the rest is folded
+
 
 class ErrorSummary(LayoutObject):
     """What is wrong, all of it, with links to the fields."""
@@ -68,4 +70,7 @@ class PlainSteps(LayoutObject):
     def render(
         self, form: Any, context: Any, template_pack: str = TEMPLATE_PACK, **kwargs: Any
     ) -> SafeString:
-        return render_to_string(self.template, {"titles": form.plain_steps, "is_alone": not form.controls})
+        titles = form.plain_steps
+        shown = len(titles) if len(titles) <= MOST_TITLES + 1 else MOST_TITLES
+        context = {"titles": titles[:shown], "more": titles[shown:], "is_alone": not form.controls}
+        return render_to_string(self.template, context)

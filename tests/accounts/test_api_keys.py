@@ -164,3 +164,19 @@ def test_keys_that_have_ended_make_room(alice: User, monkeypatch: pytest.MonkeyP
             update_api_key(actor=alice, api_key=key, is_active=False)
     names = ApiKey.objects.filter(user=alice).order_by("created").values_list("name", flat=True)
     assert list(names) == ["key 0", "key 4", "key 5"]
+
+
+def test_keys_are_listed_by_whether_they_work(rest: Client, alice: User) -> None:
+    for name, times in (
+        ("over", {"expires_at": timezone.now()}),
+        ("revoked", {"revoked_at": timezone.now()}),
+    ):
+        later(create_api_key(user=alice, name=name)[0], **times)
+    for asked, names in (
+        ("True", {"tests"}),
+        ("False", {"over", "revoked"}),
+        ("notequals:True", {"over", "revoked"}),
+    ):
+        found = ask(rest, "GET", f"{MINE}?active={asked}").json()
+        assert {item["name"] for item in found["items"]} == names
+        assert {item["body"]["active"] for item in found["items"]} == {asked == "True"}

@@ -240,3 +240,12 @@ def test_every_verb_and_channel_is_in_the_documentation() -> None:
     text = (Path(__file__).parents[2] / "docs/audit.md").read_text()
     words = set(re.findall(r"\w+", text))
     assert {*AuditVerb, *AuditChannel} <= words
+
+
+def test_other_values_of_a_private_preset_are_told_but_not_which(template: RunTemplate, alice: User) -> None:
+    preset = create_preset(actor=alice, template=template, name="mine")
+    values = {"steps": {"trainer": {"parameters": {"learning_rate": 0.2}}}}
+    update_preset(actor=alice, preset=preset, configuration=values)
+    update_preset(actor=alice, preset=preset, configuration=values)
+    [told] = AuditEvent.objects.filter(verb=AuditVerb.CHANGE, thing_id=str(preset.pk))
+    assert told.after == {"configuration": "Other values, which are its owner's alone."}

@@ -48,6 +48,19 @@ def test_commands_and_options_are_completed(line, answers):
     assert completed(line) == answers
 
 
+@pytest.mark.parametrize(
+    ("line", "answers"),
+    [
+        ("zenweb st", ["stack"]),
+        ("zenweb s", ["schedule", "stack"]),
+        ("zenweb up --", ["--help", "--version"]),
+    ],
+)
+def test_where_only_the_sdk_is_installed_its_commands_are_completed(monkeypatch, line, answers):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert set(completed(line)) == set(answers)
+
+
 @pytest.mark.parametrize("line", ["zenweb run logs x", "zenweb run-template run x --", "zenweb stack set "])
 def test_without_a_server_it_is_quiet(config_folder, line):
     assert all(answer.startswith("-") for answer in completed(line))

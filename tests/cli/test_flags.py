@@ -35,6 +35,8 @@ def parameters() -> dict[str, Any]:
         (["--trainer.size", "9"], {"size": 9}),
         (["--no-trainer.shuffle"], {"shuffle": False}),
         (["--trainer.shuffle=false"], {"shuffle": False}),
+        (["--trainer.balance=null"], {"balance": None}),
+        (["--no-trainer.balance"], {"balance": False}),
         (["--trainer.labels", "5", "--trainer.labels", "b"], {"labels": ["5", "b"]}),
         (["--trainer.labels", "[]"], {"labels": []}),
         (["--trainer.layers", "8", "--trainer.layers", "16"], {"layers": [8, 16]}),
@@ -139,6 +141,8 @@ def test_a_flag_that_does_not_exist_says_which_is_meant(alices, typed, typing, w
             ["--trainer.shuffle", "perhaps"],
             "--trainer.shuffle takes no word after it: write --trainer.shuffle, ",
         ),
+        (["--trainer.shuffle=null"], "--trainer.shuffle=true or --trainer.shuffle=false."),
+        (["--trainer.balance=no"], "--trainer.balance=false or --trainer.balance=null."),
         (["--trainer.api-key=x"], "or comes from the environment with --set-env trainer.api-key=VARIABLE."),
     ],
 )
@@ -198,6 +202,7 @@ def test_help_shows_the_parameters_by_step(alices, typed):
     steps, _, rest = told.partition("Step final report:")
     assert "Step trainer:" in steps
     assert "--trainer.learning-rate NUMBER" in steps
+    assert "[--trainer.balance=null for neither; default: true]" in " ".join(steps.split())
     assert "How far each step goes.  [more than 0; at most 1; default: 0.1]" in " ".join(
         steps.split()
     ).replace(". [", ".  [")

@@ -97,3 +97,12 @@ def test_what_nobody_foresaw_is_told_of_its_run_alone(
 def test_what_is_no_list_of_runs_starts_none(rest: Client, template: RunTemplate, runs: Any) -> None:
     assert bulk(rest, template, runs).status_code == 422
     assert not PipelineRun.objects.exists()
+
+
+def test_a_dry_run_tells_what_each_would_do_and_starts_none(rest: Client, template: RunTemplate) -> None:
+    address = f"/api/v1/run_templates/{template.name}/runs/bulk?dry_run=true"
+    told = rest.post(address, {"runs": [GOOD, WRONG]}, content_type="application/json").json()
+    assert [item["status"] for item in told["items"]] == [200, 422]
+    ahead = told["items"][0]["preflight"]
+    assert ahead["configuration"]["steps"]["trainer"]["parameters"]["model_type"] == "rf"
+    assert not PipelineRun.objects.exists()

@@ -139,3 +139,27 @@ def test_deep_nesting_is_refused_quickly() -> None:
     assert [error.message for error in validate(SCHEMA, {"steps": deep})] == [
         "This is nested more than 100 levels deep."
     ]
+
+
+@pytest.mark.parametrize(
+    ("configuration", "pointer", "begins"),
+    [
+        ({"build": "x"}, "/build", "Can't set build when running pipeline via Rest API."),
+        ({"schedule": {"cron": "x"}}, "/schedule", "Can't set schedule when running pipeline via Rest API."),
+        (
+            {"settings": {"docker": {"requirements": ["x"]}}},
+            "/settings/docker",
+            "Can't set DockerSettings when",
+        ),
+        (
+            {"steps": {"trainer": {"settings": {"docker": {"user": "x"}}}}},
+            "/steps/trainer/settings/docker",
+            "Can't set DockerSettings when",
+        ),
+    ],
+)
+def test_what_belongs_to_making_a_template_is_refused_as_zenml_does(
+    configuration: dict[str, Any], pointer: str, begins: str
+) -> None:
+    told = {error.pointer: error.message for error in validate(SCHEMA, configuration)}
+    assert told[pointer].startswith(begins)

@@ -188,6 +188,14 @@ def test_a_module_that_only_a_worker_cannot_import_is_told_in_the_log(
     assert "RuntimeError: not here" in read_log(step)
 
 
+@pytest.mark.parametrize("how", ["fork", "spawn"])
+def test_a_script_that_looks_at_a_run_at_its_top_level_runs_on_a_worker(
+    write: Any, result: Any, how: str
+) -> None:
+    look = "from zenweb.client import Client\nassert Client().get_pipeline_run('nightly').status == 'failed'"
+    assert len(result(write(f"script_{how}", at_import=look, options=f", process={how!r}"))) == 1
+
+
 @pytest.mark.parametrize("moment", ["-1e300", "1e300", "NaN", "0"])
 def test_a_moment_that_cannot_be_is_not_believed(
     write: Any, alice: User, worker: StepWorker, moment: str

@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import re
 import subprocess
 import sys
 import textwrap
@@ -10,6 +11,7 @@ import pytest
 
 from zenweb.config.source import import_source, importing_for_execution, is_importing, source_of, source_root
 from zenweb.exceptions import AuthoringError, SourceNotFound
+from zenweb.execution.runner import describe
 from zenweb.pipelines import Pipeline
 from zenweb.steps import Step
 
@@ -77,7 +79,8 @@ def test_the_root_is_the_folder_that_has_to_be_on_the_path(write_module, tmp_pat
         ("work.load", r"'load' in work is a step, not a pipeline. There is: my_pipeline"),
         (
             "unimportable.x",
-            r"'unimportable' cannot be imported: ZeroDivisionError: division by zero \(.*unimportable.py, line 1\)",
+            r"'unimportable' cannot be imported: ZeroDivisionError: division by zero \(.*unimportable.py, line 1\)\. "
+            r"What its steps do not need belongs under `if __name__ == \"__main__\":`\.$",
         ),
         ("lacking.x", r"'lacking' cannot be imported: ModuleNotFoundError: No module named 'no_such_thing'"),
         ("garbled.x", r"'garbled' cannot be imported: SyntaxError: .* \(.*garbled.py, line 2\)"),
@@ -133,23 +136,109 @@ def test_lines_at_module_level_do_nothing_while_importing_for_execution(write_mo
     assert any("my_pipeline.create_run_template" in message for message in caplog.messages)
 
 
-def test_a_loop_at_module_level_that_waits_for_what_was_skipped_is_left(write_module):
-    write_module(
-        "waiting.py",
-        MODULE
-        + """
-    from zenweb.client import Client
+LOOKING_AT_THE_RUN = {
+    "compares": 'assert run.status == "completed"',
+    "leaves with its code": 'import sys; sys.exit(0 if run.status == "completed" else 1)',
+    "leaves": "raise SystemExit",
+    "decides": 'if run.steps["load"].output.load() < 0.5: raise AssertionError',
+    "computes": "print(max([each.output.load() for each in run.steps.values()]) + 1)",
+    "writes": 'import json; json.dumps({"score": run.steps["load"].output.load()})',
+    "converts": "from uuid import UUID; UUID(str(run.id))",
+    "unpacks": "first, second = run.steps",
+    "reports what it takes for a failure": "try: assert run\n    except Exception: raise AssertionError",
+    "waits for ever": "while True: run = run.refresh()",
+}
 
-    run = Client().get_pipeline_run("nightly")
-    while run.status != "completed":
-        run.refresh()
-""",
-    )
+
+@pytest.mark.parametrize("line", LOOKING_AT_THE_RUN.values(), ids=LOOKING_AT_THE_RUN)
+def test_a_script_that_looks_at_its_own_run_is_imported_for_its_steps(write_module, line):
+    write_module("script.py", f"{MODULE}\n    run = my_pipeline().wait()\n    {line}\n")
+    with importing_for_execution():
+        assert import_source("script.load", Step)() == 1
+        assert len(import_source("script.my_pipeline", Pipeline).compile().steps) == 2
+
+
+MORE_BELOW = """
+    from __future__ import annotations
+    from zenweb import pipeline, step
+
+    @pipeline
+    def my_pipeline():
+        below()
+
+    run = my_pipeline()
+    score = float(run.steps["below"].output.load())
+    if score < 0.5:
+        def helper(): ...
+    WORDS = ["one"]
+    rounded = round(score)
+    later = my_pipeline()
+    raise AssertionError
+
+    @step
+    def below(names: Unknown = None) -> int:
+        return len(WORDS)
+
+    def using() -> None:
+        helper()
+"""
+
+
+def test_what_a_script_defines_below_the_line_that_looks_at_its_run_is_there(write_module):
+    write_module("script.py", MORE_BELOW)
+    with importing_for_execution():
+        assert import_source("script.below", Step)() == 1
+        assert import_source("script.my_pipeline", Pipeline).entrypoint.__globals__["later"] is not None
+
+
+@pytest.mark.parametrize("name", ["score", "helper", "rounded"])
+def test_what_is_left_out_of_a_script_is_told_where_it_is_missed(write_module, name):
+    write_module("script.py", MORE_BELOW)
     with (
         importing_for_execution(),
-        pytest.raises(AuthoringError, match=r"is asked for '(status|refresh)' again and"),
+        pytest.raises(SourceNotFound, match=rf"There is no step '{name}' in script\.") as missed,
     ):
-        import_source("waiting.load", Step)
+        import_source(f"script.{name}", Step)
+    assert str(missed.value).endswith(
+        " script.py was not run from line 10 on, but for what it defines there, since that line asks for "
+        "my_pipeline().steps['below'].output.load(), which was skipped. "
+        f"Define '{name}' above that line, or put what a worker is not to run under `if __name__ == \"__main__\":`."
+    )
+
+
+def test_a_function_that_misses_what_was_left_out_says_so_and_one_that_never_had_it_does_not(write_module):
+    write_module("script.py", f"{MORE_BELOW}\n    def mistyped(): hepler()\n")
+    with importing_for_execution():
+        module = importlib.import_module("script") if import_source("script.below", Step) else None
+    with pytest.raises(NameError) as missed:
+        module.using()
+    assert re.search(
+        r"name 'helper' is not defined\. script.py was not run from line 10", describe(missed.value).message
+    )
+    assert "script.py was not run" in describe(missed.value).traceback
+    with pytest.raises(NameError) as mistyped:
+        module.mistyped()
+    assert describe(mistyped.value).message.startswith("name 'hepler' is not defined")
+    assert "not run" not in describe(mistyped.value).message
+
+
+def test_a_module_that_imports_such_a_script_is_imported_as_a_whole(write_module):
+    write_module("script.py", f"{MODULE}\n    assert my_pipeline().status\n")
+    write_module("other.py", "from script import load\n\nwhole = load.with_options(queue='slow')")
+    with importing_for_execution():
+        assert import_source("other.whole", Step)() == 1
+
+
+def test_what_was_skipped_is_no_value_for_a_step(write_module):
+    write_module(
+        "script.py", f"{MODULE}\n    run = my_pipeline()\n    def ask(): return run.status == 'failed'"
+    )
+    with importing_for_execution():
+        ask = import_source("script.ask")
+    with pytest.raises(
+        AuthoringError, match=r"Nobody knows my_pipeline\(\)\.status here: .* Ask for it in the step"
+    ):
+        ask()
 
 
 SCRIPT = """

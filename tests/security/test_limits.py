@@ -80,3 +80,57 @@ def test_only_signing_in_may_answer_429() -> None:
     }
     assert said <= SIGNING_IN
     assert json.dumps(paths).count('"429"') <= len(SIGNING_IN)
+
+
+def many(number: int, what: str) -> str:
+    return ",".join(f'"k{index}":{what}' for index in range(number))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f'{{"steps":{{{many(5_000, "{}")}}}}}',
+        f'{{"steps":{{"trainer":{{"parameters":{{{many(5_000, "1")}}}}}}}}}',
+        f"{{{many(5_000, 'null')}}}",
+    ],
+)
+def test_of_thousands_of_errors_the_first_are_told(rest: Client, template: RunTemplate, body: str) -> None:
+    answer = rest.post(RUN, body, content_type="application/json")
+    errors = answer.json()["errors"]
+    assert (answer.status_code, len(errors)) == (422, 201)
+    assert errors[-1]["message"].startswith("More is wrong than these 200 things.")
+
+
+def test_more_values_than_a_file_should_have_are_not_looked_at(rest: Client, template: RunTemplate) -> None:
+    body = f'{{"steps":{{"trainer":{{"parameters":{{"learning_rate":[{"1," * 100_000}1]}}}}}}}}'
+    answer = rest.post(RUN, body, content_type="application/json")
+    assert answer.status_code == 422
+    assert [error["message"] for error in answer.json()["errors"]] == [
+        "These are more than 100,000 values. Hand so many on as a file."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        ({"tags": [f"t{number}" for number in range(101)]}, "/tags"),
+        ({"extra": {"note": "x" * 64_000}}, "/extra"),
+        ({"steps": {"trainer": {"extra": {"note": "x" * 64_000}}}}, "/steps/trainer/extra"),
+    ],
+)
+def test_what_each_list_would_carry_is_bounded(
+    rest: Client, template: RunTemplate, body: Any, pointer: str
+) -> None:
+    answer = rest.post(RUN, json.dumps(body), content_type="application/json")
+    assert answer.status_code == 422
+    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+    assert not PipelineRun.objects.exists()
+
+
+def test_tags_are_no_more_when_they_are_added_one_after_another(rest: Client, template: RunTemplate) -> None:
+    path = f"/api/v1/run_templates/{template.id}"
+    for tags, status in (([f"a{n}" for n in range(60)], 200), ([f"b{n}" for n in range(60)], 422)):
+        answer = rest.put(path, json.dumps({"add_tags": tags}), content_type="application/json")
+        assert answer.status_code == status
+    template.refresh_from_db()
+    assert len(template.tags) == 60

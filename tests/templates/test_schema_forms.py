@@ -336,6 +336,19 @@ def test_a_pipeline_without_parameters_says_so(schema: dict[str, Any]) -> None:
     assert "There is nothing to fill in" in render_crispy_form(ConfigurationForm(schema, validate=no_errors))
 
 
+def test_of_many_steps_that_ask_for_nothing_only_the_first_are_named_at_once() -> None:
+    schema, empty = schema_of({"p": {"type": "string"}}), schema_of({})["properties"]["steps"]["properties"]
+    for number in range(40):
+        schema["properties"]["steps"]["properties"][f"s{number}"] = empty["trainer"] | {
+            "title": f"S {number}"
+        }
+    html = render_crispy_form(ConfigurationForm(schema, validate=no_errors))
+    summary = html[html.index("Runs too") : html.index("</summary>")]
+    assert "S 11 and 28 more" in summary
+    assert "S 12" not in summary
+    assert "<p>S 12, S 13, " in html
+
+
 def no_errors(schema: Any, configuration: Any) -> list[Any]:
     return []
 

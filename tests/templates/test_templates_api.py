@@ -11,9 +11,10 @@ from templates_app.api import views
 from templates_app.models import CodeArchive, PipelineDeployment, RunTemplate, Stack
 from templates_app.services import create_run_template, update_run_template
 from tests.factories import PIPELINES, freeze
-from zenweb.accounts.models import User
+from zenweb.accounts.models import Project, RoleGrant, User
 from zenweb.accounts.services import create_api_key
 from zenweb.config.code_archive import pack
+from zenweb.enums import Role
 
 API = "/api/v1"
 SECRET = {"type": "string", "format": "password", "writeOnly": True}
@@ -331,3 +332,16 @@ def test_a_name_that_looks_like_an_id_is_refused(
 def test_a_run_is_not_called_like_an_id(rest: Client, template: RunTemplate) -> None:
     answer = post(rest, f"/run_templates/{template.id}/runs", {"run_name": str(template.id)})
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/run_name")
+
+
+def test_a_template_is_made_in_the_project_of_its_deployment(
+    rest: Client, deployment: PipelineDeployment, alice: User
+) -> None:
+    other = Project.objects.create(name="other")
+    assert create(rest, deployment, name="here", project="default").status_code == 200
+    for unseen in ("nosuch", "other"):
+        assert create(rest, deployment, name="nowhere", project=unseen).status_code == 404
+    RoleGrant.objects.create(user=alice, project=other, role=Role.EDITOR)
+    refused = create(rest, deployment, name="elsewhere", project="other")
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/project")
+    assert [template.name for template in RunTemplate.objects.all()] == ["here"]

@@ -1,6 +1,7 @@
 """The admin shows administrators everything, staff what their roles show them, and changes only what may change."""
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib import admin
@@ -8,7 +9,7 @@ from django.contrib.auth.models import Group, Permission
 from django.test import Client
 from django.urls import reverse
 
-from runs_app.models import PipelineRun
+from runs_app.models import PipelineRun, StepRun
 from runs_app.presets import create_preset
 from runs_app.schedules import create_schedule
 from templates_app.models import PipelineDeployment, RunTemplate, Stack
@@ -244,6 +245,20 @@ def test_values_are_shown_in_the_admin_from_runner_on(
     for model, row in (("pipelinerun", run), ("steprun", step), ("schedule", schedule)):
         page = staff.get(reverse(f"admin:runs_app_{model}_change", args=[row.pk]))
         assert (page.status_code, "0.4711" in page.text) == (200, is_shown), model
+
+
+def test_of_a_run_with_very_many_steps_the_admin_shows_the_first(
+    boss: Client, template: RunTemplate, alice: User
+) -> None:
+    run = launch(template, alice)
+    step = run.steps.earliest("index")
+    facts = {field.attname: getattr(step, field.attname) for field in step._meta.concrete_fields}
+    StepRun.objects.bulk_create(
+        StepRun(**{**facts, "id": uuid4(), "name": f"copy {number}", "index": 10 + number})
+        for number in range(200)
+    )
+    page = boss.get(reverse("admin:runs_app_pipelinerun_change", args=[run.pk])).text
+    assert ("copy 90" in page, "copy 150" in page) == (True, False)
 
 
 def test_staff_change_what_their_role_lets_them(

@@ -58,6 +58,16 @@ def test_a_mapped_step_is_one_row_that_counts_its_elements(pages: Client, run: P
     assert len(shown) == 6
 
 
+def test_of_its_elements_the_ledger_tells_what_went_wrong(pages: Client, run: PipelineRun) -> None:
+    page = pages.get(run.get_absolute_url())
+    told = [line.sentence for line in page.context["ledger"]]
+    assert [sentence for sentence in told if "train" in sentence] == [
+        "Step train-0: attempt 1 failed after 0.00 s: ValueError: no data",
+        "Step train-0: attempt 1 claimed by worker w1",
+        "train is mapped over 40 elements.",
+    ]
+
+
 def test_the_page_of_a_run_costs_the_same_for_many_elements(
     pages: Client, literal: RunTemplate, alice: User, run: PipelineRun
 ) -> None:

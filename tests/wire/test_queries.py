@@ -18,10 +18,14 @@ from runs_app.models import (
     Schedule,
     StepOutput,
     StepRun,
+    Worker,
 )
 from runs_app.presets import create_preset
 from runs_app.schedules import create_schedule
-from templates_app.models import Preset, RunTemplate, RunTemplateVersion
+from templates_app.models import Preset, RunTemplate, RunTemplateVersion, Stack
+from templates_app.services import curate_run_template
+from tests.composing import compiled, own
+from tests.factories import freeze, make_template
 from zenweb.accounts.models import ApiKey, AuditEvent, RoleGrant, User
 from zenweb.accounts.services import create_api_key, create_service_account
 from zenweb.enums import Role
@@ -241,3 +245,34 @@ def test_a_route_asks_as_often_for_many_as_for_one(root: Client, things: Found, 
     of_many = ask_all(multiply(things))
     assert of_many == of_one
     assert max(of_one.values()) <= 20
+
+
+def test_values_with_parameters_of_the_pipeline_are_judged_together(
+    root: Client, alice: User, stacks: dict[str, Stack], hand: Worker
+) -> None:
+    template = make_template(freeze("composed.composed_pipeline", alice, stacks["celery"]), alice, "composed")
+    bound = {"parameters": {"train.rate": {"maximum": 0.5}}}
+
+    def keep(*numbers: int) -> None:
+        for number in numbers:
+            compiled(template, alice, hand, own(n_models=number))
+            values = own(n_models=number)
+            create_preset(actor=alice, template=template, name=f"{number} models", configuration=values)
+
+    def ask() -> dict[str, int]:
+        found = {}
+        for address in ["presets", "check", "comparison?from=1"] * 2:  # what is kept in memory is there
+            with CaptureQueriesContext(connection) as asked:
+                answer = root.get(f"/api/v1/run_templates/composed/{address}")
+            assert answer.status_code == 200, answer.content
+            found[address] = len(asked)
+        return found
+
+    keep(1)
+    first = template.version
+    curate_run_template(actor=alice, template=template, curation=bound)
+    of_one = ask()
+    template.refresh_from_db()
+    keep(3, 4, 5)
+    Preset.objects.update(version=first)
+    assert ask() == of_one

@@ -20,6 +20,9 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
 
 class ReadOnlyInline(admin.TabularInline):
+    """The first of what belongs to something: of a run there may be ten thousand steps."""
+
+    most = 100
     extra = 0
     can_delete = False
     show_change_link = True
@@ -29,3 +32,12 @@ class ReadOnlyInline(admin.TabularInline):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        formset, most = super().get_formset(request, obj, **kwargs), self.most
+
+        class FirstOfMany(formset):
+            def get_queryset(self) -> Any:
+                return super().get_queryset()[:most]
+
+        return FirstOfMany

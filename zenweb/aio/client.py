@@ -40,7 +40,7 @@ from zenweb.aio.responses.launching import (
 from zenweb.aio.transport import AsyncTransport, shared_transport
 from zenweb.config.importing import is_importing, skipped
 from zenweb.enums import ConcurrencyPolicy
-from zenweb.exceptions import DoesNotExist, NotConnected, ValidationFailed, ZenWebError
+from zenweb.exceptions import DoesNotExist, NotConnected, RunHasNoServer, ValidationFailed, ZenWebError
 from zenweb.execution.current_step import current_step
 
 logger = logging.getLogger(__name__)
@@ -648,6 +648,6 @@ def _connection() -> connection.Connection:
     try:
         return connection.load()
     except NotConnected as error:
-        if current_step() is None:
+        if current_step() is None or isinstance(error, RunHasNoServer):
             raise
         raise NotConnected.in_a_step() from error

@@ -1,7 +1,7 @@
 """A command that takes, beside its own options, a flag for each parameter of the run template it is given."""
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby, pairwise
 from typing import Any
 
@@ -32,6 +32,7 @@ from zenweb.responses import RunTemplateResponse
 
 HELP = ("-h", "--help")
 SWITCHES = {"true": "", "false": "no-"}
+NOTHING = "null"
 LONGEST_DEFAULT = 60  # characters of one in help
 META = "zenweb.template"
 NAME = "zenweb.template_name"
@@ -65,6 +66,9 @@ class TemplateFlags:
         self.flags = flags_of(template.config_schema, set(own))
         self.typed: dict[int, Any] = {}
         self.options = [self._option(place, flag) for place, flag in enumerate(self.flags) if flag.is_typed]
+        self.options += [
+            self._nothing(place, flag) for place, flag in enumerate(self.flags) if _may_be_nothing(flag)
+        ]
 
     def configuration(
         self, start: Mapping[str, Any], starts: Callable[[], Mapping[Path, Any]]
@@ -83,19 +87,25 @@ class TemplateFlags:
 
     def understood(self, arguments: Sequence[str], ctx: click.Context) -> list[str]:
         """With `--shuffle=false` as `--no-shuffle`. Raises UsageError for what such a flag cannot be."""
-        switches = {name for flag in self.flags if flag.type.kind is Kind.SWITCH for name in flag.names}
+        switches = {name: flag for flag in self.flags if flag.type.kind is Kind.SWITCH for name in flag.names}
         for name, word in pairwise(arguments):
             if name in switches and not word.startswith("-"):
-                raise click.UsageError(f"{name} takes no word after it: {_forms_of(name)}.", ctx)
+                raise click.UsageError(
+                    f"{name} takes no word after it: {_forms_of(name, switches[name])}.", ctx
+                )
         return [self._understood(argument, switches, ctx) for argument in arguments]
 
-    def _understood(self, argument: str, switches: Collection[str], ctx: click.Context) -> str:
+    def _understood(self, argument: str, switches: Mapping[str, Flag], ctx: click.Context) -> str:
         name, equals, word = argument.partition("=")
         if not equals:
             return argument
-        if name in switches and word not in SWITCHES:
-            raise click.UsageError(f"{name} is yes or no, and not {word!r}: {_forms_of(name)}.", ctx)
         if name in switches:
+            if word == NOTHING and _may_be_nothing(switches[name]):
+                return _nothing_of(name)
+            if word not in SWITCHES:
+                raise click.UsageError(
+                    f"{name} is yes or no, and not {word!r}: {_forms_of(name, switches[name])}.", ctx
+                )
             return f"--{SWITCHES[word]}{name[2:]}"
         if any(flag.type.kind is Kind.SECRET and name in flag.names for flag in self.flags):
             raise click.UsageError(
@@ -121,6 +131,16 @@ class TemplateFlags:
             **options,
         )
 
+    def _nothing(self, place: int, flag: Flag) -> click.Option:
+        """What `--shuffle=null` is understood as: of a switch, click knows two positions."""
+        return click.Option(
+            [f"nothing_{place}", *map(_nothing_of, flag.names)],
+            is_flag=True,
+            expose_value=False,
+            hidden=True,
+            callback=lambda _ctx, _option, typed: self._note(place, NOTHING if typed else None),
+        )
+
     def _note(self, place: int, typed: Any) -> None:
         if typed is not None and typed != ():
             self.typed[place] = typed
@@ -128,7 +148,7 @@ class TemplateFlags:
     def _value(self, flag: Flag, typed: Any) -> Any:
         match flag.type.kind:
             case Kind.SWITCH:
-                return bool(typed)
+                return None if typed == NOTHING else bool(typed)
             case Kind.SECRET:
                 return _asked(flag)
             case Kind.LIST:
@@ -271,8 +291,19 @@ def _from_environment(name: str) -> str:
     return f"--set-env {name.removeprefix('--')}=VARIABLE"
 
 
-def _forms_of(name: str) -> str:
-    return f"write {name}, --no-{name[2:]}, {name}=true or {name}=false"
+def _forms_of(name: str, flag: Flag) -> str:
+    forms = [name, f"--no-{name[2:]}", f"{name}=true", f"{name}=false"]
+    if _may_be_nothing(flag):
+        forms.append(f"{name}={NOTHING}")
+    return f"write {', '.join(forms[:-1])} or {forms[-1]}"
+
+
+def _may_be_nothing(flag: Flag) -> bool:
+    return flag.type.kind is Kind.SWITCH and flag.type.is_nullable
+
+
+def _nothing_of(name: str) -> str:
+    return f"--{NOTHING}-{name[2:]}"
 
 
 def flags_in(ctx: click.Context) -> TemplateFlags | None:
@@ -312,6 +343,8 @@ def words_of(flag: Flag) -> str:
     if flag.type.kind is Kind.FILE:
         told.append("@FILE uploads a file of this machine; or the id of an artifact version")
     facts = [*bounds_of(flag.type), *_default_of(flag)]
+    if _may_be_nothing(flag):
+        facts.insert(0, f"{flag.name}={NOTHING} for neither")
     sentence = ". ".join(told) + ("." if told else "")
     return f"{sentence}  [{'; '.join(facts)}]".strip() if facts else sentence
 

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from zenweb.config import zenml_alias
 from zenweb.config.definition import Definition
-from zenweb.config.importing import importing_for_execution, is_importing
+from zenweb.config.importing import AsksForSkipped, importing_for_execution, is_importing
+from zenweb.config.script_modules import ADVICE, about_missing, watch_scripts
 from zenweb.config.suggestions import article, did_you_mean, suggestion
 from zenweb.exceptions import AuthoringError, SourceNotFound
 
@@ -112,13 +113,15 @@ def import_named(name: str) -> ModuleType:
     main = sys.modules["__main__"]
     if name not in sys.modules and getattr(main, "__file__", None) and importable_name(main) == name:
         return main  # importing the running script a second time would start it again
+    if is_importing():
+        watch_scripts()
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if f"{name}.".startswith(f"{error.name}."):
             raise SourceNotFound(_no_such_module(name)) from error
         raise SourceNotFound(_broken_module(name, error)) from error
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit, AsksForSkipped) as error:
         raise SourceNotFound(_broken_module(name, error)) from error
 
 
@@ -136,7 +139,14 @@ def _broken_module(name: str, error: BaseException) -> str:
     sentence = (
         f"The module {name!r} cannot be imported: {type(error).__name__}: {error} ({file}, line {line})."
     )
-    return f"{sentence}{_about_zenml(error)}"
+    return f"{sentence}{_about_zenml(error)}{_about_scripts(error)}"
+
+
+def _about_scripts(error: BaseException) -> str:
+    """What is not there to be imported would be missed below that condition, too."""
+    if isinstance(error, ImportError | SyntaxError):
+        return ""
+    return f" What its steps do not need belongs {ADVICE}."
 
 
 def _about_zenml(error: BaseException) -> str:
@@ -158,7 +168,8 @@ def _not_what_was_asked_for(module: ModuleType, attribute: str, kind: type) -> s
         found = type(getattr(module, attribute)).__name__.lower()
         return f"{attribute!r} in {module.__name__} is {article(found)} {found}, not a{wanted}.{suggestion('', known)}"
     missing = f"There is no{wanted} {attribute!r} in {module.__name__}.{suggestion(attribute, known)}"
-    return f"{missing}{_another_module(module)}"
+    left_out = about_missing(module.__name__, attribute)
+    return f"{missing} {left_out}" if left_out else f"{missing}{_another_module(module)}"
 
 
 def _another_module(module: ModuleType) -> str:

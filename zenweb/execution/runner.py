@@ -16,6 +16,7 @@ from zenweb.artifacts import materializers
 from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
 from zenweb.config.files import FILES
 from zenweb.config.parameters import parameter_adapters
+from zenweb.config.script_modules import about_name_error
 from zenweb.config.signatures import declared_outputs, declared_parameters
 from zenweb.exceptions import AuthoringError, FileNotUsable, ParameterError, ZenWebError
 from zenweb.execution import context
@@ -129,10 +130,13 @@ def _leave_to(owner: int, error: BaseException | None = None) -> None:
 
 def describe(error: BaseException) -> StepException:
     """An exception as text, its traceback without the frames that are ZenWeb's own."""
+    advice = about_name_error(error)
+    if advice:
+        error.add_note(advice)
     trace = "".join(traceback.format_exception(type(error), error, _own_frames_skipped(error.__traceback__)))
     return StepException(
         type=type(error).__qualname__,
-        message=_shortened(_message(error), MESSAGE_LIMIT),
+        message=_shortened(f"{_message(error)}. {advice}" if advice else _message(error), MESSAGE_LIMIT),
         traceback=trace[-TRACEBACK_LIMIT:],
         parameter=str(error.parameter)[:PARAMETER_LIMIT] if isinstance(error, ParameterError) else "",
     )

@@ -1,6 +1,7 @@
 """REST for API keys: those of a service account, in ZenML's shapes, and one's own."""
 
 import uuid
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, cast
 
@@ -51,12 +52,23 @@ def describe_api_key(key: ApiKey, hydrate: bool, text: str | None = None) -> Jso
     return entity(key, name=key.name, body=body, metadata=metadata if hydrate else None)
 
 
+@dataclass(frozen=True)
+class Usable(Column):
+    """Whether a key would let somebody in now."""
+
+    def compare(self, operation: str, text: str) -> Q:
+        if operation != "equals":
+            raise ValueError("it is either True or False")
+        usable = Q(pk__in=ApiKey.objects.usable().values("pk"))
+        return usable if parse_bool(text) else ~usable
+
+
 API_KEYS = Listing(
     columns={
         "id": Column("pk", uuid.UUID),
         "name": Column("name"),
         "description": Column("description"),
-        "active": Column("revoked_at", lambda text: Q(revoked_at__isnull=parse_bool(text))),
+        "active": Usable("pk"),
         "last_login": Column("last_used_at", parse_time),
         "last_rotated": Column("rotated_at", parse_time),
         "created": Column("created", parse_time),
