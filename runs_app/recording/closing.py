@@ -1,4 +1,4 @@
-"""Steps that nobody starts any more are closed, with the reason."""
+"""Steps that nobody starts any more are closed, or fail, with the reason."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -8,7 +8,8 @@ from django.db.models import Case, F, Q, Value, When
 
 from runs_app.models import PipelineRun, StepAttempt, StepRun
 from runs_app.querysets import StepRunQuerySet
-from zenweb.enums import HELD_STATUSES, OPEN_STATUSES, ExecutionMode, ExecutionStatus
+from zenweb.enums import HELD_STATUSES, ExecutionMode, ExecutionStatus
+from zenweb.execution.protocol import StepException
 
 UNPREPARED = ", because the run could not be prepared."
 
@@ -40,7 +41,7 @@ def _close_open(
     """`laid_out`: what a mapped step tells that was. Nobody holds that either: its elements are held."""
     is_held = Q(status__in=HELD_STATUSES, elements=None)
     words = Case(When(elements=None, then=Value(reason)), default=Value(laid_out or reason))
-    steps.filter(status__in=OPEN_STATUSES).exclude(is_held).update(
+    steps.unfinished().exclude(is_held).update(
         status=ExecutionStatus.STOPPED,
         status_reason=words,
         is_skipped=is_skipped,
@@ -49,6 +50,20 @@ def _close_open(
         end_time=now,
         updated=now,
     )
+
+
+def fail_unstarted(steps: StepRunQuerySet, kind: str, sentence: str, now: datetime) -> bool:
+    """Have steps fail that nobody has run, with an exception of this kind; whether there were any."""
+    exception = StepException(type=kind, message=sentence, traceback="")
+    failed = steps.update(
+        status=ExecutionStatus.FAILED,
+        status_reason=f"It was not started. {sentence}"[:2000],
+        exception=exception.model_dump(exclude={"version"}),
+        ready_at=None,
+        end_time=now,
+        updated=now,
+    )
+    return bool(failed)
 
 
 def close_what_waits_for(step: StepRun, now: datetime) -> None:

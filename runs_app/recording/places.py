@@ -30,12 +30,8 @@ def make_room(template_id: uuid.UUID) -> None:
 def skip(run: PipelineRun, reason: str) -> None:
     """End a run that was accepted only to be told that it does not run; its template's row is held."""
     now = timezone.now()
-    run.status, run.status_reason, run.stop_requested_at, run.end_time = (
-        ExecutionStatus.STOPPED,
-        reason,
-        now,
-        now,
-    )
+    run.status, run.status_reason = ExecutionStatus.STOPPED, reason
+    run.stop_requested_at = run.end_time = now
     PipelineRun.objects.filter(pk=run.pk).update(stop_requested_at=now, status_reason=reason)
     RunEvent.objects.note(run.pk, reason)
     close_unstarted(StepRun.objects.filter(run=run), ", because the run was not.", now)

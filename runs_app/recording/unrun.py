@@ -101,10 +101,6 @@ def skip_step(run: PipelineRun, step: ReadyStep, reason: str, now: datetime) -> 
     return release(run, released, now)
 
 
-def note_cached(run: PipelineRun, names: Sequence[str], now: datetime) -> None:
-    note_ended(run, "Taken from the cache", names, now)
-
-
 def note_ended(run: PipelineRun, how: str, names: Sequence[str], now: datetime) -> None:
     """Steps that ended without being run; the run goes on from them as from a first step."""
     go_on(run, now)
