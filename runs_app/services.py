@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext
 
@@ -254,8 +253,7 @@ def seconds_until_retry(run: PipelineRun, step_name: str) -> float | None:
 def renew_lease(*, actor: User, run: PipelineRun) -> bool:
     """Note that the caller still lives; False when the run is over or shall stop."""
     _check_is_callers(actor, run)
-    renewed = PipelineRun.objects.unfinished().called_locally().filter(pk=run.pk)
-    return bool(renewed.update(caller_beat=F("caller_beat") + 1)) and not run.stop_requested_at
+    return recording.renew_lease(run) and not run.stop_requested_at
 
 
 def _check_outputs_are_its_own(attempt: StepAttempt, outcome: StepOutcome) -> None:

@@ -54,6 +54,12 @@ def note_once(run_ids: Collection[uuid.UUID], sentence: str, beginning: str = ""
     )
 
 
+def renew_lease(run: PipelineRun) -> bool:
+    """The caller of a local run still lives; False when the run is over."""
+    renewed = PipelineRun.objects.unfinished().called_locally().filter(pk=run.pk)
+    return bool(renewed.update(caller_beat=F("caller_beat") + 1))
+
+
 def note_time_spent(run: PipelineRun, seconds: float) -> None:
     """So that whoever goes on counting after this worker knows."""
     PipelineRun.objects.filter(pk=run.pk, seconds_spent__lt=seconds).update(seconds_spent=seconds)
