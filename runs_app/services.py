@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -192,6 +193,17 @@ def start_local_step(*, actor: User, run: PipelineRun, step_name: str) -> StepAt
         renew_lease(actor=actor, run=run)
     if attempt is None:
         raise ValidationFailed(f"Step {step_name!r} was started by somebody else.")
+    return attempt
+
+
+def started_local_attempt(*, actor: User, run: PipelineRun, step_id: UUID, number: int) -> StepAttempt:
+    """An attempt that the caller has started, to be told of again."""
+    _check_is_callers(actor, run)
+    step = StepRun.objects.with_what_an_attempt_needs().filter(run=run, pk=step_id).first()
+    attempt = StepAttempt.objects.filter(step=step, number=number).first() if step else None
+    if step is None or attempt is None:
+        raise DoesNotExist("The run has no such attempt any more.")
+    attempt.step = step
     return attempt
 
 

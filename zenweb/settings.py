@@ -245,6 +245,8 @@ DEVICE_LOGIN_LIFETIME = timedelta(days=env_int("ZENWEB_DEVICE_LOGIN_DAYS", 90))
 SESSION_ENGINE = "zenweb.accounts.sessions"
 # What was done, by whom and from where, is removed when it is older than this.
 KEEP_AUDIT = env_days("ZENWEB_KEEP_AUDIT", 0)
+# So long a request that is sent again with its Idempotency-Key does nothing again.
+KEEP_IDEMPOTENCY_KEYS = env_days("ZENWEB_KEEP_IDEMPOTENCY_KEYS", 7)
 
 # REST
 REST_FRAMEWORK = {

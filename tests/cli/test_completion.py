@@ -1,7 +1,12 @@
 """`zenweb completion`, and what a shell is told that asks."""
 
+import os
+import shutil
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import click
 import pytest
@@ -27,6 +32,45 @@ def completed(line: str) -> list[str]:
 def test_each_shell_gets_its_script(shell):
     script = CliRunner().invoke(main, ["completion", shell])
     assert (script.exit_code, f"_ZENWEB_COMPLETE={shell}_complete" in script.stdout) == (0, True)
+
+
+def has(shell):
+    return pytest.mark.skipif(not shutil.which(shell), reason=f"{shell} is not installed")
+
+
+@pytest.fixture
+def script(tmp_path, monkeypatch, config_folder):
+    """The script of a shell as a file; the current folder has one file, orders.csv."""
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "orders.csv").touch()
+    monkeypatch.chdir(tmp_path / "here")
+
+    def script(shell):
+        file = tmp_path / shell
+        file.write_text(CliRunner().invoke(main, ["completion", shell]).stdout)
+        return file
+
+    return script
+
+
+@pytest.mark.parametrize("shell", [pytest.param(shell, marks=has(shell)) for shell in SHELLS])
+def test_each_shell_understands_its_script(shell, script):
+    subprocess.run([shell, "-n", script(shell)], check=True)
+
+
+@has("fish")
+@pytest.mark.parametrize(
+    ("line", "answers"),
+    [
+        ("zenweb run-t", ["run-template\tList run templates, run and change them."]),
+        ("zenweb run list --output=j", ["--output=json"]),
+        ("zenweb run repair x --config=or", ["--config=orders.csv"]),
+    ],
+)
+def test_fish_keeps_what_stands_before_a_value(line, answers, script):
+    asked = ["fish", "--no-config", "-c", f"source {script('fish')}; complete -C '{line}'"]
+    assert subprocess.run(asked, check=True, capture_output=True, text=True).stdout.splitlines() == answers
 
 
 def test_another_shell_is_told_which_there_are():

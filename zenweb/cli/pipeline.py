@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
-from zenweb.cli.display import show_table
+from zenweb.cli.display import counted, show_table
 from zenweb.cli.following import Waiting, may_wait
 from zenweb.cli.names import STACKS
 from zenweb.cli.output import Output, output_option, show_json
@@ -23,15 +23,17 @@ from zenweb.cli.template_files import tell_of_applied
 from zenweb.cli.template_flags import flags_of, own_spelt_out, spelt_out
 from zenweb.cli.values import GivenValues, takes_values
 from zenweb.client import Client
+from zenweb.config.code_archive import CodeArchive, shown_size
 from zenweb.config.importing import importing_for_execution
 from zenweb.config.signatures import declared_parameters
 from zenweb.config.source import import_source
-from zenweb.deployment import ReadyRun, StartedRun, preview_run_template, ready_to_run
+from zenweb.deployment import ReadyRun, StartedRun, preview_run_template, ready_for_template, ready_to_run
 from zenweb.exceptions import RunStopped, ZenWebError
 from zenweb.execution.runner import describe
 from zenweb.pipelines import Pipeline
 from zenweb.responses import Judgement
 
+MOST_LEFT_OUT = 5  # files and folders that are named without being asked
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
@@ -83,6 +85,7 @@ def list_pipelines(output: Output) -> None:
     is_flag=True,
     help="Only say what would change, what the new version takes no more, and whose values it refuses.",
 )
+@click.option("-v", "--verbose", is_flag=True, help="List each file of the code that is stored.")
 def create_run_template(
     source: str,
     name: str,
@@ -91,6 +94,7 @@ def create_run_template(
     update: bool,
     drop_misfits: bool,
     dry_run: bool,
+    verbose: bool,
 ) -> None:
     """Freeze the pipeline SOURCE as a run template.
 
@@ -103,10 +107,24 @@ def create_run_template(
         if dry_run:
             preview(pipeline, name, stack, update=update)
             return
-        template = pipeline.create_run_template(name, stack=stack, update=update, drop_misfits=drop_misfits)
+        ready = ready_for_template(pipeline, stack=stack)
+    template = ready.create_run_template(name, update=update, drop_misfits=drop_misfits)
     click.echo(
         f"Run template {template.name}, version {template.version}: {form_address(Client(), template)}"
     )
+    tell_of_code(ready.archive, verbose=verbose)
+
+
+def tell_of_code(archive: CodeArchive, *, verbose: bool) -> None:
+    """What was stored of the author's folder, and what was not: in a line, or each file of it."""
+    left_out = archive.left_out if verbose else archive.left_out[:MOST_LEFT_OUT]
+    more = len(archive.left_out) - len(left_out)
+    told = f"Code: {counted(len(archive.file_names), 'file')}, {shown_size(archive.size)}, of {archive.root}"
+    if left_out:
+        told += f"; left out by rules: {', '.join(left_out)}{f' and {more} more' if more else ''}"
+    click.echo(f"{told}.")
+    for name in archive.file_names if verbose else ():
+        click.echo(f"  {name}")
 
 
 def preview(pipeline: Pipeline[..., Any], name: str, stack: str | None, *, update: bool) -> None:
