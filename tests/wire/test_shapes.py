@@ -185,3 +185,12 @@ def test_a_template_tells_its_source_in_both_words(template: RunTemplate, get: G
     resources = get(f"/run_templates/{template.id}")["resources"]
     assert resources["source_snapshot"]["id"] == resources["source_deployment"]["id"]
     assert resources["source_snapshot"]["body"]["runnable"] is True
+
+
+def test_a_run_tells_what_stood_for_the_placeholders_of_its_name(
+    template: RunTemplate, get: Get, alice: User
+) -> None:
+    run = launch(template, alice, {"run_name": "of {who} at {date}", "substitutions": {"who": "ada"}})
+    told = get(f"/runs/{run.pk}")["metadata"]["config"]["substitutions"]
+    assert set(told) == {"date", "time", "who"}
+    assert run.name == f"of ada at {told['date']}"
