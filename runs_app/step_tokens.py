@@ -16,12 +16,12 @@ from runs_app.models import PipelineRun, StepAttempt
 from runs_app.querysets import heavy_of
 from templates_app.querysets import documents_of
 from zenweb.accounts.models import StepInUse, User
-from zenweb.connection import STEP_PREFIX
 from zenweb.enums import HELD_STATUSES
 from zenweb.exceptions import CredentialsNotValid
 from zenweb.execution.protocol import ServerAccess
 from zenweb.prepared import Given, Prepared
 
+PREFIX = "ZENSTEP_"
 _signer = Signer(salt="zenweb.step-token")
 ATTEMPT: Prepared[StepAttempt] = Prepared(
     lambda: (
@@ -39,18 +39,18 @@ def server_access(attempt: StepAttempt) -> ServerAccess | None:
     """Where the attempt's process finds the server and with what; None: this worker was not told where."""
     if not settings.STEP_SERVER_URL:
         return None
-    token = STEP_PREFIX + _signer.sign(f"{attempt.pk.hex}:{attempt.number}")
+    token = PREFIX + _signer.sign(f"{attempt.pk.hex}:{attempt.number}")
     return ServerAccess(url=settings.STEP_SERVER_URL, token=token)
 
 
 def is_step_token(text: str) -> bool:
-    return text.startswith(STEP_PREFIX)
+    return text.startswith(PREFIX)
 
 
 def user_of_step(token: str) -> User:
     """Who started the run of the step whose token this is. Raises CredentialsNotValid, saying what it is worth."""
     try:
-        attempt_id, number = _signer.unsign(token.removeprefix(STEP_PREFIX)).split(":")
+        attempt_id, number = _signer.unsign(token.removeprefix(PREFIX)).split(":")
     except (BadSignature, ValueError) as error:
         raise CredentialsNotValid(
             "This is no token that a worker of this server has given to a step: has the worker another "

@@ -22,7 +22,6 @@ FILE_NAME = "connection.json"
 # What the server is told this process speaks through; the command line says so of itself.
 channel = "sdk"
 _is_cut_off = False
-STEP_PREFIX = "ZENSTEP_"  # of a key that a step was given
 
 
 @dataclass(frozen=True)
@@ -57,11 +56,6 @@ def cut_off() -> Iterator[None]:
         yield
     finally:
         _is_cut_off = False
-
-
-def is_of_a_step() -> bool:
-    """Whether this process speaks for a step: it is the step's own, or a program that it started."""
-    return (os.environ.get("ZENWEB_API_KEY") or "").startswith(STEP_PREFIX)
 
 
 def use(server_url: str, api_key: str) -> None:

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,6 @@ from zenweb.exceptions import NoStepIsRunning, NotConnected, NotInThisStep, Vali
 from zenweb.execution import context
 from zenweb.execution.metadata import MOST_BYTES, decode_metadata, encode_metadata
 from zenweb.execution.protocol import Assignment, MetadataNoted, OutputSpec, noted_in, parse_event, to_line
-from zenweb.execution.triggers import waiting_for
 
 
 class Kind(enum.Enum):
@@ -249,21 +248,3 @@ def test_a_step_without_a_connection_is_told_how_a_worker_gives_it_one(step, tmp
     monkeypatch.setenv("ZENWEB_CONFIG_DIR", str(tmp_path))
     with pytest.raises(NotConnected, match="Start the worker with ZENWEB_STEP_SERVER_URL"):
         Client()
-
-
-def test_a_program_that_waits_with_the_key_of_a_step_is_told_that_the_step_keeps_its_slot(
-    monkeypatch, caplog
-):
-    run_id = UUID(int=7)
-    for key, told in (("ZENKEY_x", 0), ("ZENSTEP_x", 1)):
-        monkeypatch.setenv("ZENWEB_API_KEY", key)
-        with waiting_for(run_id):
-            assert [f"Run {run_id} is waited for in a program" in each for each in caplog.messages] == [
-                True
-            ] * told
-
-
-def test_a_step_that_waits_is_not_told_so(step, monkeypatch, caplog):
-    monkeypatch.setenv("ZENWEB_API_KEY", "ZENSTEP_x")
-    with waiting_for(UUID(int=7)):
-        assert caplog.messages == []

@@ -1,20 +1,17 @@
 """Runs that a step asks for: another attempt at the step gets the runs that an earlier one has started."""
 
 import json
-import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4, uuid5
 
-from zenweb import connection
 from zenweb.enums import ExecutionStatus
 from zenweb.execution.current_step import current_step
 
 if TYPE_CHECKING:
     from zenweb.execution.context import StepContext
 
-logger = logging.getLogger(__name__)
 STEP_HEADER = "X-ZenWeb-Step"
 TO_REPEAT = (ExecutionStatus.FAILED, ExecutionStatus.STOPPED)
 
@@ -46,12 +43,6 @@ def is_to_repeat(answer: Mapping[str, Any]) -> bool:
 def waiting_for(run_id: UUID) -> Iterator[None]:
     """Inside a step that a worker runs, its slot is free for others meanwhile: for the run that is waited for, say."""
     step = current_step()
-    if step is None and connection.is_of_a_step():
-        logger.warning(
-            "Run %s is waited for in a program that a step started: the step keeps its slot meanwhile, and with one "
-            "slot waits for ever for a run on the same queue. Wait for it in the step itself.",
-            run_id,
-        )
     if step is None or step.assignment.server is None:
         yield
         return
