@@ -101,6 +101,8 @@ def json_of(response: httpx.Response) -> Any:
 def error_told_by(response: httpx.Response) -> ZenWebError:
     """The server's own sentence; where something else answered, what that was and what to look at."""
     told = _told(response)
+    if told.get("error") in list(DeviceLoginError):  # as OAuth says it
+        return DeviceLoginUnfinished(DeviceLoginError(told["error"]), str(told.get("error_description", "")))
     kind = ERRORS.get(response.status_code, ZenWebError)
     if not _is_ours(told):
         return _error_of_another(response, kind)
@@ -116,8 +118,6 @@ def error_told_by(response: httpx.Response) -> ZenWebError:
 def error_of(status: int, told: Mapping[str, Any]) -> ZenWebError:
     """An error of the server's, by what it says and the status that it says it with."""
     message = str(told["detail"][-1])
-    if told.get("error") in list(DeviceLoginError):
-        return DeviceLoginUnfinished(DeviceLoginError(told["error"]), message)
     if status == HTTPStatus.UNPROCESSABLE_ENTITY:
         fields = [
             FieldError(str(entry["pointer"]), str(entry["message"])) for entry in told.get("errors") or ()
