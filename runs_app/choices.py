@@ -13,7 +13,8 @@ from uuid import UUID
 from django.db import transaction
 from django.utils.translation import gettext, ngettext
 
-from runs_app import preparations, recording, settling, statements, waiting
+from runs_app import preparations, recording, settling, statements
+from runs_app.asked import look_on, unserved
 from runs_app.models import PipelineRun, Preparation, RunChoice, RunEvent
 from runs_app.plans import Runnable, deployment_of, rules_of, rules_of_run
 from runs_app.preparations import Option
@@ -50,7 +51,6 @@ Json = Any
 MOST_STORED = 200  # of what was offered; of more, what was chosen and a hash
 MOST_NAMED = 5
 MOST_TOLD = 10  # values in a line of the ledger
-FIRST_LOOK, LONGEST_LOOK = 0.03, 0.25  # seconds between two looks for an answer
 
 
 class Knowledge(StrEnum):
@@ -444,23 +444,14 @@ def _given_in(configuration: Configuration | None) -> dict[str, Mapping[str, Jso
 
 
 def _ask_and_wait(question: Question, seconds: float, *, again: bool = False) -> Offer:
+    """What is known of it after at most so many seconds. Not inside of a transaction."""
     try:
-        return _offer(preparations.ask(question, again=again), seconds)
+        asked = preparations.ask(question, again=again)
     except preparations.TooManyQuestions:
         sentence = gettext("Workers are asked for too much of this pipeline. Try again in a moment.")
         return Offer(Knowledge.FAILED, sentence)
-
-
-def _offer(asked: Preparation, seconds: float) -> Offer:
-    """What its row tells, waiting for an end for at most so many seconds. Not inside of a transaction."""
-    deadline, pause = time.monotonic() + seconds, FIRST_LOOK
-    offer = _offer_of(asked)
-    while offer.knowledge is Knowledge.ASKING and time.monotonic() < deadline:
-        time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
-        pause = min(LONGEST_LOOK, pause * 1.5)
-        asked.refresh_from_db()
-        offer = _offer_of(asked)
-    return offer
+    look_on(asked, seconds)
+    return _offer_of(asked)
 
 
 def _offer_of(asked: Preparation) -> Offer:
@@ -469,7 +460,7 @@ def _offer_of(asked: Preparation) -> Offer:
             return Offer(Knowledge.KNOWN, options=[(value, label) for value, label in asked.answer])
         case PreparationStatus.FAILED:
             return Offer(Knowledge.FAILED, asked.failure, log=asked.log_tail)
-        case PreparationStatus.WAITING if sentence := waiting.unserved_sentence(asked.queue):
+        case PreparationStatus.WAITING if sentence := unserved(asked):
             return Offer(Knowledge.UNSERVED, sentence)
     return Offer(Knowledge.ASKING, gettext("A worker is asked for them."))
 

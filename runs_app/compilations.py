@@ -1,18 +1,15 @@
 """Runs whose pipeline is put together with other parameters first: asking a worker, and telling what was wrong."""
 
-import time
-
 from django.utils.translation import gettext
 
-from runs_app import preparations, waiting
+from runs_app import preparations
+from runs_app.asked import look_on, unserved
 from runs_app.models import PipelineRun, Preparation, RunCompilation, RunEvent
 from runs_app.own_parameters import POINTER
 from runs_app.questions import CompileQuestion
 from zenweb.enums import PreparationStatus
 from zenweb.exceptions import FieldError, ValidationFailed
 from zenweb.pointers import pointer_to
-
-FIRST_LOOK, LONGEST_LOOK = 0.03, 0.25  # seconds between two looks for an answer
 
 
 def compile_now(question: CompileQuestion, seconds: float) -> FieldError | None:
@@ -25,14 +22,8 @@ def compile_now(question: CompileQuestion, seconds: float) -> FieldError | None:
     except preparations.TooManyQuestions:
         sentence = gettext("Workers are asked for too much of this pipeline. Try again in a moment.")
         return FieldError(POINTER, sentence)
-    deadline, pause = time.monotonic() + seconds, FIRST_LOOK
-    while (unknown := _unknown(asked)) is not None and time.monotonic() < deadline:
-        if _unserved(asked):
-            break
-        time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
-        pause = min(LONGEST_LOOK, pause * 1.5)
-        asked.refresh_from_db()
-    return unknown
+    look_on(asked, seconds)
+    return _unknown(asked)
 
 
 def not_asked(question: CompileQuestion) -> FieldError:
@@ -70,9 +61,4 @@ def _unknown(asked: Preparation) -> FieldError | None:
         case PreparationStatus.FAILED:
             raise ValidationFailed(failures_of(asked))
     being_made = gettext("A worker is putting the pipeline together with these parameters.")
-    return FieldError(POINTER, _unserved(asked) or being_made)
-
-
-def _unserved(asked: Preparation) -> str:
-    """Why nobody is there to be asked, as a sentence."""
-    return waiting.unserved_sentence(asked.queue) if asked.status == PreparationStatus.WAITING else ""
+    return FieldError(POINTER, unserved(asked) or being_made)

@@ -143,13 +143,14 @@ def example(config_schema: Configuration) -> str:
     """What an empty editor starts with: how to write a value, as a comment."""
     asked = Configuration()
     for step, parameter in _parameters(config_schema):
-        if parameter.is_required and not parameter.is_secret:
+        if step and parameter.is_required and not parameter.is_secret:
             asked.setdefault(step, {"parameters": {}})["parameters"][parameter.name] = "…"
-    steps = without_secrets(config_schema, everything(config_schema, {"steps": asked}))["steps"]
-    if not steps:
+    whole = without_secrets(config_schema, everything(config_schema, {"steps": asked}))
+    told = {key: whole[key] for key in ("parameters", "steps") if whole.get(key)}
+    if not told:
         head = gettext("No step here asks for anything. Other keys are possible, such as:")
         return f"# {head}\n# run_name: my run\n"
-    lines = write({"steps": steps}).splitlines()[:EXAMPLE_LINES]
+    lines = write(told).splitlines()[:EXAMPLE_LINES]
     head = gettext("Write here what shall differ from the defaults, such as:")
     return "\n".join([f"# {head}", *(f"# {line}" for line in lines), ""])
 

@@ -20,6 +20,7 @@ from runs_app.observation import Observer
 from runs_app.schedules import fire_due_schedules, forget_old_firings
 from templates_app.models import RunTemplateVersion
 from zenweb.accounts.audit import forget_old_events
+from zenweb.accounts.keyed_requests import forget_old_requests
 
 logger = logging.getLogger(__name__)
 INTERVAL = 1.0  # seconds
@@ -133,6 +134,7 @@ def keep_schedules(over: threading.Event) -> None:
                 preparations.forget_old()
                 derived_deployments.forget_unused()
                 forget_old_events()
+                forget_old_requests()
         except DatabaseError:
             logger.warning("The database does not answer; schedules wait.", exc_info=True)
             connections.close_all()

@@ -66,6 +66,7 @@ def judge(
     """
     if isinstance(runnable, RunTemplateVersion):
         check_may_see(actor, runnable.template)
+    values = configuration
     try:
         if not isinstance(runnable, RunTemplateVersion):
             check_may_run_deployment(actor, runnable)
@@ -74,10 +75,11 @@ def judge(
         if not preset:
             return _resolve_and_ask(actor, runnable, configuration, wait)
         use = use_preset(actor=actor, template=runnable.template, name=preset, given=configuration)
+        values = use.values
         with use.explaining():
-            return _resolve_and_ask(actor, runnable, use.values, wait)
+            return _resolve_and_ask(actor, runnable, values, wait)
     except ValidationFailed as error:
-        return Judgement(error.errors)
+        return Judgement(error.errors, runnable=_as_known(runnable, values))
     except EntityExists as error:
         return Judgement([FieldError("/run_name", str(error))])
     except DoesNotExist as error:
@@ -143,6 +145,14 @@ def _resolve_and_ask(actor: User, runnable: Runnable, configuration: Any, wait: 
         asked = asked_of(runnable, configuration)
         resolved = resolve_to_run(actor, asked)
     return Judgement([], resolved, asked.runnable, check_choices(asked.runnable, resolved, wait=wait))
+
+
+def _as_known(runnable: Runnable, configuration: Any) -> Runnable:
+    """What it is with the pipeline's own parameters in a configuration, which is wrong otherwise."""
+    try:
+        return asked_of(runnable, configuration).runnable
+    except ValidationFailed:
+        return runnable
 
 
 def _resolve_with_free_name(asked: Asked, moment: datetime | None) -> ResolvedConfiguration:

@@ -43,7 +43,7 @@ MOST_ERRORS = 200  # of one document: to word each takes time, and nobody reads 
 Validator = jsonschema_rs.Draft202012Validator
 MOST_SHOWN = 100  # characters
 PARAMETER_DEPTH = 4  # steps, trainer, parameters, learning_rate
-DURATION = TypeAdapter(timedelta)
+DURATION, DATE_TIME, TIME = TypeAdapter(timedelta), TypeAdapter(datetime), TypeAdapter(time)
 # What JSON Schema has no word for, or a narrower one than pydantic: `https://müller.de` is an address to people.
 PYDANTIC_FORMATS: dict[str, TypeAdapter[Any]] = {
     "uri": TypeAdapter(AnyUrl),
@@ -232,16 +232,18 @@ def _compiled(text: str) -> Validator:
 def _is_date_time(text: str) -> bool:
     # Python's and pydantic's date-times may lack the offset that RFC 3339 asks for; so may their defaults.
     try:
-        return "T" in text.upper().replace(" ", "T") and bool(datetime.fromisoformat(text))
+        is_one = "T" in text.upper().replace(" ", "T") and bool(datetime.fromisoformat(text))
     except ValueError:
         return False
+    return is_one and _is_of(DATE_TIME, text)  # Python takes `+05` too, which the step would not
 
 
 def _is_time(text: str) -> bool:
     try:
-        return ":" in text and time.fromisoformat(text) is not None
+        is_one = ":" in text and time.fromisoformat(text) is not None
     except ValueError:
         return False
+    return is_one and _is_of(TIME, text)
 
 
 def _is_duration(text: str) -> bool:

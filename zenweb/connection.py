@@ -6,6 +6,8 @@ Beside the server's settings, the only module that reads the environment.
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -14,11 +16,12 @@ from urllib.parse import urlsplit
 
 import click
 
-from zenweb.exceptions import NotConnected
+from zenweb.exceptions import NotConnected, RunHasNoServer
 
 FILE_NAME = "connection.json"
 # What the server is told this process speaks through; the command line says so of itself.
 channel = "sdk"
+_is_cut_off = False
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class Connection:
 
 def load() -> Connection:
     """The connection to use. Raises NotConnected, which says what to start and what to type."""
+    if _is_cut_off:
+        raise RunHasNoServer
     url, stored = _server()
     key = (os.environ.get("ZENWEB_API_KEY") or "").strip() or stored.get("api_key")
     if not key:
@@ -40,6 +45,17 @@ def load() -> Connection:
         )
     stack = os.environ.get("ZENWEB_ACTIVE_STACK") or stored.get("active_stack")
     return Connection(url, key, stack, os.environ.get("ZENWEB_PROJECT") or None)
+
+
+@contextmanager
+def cut_off() -> Iterator[None]:
+    """While it lasts, no thread of this process has a server, whatever is configured: it runs what came in a file."""
+    global _is_cut_off  # noqa: PLW0603  # threads of a step know no context
+    _is_cut_off = True
+    try:
+        yield
+    finally:
+        _is_cut_off = False
 
 
 def use(server_url: str, api_key: str) -> None:

@@ -54,21 +54,21 @@ def create_run_template(
     drop_misfits: bool = False,
 ) -> RunTemplateResponse:
     """Freeze the pipeline and make a template of it. Refuses a local stack before anything is stored."""
+    frozen = ready_for_template(pipeline, stack=stack)
+    return frozen.create_run_template(
+        name, description=description, tags=tags, update=update, drop_misfits=drop_misfits
+    )
+
+
+def ready_for_template(pipeline: "Pipeline[..., Any]", *, stack: str | None = None) -> "UnfrozenPipeline":
+    """The pipeline put together, and nothing of it stored yet. Refuses a local stack."""
     client, chosen = _connect(stack)
     if not chosen.is_remote:
         raise LocalStackRefused.of(
             chosen.name, [other.name for other in client.list_stacks() if other.is_remote]
         )
     spec = compile_pipeline(pipeline, pipeline.arguments())
-    deployment = UnfrozenPipeline.of(client, pipeline, spec, chosen).freeze()
-    return client.create_run_template(
-        name,
-        deployment.id,
-        description=description,
-        tags=tags,
-        update=update,
-        drop_misfits=drop_misfits,
-    )
+    return UnfrozenPipeline.of(client, pipeline, spec, chosen)
 
 
 def preview_run_template(pipeline: "Pipeline[..., Any]", *, name: str, stack: str | None) -> dict[str, Any]:
@@ -159,6 +159,10 @@ class UnfrozenPipeline:
         """Store the pipeline's code and its spec. Nothing new is made of what is already there."""
         self.client.upload_code_archive(self.archive)
         return self.client.create_deployment(self.body)
+
+    def create_run_template(self, name: str, **options: Any) -> RunTemplateResponse:
+        """Freeze it and make a template of it; `options` as `Client.create_run_template` has them."""
+        return self.client.create_run_template(name, self.freeze().id, **options)
 
 
 @dataclass(frozen=True)

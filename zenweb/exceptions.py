@@ -200,6 +200,15 @@ class NotConnected(ZenWebError):
         )
 
 
+class RunHasNoServer(NotConnected):
+    """This run has no ZenWeb server: it is run from a file, with `--local`. What its step asks a server for
+    (`Client()`, `trigger_pipeline`, `load_artifact` by an id) is there where the template is run on a server:
+    import the file there with `zenweb run-template apply -f FILE`, and run it without `--local`."""
+
+    def __init__(self) -> None:
+        super().__init__(" ".join((self.__doc__ or "").split()))
+
+
 class NoStepIsRunning(ZenWebError, RuntimeError):
     """Asked for the step's context outside of a step."""
 

@@ -245,6 +245,8 @@ DEVICE_LOGIN_LIFETIME = timedelta(days=env_int("ZENWEB_DEVICE_LOGIN_DAYS", 90))
 SESSION_ENGINE = "zenweb.accounts.sessions"
 # What was done, by whom and from where, is removed when it is older than this.
 KEEP_AUDIT = env_days("ZENWEB_KEEP_AUDIT", 0)
+# So long a request that is sent again with its Idempotency-Key does nothing again.
+KEEP_IDEMPOTENCY_KEYS = env_days("ZENWEB_KEEP_IDEMPOTENCY_KEYS", 7)
 
 # REST
 REST_FRAMEWORK = {
@@ -320,7 +322,7 @@ WORKER_LEASE = timedelta(seconds=env_int("ZENWEB_WORKER_LEASE", 8))
 # Warm parents end everything below them well before others may count their worker as dead.
 PARENT_LEASE = WORKER_LEASE * 0.6
 SHUTDOWN_LIMIT = timedelta(seconds=env_int("ZENWEB_SHUTDOWN_LIMIT", 8))
-LOCAL_RUN_LEASE = timedelta(seconds=env_int("ZENWEB_LOCAL_RUN_LEASE", 30))
+LOCAL_RUN_LEASE = timedelta(seconds=env_int("ZENWEB_LOCAL_RUN_LEASE", 90))
 STOP_GRACE = timedelta(seconds=env_int("ZENWEB_STOP_GRACE", 10))
 # How many steps of a queue may run at once, over all workers: each of them must be told the same.
 QUEUE_LIMITS = env_numbers("ZENWEB_QUEUE_LIMITS")

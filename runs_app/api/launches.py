@@ -26,6 +26,7 @@ from zenweb.accounts.actions import Action
 from zenweb.accounts.models import ApiKey, StepPlace
 from zenweb.api.listing import find, flag
 from zenweb.api.operations import DRY_RUN, IDEMPOTENCY_KEY, REPLAYED, Parameter, operation
+from zenweb.api.repeats import REPLAY, idempotency_key, route_of
 from zenweb.config.run_configuration import PipelineRunConfiguration, StepRunConfiguration
 from zenweb.entity import is_id
 from zenweb.enums import TriggerChannel
@@ -39,7 +40,6 @@ LAUNCHED_BY_NAME = Prepared(lambda: RunTemplate.objects.for_launch().filter(name
 
 
 A_CONFIGURATION = {"steps": {"trainer": {"parameters": {"learning_rate": 0.1}}}}
-LONGEST_KEY = 255
 PRESET = Parameter("preset", "The name of a preset to start from, where the body names none.")
 
 
@@ -94,7 +94,7 @@ def run_template(request: Request, name_or_id: str) -> Response:
             preset=preset,
             wait=WAIT,
         )
-        return Response(describe_preflight(ahead, template.version))
+        return Response(describe_preflight(ahead))
     launch = launch_run(
         deployment=template.deployment,
         version=template.version,
@@ -132,7 +132,7 @@ def trigger_of(request: Request) -> Trigger:
         actor=acting_user(request),
         channel=TriggerChannel.PIPELINE if parent else channel,
         parent=parent,
-        route=f"POST {request.path}"[:300],
+        route=route_of(request),
         idempotency_key=idempotency_key(request),
         api_key_name=request.auth.name if isinstance(request.auth, ApiKey) else "",
     )
@@ -146,21 +146,12 @@ def parent_of(request: Request) -> StepPlace | None:
     return caller_of(acting_user(request), UUID(named)) if is_id(named) else None
 
 
-def idempotency_key(request: Request) -> str:
-    """Cut off, the beginning of one key would be that of another."""
-    key: str = request.headers.get("Idempotency-Key", "")
-    if len(key) > LONGEST_KEY:
-        sentence = f"An Idempotency-Key has {LONGEST_KEY} characters at most."
-        raise ValidationFailed([FieldError("/Idempotency-Key", sentence)])
-    return key
-
-
 def answer_launch(request: Request, launch: Launch, *, summary: bool = False) -> Response:
     """The run as it was accepted (a worker may have taken it since); asked for again, as it stands.
 
     `summary`: somebody waited for it, so it is told as it stands, with its steps.
     """
-    headers = {"Idempotent-Replayed": "true"} if launch.is_replay else None
+    headers = REPLAY if launch.is_replay else None
     is_old = launch.is_replay or summary
     run = find_run(request, str(launch.run.pk)) if is_old else launch.run
     # To who has just given them, and who was there where it comes from.

@@ -1,6 +1,7 @@
 """REST for runs of the local stack: the process that called them reports their steps."""
 
 from typing import Any
+from uuid import UUID
 
 from pydantic import Field
 from rest_framework.request import Request
@@ -17,10 +18,13 @@ from runs_app.services import (
     report_local_progress,
     seconds_until_retry,
     start_local_step,
+    started_local_attempt,
 )
 from templates_app.api.views import acting_user
 from zenweb.api.bodies import Body, read_body
+from zenweb.api.envelope import Json
 from zenweb.api.operations import operation
+from zenweb.api.repeats import acts_once
 from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import FieldError, ValidationFailed
 from zenweb.execution.metadata import check_metadata
@@ -90,7 +94,42 @@ class StepEndBody(Body):
         return StepException(**given.model_dump())
 
 
+def attempt_in(answer: Any) -> str:
+    return f"{answer['step_run_id']} {answer['attempt']}" if answer else ""
+
+
+def assignment_again(request: Request, made: str, name_or_id: str, **names: str) -> Json | None:
+    if not made:
+        return None
+    step_id, number = made.split()
+    attempt = started_local_attempt(
+        actor=acting_user(request),
+        run=find_run(request, name_or_id),
+        step_id=UUID(step_id),
+        number=int(number),
+    )
+    return assignment_for(attempt).model_dump(mode="json")
+
+
+def whether_it_goes_on(answer: Json) -> str:
+    return "goes on" if answer["goes_on"] else ""
+
+
+def lease_again(request: Request, made: str, **names: str) -> Json:
+    return {"goes_on": bool(made)}
+
+
+def whether_recorded(answer: Json) -> str:
+    return "recorded" if answer["recorded"] else ""
+
+
+def end_again(request: Request, made: str, name_or_id: str, step_name: str) -> Json:
+    run = find_run(request, name_or_id)
+    return {"recorded": bool(made), "retry_after": seconds_until_retry(run, step_name)}
+
+
 class LocalStepStart(APIView):
+    @acts_once(assignment_again, made=attempt_in)
     @operation(
         "Begin a step of a run that the caller executes, or the next run of a mapped one; `null`: there is none.",
         answer=Assignment | None,
@@ -104,6 +143,7 @@ class LocalStepStart(APIView):
 
 
 class LocalStepProgress(APIView):
+    @acts_once(lease_again, made=whether_it_goes_on)
     @operation(
         "Tell what a step has printed and noted so far that the caller executes, and that it goes on.",
         body=ProgressBody,
@@ -124,6 +164,7 @@ class LocalStepProgress(APIView):
 
 
 class LocalStepEnd(APIView):
+    @acts_once(end_again, made=whether_recorded)
     @operation(
         "Tell how a step ended that the caller executed.",
         body=StepEndBody,
@@ -149,6 +190,7 @@ class LocalStepEnd(APIView):
 
 
 class LocalLease(APIView):
+    @acts_once(lease_again, made=whether_it_goes_on)
     @operation("Tell that the caller still executes a run.", answer=shapes.Lease, errors=(422,))
     def post(self, request: Request, name_or_id: str) -> Response:
         goes_on = renew_lease(actor=acting_user(request), run=find_run(request, name_or_id))

@@ -17,6 +17,7 @@ from zenweb.api.bodies import Body, read_body
 from zenweb.api.examples import AN_ID
 from zenweb.api.listing import find
 from zenweb.api.operations import operation
+from zenweb.api.repeats import acts_once, nothing
 from zenweb.exceptions import FieldError, ValidationFailed
 
 
@@ -33,6 +34,7 @@ class RunMetadataBody(Body):
 class RunMetadata(APIView):
     """Values about runs, steps and artifacts, as ZenML's `log_metadata` sends them. Its `types` say nothing new."""
 
+    @acts_once(nothing)
     @operation(
         "Note values about runs, steps and artifact versions.",
         body=RunMetadataBody,

@@ -3,17 +3,21 @@
 from runs_app.differences import ABSENT, Difference
 from runs_app.drafts import resolved_for_reading
 from runs_app.preflight import Expected, Preflight
-from templates_app.models import RunTemplateVersion
 from zenweb.api.envelope import Json
 
 
-def describe_preflight(ahead: Preflight, version: RunTemplateVersion) -> Json:
+def describe_preflight(ahead: Preflight) -> Json:
     return {
         "warnings": ahead.warnings,
-        "configuration": resolved_for_reading(version.config_schema, ahead.resolved),
+        "configuration": resolved_for_reading(ahead.version.config_schema, ahead.resolved),
         "steps": [
-            {"name": step.spec.name, "from_cache": step.spec.name in ahead.cached}
-            for step in ahead.resolved.steps
+            {
+                "name": step.name,
+                "from_cache": step.name in ahead.cached,
+                "elements": step.elements,
+                "note": step.sentence,
+            }
+            for step in ahead.foretold
         ],
         "expected_seconds": _describe_expected(ahead.expected),
         "obstacles": [sentence for sentence in [ahead.turn, *ahead.obstacles] if sentence],

@@ -16,6 +16,7 @@ from zenweb.api.bodies import Body, read_body
 from zenweb.api.envelope import Json, entity, user_entity
 from zenweb.api.listing import Column, Listing, find, parse_bool, wants_hydration
 from zenweb.api.operations import HYDRATE, listed, operation
+from zenweb.api.repeats import acts_once, nothing
 from zenweb.api.shapes import Page
 
 
@@ -64,6 +65,10 @@ class PresetUpdateBody(Body):
     shared: bool | None = None
 
 
+def preset_again(request: Request, made: str, name_or_id: str, **names: str) -> Json:
+    return describe_preset(find_preset(request, name_or_id, made), True)
+
+
 class PresetList(APIView):
     @operation(
         "List the presets of a template: one's own, and shared ones.",
@@ -74,6 +79,7 @@ class PresetList(APIView):
         template = find_run_template(request, name_or_id)
         return PRESETS.answer(visible_presets(request, template), request.query_params)
 
+    @acts_once(preset_again)
     @operation(
         "Keep values of a template under a name.",
         body=PresetBody,
@@ -101,6 +107,7 @@ class PresetDetail(APIView):
         found = find_preset(request, name_or_id, preset)
         return Response(describe_preset(found, wants_hydration(request.query_params, default=True)))
 
+    @acts_once(preset_again)
     @operation(
         "Change a preset; what is null stays as it is.",
         body=PresetUpdateBody,
@@ -118,6 +125,7 @@ class PresetDetail(APIView):
         )
         return Response(describe_preset(changed, True))
 
+    @acts_once(nothing)
     @operation("Delete a preset.")
     def delete(self, request: Request, name_or_id: str, preset: str) -> Response:
         delete_preset(actor=acting_user(request), preset=find_preset(request, name_or_id, preset))

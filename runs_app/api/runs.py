@@ -30,7 +30,7 @@ from runs_app.waiting import explain, explain_runs
 from templates_app.api.views import SORT_TIMES, TIMES, acting_user, in_named_project
 from zenweb.accounts.services import find_project
 from zenweb.api.bodies import Body, read_body
-from zenweb.api.envelope import page
+from zenweb.api.envelope import Json, page
 from zenweb.api.listing import (
     Column,
     Listing,
@@ -43,6 +43,7 @@ from zenweb.api.listing import (
     wants_hydration,
 )
 from zenweb.api.operations import HYDRATE, PAGE, PROJECT, Parameter, listed, operation
+from zenweb.api.repeats import acts_once, nothing
 from zenweb.api.shapes import Page
 from zenweb.enums import OPEN_STATUSES, ExecutionStatus, Orchestrator
 from zenweb.exceptions import FieldError, ValidationFailed
@@ -153,6 +154,12 @@ class RunList(APIView):
         return RUNS.answer(runs, request.query_params, counts)
 
 
+def run_again(request: Request, made: str, **names: str) -> Json:
+    run = find_run(request, made)
+    explain_runs([run])
+    return describe_run(run, True)
+
+
 class RunDetail(APIView):
     """With `wait=60` at its end, or after so many seconds as it stands."""
 
@@ -175,6 +182,7 @@ class RunDetail(APIView):
             answer["summary"] = summary_of(request, run)
         return Response(answer)
 
+    @acts_once(run_again)
     @operation("Tag a run.", body=RunUpdateBody, example={"add_tags": ["best"]}, answer=shapes.Run)
     def put(self, request: Request, name_or_id: str) -> Response:
         body = read_body(RunUpdateBody, request)
@@ -187,6 +195,7 @@ class RunDetail(APIView):
         explain_runs([run])
         return Response(describe_run(run, True))
 
+    @acts_once(nothing)
     @operation("Delete a run that has ended. What it made stays.")
     def delete(self, request: Request, name_or_id: str) -> Response:
         delete_run(actor=acting_user(request), run=find_run(request, name_or_id))
@@ -198,9 +207,7 @@ class RunRefresh(APIView):
 
     @operation("Get a run as it stands.", answer=shapes.Run)
     def post(self, request: Request, name_or_id: str) -> Response:
-        run = find_run(request, name_or_id)
-        explain_runs([run])
-        return Response(describe_run(run, True))
+        return Response(run_again(request, name_or_id))
 
 
 class RunPipelineConfiguration(APIView):
@@ -224,6 +231,7 @@ class RunStatus(APIView):
 
 
 class RunStop(APIView):
+    @acts_once(nothing)
     @operation("Stop a run.", parameters=(Parameter("graceful", "ZenML's word; it changes nothing."),))
     def post(self, request: Request, name_or_id: str) -> Response:
         stop_run(actor=acting_user(request), run=find_run(request, name_or_id))

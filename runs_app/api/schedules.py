@@ -22,8 +22,10 @@ from templates_app.api.views import (
 )
 from zenweb.accounts.services import find_project
 from zenweb.api.bodies import Body, read_body
+from zenweb.api.envelope import Json
 from zenweb.api.listing import Column, Listing, Related, find, parse_bool, parse_time, wants_hydration
 from zenweb.api.operations import HYDRATE, PROJECT, listed, operation
+from zenweb.api.repeats import acts_once, nothing
 from zenweb.api.shapes import Page
 from zenweb.exceptions import ValidationFailed
 
@@ -61,11 +63,16 @@ class ScheduleUpdateBody(Body):
     active: bool | None = None
 
 
+def schedule_again(request: Request, made: str, **names: str) -> Json:
+    return describe_schedule(find(visible_schedules(request), made, "schedule"), True)
+
+
 class ScheduleList(APIView):
     @operation("List schedules.", parameters=listed(SCHEDULES, PROJECT), answer=Page[shapes.Schedule])
     def get(self, request: Request) -> Response:
         return SCHEDULES.answer(in_project(visible_schedules(request), request), request.query_params)
 
+    @acts_once(schedule_again)
     @operation(
         "Have a template run by itself.",
         body=ScheduleBody,
@@ -94,7 +101,7 @@ class ScheduleList(APIView):
             preset=body.preset or "",
             is_paused=not body.active,
         )
-        return answer_schedule(request, schedule)
+        return Response(schedule_again(request, str(schedule.pk)))
 
 
 class ScheduleDetail(APIView):
@@ -103,6 +110,7 @@ class ScheduleDetail(APIView):
         schedule = find_schedule(request, name_or_id)
         return Response(describe_schedule(schedule, wants_hydration(request.query_params, default=True)))
 
+    @acts_once(schedule_again)
     @operation(
         "Change, pause or resume a schedule; what is null stays as it is.",
         body=ScheduleUpdateBody,
@@ -120,16 +128,13 @@ class ScheduleDetail(APIView):
             configuration=body.configuration,
             is_paused=None if body.active is None else not body.active,
         )
-        return answer_schedule(request, schedule)
+        return Response(schedule_again(request, str(schedule.pk)))
 
+    @acts_once(nothing)
     @operation("Delete a schedule. Its runs stay.")
     def delete(self, request: Request, name_or_id: str) -> Response:
         delete_schedule(actor=acting_user(request), schedule=find_schedule(request, name_or_id))
         return Response(None)
-
-
-def answer_schedule(request: Request, schedule: Schedule) -> Response:
-    return Response(describe_schedule(visible_schedules(request).get(pk=schedule.pk), True))
 
 
 def visible_schedules(request: Request) -> QuerySet[Any]:

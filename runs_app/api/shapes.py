@@ -178,6 +178,10 @@ class LaunchedRun(WatchedRun):
 class ExpectedStep(TypedDict):
     name: str
     from_cache: bool
+    elements: Annotated[
+        int | None, Field(description="How often a mapped step runs, if that is known before.")
+    ]
+    note: Annotated[str, Field(description="A sentence about what is decided while the run goes on.")]
 
 
 class ExpectedSeconds(TypedDict):
@@ -614,6 +618,9 @@ class Judgement(TypedDict):
     errors: list[Misfit]
     warnings: list[str]
     configuration: Annotated[Document | None, Field(description="What would run; null where it cannot.")]
+    config_schema: NotRequired[
+        Annotated[Document, Field(description="What may be given, where that was asked for.")]
+    ]
 
 
 class LocalStepEnd(TypedDict):

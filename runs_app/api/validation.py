@@ -26,11 +26,17 @@ from templates_app.api.views import (
     visible_stacks,
 )
 from zenweb.api.bodies import read_body
-from zenweb.api.operations import TEXT, operation
+from zenweb.api.listing import flag
+from zenweb.api.operations import TEXT, Parameter, operation
 from zenweb.api.parsing import StrictJSONParser, read_bounded
 from zenweb.config.yaml_text import YamlDocument, YamlRefused
 from zenweb.exceptions import FieldError, MalformedRequest
 
+SCHEMA = Parameter(
+    "schema",
+    "Answer with `config_schema`, too: what may be given with these parameters of the pipeline.",
+    {"type": "boolean", "default": False},
+)
 EDITOR_WAIT = 0.5  # seconds: while one types
 
 
@@ -66,7 +72,7 @@ class TemplateValidation(APIView):
 
     @operation(
         "Have a configuration of a template checked.",
-        parameters=(PRESET,),
+        parameters=(PRESET, SCHEMA),
         body=Any,
         body_as=YAML,
         is_body_required=False,
@@ -165,7 +171,11 @@ def answer_judgement(request: Request, runnable: Runnable, configuration: Any, p
         preset=preset,
         wait=EDITOR_WAIT if document else WAIT,
     )
-    return Response(describe_judgement(judgement, rules_of(runnable).config_schema, document))
+    config_schema = rules_of(judgement.runnable or runnable).config_schema
+    described = describe_judgement(judgement, config_schema, document)
+    if flag(request.query_params, "schema"):
+        described["config_schema"] = config_schema
+    return Response(described)
 
 
 def describe_judgement(

@@ -5,10 +5,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from templates_app.api import shapes
-from templates_app.api.entities import describe_run_template
-from templates_app.api.views import acting_user, find_run_template
+from templates_app.api.views import acting_user, find_run_template, run_template_again
 from templates_app.services import curate_run_template
 from zenweb.api.operations import operation
+from zenweb.api.repeats import acts_once
 from zenweb.api.shapes import Document
 
 
@@ -19,6 +19,7 @@ class RunTemplateCuration(APIView):
     def get(self, request: Request, name_or_id: str) -> Response:
         return Response(find_run_template(request, name_or_id).version.curation or {"version": 1})
 
+    @acts_once(run_template_again)
     @operation(
         "Shape a template's form.",
         body=Document,
@@ -32,4 +33,4 @@ class RunTemplateCuration(APIView):
             template=find_run_template(request, name_or_id),
             curation=request.data if request.stream is not None else None,  # an empty body says nothing
         )
-        return Response(describe_run_template(template, True))
+        return Response(run_template_again(request, str(template.pk)))

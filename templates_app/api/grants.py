@@ -24,6 +24,7 @@ from zenweb.api.bodies import Body, read_body
 from zenweb.api.envelope import Json, entity, wire_time
 from zenweb.api.listing import Column, Listing, Related, find, wants_hydration
 from zenweb.api.operations import HYDRATE, listed, operation
+from zenweb.api.repeats import acts_once, nothing
 from zenweb.api.shapes import Page
 from zenweb.enums import Role, RoleWord
 from zenweb.exceptions import DoesNotExist, FieldError, ValidationFailed
@@ -63,6 +64,14 @@ class RoleGrantBody(Body):
     role: RoleWord
 
 
+def template_grant_again(request: Request, made: str, name_or_id: str) -> Json:
+    return describe_role_grant(find_grant(request, find_run_template(request, name_or_id), made), True)
+
+
+def project_grant_again(request: Request, made: str, name_or_id: str) -> Json:
+    return describe_role_grant(find_grant(request, find_visible_project(request, name_or_id), made), True)
+
+
 class TemplateRoleGrantList(APIView):
     """Who is what to a run template; a role that is given takes the place of the one before."""
 
@@ -75,6 +84,7 @@ class TemplateRoleGrantList(APIView):
     def get(self, request: Request, name_or_id: str) -> Response:
         return answer_grants(request, find_run_template(request, name_or_id))
 
+    @acts_once(template_grant_again)
     @operation(
         "Give a role on a run template.",
         body=RoleGrantBody,
@@ -90,6 +100,7 @@ class TemplateRoleGrantDetail(APIView):
     def get(self, request: Request, name_or_id: str, grant_id: str) -> Response:
         return answer_grant(request, find_run_template(request, name_or_id), grant_id)
 
+    @acts_once(nothing)
     @operation("Take a role on a run template away.")
     def delete(self, request: Request, name_or_id: str, grant_id: str) -> Response:
         return take_away(request, find_run_template(request, name_or_id), grant_id)
@@ -107,6 +118,7 @@ class ProjectRoleGrantList(APIView):
     def get(self, request: Request, name_or_id: str) -> Response:
         return answer_grants(request, find_visible_project(request, name_or_id))
 
+    @acts_once(project_grant_again)
     @operation(
         "Give a role in a project.",
         body=RoleGrantBody,
@@ -122,6 +134,7 @@ class ProjectRoleGrantDetail(APIView):
     def get(self, request: Request, name_or_id: str, grant_id: str) -> Response:
         return answer_grant(request, find_visible_project(request, name_or_id), grant_id)
 
+    @acts_once(nothing)
     @operation("Take a role in a project away.")
     def delete(self, request: Request, name_or_id: str, grant_id: str) -> Response:
         return take_away(request, find_visible_project(request, name_or_id), grant_id)

@@ -15,9 +15,11 @@ from templates_app.models import RunTemplate, RunTemplateVersion
 from templates_app.querysets import documents_of
 from templates_app.services import deploy_run_template, restore_run_template
 from zenweb.api.bodies import Body, read_body
+from zenweb.api.envelope import Json
 from zenweb.api.examples import AN_ID
 from zenweb.api.listing import Column, Listing, Related, find, wants_hydration
 from zenweb.api.operations import HYDRATE, listed, operation
+from zenweb.api.repeats import acts_once
 from zenweb.api.shapes import Page
 from zenweb.exceptions import DoesNotExist, FieldError, ValidationFailed
 
@@ -46,6 +48,10 @@ class VersionBody(Body):
     drop_misfits: bool = False
 
 
+def version_again(request: Request, made: str, name_or_id: str, **names: str) -> Json:
+    return describe_template_version(find_version(find_run_template(request, name_or_id), made), True)
+
+
 class VersionList(APIView):
     """The versions of a template, the newest first; a new one is made of a deployment."""
 
@@ -57,6 +63,7 @@ class VersionList(APIView):
     def get(self, request: Request, name_or_id: str) -> Response:
         return VERSIONS.answer(versions_of(find_run_template(request, name_or_id)), request.query_params)
 
+    @acts_once(version_again)
     @operation(
         "Give a run template another deployment: its next version.",
         body=VersionBody,
@@ -87,6 +94,7 @@ class VersionDetail(APIView):
 class VersionRestore(APIView):
     """Make a template what it was: a new version that says what this one said."""
 
+    @acts_once(version_again)
     @operation(
         "Make a run template what it was in this version: its next one.",
         answer=shapes.RunTemplateVersion,

@@ -18,6 +18,7 @@ from templates_app.api.entities import (
     describe_pipeline,
     describe_run_template,
     describe_stack,
+    tell_latest_users,
 )
 from templates_app.models import CodeArchive, Pipeline, PipelineDeployment, RunTemplate, Stack
 from templates_app.permissions import role_on
@@ -37,6 +38,7 @@ from templates_app.services import (
 from zenweb.accounts.models import Project, User
 from zenweb.accounts.services import find_project
 from zenweb.api.bodies import Body, read_body
+from zenweb.api.envelope import Json
 from zenweb.api.examples import AN_ID
 from zenweb.api.listing import (
     Absent,
@@ -51,6 +53,7 @@ from zenweb.api.listing import (
 )
 from zenweb.api.operations import BYTES, HYDRATE, NOT_JSON, PROJECT, listed, operation
 from zenweb.api.parsing import DeploymentParser, RawParser
+from zenweb.api.repeats import acts_once, nothing
 from zenweb.api.shapes import Page
 from zenweb.entity import is_id
 from zenweb.exceptions import DoesNotExist, FieldError, ValidationFailed
@@ -69,6 +72,7 @@ PIPELINES = Listing(
     },
     sortable={**SORT_TIMES, "name": "name"},
     describe=describe_pipeline,
+    prepare=tell_latest_users,
 )
 STACKS = Listing(columns=NAMED, sortable={**SORT_TIMES, "name": "name"}, describe=describe_stack)
 DEPLOYMENTS = Listing(
@@ -198,11 +202,37 @@ def project_for(request: Request, named: str | None) -> Project:
     return find_project(acting_user(request), named or request.query_params.get("project"))
 
 
+def pipeline_again(request: Request, made: str, **names: str) -> Json:
+    return describe_pipeline(find_pipeline(request, made), True)
+
+
+def code_archive_again(request: Request, made: str, **names: str) -> Json:
+    archives = CodeArchive.objects.visible_to(request.user).defer("content")
+    return describe_code_archive(find(archives, made, "code archive", None))
+
+
+def deployment_again(request: Request, made: str, **names: str) -> Json:
+    return describe_deployment(find_deployment(request, made), True)
+
+
+def run_template_again(request: Request, made: str, **names: str) -> Json:
+    return describe_run_template(find_run_template(request, made), True)
+
+
+def deployed_template_again(request: Request, made: str, **names: str) -> Json:
+    return describe_deployed(find_run_template(request, made))
+
+
+def describe_deployed(template: RunTemplate) -> Json:
+    return describe_run_template(template, True) | {"warnings": template.version.curation_notes}
+
+
 class PipelineList(APIView):
     @operation("List pipelines.", parameters=listed(PIPELINES, PROJECT), answer=Page[shapes.Pipeline])
     def get(self, request: Request) -> Response:
         return PIPELINES.answer(in_project(visible_pipelines(request), request), request.query_params)
 
+    @acts_once(pipeline_again)
     @operation(
         "Make a pipeline.",
         body=PipelineBody,
@@ -227,6 +257,7 @@ class PipelineDetail(APIView):
         pipeline = find_pipeline(request, name_or_id)
         return Response(describe_pipeline(pipeline, wants_hydration(request.query_params, default=True)))
 
+    @acts_once(pipeline_again)
     @operation(
         "Describe a pipeline.",
         body=PipelineUpdateBody,
@@ -242,6 +273,7 @@ class PipelineDetail(APIView):
         update_pipeline(actor=acting_user(request), pipeline=pipeline, description=body.description)
         return Response(describe_pipeline(pipeline, True))
 
+    @acts_once(nothing)
     @operation("Delete a pipeline that has neither templates nor runs.")
     def delete(self, request: Request, name_or_id: str) -> Response:
         pipeline = find_pipeline(request, name_or_id)
@@ -275,6 +307,7 @@ class CodeArchiveDetail(APIView):
             raise DoesNotExist(f"There is no code archive {sha256}.")
         return HttpResponse(bytes(archive.content), content_type="application/gzip")
 
+    @acts_once(code_archive_again)
     @operation(
         "Store a pipeline's source code.",
         body_as={"application/gzip": BYTES},
@@ -296,6 +329,7 @@ class DeploymentList(APIView):
             in_project(visible_deployments(request).frozen(), request), request.query_params
         )
 
+    @acts_once(deployment_again)
     @operation(
         "Freeze a pipeline: a deployment of it.",
         body=DeploymentBody,
@@ -337,6 +371,7 @@ class RunTemplateList(APIView):
             query["sort_by"] = "desc:created"
         return RUN_TEMPLATES.answer(templates, query)
 
+    @acts_once(deployed_template_again)
     @operation(
         "Make a run template of a deployment.",
         body=RunTemplateBody,
@@ -366,7 +401,7 @@ class RunTemplateList(APIView):
             limit=body.limit(),
             drops_misfits=body.drop_misfits,
         )
-        return Response(describe_run_template(template, True) | {"warnings": template.version.curation_notes})
+        return Response(describe_deployed(template))
 
 
 class RunTemplateDetail(APIView):
@@ -375,6 +410,7 @@ class RunTemplateDetail(APIView):
         template = find_run_template(request, name_or_id)
         return Response(describe_run_template(template, wants_hydration(request.query_params, default=True)))
 
+    @acts_once(run_template_again)
     @operation(
         "Change a run template; what is null stays as it is.",
         body=RunTemplateUpdateBody,
@@ -394,9 +430,9 @@ class RunTemplateDetail(APIView):
             remove_tags=body.remove_tags or [],
             limit=body.limit(),
         )
-        template.version.used_by(role_on(acting_user(request), template))
-        return Response(describe_run_template(template, True))
+        return Response(run_template_again(request, str(template.pk)))
 
+    @acts_once(nothing)
     @operation("Delete a run template. Its runs stay.")
     def delete(self, request: Request, name_or_id: str) -> Response:
         delete_run_template(actor=acting_user(request), template=find_run_template(request, name_or_id))
@@ -422,7 +458,11 @@ def visible_run_templates(request: Request) -> QuerySet[Any]:
 
 
 def find_pipeline(request: Request, name_or_id: str) -> Pipeline:
-    return cast(Pipeline, find(in_named_project(visible_pipelines(request), request), name_or_id, "pipeline"))
+    found = cast(
+        Pipeline, find(in_named_project(visible_pipelines(request), request), name_or_id, "pipeline")
+    )
+    tell_latest_users([found])
+    return found
 
 
 def find_run_template(request: Request, name_or_id: str) -> RunTemplate:

@@ -40,6 +40,7 @@ NOT_DEEDS = {
     "runs_app.repair.preview_repair",
     "runs_app.presets.use_preset",
     "runs_app.services.start_local_step",
+    "runs_app.services.started_local_attempt",
     "runs_app.services.report_local_progress",
     "runs_app.services.end_local_step",
     "runs_app.services.renew_lease",

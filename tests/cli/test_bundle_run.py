@@ -198,6 +198,24 @@ def test_what_only_a_server_has_is_told_before_anything_runs(
     )
 
 
+def test_a_step_that_asks_a_server_is_told_that_its_run_has_none_also_where_one_is_signed_in(
+    make: Any, run: Run, code: tuple[Document, bytes], tmp_path: Path
+) -> None:
+    connection.save(server_url="https://zenweb.example.com", api_key="ZENKEY_x")
+    unpack(code[1], tmp_path / "code", sha256=code[0]["code"].removeprefix("sha256:"))
+    (source := tmp_path / "code/portable.py").chmod(0o600)
+    asking = "from zenweb.client import Client; Client()"
+    source.write_text(source.read_text().replace("attempt = get_step_context().attempt", asking))
+    archive = pack(tmp_path / "code")
+    frozen = ({**code[0], "code": f"sha256:{archive.sha256}"}, archive.content)
+    result = run(make(frozen=frozen))
+    assert (result.exit_code, "fit: RunHasNoServer: This run has no ZenWeb server" in result.stderr) == (
+        1,
+        True,
+    )
+    assert connection.load().api_key == "ZENKEY_x"
+
+
 def test_packages_that_are_missing_are_listed_with_how_to_get_them(make: Any, run: Run) -> None:
     result = run(make(requirements=("no-such-package>=2", "click>=99", "pydantic")))
     assert result.exit_code == 1

@@ -1,7 +1,12 @@
 """`zenweb completion`, and what a shell is told that asks."""
 
+import os
+import shutil
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import click
 import pytest
@@ -29,6 +34,45 @@ def test_each_shell_gets_its_script(shell):
     assert (script.exit_code, f"_ZENWEB_COMPLETE={shell}_complete" in script.stdout) == (0, True)
 
 
+def has(shell):
+    return pytest.mark.skipif(not shutil.which(shell), reason=f"{shell} is not installed")
+
+
+@pytest.fixture
+def script(tmp_path, monkeypatch, config_folder):
+    """The script of a shell as a file; the current folder has one file, orders.csv."""
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "orders.csv").touch()
+    monkeypatch.chdir(tmp_path / "here")
+
+    def script(shell):
+        file = tmp_path / shell
+        file.write_text(CliRunner().invoke(main, ["completion", shell]).stdout)
+        return file
+
+    return script
+
+
+@pytest.mark.parametrize("shell", [pytest.param(shell, marks=has(shell)) for shell in SHELLS])
+def test_each_shell_understands_its_script(shell, script):
+    subprocess.run([shell, "-n", script(shell)], check=True)
+
+
+@has("fish")
+@pytest.mark.parametrize(
+    ("line", "answers"),
+    [
+        ("zenweb run-t", ["run-template\tList run templates, run and change them."]),
+        ("zenweb run list --output=j", ["--output=json"]),
+        ("zenweb run repair x --config=or", ["--config=orders.csv"]),
+    ],
+)
+def test_fish_keeps_what_stands_before_a_value(line, answers, script):
+    asked = ["fish", "--no-config", "-c", f"source {script('fish')}; complete -C '{line}'"]
+    assert subprocess.run(asked, check=True, capture_output=True, text=True).stdout.splitlines() == answers
+
+
 def test_another_shell_is_told_which_there_are():
     assert "'bash', 'zsh', 'fish'" in CliRunner().invoke(main, ["completion", "csh"]).stderr
 
@@ -46,6 +90,19 @@ def test_another_shell_is_told_which_there_are():
 )
 def test_commands_and_options_are_completed(line, answers):
     assert completed(line) == answers
+
+
+@pytest.mark.parametrize(
+    ("line", "answers"),
+    [
+        ("zenweb st", ["stack"]),
+        ("zenweb s", ["schedule", "stack"]),
+        ("zenweb up --", ["--help", "--version"]),
+    ],
+)
+def test_where_only_the_sdk_is_installed_its_commands_are_completed(monkeypatch, line, answers):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert set(completed(line)) == set(answers)
 
 
 @pytest.mark.parametrize("line", ["zenweb run logs x", "zenweb run-template run x --", "zenweb stack set "])

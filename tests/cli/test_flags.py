@@ -1,5 +1,6 @@
 """`zenweb run-template run NAME --trainer.learning-rate 0.1`: a flag for each parameter."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from runs_app.models import ArtifactVersion, PipelineRun
 from templates_app.models import RunTemplate
 from templates_app.services import curate_run_template
+from tests.composing import compiled, own
 from tests.factories import freeze, make_template
 from zenweb.cli.template_flags import flags_of
 
@@ -30,11 +32,15 @@ def parameters() -> dict[str, Any]:
         (["--steps.trainer.parameters.learning_rate", "0.5"], {"learning_rate": 0.5}),
         (["--trainer.epochs", "12345678901234567890"], {"epochs": 12345678901234567890}),
         (["--trainer.epochs", "null"], {"epochs": None}),
+        (["--trainer.epochs", "1e23"], {"epochs": 10**23}),
+        (["--trainer.epochs", "9007199254740993.0"], {"epochs": 9007199254740993}),
         (["--trainer.kind", "rf"], {"kind": "rf"}),
         (["--trainer.size", "Large"], {"size": 9}),
         (["--trainer.size", "9"], {"size": 9}),
         (["--no-trainer.shuffle"], {"shuffle": False}),
         (["--trainer.shuffle=false"], {"shuffle": False}),
+        (["--trainer.balance=null"], {"balance": None}),
+        (["--no-trainer.balance"], {"balance": False}),
         (["--trainer.labels", "5", "--trainer.labels", "b"], {"labels": ["5", "b"]}),
         (["--trainer.labels", "[]"], {"labels": []}),
         (["--trainer.layers", "8", "--trainer.layers", "16"], {"layers": [8, 16]}),
@@ -139,6 +145,8 @@ def test_a_flag_that_does_not_exist_says_which_is_meant(alices, typed, typing, w
             ["--trainer.shuffle", "perhaps"],
             "--trainer.shuffle takes no word after it: write --trainer.shuffle, ",
         ),
+        (["--trainer.shuffle=null"], "--trainer.shuffle=true or --trainer.shuffle=false."),
+        (["--trainer.balance=no"], "--trainer.balance=false or --trainer.balance=null."),
         (["--trainer.api-key=x"], "or comes from the environment with --set-env trainer.api-key=VARIABLE."),
     ],
 )
@@ -198,6 +206,7 @@ def test_help_shows_the_parameters_by_step(alices, typed):
     steps, _, rest = told.partition("Step final report:")
     assert "Step trainer:" in steps
     assert "--trainer.learning-rate NUMBER" in steps
+    assert "[--trainer.balance=null for neither; default: true]" in " ".join(steps.split())
     assert "How far each step goes.  [more than 0; at most 1; default: 0.1]" in " ".join(
         steps.split()
     ).replace(". [", ".  [")
@@ -247,10 +256,32 @@ def test_parameters_of_the_pipeline_itself_have_flags(alices, composed):
     assert "--n-models: This must be at most 50." in refused.stderr
 
 
+def test_steps_that_other_parameters_make_have_flags_when_these_are_given(alices, composed, alice, hand):
+    compiled(composed, alice, hand, own(n_models=3))
+    typing = ("--n-models", "3", "--train-3.kind", "rf", "--dry-run", "--output=json")
+    told = json.loads(alices("run-template", "run", "composed", *typing).stdout)
+    assert told["configuration"]["steps"]["train_3"]["parameters"]["kind"] == "rf"
+    told = alices("run-template", "run", "composed", "--n-models", "3", "--help").stdout
+    assert "--train-3.kind" in told
+    told = alices("run-template", "run", "composed", "--set", "n-models=3", "--train-3.kidn", "rf").stderr
+    assert "There is no --train-3.kidn. Did you mean --train-3.kind?" in told
+
+
+def test_they_are_called_by_their_paths_until_somebody_knows_them(alices, composed):
+    told = alices("run-template", "run", "composed", "--n-models", "3", "--train-3.kind", "rf").stderr
+    assert "There is no --train-3.kind" in told
+    assert "No worker has served queue default" in told
+    assert "--set steps.train_3.parameters.kind=VALUE" in told
+    path = "steps.train_3.parameters.kind=rf"
+    assert alices("run-template", "run", "composed", "--n-models", "3", "--set", path).exit_code == 0
+    assert PipelineRun.objects.get().configuration["steps"]["train_3"]["parameters"].keys() == {"kind"}
+
+
 def test_help_shows_them_first_and_as_the_owner_says(alices, composed, alice):
     curation = {"parameters": {"rate": {"hidden": True}, "n_models": {"label": "Models", "maximum": 5}}}
     curate_run_template(actor=alice, template=composed, curation=curation)
     told = alices("run-template", "run", "composed", "-h").stdout
+    assert "[--PARAMETER VALUE]... [--STEP.PARAMETER VALUE]..." in " ".join(told.split())
     assert "The pipeline itself:\n  --n-models INTEGER" in told
     assert "Models. How many are trained." in " ".join(told.split())
     assert "--rate" not in told

@@ -1,8 +1,11 @@
 """`zenweb pipeline create-run-template`."""
 
+import re
+
 import pytest
 
 from templates_app.models import PipelineDeployment, RunTemplate
+from tests.factories import PIPELINES
 
 CREATE = ("pipeline", "create-run-template")
 TRAINING = (*CREATE, "training.training_pipeline", "--name", "daily")
@@ -12,7 +15,25 @@ pytestmark = pytest.mark.usefixtures("in_pipelines_folder")
 def test_a_template_is_made_from_the_current_folder(alices):
     result = alices(*TRAINING, "--stack", "celery")
     template = RunTemplate.objects.get(name="daily")
-    assert result.stdout == f"Run template daily, version 1: http://localhost:8000/templates/{template.id}/\n"
+    made, code = result.stdout.splitlines()
+    assert made == f"Run template daily, version 1: http://localhost:8000/templates/{template.id}/"
+    assert re.fullmatch(rf"Code: \d+ files, [\d.]+ [kM]B, of {PIPELINES}\.", code)
+
+
+def test_what_is_stored_with_it_and_what_is_left_out_is_said(alices, tmp_path, monkeypatch):
+    folder = tmp_path / "code"
+    for name in (".env", "1.csv", "2.csv", "3.csv", "4.csv", "5.csv", "data/x", ".venv/y"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    (folder / "lonely.py").write_text("from zenweb import pipeline\n@pipeline\ndef alone(): ...\n")
+    (folder / ".gitignore").write_text("data/\n*.csv\n")
+    monkeypatch.chdir(folder)
+    create = (*CREATE, "lonely.alone", "--name", "lonely", "--stack", "celery")
+    size = sum((folder / name).stat().st_size for name in (".gitignore", "lonely.py"))
+    line = f"Code: 2 files, {size} bytes, of {folder}; left out by rules: .env, 1.csv, 2.csv, 3.csv, 4.csv"
+    assert alices(*create).stdout.splitlines()[1] == f"{line} and 2 more."
+    told = alices(*create, "--update", "-v").stdout.splitlines()
+    assert told[1:] == [f"{line}, 5.csv, data/.", "  .gitignore", "  lonely.py"]
 
 
 def test_a_local_stack_is_refused_with_the_remote_ones(alices):

@@ -40,6 +40,7 @@ def trainer(
     kind: Literal["svm", "rf"] = "svm",
     size: Size = Size.SMALL,
     shuffle: bool = True,
+    balance: bool | None = True,
     labels: list[str] = ["a"],
     layers: Annotated[list[int], Field(max_length=3)] = [8],
     optimizer: Optimizer = STEADY,

@@ -475,6 +475,29 @@ def test_what_is_known_is_checked_with_all_its_steps(
     assert [error["pointer"] for error in told["errors"]] == ["/steps/train_2"]
 
 
+def test_what_may_be_given_with_them_is_told_on_request(
+    template: RunTemplate, alice: User, hand: Worker, rest: Client
+) -> None:
+    compiled(template, alice, hand, own(n_models=3))
+    address = "/api/v1/run_templates/composed/validate"
+    asked = own(n_models=3) | {"steps": {"train_3": {"parameters": {"kind": "fr"}}}}
+    told = rest.post(f"{address}?schema=true", asked, content_type="application/json").json()
+    assert [error["pointer"] for error in told["errors"]] == ["/steps/train_3/parameters/kind"]
+    assert "train_3" in told["config_schema"]["properties"]["steps"]["properties"]
+    assert "config_schema" not in rest.post(address, asked, content_type="application/json").json()
+
+
+@pytest.mark.parametrize("verb", ["validate", "runs?dry_run=true"])
+def test_the_secret_of_a_step_that_they_make_is_shown_by_no_look_ahead(
+    stacks: dict[str, Stack], alice: User, hand: Worker, rest: Client, verb: str
+) -> None:
+    template = make_template(freeze("composed.locked_pipeline", alice, stacks["celery"]), alice, "locked")
+    compiled(template, alice, hand, own(doors=1))
+    asked = own(doors=1) | {"steps": {"unlock": {"parameters": {"key": "sesame"}}}}
+    told = rest.post(f"/api/v1/run_templates/locked/{verb}", asked, content_type="application/json")
+    assert (told.status_code, "unlock" in told.text, "sesame" in told.text) == (200, True, False)
+
+
 # -- on a worker -------------------------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 
 import pytest
 
@@ -115,3 +117,26 @@ def test_bytes_are_kept_and_the_stream_is_what_it_was(capfd: pytest.CaptureFixtu
         assert (sys.stdout.encoding, sys.stdout.fileno()) == (stream.encoding, stream.fileno())
     assert log.rest().text == "caf\u00e9 \ufffd\n"
     assert capfd.readouterr().out.endswith("\nanother process\n")
+
+
+def test_runs_in_threads_of_one_process_keep_what_each_prints(capfd: pytest.CaptureFixture[str]) -> None:
+    logs, stream, both = [AttemptLog(), AttemptLog()], sys.stdout, threading.Barrier(2)
+
+    def run(number: int) -> None:
+        with printing_also_into(logs[number]):
+            both.wait(60)
+            sys.stdout.write(f"of {number}\n")
+            sys.stdout.buffer.write(f"bytes of {number}\n".encode())
+            both.wait(60)
+            threading.Thread(target=print, args=["of a thread"]).start()
+            copied = threading.Thread(target=copy_context().run, args=(print, f"of a thread of {number}"))
+            copied.start()
+            copied.join()
+            both.wait(60)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(run, range(2)))
+    assert [log.rest().text for log in logs] == [
+        f"of {number}\nbytes of {number}\nof a thread of {number}\n" for number in range(2)
+    ]
+    assert sys.stdout is stream

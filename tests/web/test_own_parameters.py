@@ -61,6 +61,11 @@ def test_they_stand_in_a_section_of_their_own_with_their_help(page: Client, temp
     assert "How many are trained." in html
 
 
+def test_the_editor_starts_with_an_example_of_them(page: Client, template: RunTemplate) -> None:
+    html = shown(page, template, "?view=yaml")
+    assert html.index("# parameters:\n#   n_models: 2") < html.index("# steps:\n#   train:")
+
+
 def test_with_other_values_the_form_has_other_steps_once_they_are_known(
     page: Client,
     template: RunTemplate,

@@ -247,6 +247,27 @@ def test_a_route_asks_as_often_for_many_as_for_one(root: Client, things: Found, 
     assert max(of_one.values()) <= 20
 
 
+def test_a_key_costs_a_few_statements_and_none_where_there_is_none(rest: Client, stacks: Any) -> None:
+    def statements(name: str, key: str) -> list[str]:
+        with CaptureQueriesContext(connection) as asked:
+            answer = rest.post(
+                "/api/v1/pipelines",
+                {"name": name},
+                content_type="application/json",
+                headers={"Idempotency-Key": key},
+            )
+        assert answer.status_code == 200
+        return [query["sql"] for query in asked]
+
+    statements("first", "")  # what is kept in memory is there
+    without, with_key = statements("second", ""), statements("third", "k")
+    kept = [sql for sql in with_key if "keyedrequest" in sql]
+    assert [sql.split()[0] for sql in kept] == ["INSERT", "SELECT", "UPDATE"]
+    assert not any("keyedrequest" in sql for sql in without)
+    assert len(with_key) <= len(without) + len(kept) + 2  # and a transaction
+    assert not any(sql.startswith("UPDATE") for sql in statements("third", "k"))
+
+
 def test_values_with_parameters_of_the_pipeline_are_judged_together(
     root: Client, alice: User, stacks: dict[str, Stack], hand: Worker
 ) -> None:

@@ -439,3 +439,28 @@ class AuditEvent(models.Model):
     def updated(self) -> datetime:
         """As every row of REST tells it."""
         return self.created
+
+
+class KeyedRequest(models.Model):
+    """One Idempotency-Key of one caller on one route, and what it made. Those that start runs are `runs_app`'s.
+
+    It names whom and what by value: to lock either would make requests wait for each other that have nothing in common.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user_id = models.UUIDField()
+    route = models.CharField(max_length=300)
+    key = models.CharField(max_length=255)
+    body_hash = models.CharField(max_length=64, help_text="With a key: the body may hold secrets.")
+    made = models.CharField(max_length=100, blank=True, help_text="The id of what it made or changed.")
+    created = models.DateTimeField(default=timezone.now, db_index=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["user_id", "route", "key"], name="one_request_per_caller_route_and_key"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.key

@@ -40,7 +40,7 @@ from zenweb.aio.responses.launching import (
 from zenweb.aio.transport import AsyncTransport, shared_transport
 from zenweb.config.importing import is_importing, skipped
 from zenweb.enums import ConcurrencyPolicy
-from zenweb.exceptions import DoesNotExist, NotConnected, ValidationFailed, ZenWebError
+from zenweb.exceptions import DoesNotExist, NotConnected, RunHasNoServer, ValidationFailed, ZenWebError
 from zenweb.execution.current_step import current_step
 
 logger = logging.getLogger(__name__)
@@ -588,7 +588,8 @@ class AsyncClient:
 
     async def report_progress(self, run_id: UUID, step_name: str, progress: Mapping[str, Any]) -> bool:
         """Tell what an attempt has printed and noted so far, and that the caller lives. False: as of `renew_lease`."""
-        answer = await self.transport.post(f"/runs/{run_id}/steps/{_quoted(step_name)}/progress", progress)
+        path = f"/runs/{run_id}/steps/{_quoted(step_name)}/progress"
+        answer = await self.transport.post(path, progress, gives_up=True)
         return bool(answer["goes_on"])
 
     async def renew_lease(self, run_id: UUID) -> bool:
@@ -648,6 +649,6 @@ def _connection() -> connection.Connection:
     try:
         return connection.load()
     except NotConnected as error:
-        if current_step() is None:
+        if current_step() is None or isinstance(error, RunHasNoServer):
             raise
         raise NotConnected.in_a_step() from error

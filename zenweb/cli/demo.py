@@ -96,7 +96,7 @@ class Demo:
         output, errors = process.communicate()
         if process.returncode:
             raise DemoFailed(f"The example {example.template!r} could not be registered: {errors.strip()}")
-        click.echo(output.strip())
+        click.echo(output.partition("\n")[0])
 
     def _report(self, run_id: str) -> None:
         run = self._request("GET", f"runs/{run_id}")

@@ -81,6 +81,8 @@ class LazyCommands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         if cmd_name in NEED_THE_SERVER and not all(map(importlib.util.find_spec, PARTS_OF_THE_SERVER)):
+            if ctx.resilient_parsing:  # a shell asks what may be typed: this may not
+                return None
             raise ServerNotInstalled
         _leave_out_httpx_command()
         module = importlib.import_module(COMMANDS[cmd_name][0])

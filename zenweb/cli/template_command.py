@@ -1,8 +1,9 @@
 """A command that takes, beside its own options, a flag for each parameter of the run template it is given."""
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby, pairwise
+from pathlib import Path as File
 from typing import Any
 
 import click
@@ -23,6 +24,7 @@ from zenweb.cli.template_flags import (
     spelt_out,
 )
 from zenweb.cli.value_types import Kind, ValueType
+from zenweb.cli.values import GivenValues
 from zenweb.client import Client
 from zenweb.config.defaults import Source
 from zenweb.config.json_schema import DYNAMIC_DEFAULT
@@ -32,6 +34,7 @@ from zenweb.responses import RunTemplateResponse
 
 HELP = ("-h", "--help")
 SWITCHES = {"true": "", "false": "no-"}
+NOTHING = "null"
 LONGEST_DEFAULT = 60  # characters of one in help
 META = "zenweb.template"
 NAME = "zenweb.template_name"
@@ -60,11 +63,21 @@ class TypedValue(click.ParamType):  # type: ignore[type-arg]  # older clicks can
 class TemplateFlags:
     """The flags of one template, and what was typed for them."""
 
-    def __init__(self, template: RunTemplateResponse | BundledTemplate, own: Iterable[str]) -> None:
-        self.template = template
-        self.flags = flags_of(template.config_schema, set(own))
+    def __init__(
+        self,
+        template: RunTemplateResponse | BundledTemplate,
+        own: Iterable[str],
+        config_schema: Mapping[str, Any] | None = None,
+        note: str = "",
+    ) -> None:
+        """`config_schema`: what is asked for with other parameters of the pipeline; `note`: why that is not known."""
+        self.template, self.note = template, note
+        self.flags = flags_of(template.config_schema if config_schema is None else config_schema, set(own))
         self.typed: dict[int, Any] = {}
         self.options = [self._option(place, flag) for place, flag in enumerate(self.flags) if flag.is_typed]
+        self.options += [
+            self._nothing(place, flag) for place, flag in enumerate(self.flags) if _may_be_nothing(flag)
+        ]
 
     def configuration(
         self, start: Mapping[str, Any], starts: Callable[[], Mapping[Path, Any]]
@@ -78,24 +91,39 @@ class TemplateFlags:
             start, given, {**defaults_of(self.flags), **(starts() if has_parts else {})}
         )
 
+    def own_parameters(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The parameters of the pipeline itself among what was typed, which stands by the names of options."""
+        typed = [
+            (flag, self._value(flag, values[name]))
+            for place, flag in enumerate(self.flags)
+            if flag.path[0] == "parameters" and values.get(name := f"flag_{place}") is not None
+        ]
+        return dict(configuration_with({}, typed, defaults_of(self.flags)).get("parameters", {}))
+
     def spelt_out(self, setting: str) -> str:
         return spelt_out(self.flags, setting)
 
     def understood(self, arguments: Sequence[str], ctx: click.Context) -> list[str]:
         """With `--shuffle=false` as `--no-shuffle`. Raises UsageError for what such a flag cannot be."""
-        switches = {name for flag in self.flags if flag.type.kind is Kind.SWITCH for name in flag.names}
+        switches = {name: flag for flag in self.flags if flag.type.kind is Kind.SWITCH for name in flag.names}
         for name, word in pairwise(arguments):
             if name in switches and not word.startswith("-"):
-                raise click.UsageError(f"{name} takes no word after it: {_forms_of(name)}.", ctx)
+                raise click.UsageError(
+                    f"{name} takes no word after it: {_forms_of(name, switches[name])}.", ctx
+                )
         return [self._understood(argument, switches, ctx) for argument in arguments]
 
-    def _understood(self, argument: str, switches: Collection[str], ctx: click.Context) -> str:
+    def _understood(self, argument: str, switches: Mapping[str, Flag], ctx: click.Context) -> str:
         name, equals, word = argument.partition("=")
         if not equals:
             return argument
-        if name in switches and word not in SWITCHES:
-            raise click.UsageError(f"{name} is yes or no, and not {word!r}: {_forms_of(name)}.", ctx)
         if name in switches:
+            if word == NOTHING and _may_be_nothing(switches[name]):
+                return _nothing_of(name)
+            if word not in SWITCHES:
+                raise click.UsageError(
+                    f"{name} is yes or no, and not {word!r}: {_forms_of(name, switches[name])}.", ctx
+                )
             return f"--{SWITCHES[word]}{name[2:]}"
         if any(flag.type.kind is Kind.SECRET and name in flag.names for flag in self.flags):
             raise click.UsageError(
@@ -121,6 +149,16 @@ class TemplateFlags:
             **options,
         )
 
+    def _nothing(self, place: int, flag: Flag) -> click.Option:
+        """What `--shuffle=null` is understood as: of a switch, click knows two positions."""
+        return click.Option(
+            [f"nothing_{place}", *map(_nothing_of, flag.names)],
+            is_flag=True,
+            expose_value=False,
+            hidden=True,
+            callback=lambda _ctx, _option, typed: self._note(place, NOTHING if typed else None),
+        )
+
     def _note(self, place: int, typed: Any) -> None:
         if typed is not None and typed != ():
             self.typed[place] = typed
@@ -128,7 +166,7 @@ class TemplateFlags:
     def _value(self, flag: Flag, typed: Any) -> Any:
         match flag.type.kind:
             case Kind.SWITCH:
-                return bool(typed)
+                return None if typed == NOTHING else bool(typed)
             case Kind.SECRET:
                 return _asked(flag)
             case Kind.LIST:
@@ -162,10 +200,40 @@ class TemplateCommand(click.Command):
             else:
                 ctx.meta[META] = self._read(ctx, name, LOCAL in args)
         found = flags_in(ctx)
+        if found and not ctx.resilient_parsing and set(HELP) & set(args):
+            found = ctx.meta[META] = self._wider(ctx, found, args) or found
         try:
-            return super().parse_args(ctx, found.understood(args, ctx) if found else args)
+            return self._parse(ctx, args)
         except click.NoSuchOption as error:
-            raise self._unknown(error, found, ctx) from error
+            wider = self._wider(ctx, found, args) if found else None
+            if wider is None:
+                raise self._unknown(error, found, ctx) from error
+        ctx.meta[META] = wider
+        try:
+            return self._parse(ctx, args)
+        except click.NoSuchOption as error:
+            raise self._unknown(error, wider, ctx) from error
+
+    def _parse(self, ctx: click.Context, args: list[str]) -> list[str]:
+        found = flags_in(ctx)
+        return super().parse_args(ctx, found.understood(args, ctx) if found else args)
+
+    def _wider(self, ctx: click.Context, found: TemplateFlags, args: list[str]) -> TemplateFlags | None:
+        """The flags that there are with the pipeline's own parameters as they are typed; None where none are."""
+        if isinstance(found.template, BundledTemplate):
+            return None
+        is_strict, ctx.ignore_unknown_options = ctx.ignore_unknown_options, True
+        try:
+            values, _, _ = self.make_parser(ctx).parse_args(found.understood(args, ctx))
+        finally:
+            ctx.ignore_unknown_options = is_strict
+        file, settings = values.get("config_path"), values.get("settings") or ()
+        given = GivenValues(File(file) if file else None, settings).spelt_out(found.spelt_out).read()
+        own = {**(given.get("parameters") or {}), **found.own_parameters(values)}
+        preset = values.get("preset")
+        if not own and preset is None:
+            return None
+        return TemplateFlags(found.template, self._own(ctx), *_asked_with(found.template, own, preset))
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         found = flags_in(ctx)
@@ -196,7 +264,10 @@ class TemplateCommand(click.Command):
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         own = super().collect_usage_pieces(ctx)
-        return [*(own[:-1] if ctx.meta.get(NAME) else own), "[--STEP.PARAMETER VALUE]..."]
+        found = flags_in(ctx)
+        has_own = found is not None and any(flag.path[0] == "parameters" for flag in found.flags)
+        flags = ["[--PARAMETER VALUE]..."] if has_own else []
+        return [*(own[:-1] if ctx.meta.get(NAME) else own), *flags, "[--STEP.PARAMETER VALUE]..."]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         found = flags_in(ctx)
@@ -251,11 +322,35 @@ class TemplateCommand(click.Command):
         hidden = next((flag for flag in found.flags if error.option_name in flag.names), None)
         if hidden is not None:
             hint = "It holds a secret: give its parts, or all of it with --config."
+        elif found.note:
+            hint = f"{found.note} Until then give it by its whole path: --set {_path_like(error.option_name)}=VALUE"
         elif likely:
             hint = f"Did you mean {likely}?"
         else:
             hint = f"See what there is: {ctx.command_path} --help"
         return click.UsageError(f"There is no {error.option_name}. {hint}", ctx)
+
+
+def _asked_with(
+    template: RunTemplateResponse, own: Mapping[str, Any], preset: str | None
+) -> tuple[dict[str, Any], str]:
+    """What a template asks for with these parameters of its pipeline; and a sentence, if that is not known."""
+    answer = Client().transport.request(
+        "POST",
+        f"{template.path}/{template.id}/validate",
+        params={"schema": "true"},
+        json={"parameters": own, "preset": preset},
+        is_repeatable=True,
+    )
+    about_own = [error["message"] for error in answer["errors"] if not error["pointer"].startswith("/steps/")]
+    unknown = [words for words in answer["warnings"] if words.startswith("/parameters:")]
+    return answer["config_schema"], " ".join([*about_own, *(words.partition(": ")[2] for words in unknown)])
+
+
+def _path_like(name: str) -> str:
+    """Where a configuration has what such a flag would stand for: of --train-3.rate, steps.train_3.parameters.rate."""
+    step, _, parameter = name.removeprefix("--").replace("-", "_").partition(".")
+    return f"steps.{step}.parameters.{parameter}" if parameter else f"parameters.{step}"
 
 
 def _asked(flag: Flag) -> str:
@@ -271,8 +366,19 @@ def _from_environment(name: str) -> str:
     return f"--set-env {name.removeprefix('--')}=VARIABLE"
 
 
-def _forms_of(name: str) -> str:
-    return f"write {name}, --no-{name[2:]}, {name}=true or {name}=false"
+def _forms_of(name: str, flag: Flag) -> str:
+    forms = [name, f"--no-{name[2:]}", f"{name}=true", f"{name}=false"]
+    if _may_be_nothing(flag):
+        forms.append(f"{name}={NOTHING}")
+    return f"write {', '.join(forms[:-1])} or {forms[-1]}"
+
+
+def _may_be_nothing(flag: Flag) -> bool:
+    return flag.type.kind is Kind.SWITCH and flag.type.is_nullable
+
+
+def _nothing_of(name: str) -> str:
+    return f"--{NOTHING}-{name[2:]}"
 
 
 def flags_in(ctx: click.Context) -> TemplateFlags | None:
@@ -312,6 +418,8 @@ def words_of(flag: Flag) -> str:
     if flag.type.kind is Kind.FILE:
         told.append("@FILE uploads a file of this machine; or the id of an artifact version")
     facts = [*bounds_of(flag.type), *_default_of(flag)]
+    if _may_be_nothing(flag):
+        facts.insert(0, f"{flag.name}={NOTHING} for neither")
     sentence = ". ".join(told) + ("." if told else "")
     return f"{sentence}  [{'; '.join(facts)}]".strip() if facts else sentence
 

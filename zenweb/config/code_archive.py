@@ -17,7 +17,7 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
-from zenweb.config.ignore_rules import IgnoreRules
+from zenweb.config.ignore_rules import ALWAYS_OUT, IgnoreRules
 from zenweb.exceptions import CodeArchiveRefused
 
 logger = logging.getLogger(__name__)
@@ -36,6 +36,11 @@ class CodeArchive:
     """Of the tar before compression, so that it does not change with the compressor."""
     tar: bytes
     file_names: tuple[str, ...]
+    size: int
+    """Of the files, in bytes."""
+    root: Path
+    left_out: tuple[str, ...]
+    """What rules keep out of it, folders with a / at their end; not what is litter everywhere, such as `.git`."""
 
     @cached_property
     def content(self) -> bytes:
@@ -58,13 +63,15 @@ def pack(root: Path, limit: int = BYTES_LIMIT, files_limit: int = FILES_LIMIT) -
     """
     try:
         # Enough of a huge tree to say what makes it huge, without walking through all of it.
-        found = list(islice(_files_below(root, IgnoreRules.of(root), root), 4 * files_limit))
+        left_out: list[str] = []
+        found = list(islice(_files_below(root, IgnoreRules.of(root), root, left_out), 4 * files_limit))
         _check_limits(root, found, limit, files_limit)
         names = sorted(path.relative_to(root).as_posix() for path, _ in found)
         tar = _tar(root, names)
     except OSError as error:
         raise CodeArchiveRefused(f"The code in {root} cannot be read: {error}.") from error
-    return CodeArchive(hashlib.sha256(tar).hexdigest(), tar, tuple(names))
+    sha256, size = hashlib.sha256(tar).hexdigest(), sum(size for _, size in found)
+    return CodeArchive(sha256, tar, tuple(names), size, root, tuple(left_out))
 
 
 def check_archive(
@@ -146,13 +153,19 @@ def discard(folder: Path) -> None:
         _remove(doomed)
 
 
-def _files_below(folder: Path, rules: IgnoreRules, root: Path) -> Iterator[tuple[Path, int]]:
-    """The files to archive, with their sizes."""
+def _files_below(
+    folder: Path, rules: IgnoreRules, root: Path, left_out: list[str]
+) -> Iterator[tuple[Path, int]]:
+    """The files to archive, with their sizes; what rules leave out is noted."""
     for path in sorted(folder.iterdir()):
-        if rules.leave_out(path) or _is_link_left_out(path, root):
+        if rules.leave_out(path):
+            if path.name not in ALWAYS_OUT:
+                left_out.append(f"{path.relative_to(root).as_posix()}{'/' if path.is_dir() else ''}")
+            continue
+        if _is_link_left_out(path, root):
             continue
         if path.is_dir():
-            yield from _files_below(path, rules.inside(path), root)
+            yield from _files_below(path, rules.inside(path), root, left_out)
         elif path.is_file():
             yield path, path.stat().st_size
 
@@ -173,8 +186,8 @@ def _check_limits(root: Path, found: list[tuple[Path, int]], limit: int, files_l
         return
     largest = _most_files(root, found) if size <= limit else _most_bytes(root, found)
     raise CodeArchiveRefused(
-        f"The code in {root} is too large to be stored with a pipeline: at least {_shown_size(size)} in {len(found)} "
-        f"files, where {_shown_size(limit)} and {files_limit} files are allowed. Most of it: {', '.join(largest)}. "
+        f"The code in {root} is too large to be stored with a pipeline: at least {shown_size(size)} in {len(found)} "
+        f"files, where {shown_size(limit)} and {files_limit} files are allowed. Most of it: {', '.join(largest)}. "
         "Name what the pipeline does not need in a .zenwebignore file there (written like .gitignore)."
     )
 
@@ -188,7 +201,7 @@ def _most_bytes(root: Path, found: list[tuple[Path, int]]) -> list[str]:
         if len(name.parts) > 1:
             sizes[f"{name.parts[0]}/"] += size
     return [
-        f"{name} ({_shown_size(size)})" for name, size in sizes.most_common(5) if size * 20 > sizes.total()
+        f"{name} ({shown_size(size)})" for name, size in sizes.most_common(5) if size * 20 > sizes.total()
     ]
 
 
@@ -200,7 +213,7 @@ def _most_files(root: Path, found: list[tuple[Path, int]]) -> list[str]:
     ]
 
 
-def _shown_size(size: int) -> str:
+def shown_size(size: int) -> str:
     if size >= 2**20 / 10:
         return f"{size / 2**20:.1f} MB"
     return f"{size / 2**10:.1f} kB" if size >= 2**10 else f"{size} bytes"
@@ -246,7 +259,7 @@ def _decompressed(content: bytes, limit: int) -> bytes:
         raise CodeArchiveRefused(f"The code archive is not gzip-compressed: {error}.") from error
     if len(tar) > limit:
         raise CodeArchiveRefused(
-            f"The code archive is too large: more than {_shown_size(limit)} when unpacked."
+            f"The code archive is too large: more than {shown_size(limit)} when unpacked."
         )
     return tar
 
@@ -259,7 +272,7 @@ def _checked_files(tar: tarfile.TarFile, limit: int, files_limit: int) -> list[A
         # A negative size makes tarfile read the same header for ever.
         if member.size < 0 or size > limit or entries > files_limit:
             raise CodeArchiveRefused(
-                f"The code archive is too large: {_shown_size(limit)} and {files_limit} entries are allowed."
+                f"The code archive is too large: {shown_size(limit)} and {files_limit} entries are allowed."
             )
         path = _checked_path(member)
         if not member.isdir():

@@ -7,10 +7,12 @@ import re
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, BinaryIO, TextIO
+from weakref import WeakKeyDictionary
 
 from zenweb.artifacts.previews import storable
 
@@ -95,15 +97,65 @@ def _whole_lines(text: str) -> str:
     return text[: max(text.rfind("\n"), text.rfind("\r")) + 1]
 
 
+class _Hearing:
+    """Which attempts are printing in this process: one, unless several threads run a pipeline each."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._logs: list[AttemptLog] = []
+        self._unheard: list[threading.Thread | None] = []
+        self._streams = ExitStack()
+
+    def open(self, log: AttemptLog, unheard: threading.Thread | None) -> None:
+        with self._lock:
+            self._logs.append(log)
+            self._unheard.append(unheard)
+            if len(self._logs) == 1:
+                self._streams.enter_context(_teeing(self))
+
+    def close(self, log: AttemptLog, unheard: threading.Thread | None) -> None:
+        with self._lock:
+            self._logs.remove(log)
+            self._unheard.remove(unheard)
+            if not self._logs:
+                self._streams.close()
+
+    def log_of_this_thread(self) -> AttemptLog | None:
+        """The only one; of several that of the run that this thread, or what it was started by, belongs to.
+
+        Where nobody knows that it is nobody's: another run's log would not hide this run's secrets.
+        """
+        if threading.current_thread() in self._unheard:
+            return None
+        logs = self._logs.copy()
+        own = _own_log.get()
+        return own if own in logs else (logs[0] if len(logs) == 1 else None)
+
+
+_own_log: ContextVar[AttemptLog | None] = ContextVar("zenweb_log", default=None)
+_hearing = _Hearing()
+
+
 @contextmanager
 def printing_also_into(log: AttemptLog, but_not_of: threading.Thread | None = None) -> Iterator[None]:
     """While it lasts, what this process prints goes into the log, too: also through loggers that were set up before.
 
     Not what other processes print: they write past this one. Nor what that thread does: if it told the log, each line
-    about the telling would be told again.
+    about the telling would be told again. Nor what other threads print that have a log of their own.
     """
+    token = _own_log.set(log)
+    _hearing.open(log, but_not_of)
+    try:
+        yield
+    finally:
+        _hearing.close(log, but_not_of)
+        _own_log.reset(token)
+
+
+@contextmanager
+def _teeing(hearing: _Hearing) -> Iterator[None]:
     streams = {sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__}
-    tees: dict[Any, Any] = {stream: _Tee(log, stream, but_not_of) for stream in streams if stream is not None}
+    tees: dict[Any, Any] = {stream: _Tee(hearing, stream) for stream in streams if stream is not None}
     try:
         with redirect_stdout(tees.get(sys.stdout)), redirect_stderr(tees.get(sys.stderr)):
             _hand_over(tees)
@@ -124,20 +176,20 @@ def _hand_over(streams: dict[Any, Any]) -> None:
 class _Tee(io.TextIOBase):
     """Keeps what is printed, and prints it. In all else it is the stream, so that a subprocess may be given it."""
 
-    def __init__(self, log: AttemptLog, stream: TextIO, unheard: threading.Thread | None) -> None:
+    def __init__(self, hearing: _Hearing, stream: TextIO) -> None:
         super().__init__()
-        self._log, self._stream, self._unheard = log, stream, unheard
+        self._hearing, self._stream = hearing, stream
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
     @cached_property
     def buffer(self) -> "_ByteTee":
-        return _ByteTee(self._log, self._stream.buffer)
+        return _ByteTee(self._hearing, self._stream.buffer)
 
     def write(self, text: str) -> int:
-        if threading.current_thread() is not self._unheard:
-            self._log.write(text)
+        if (log := self._hearing.log_of_this_thread()) is not None:
+            log.write(text)
         return self._stream.write(text)
 
     def flush(self) -> None:
@@ -161,16 +213,18 @@ class _Tee(io.TextIOBase):
 class _ByteTee(io.BufferedIOBase):
     """The same for those who print bytes."""
 
-    def __init__(self, log: AttemptLog, stream: BinaryIO) -> None:
+    def __init__(self, hearing: _Hearing, stream: BinaryIO) -> None:
         super().__init__()
-        self._log, self._stream = log, stream
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._hearing, self._stream = hearing, stream
+        self._decoders = WeakKeyDictionary[AttemptLog, codecs.IncrementalDecoder]()
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
-        self._log.write(self._decoder.decode(bytes(data)))
+        if (log := self._hearing.log_of_this_thread()) is not None:
+            decoder = self._decoders.setdefault(log, codecs.getincrementaldecoder("utf-8")("replace"))
+            log.write(decoder.decode(bytes(data)))
         return self._stream.write(data)
 
     def flush(self) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+from zenweb import connection
 from zenweb.artifacts import store
 from zenweb.config import zenml_alias
 from zenweb.config.code_archive import discard, unpack
@@ -64,7 +65,10 @@ class UnpackedTemplate:
         """Run its steps here, one after the other; `folder` gets what they give out. Ctrl-C stops the run."""
         folder.mkdir(parents=True, exist_ok=True)
         record = RunRecord(values, folder, dict(taken({file.id: file.path for file in files}, folder)))
-        with suppress(KeyboardInterrupt, RunStopped):  # the record says that it was stopped
+        with (
+            connection.cut_off(),
+            suppress(KeyboardInterrupt, RunStopped),
+        ):  # the record says that it was stopped
             execute_local_run(record, record.id, values.spec, str(folder))
         record.close()
         return record

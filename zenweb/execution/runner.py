@@ -36,6 +36,7 @@ from zenweb.execution.protocol import (
 )
 from zenweb.execution.refusals import refusal_of
 from zenweb.execution.saving import store_value
+from zenweb.execution.whole_numbers import with_whole_numbers
 from zenweb.steps import Step
 
 MESSAGE_LIMIT = 2_000
@@ -171,7 +172,13 @@ def _member_of(hint: Any) -> Any:
 
 def _value(name: str, adapter: TypeAdapter[Any], value: Any, given: dict[str, Any]) -> Any:
     try:
-        return adapter.validate_python(value, context=given)
+        try:
+            return adapter.validate_python(value, context=given)
+        except ValidationError as error:
+            exact = with_whole_numbers(value, error)
+            if exact is value:
+                raise
+            return adapter.validate_python(exact, context=given)
     except FileNotUsable as error:
         raise FileNotUsable(f"Parameter {name!r}: {error}") from error
     except ValidationError as error:

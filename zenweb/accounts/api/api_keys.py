@@ -24,12 +24,21 @@ from zenweb.api.bodies import Body, read_body
 from zenweb.api.envelope import NO_STORE, Json, entity, wire_time
 from zenweb.api.listing import Column, Listing, find, parse_bool, parse_time, wants_hydration
 from zenweb.api.operations import HYDRATE, listed, operation
+from zenweb.api.repeats import acts_once, nothing, told_once
 from zenweb.api.shapes import Page
 from zenweb.enums import KeyAccess
 from zenweb.exceptions import DoesNotExist, FieldError, ValidationFailed
 
 MOST_TEMPLATES = 100
 LAST_YEAR = 9999
+MADE_BEFORE = (
+    "This request was sent before with the same Idempotency-Key: the API key was made then, and its text was in the "
+    "first answer, and is kept nowhere. If that answer is lost, rotate the key: that gives it a new text."
+)
+ROTATED_BEFORE = (
+    "This request was sent before with the same Idempotency-Key: the API key was rotated then, and its new text was in "
+    "the first answer, and is kept nowhere. If that answer is lost, rotate the key again, with a new Idempotency-Key."
+)
 
 
 def describe_api_key(key: ApiKey, hydrate: bool, text: str | None = None) -> Json:
@@ -50,6 +59,10 @@ def describe_api_key(key: ApiKey, hydrate: bool, text: str | None = None) -> Jso
         "templates": [template.name for template in key.templates.all()] if key.is_bound else None,
     }
     return entity(key, name=key.name, body=body, metadata=metadata if hydrate else None)
+
+
+def api_key_again(request: Request, made: str, account: str | None = None, **names: str) -> Json:
+    return describe_api_key(find_api_key(request, made, account), True)
 
 
 @dataclass(frozen=True)
@@ -112,6 +125,7 @@ class ApiKeyList(APIView):
     def get(self, request: Request, account: str | None = None) -> Response:
         return API_KEYS.answer(visible_api_keys(request, account), request.query_params)
 
+    @acts_once(told_once(MADE_BEFORE))
     @operation(
         "Make an API key: its text is in this answer and nowhere else.",
         body=ApiKeyBody,
@@ -139,6 +153,7 @@ class ApiKeyDetail(APIView):
         found = find_api_key(request, key, account)
         return Response(describe_api_key(found, wants_hydration(request.query_params, default=True)))
 
+    @acts_once(api_key_again)
     @operation(
         "Rename, describe, revoke or restore an API key.",
         body=ApiKeyUpdateBody,
@@ -156,6 +171,7 @@ class ApiKeyDetail(APIView):
         )
         return Response(describe_api_key(changed, True))
 
+    @acts_once(nothing)
     @operation("Delete an API key.")
     def delete(self, request: Request, key: str, account: str | None = None) -> Response:
         delete_api_key(actor=cast(User, request.user), api_key=find_api_key(request, key, account))
@@ -163,6 +179,7 @@ class ApiKeyDetail(APIView):
 
 
 class ApiKeyRotation(APIView):
+    @acts_once(told_once(ROTATED_BEFORE))
     @operation(
         "Give an API key another text.",
         body=RotationBody,

@@ -15,10 +15,15 @@ from zenweb.api.bodies import Body, read_body
 from zenweb.api.envelope import Json, entity
 from zenweb.api.listing import Column, Listing, find, parse_time
 from zenweb.api.operations import listed, operation
+from zenweb.api.repeats import acts_once
 from zenweb.api.shapes import Page
 from zenweb.enums import Role
 
 DefaultRoleWord = Literal["nobody", "viewer", "runner", "editor", "owner"]
+
+
+def project_again(request: Request, made: str, **names: str) -> Json:
+    return describe_project(find_visible_project(request, made), True)
 
 
 def describe_project(project: Project, hydrate: bool) -> Json:
@@ -56,6 +61,7 @@ class ProjectList(APIView):
     def get(self, request: Request) -> Response:
         return PROJECTS.answer(visible_projects(request), request.query_params)
 
+    @acts_once(project_again)
     @operation(
         "Make a project.",
         body=ProjectBody,
@@ -78,6 +84,7 @@ class ProjectDetail(APIView):
     def get(self, request: Request, name_or_id: str) -> Response:
         return Response(describe_project(find_visible_project(request, name_or_id), True))
 
+    @acts_once(project_again)
     @operation(
         "Change how a project is shown, and what everybody is in it.",
         body=ProjectUpdateBody,

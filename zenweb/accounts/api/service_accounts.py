@@ -15,6 +15,7 @@ from zenweb.api.bodies import Body, read_body
 from zenweb.api.envelope import Json, entity
 from zenweb.api.listing import Column, Listing, find, parse_bool, parse_time, wants_hydration
 from zenweb.api.operations import HYDRATE, listed, operation
+from zenweb.api.repeats import acts_once, nothing
 from zenweb.api.shapes import Page
 
 
@@ -22,6 +23,10 @@ def describe_service_account(account: User, hydrate: bool) -> Json:
     body = {"full_name": account.get_full_name(), "active": account.is_active, "avatar_url": None}
     metadata = {"description": account.description, "external_user_id": None} if hydrate else None
     return entity(account, name=account.username, body=body, metadata=metadata)
+
+
+def service_account_again(request: Request, made: str, **names: str) -> Json:
+    return describe_service_account(find_service_account(request, made), True)
 
 
 SERVICE_ACCOUNTS = Listing(
@@ -57,6 +62,7 @@ class ServiceAccountList(APIView):
     def get(self, request: Request) -> Response:
         return SERVICE_ACCOUNTS.answer(visible_service_accounts(request), request.query_params)
 
+    @acts_once(service_account_again)
     @operation(
         "Make a service account.",
         body=ServiceAccountBody,
@@ -81,6 +87,7 @@ class ServiceAccountDetail(APIView):
         hydrate = wants_hydration(request.query_params, default=True)
         return Response(describe_service_account(found, hydrate))
 
+    @acts_once(service_account_again)
     @operation(
         "Rename, describe or switch off a service account.",
         body=ServiceAccountUpdateBody,
@@ -98,6 +105,7 @@ class ServiceAccountDetail(APIView):
         )
         return Response(describe_service_account(changed, True))
 
+    @acts_once(nothing)
     @operation("Delete a service account.")
     def delete(self, request: Request, account: str) -> Response:
         delete_service_account(actor=cast(User, request.user), account=find_service_account(request, account))
