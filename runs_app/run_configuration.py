@@ -11,7 +11,7 @@ from django.utils.translation import gettext, gettext_lazy
 
 from runs_app import hooks
 from runs_app.dynamic_defaults import find_defaults, missing_defaults
-from runs_app.handed_on import find_handed_on
+from runs_app.handed_on import find_handed_on, with_their_source
 from runs_app.plans import Rules, Runnable, rules_of
 from templates_app.names import is_one_line, wrong_tags
 from templates_app.schema_places import schemas_at, stand_ins_in, step_sections, undeclared_in
@@ -172,7 +172,7 @@ def _too_large(cleaned: Configuration) -> Iterator[FieldError]:
 def find_wrong(rules: Rules, configuration: Any) -> list[FieldError]:
     """Everything wrong with a configuration of a pipeline whose steps are known, and with what follows from it."""
     errors = validate(rules.config_schema, configuration, rules.validator)
-    return errors + find_handed_on(rules, configuration)
+    return [*with_their_source(rules, configuration, errors), *find_handed_on(rules, configuration)]
 
 
 def _that_look_sealed(value: Any, path: tuple[str, ...] = ()) -> Iterator[FieldError]:
