@@ -12,6 +12,7 @@ from uuid import UUID
 from zenweb.config.file_references import FileReference
 from zenweb.config.json_schema import DECIMAL_RULES, FILE_RULES, LABELS
 from zenweb.local_files import LocalFile
+from zenweb.written_numbers import number_of
 
 Schema = Mapping[str, Any]
 MOST_REFERENCES = 50  # that lead to each other
@@ -207,7 +208,7 @@ class ValueType:
             return int(text)
         if text == "null" and self.is_nullable:
             return None
-        return float(text) if DECIMAL_NUMBER.fullmatch(text) else text
+        return number_of(text) if DECIMAL_NUMBER.fullmatch(text) else text
 
     def _file(self, text: str) -> Any:
         takes_text = "string" in self.types
@@ -226,7 +227,7 @@ class ValueType:
 def _json(text: str) -> Any:
     """None where it is none, or where JSON proper has no such value."""
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=_no_constant, parse_float=number_of)
     except (ValueError, RecursionError):
         return None
 

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from zenweb.artifacts import materializers
 from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
 from zenweb.config.files import FILES
+from zenweb.config.json_values import typed_value
 from zenweb.config.parameters import parameter_adapters
 from zenweb.config.script_modules import about_name_error
 from zenweb.config.signatures import declared_outputs, declared_parameters
@@ -171,7 +172,7 @@ def _member_of(hint: Any) -> Any:
 
 def _value(name: str, adapter: TypeAdapter[Any], value: Any, given: dict[str, Any]) -> Any:
     try:
-        return adapter.validate_python(value, context=given)
+        return typed_value(adapter, value, given)
     except FileNotUsable as error:
         raise FileNotUsable(f"Parameter {name!r}: {error}") from error
     except ValidationError as error:
