@@ -151,8 +151,6 @@ def _apply(
     template = _with_facts(wanted, template, managed_by)
     if document.presets is not None:
         _set_presets(actor, template, document.presets)
-    if document.enabled is False and template.is_enabled:
-        template = update_run_template(actor=actor, template=template, is_enabled=False)
     if document.access is not None:
         template = _with_access(actor, template, document.access)
     said = _said_of(actor, template)
@@ -295,12 +293,12 @@ def _stack(wanted: _Wanted) -> Stack:
 
 
 def _with_facts(wanted: _Wanted, template: RunTemplate, managed_by: str | None) -> RunTemplate:
-    """What is no part of a version. Switched off it is at the end: one that is takes no presets."""
+    """What is no part of a version."""
     document = wanted.document
     said = {
         "description": document.description,
         "is_hidden": document.hidden,
-        "is_enabled": document.enabled or None,
+        "is_enabled": document.enabled,
         "managed_by": managed_by,
     }
     differing: dict[str, Any] = {

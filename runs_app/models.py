@@ -373,6 +373,9 @@ class StepAttempt(Entity):
     # What it printed: all of it in the artifact store once it has ended, the end of it here for the page.
     log_uri = models.CharField(max_length=2000, blank=True)
     log_tail = models.TextField(blank=True)
+    # Of the local stack, whose caller tells it piece by piece: how many came, and how long they are together.
+    log_pieces = models.PositiveIntegerField(null=True, blank=True)
+    log_length = models.PositiveIntegerField(null=True, blank=True)
 
     class Meta:
         ordering: ClassVar = ["number"]

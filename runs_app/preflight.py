@@ -7,6 +7,7 @@ the run starts; the run decides again by itself.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from statistics import median, quantiles
 from typing import Any
 
@@ -15,6 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from runs_app import caching, limits, waiting
 from runs_app.differences import Difference, differences, of_steps, values_to_compare
+from runs_app.foretelling import Foretold, foretell
 from runs_app.judging import judge, warnings_of
 from runs_app.models import Environment, PipelineRun, StepRun
 from runs_app.plans import plan_of
@@ -31,6 +33,7 @@ from zenweb.exceptions import FieldError, ValidationFailed
 MOST_RUNS = 20  # that durations are taken from
 MOST_STEPS = 5_000  # of all these runs together
 MOST_ENVIRONMENTS = 200
+MOST_NOTES = 20  # about steps, on a page
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,16 @@ class Preflight:
     @property
     def running(self) -> list[str]:
         return [step.spec.name for step in self.resolved.steps if step.spec.name not in self.cached]
+
+    @cached_property
+    def foretold(self) -> list[Foretold]:
+        """Of each step, what is decided while the run goes on."""
+        return foretell(self.resolved.steps)
+
+    @property
+    def notes(self) -> list[tuple[str, str]]:
+        """The titles of steps about which more is to be said than that they run, with the sentence."""
+        return [(humanise(each.name), each.sentence) for each in self.foretold if each.sentence][:MOST_NOTES]
 
     @property
     def cached_titles(self) -> list[str]:

@@ -19,7 +19,7 @@ from runs_app.repair import Known, explained, has_value, known_parameters, lay_o
 from runs_app.run_configuration import Configuration
 from templates_app.models import PipelineDeployment, Preset, RunTemplate
 from templates_app.names import check_name
-from templates_app.permissions import check_can_edit_preset, check_can_run
+from templates_app.permissions import check_can_edit_preset, check_may_keep_values
 from templates_app.schema_forms.schemas import read_steps
 from templates_app.schema_places import secrets_left_out
 from templates_app.suggestions import suggestion
@@ -51,7 +51,7 @@ def create_preset(
     Values may be missing, those that are given must fit the template's newest version; raises ValidationFailed.
     """
     check_may_change(actor)
-    template.version.used_by(check_can_run(actor, template))
+    template.version.used_by(check_may_keep_values(actor, template))
     preset = Preset(template=template, user=actor, name=name.strip(), is_shared=is_shared)
     _check_name(preset)
     if Preset.objects.filter(template=template, user=actor).count() >= MOST_PRESETS:

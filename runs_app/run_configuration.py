@@ -322,14 +322,15 @@ def _resolve_step(
     return ResolvedStep(spec, {**defaults, **given.get("parameters", {})}, settings)
 
 
+def substitutions(given: Configuration, now: datetime) -> dict[str, Any]:
+    """What stands for the placeholders in the names of runs."""
+    found = {"date": now.strftime("%Y_%m_%d"), "time": now.strftime("%H_%M_%S_%f")}
+    return found | (given.get("substitutions") or {})
+
+
 def _run_name(spec: PipelineSpec, template: Configuration, given: Configuration, now: datetime) -> str:
     pattern = given.get("run_name") or template.get("run_name") or f"{spec.name}-{{date}}-{{time}}"
-    values = {
-        "date": now.strftime("%Y_%m_%d"),
-        "time": now.strftime("%H_%M_%S_%f"),
-        **given.get("substitutions", {}),
-    }
-    for name, value in values.items():
+    for name, value in substitutions(given, now).items():
         pattern = pattern.replace(f"{{{name}}}", str(value))
     if len(pattern) > 255:
         raise ValidationFailed([FieldError("/run_name", gettext("A run's name has at most 255 characters."))])

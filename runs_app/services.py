@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext
 
@@ -216,11 +215,14 @@ def report_local_progress(
     check_metadata(noted or {})
     mask = mask_of(attempt.step.parameters, run.pk)
     with transaction.atomic():
+        goes_on = renew_lease(
+            actor=actor, run=run
+        )  # first: whoever ends the step holds the run before its rows
         if recording.holds_its_step(attempt):
             recording.append_piece(attempt, printed.masked(mask))
             if noted is not None:
                 recording.show_metadata(attempt, mask.value(noted))
-        return renew_lease(actor=actor, run=run)
+        return goes_on
 
 
 @transaction.atomic
@@ -263,8 +265,7 @@ def seconds_until_retry(run: PipelineRun, step_name: str) -> float | None:
 def renew_lease(*, actor: User, run: PipelineRun) -> bool:
     """Note that the caller still lives; False when the run is over or shall stop."""
     _check_is_callers(actor, run)
-    renewed = PipelineRun.objects.unfinished().called_locally().filter(pk=run.pk)
-    return bool(renewed.update(caller_beat=F("caller_beat") + 1)) and not run.stop_requested_at
+    return recording.renew_lease(run) and not run.stop_requested_at
 
 
 def _check_outputs_are_its_own(attempt: StepAttempt, outcome: StepOutcome) -> None:

@@ -79,17 +79,23 @@ def check_can_run(actor: User, template: RunTemplate) -> Role:
 
     To who may not even see it, there is none: DoesNotExist.
     """
+    role = check_may_keep_values(actor, template)
+    if not template.is_enabled:
+        raise ValidationFailed(
+            gettext('The template "%(name)s" is switched off. Ask its owner to enable it.')
+            % {"name": template.name}
+        )
+    return role
+
+
+def check_may_keep_values(actor: User, template: RunTemplate) -> Role:
+    """The same of a template that may be switched off: values for its runs may be kept meanwhile."""
     check_may_run(actor)
     role = check_may_see(actor, template)
     if not Action.RUN.is_for(role):
         raise lacking(Action.RUN, role, template.name)
     if actor.step_in_use is not None:
         role = min(role, _role_of_owner(actor.step_in_use, template))
-    if not template.is_enabled:
-        raise ValidationFailed(
-            gettext('The template "%(name)s" is switched off. Ask its owner to enable it.')
-            % {"name": template.name}
-        )
     return role
 
 

@@ -106,6 +106,7 @@ class WithRunsQuerySet(VisibleQuerySet):
         return self.annotate(
             latest_run_id=models.Subquery(latest.values("pk")[:1]),
             latest_run_status=models.Subquery(latest.values("status")[:1]),
+            latest_run_user_id=models.Subquery(latest.values("user")[:1], output_field=models.UUIDField()),
         )
 
     def visible_runs(self, runs: Any, user: "User | AnonymousUser") -> Any:

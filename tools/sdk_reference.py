@@ -41,9 +41,9 @@ raises on purpose, and `str(error)` is a sentence for a person.
 What asks the server may raise `ServerUnreachable` (nobody answered, or the connection broke off),
 `CredentialsNotValid`, `NotAllowed` (a role is missing; the sentence says which), `DoesNotExist` (or not for you to
 see), `ValidationFailed` (with `errors`: a JSON pointer and a sentence for each place) and `ServerBusy`. A request is
-sent again by itself, up to three times within about two seconds, where the connection failed and doing it twice does no
-harm: each call that starts a run carries a key of its own, so it starts one. Waiting for an answer ends after 30
-seconds, for a file after 300.
+sent again by itself, up to three times within about two seconds, where the connection failed: what must not be done
+twice, such as starting a run or making a schedule, carries a key of its own, so it is done once. Waiting for an answer
+ends after 30 seconds, for a file after 300.
 """
 EVERYTHING = None
 # Heading, what is to be known first, module, names (EVERYTHING: its `__all__`, or its public classes), with members.

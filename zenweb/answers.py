@@ -3,6 +3,7 @@
 import re
 import socket
 import ssl
+import uuid
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -32,6 +33,7 @@ from zenweb.exceptions import (
 NO_CONNECTION = frozenset(
     {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 )
+KEY_HEADER = "Idempotency-Key"
 # Those that do the same when they come twice.
 REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 # What a header can hold; keys and tokens have no blanks.
@@ -63,6 +65,18 @@ def authorization(api_key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
+def give_key(request: httpx.Request) -> None:
+    """Unless it has one: the server acts once on all that carry the same, so it may be sent again."""
+    if KEY_HEADER not in request.headers:
+        request.headers[KEY_HEADER] = str(uuid.uuid4())
+        request.extensions["key_is_ours"] = True
+
+
+def key_of(request: httpx.Request) -> str | None:
+    """The key that its sender knows, and may ask with again."""
+    return None if "key_is_ours" in request.extensions else request.headers.get(KEY_HEADER)
+
+
 def is_worth_another_try(outcome: Outcome, *, is_repeatable: bool) -> bool:
     """Whether the connection was what failed, and asking again cannot act twice.
 
@@ -87,6 +101,8 @@ def json_of(response: httpx.Response) -> Any:
 def error_told_by(response: httpx.Response) -> ZenWebError:
     """The server's own sentence; where something else answered, what that was and what to look at."""
     told = _told(response)
+    if told.get("error") in list(DeviceLoginError):  # as OAuth says it
+        return DeviceLoginUnfinished(DeviceLoginError(told["error"]), str(told.get("error_description", "")))
     kind = ERRORS.get(response.status_code, ZenWebError)
     if not _is_ours(told):
         return _error_of_another(response, kind)
@@ -102,8 +118,6 @@ def error_told_by(response: httpx.Response) -> ZenWebError:
 def error_of(status: int, told: Mapping[str, Any]) -> ZenWebError:
     """An error of the server's, by what it says and the status that it says it with."""
     message = str(told["detail"][-1])
-    if told.get("error") in list(DeviceLoginError):
-        return DeviceLoginUnfinished(DeviceLoginError(told["error"]), message)
     if status == HTTPStatus.UNPROCESSABLE_ENTITY:
         fields = [
             FieldError(str(entry["pointer"]), str(entry["message"])) for entry in told.get("errors") or ()
@@ -136,7 +150,7 @@ def unreachable(
         advice = " Ask again; if that does not help, look into its log."
     if doubtful is None:
         return ServerUnreachable(lost + advice)
-    return ServerUnreachable(f"{lost} {_doubt(doubtful)}", doubtful.headers.get("Idempotency-Key"))
+    return ServerUnreachable(f"{lost} {_doubt(doubtful)}", key_of(doubtful))
 
 
 def broken_off(server_url: str, error: httpx.TransportError) -> ServerUnreachable:
@@ -152,7 +166,7 @@ def reason(error: httpx.TransportError) -> str:
 
 def _doubt(request: httpx.Request) -> str:
     """What is not known of a request that may have got there, and what to do before it is made again."""
-    if key := request.headers.get("Idempotency-Key"):
+    if key := key_of(request):
         return (
             "What was asked for may have started: look with `zenweb run list --mine`. "
             f"Asked for again with idempotency_key={key!r} it starts only once."
@@ -196,8 +210,10 @@ def _error_of_another(response: httpx.Response, kind: type[ZenWebError]) -> ZenW
     asked = f"{response.request.method} {response.url} answered {phrase}"
     if response.status_code in NO_CONNECTION:
         told = f"{asked}: a proxy stands there, and no server behind it answers. Is it running?"
-        key = response.request.headers.get("Idempotency-Key")
-        return ServerUnreachable(f"{told} {_doubt(response.request)}" if key else told, key)
+        is_doubtful = KEY_HEADER in response.request.headers
+        return ServerUnreachable(
+            f"{told} {_doubt(response.request)}" if is_doubtful else told, key_of(response.request)
+        )
     if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
         return kind(f"{asked}: too much was asked at once. Wait {_pause(response)} and ask again.")
     if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:

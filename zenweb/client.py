@@ -570,7 +570,8 @@ class Client:
 
     def report_progress(self, run_id: UUID, step_name: str, progress: Mapping[str, Any]) -> bool:
         """Tell what an attempt has printed and noted so far, and that the caller lives. False: as of `renew_lease`."""
-        answer = self.transport.post(f"/runs/{run_id}/steps/{_quoted(step_name)}/progress", progress)
+        path = f"/runs/{run_id}/steps/{_quoted(step_name)}/progress"
+        answer = self.transport.post(path, progress, gives_up=True)
         return bool(answer["goes_on"])
 
     def renew_lease(self, run_id: UUID) -> bool:

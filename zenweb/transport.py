@@ -17,11 +17,13 @@ import httpx
 
 from zenweb import connection
 from zenweb.answers import (
+    KEY_HEADER,
     REPEATABLE,
     Outcome,
     authorization,
     broken_off,
     error_told_by,
+    give_key,
     is_worth_another_try,
     json_of,
     unreachable,
@@ -76,10 +78,13 @@ class Transport:
         *,
         idempotency_key: str | None = None,
         is_repeatable: bool = False,
+        gives_up: bool = False,
     ) -> Any:
         """`idempotency_key`: for what makes a run; the server acts once on all requests that carry the same."""
-        headers = {"Idempotency-Key": idempotency_key} if idempotency_key is not None else None
-        return self.request("POST", path, is_repeatable=is_repeatable, json=body, headers=headers)
+        headers = {KEY_HEADER: idempotency_key} if idempotency_key is not None else None
+        return self.request(
+            "POST", path, is_repeatable=is_repeatable, gives_up=gives_up, json=body, headers=headers
+        )
 
     def put(self, path: str, body: Any, *, is_repeatable: bool = True) -> Any:
         return self.request("PUT", path, is_repeatable=is_repeatable, json=body)
@@ -87,20 +92,30 @@ class Transport:
     def delete(self, path: str, *, is_repeatable: bool = True) -> Any:
         return self.request("DELETE", path, is_repeatable=is_repeatable)
 
-    def request(self, method: str, path: str, *, is_repeatable: bool | None = None, **content: Any) -> Any:
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        is_repeatable: bool | None = None,
+        gives_up: bool = False,
+        **content: Any,
+    ) -> Any:
         """The answer's JSON. Raises the error that the server told, or ServerUnreachable.
 
-        It is sent again where the connection failed: before it got there, whatever it is; afterwards only what does the
-        same when it comes twice: what has an Idempotency-Key, and what `is_repeatable`. That is, where it is not said,
-        every method but POST.
+        It is sent again where the connection failed. What would do something else when it comes twice has an
+        Idempotency-Key for that, by which the server acts once: all but what `is_repeatable`, which is, where it is not
+        said, every method but POST. `gives_up`: it is not sent again once it was sent, for the next one will do.
         """
         if is_repeatable is None:
             is_repeatable = method in REPEATABLE
         with self._pool.lent() as http:
             request = http.build_request(method, path, **content)
-            is_repeatable = is_repeatable or "Idempotency-Key" in request.headers
-            response, may_be_done = self._send(http, request, is_repeatable=is_repeatable)
-        if method == "DELETE" and may_be_done and response.status_code == HTTPStatus.NOT_FOUND:
+            if not (is_repeatable or gives_up):
+                give_key(request)
+            response, may_be_done = self._send(http, request, is_repeatable=not gives_up)
+        is_gone = method == "DELETE" and response.status_code == HTTPStatus.NOT_FOUND
+        if is_gone and may_be_done and KEY_HEADER not in request.headers:
             return None
         if not response.is_success:
             raise error_told_by(response)
@@ -164,7 +179,7 @@ class Transport:
             outcome = self._attempt(http, request, stream)
         if isinstance(outcome, httpx.TransportError):
             # What starts a run is repeatable only as long as its key is known, which the error then tells.
-            is_doubtful = not is_repeatable or "Idempotency-Key" in request.headers
+            is_doubtful = not is_repeatable or KEY_HEADER in request.headers
             got_there = may_be_done or not was_not_sent(outcome)
             doubtful = request if is_doubtful and got_there else None
             raise unreachable(self.server_url, outcome, doubtful) from outcome

@@ -12,6 +12,7 @@ from runs_app.found_files import found_file
 from runs_app.ledger import Line
 from runs_app.models import Artifact, ArtifactVersion, PipelineRun, RunChoice, Schedule, StepOutput, StepRun
 from runs_app.plans import plan_of
+from runs_app.run_configuration import substitutions
 from runs_app.usage import Usage
 from runs_app.visualizations import visualization_kind
 from templates_app.api.entities import (
@@ -113,7 +114,7 @@ def pipeline_configuration_of(run: PipelineRun) -> Json:
         "model": None,
         "parameters": _own_parameters(run) or None,
         "retry": run.configuration.get("retry"),
-        "substitutions": (run.configuration.get("substitutions") or {}) if run.shows_values else {},
+        "substitutions": substitutions(run.configuration if run.shows_values else {}, run.created),
         "name": run.pipeline.name,
     }
 

@@ -11,8 +11,13 @@ def describe_preflight(ahead: Preflight) -> Json:
         "warnings": ahead.warnings,
         "configuration": resolved_for_reading(ahead.version.config_schema, ahead.resolved),
         "steps": [
-            {"name": step.spec.name, "from_cache": step.spec.name in ahead.cached}
-            for step in ahead.resolved.steps
+            {
+                "name": step.name,
+                "from_cache": step.name in ahead.cached,
+                "elements": step.elements,
+                "note": step.sentence,
+            }
+            for step in ahead.foretold
         ],
         "expected_seconds": _describe_expected(ahead.expected),
         "obstacles": [sentence for sentence in [ahead.turn, *ahead.obstacles] if sentence],

@@ -178,6 +178,10 @@ class LaunchedRun(WatchedRun):
 class ExpectedStep(TypedDict):
     name: str
     from_cache: bool
+    elements: Annotated[
+        int | None, Field(description="How often a mapped step runs, if that is known before.")
+    ]
+    note: Annotated[str, Field(description="A sentence about what is decided while the run goes on.")]
 
 
 class ExpectedSeconds(TypedDict):

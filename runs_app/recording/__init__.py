@@ -23,6 +23,7 @@ from runs_app.recording.live import (
     note_once,
     note_time_spent,
     note_unserved,
+    renew_lease,
     show_metadata,
 )
 from runs_app.recording.outcomes import LOG_TAIL, LogPiece, StepOutcome
@@ -65,6 +66,7 @@ __all__ = [
     "record_end",
     "refuse",
     "refuse_whole",
+    "renew_lease",
     "request_stop",
     "show_metadata",
     "skip",

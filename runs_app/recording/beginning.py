@@ -6,11 +6,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from runs_app.models import PipelineRun, StepRun
-from runs_app.recording.closing import UNPREPARED, close_unstarted
+from runs_app.recording.closing import UNPREPARED, close_unstarted, fail_unstarted
 from runs_app.recording.graph import close_if_over, start
 from runs_app.statements import ReadyStep
 from zenweb.enums import ExecutionStatus
-from zenweb.execution.protocol import StepException
 
 
 def hold_back(ready: Sequence[ReadyStep]) -> None:
@@ -35,15 +34,8 @@ def refuse(run: PipelineRun, refusals: Mapping[str, str]) -> None:
     now = timezone.now()
     steps = StepRun.objects.filter(run=run)
     for name, sentence in refusals.items():
-        exception = StepException(type="Refused", message=sentence, traceback="")
-        steps.filter(name=name, status=ExecutionStatus.INITIALIZING).update(
-            status=ExecutionStatus.FAILED,
-            status_reason=f"It was not started. {sentence}"[:2000],
-            exception=exception.model_dump(exclude={"version"}),
-            ready_at=None,
-            end_time=now,
-            updated=now,
-        )
+        unstarted = steps.filter(name=name, status=ExecutionStatus.INITIALIZING)
+        fail_unstarted(unstarted, "Refused", sentence, now)
     close_unstarted(steps, UNPREPARED, now)
     words = " ".join(f"Step {name} was not started: {sentence}" for name, sentence in refusals.items())
     close_if_over(run.pk, now, refusal=words[:2000])

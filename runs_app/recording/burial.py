@@ -106,7 +106,7 @@ def fail_abandoned_run(run_id: uuid.UUID, beat: int) -> None:
             status=ExecutionStatus.FAILED, reason=reason, end_time=now, updated=now
         )
         end_step(step, StepOutcome(exception=lost), now)
-    close_unstarted(StepRun.objects.filter(run=run), f"It was not started. {reason}", now)
+    close_unstarted(StepRun.objects.filter(run=run), f". {reason}", now)
     PipelineRun.objects.filter(pk=run.pk).update(
         status=ExecutionStatus.FAILED, status_reason=reason, end_time=now, updated=now, caller_beat=None
     )

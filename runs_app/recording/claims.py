@@ -87,7 +87,12 @@ def start_local_attempt(step: StepRun) -> StepAttempt | None:
     step.attempt += 1
     note_that_it_runs(step)
     return StepAttempt.objects.create(
-        step=step, number=step.attempt, start_time=now, artifact_uri=_attempt_uri(step)
+        step=step,
+        number=step.attempt,
+        start_time=now,
+        artifact_uri=_attempt_uri(step),
+        log_pieces=0,
+        log_length=0,
     )
 
 

@@ -15,13 +15,7 @@ from runs_app.models import PipelineRun, RunCompilation, RunEvent, StepRun
 from runs_app.plans import plan_of
 from runs_app.querysets import HEAVY
 from runs_app.recording.mapping import decide
-from runs_app.recording.unrun import (
-    CACHED_REASON,
-    end_as_cached,
-    go_on,
-    note_cached,
-    ready_step,
-)
+from runs_app.recording.unrun import CACHED_REASON, end_as_cached, go_on, note_ended, ready_step
 from runs_app.recording.waking import announce, wake_for
 from runs_app.statements import ReadyStep, RunAtItsEnd
 from zenweb.enums import ExecutionStatus
@@ -69,7 +63,7 @@ def offer(
         ready = end_as_cached(run, ended, reused, CACHED_REASON, now) if ended else []
         ready += following
     if cached:
-        note_cached(run, cached, now)
+        note_ended(run, "Taken from the cache", cached, now)
     if cached or decided:
         close_if_over(run.pk, now, may_admit)
     if kept_by_this_worker is None and queues and run.caller_beat is None:

@@ -5,8 +5,7 @@ from collections.abc import Collection
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Sum
-from django.db.models.functions import Coalesce, Length
+from django.db.models import F
 from django.utils import timezone
 
 from runs_app import statements
@@ -23,11 +22,11 @@ def append_log(attempt: StepAttempt, text: str) -> None:
 
 def append_piece(attempt: StepAttempt, piece: LogPiece) -> None:
     """The next piece of a log that its caller tells; one that is there already, or too much, is left out."""
-    pieces = LogChunk.objects.filter(attempt=attempt)
-    known = pieces.aggregate(number=Count("pk"), length=Coalesce(Sum(Length("text")), 0))
-    room = settings.LOG_LIMIT - known["length"]
-    if piece.text and room > 0 and known["number"] == piece.number < MOST_PIECES:
-        append_log(attempt, piece.text[:room])
+    known = StepAttempt.objects.filter(pk=attempt.pk, log_pieces=piece.number, log_pieces__lt=MOST_PIECES)
+    length = known.values_list("log_length", flat=True).first()
+    text = "" if length is None else piece.text[: max(settings.LOG_LIMIT - length, 0)]
+    if text and known.update(log_pieces=F("log_pieces") + 1, log_length=F("log_length") + len(text)):
+        append_log(attempt, text)
 
 
 def show_metadata(attempt: StepAttempt, noted: Noted) -> None:
@@ -53,6 +52,12 @@ def note_once(run_ids: Collection[uuid.UUID], sentence: str, beginning: str = ""
     RunEvent.objects.bulk_create(
         RunEvent(run_id=run_id, sentence=sentence[:2000]) for run_id in run_ids if run_id not in told
     )
+
+
+def renew_lease(run: PipelineRun) -> bool:
+    """The caller of a local run still lives; False when the run is over."""
+    renewed = PipelineRun.objects.unfinished().called_locally().filter(pk=run.pk)
+    return bool(renewed.update(caller_beat=F("caller_beat") + 1))
 
 
 def note_time_spent(run: PipelineRun, seconds: float) -> None:

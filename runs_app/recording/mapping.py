@@ -7,11 +7,10 @@ from datetime import datetime
 from runs_app import deciding
 from runs_app.models import PipelineRun, RunEvent, StepRun
 from runs_app.plans import plan_of
-from runs_app.recording.closing import close_downstream, give_up
+from runs_app.recording.closing import close_downstream, fail_unstarted, give_up
 from runs_app.recording.unrun import listed, next_index, ready_step, release, skip_step
 from runs_app.statements import ReadyStep
 from zenweb.enums import OPEN_STATUSES, ExecutionStatus
-from zenweb.execution.protocol import StepException
 from zenweb.prepared import insert
 
 
@@ -27,31 +26,40 @@ def decide(
     facts = deciding.read_facts(run.pk, [plan.step(step.index) for step in undecided])
     closed = set[uuid.UUID]()  # with a step that fails here
     for step in ready:
-        spec = plan.step(step.spec_index)
         if step.id in closed:
             continue
-        if step.element is not None:
-            to_run.append(step)
-        elif step.elements is not None:
-            following += _end_mapped(run, step, now)
+        try:
+            own, after = _decide_about(run, step, facts, now)
+        except deciding.Undecidable as error:
+            _fail(run, step, str(error), now)
+            over = StepRun.objects.filter(run=run).exclude(status__in=OPEN_STATUSES)
+            closed.update(over.values_list("pk", flat=True))
         else:
-            try:
-                if reason := deciding.why_skipped(spec, facts):
-                    following += skip_step(run, step, reason, now)
-                elif not spec.is_mapped:
-                    to_run.append(step)
-                elif elements := _lay_out(run, step, deciding.count_elements(plan, step, facts), now):
-                    to_run += elements
-                else:
-                    following += _end_mapped(run, step, now)
-            except deciding.Undecidable as error:
-                _fail_unstarted(run, step, str(error), now)
-                over = StepRun.objects.filter(run=run).exclude(status__in=OPEN_STATUSES)
-                closed.update(over.values_list("pk", flat=True))
+            to_run += own
+            following += after
     return (
         [step for step in to_run if step.id not in closed],
         [step for step in following if step.id not in closed],
     )
+
+
+def _decide_about(
+    run: PipelineRun, step: ReadyStep, facts: deciding.Facts, now: datetime
+) -> tuple[list[ReadyStep], list[ReadyStep]]:
+    """The same of one step. Raises Undecidable."""
+    if step.element is not None:
+        return [step], []
+    if step.elements is not None:
+        return [], _end_mapped(run, step, now)
+    plan = plan_of(run.deployment_id)
+    spec = plan.step(step.index)
+    if reason := deciding.why_skipped(spec, facts):
+        return [], skip_step(run, step, reason, now)
+    if not spec.is_mapped:
+        return [step], []
+    if elements := _lay_out(run, step, deciding.count_elements(plan, step, facts), now):
+        return elements, []
+    return [], _end_mapped(run, step, now)
 
 
 def _lay_out(run: PipelineRun, step: ReadyStep, count: int, now: datetime) -> list[ReadyStep]:
@@ -64,18 +72,21 @@ def _lay_out(run: PipelineRun, step: ReadyStep, count: int, now: datetime) -> li
     since = now if run.stack.is_remote else None
     plan, first = plan_of(run.deployment_id), next_index(run)
     rows = list(deciding.elements_of(run, plan, step, missing, first_index=first, now=since))
-    priority = steps.values_list("priority", flat=True).get(
-        pk=step.id
-    )  # raised where somebody waits for the run
+    # It was raised where somebody waits for the run.
+    priority = steps.values_list("priority", flat=True).get(pk=step.id)
     for row in rows:
         row.priority = priority
-    if not steps.filter(pk=step.id, status__in=OPEN_STATUSES).update(
-        status=ExecutionStatus.RUNNING,
-        start_time=now,
-        elements=count,
-        waits_for=len(rows),
-        ready_at=None,
-        updated=now,
+    if (
+        not steps.unfinished()
+        .filter(pk=step.id)
+        .update(
+            status=ExecutionStatus.RUNNING,
+            start_time=now,
+            elements=count,
+            waits_for=len(rows),
+            ready_at=None,
+            updated=now,
+        )
     ):
         return []
     insert(*rows)
@@ -88,28 +99,24 @@ def _end_mapped(run: PipelineRun, step: ReadyStep, now: datetime) -> list[ReadyS
     """All elements of a mapped step are over: so is the step. The steps that are ready now."""
     failed = StepRun.objects.filter(run=run, mapped_index=step.index, status=ExecutionStatus.FAILED)
     names = list(failed.order_by("element").values_list("name", flat=True))
-    is_ended = StepRun.objects.filter(pk=step.id, status__in=OPEN_STATUSES).update(
-        status=ExecutionStatus.FAILED if names else ExecutionStatus.COMPLETED,
-        status_reason=f"{listed(names)} failed." if names else "",
-        ready_at=None,
-        end_time=now,
-        updated=now,
+    is_ended = (
+        StepRun.objects.unfinished()
+        .filter(pk=step.id)
+        .update(
+            status=ExecutionStatus.FAILED if names else ExecutionStatus.COMPLETED,
+            status_reason=f"{listed(names)} failed." if names else "",
+            ready_at=None,
+            end_time=now,
+            updated=now,
+        )
     )
     # What needs a failed step was closed when its first element failed.
     return release(run, step.downstream, now) if is_ended and not names else []
 
 
-def _fail_unstarted(run: PipelineRun, step: ReadyStep, sentence: str, now: datetime) -> None:
+def _fail(run: PipelineRun, step: ReadyStep, sentence: str, now: datetime) -> None:
     """A step fails before anybody could run it."""
-    exception = StepException(type="Undecidable", message=sentence, traceback="")
-    if not StepRun.objects.filter(pk=step.id, status__in=OPEN_STATUSES).update(
-        status=ExecutionStatus.FAILED,
-        status_reason=f"It was not started. {sentence}"[:2000],
-        exception=exception.model_dump(exclude={"version"}),
-        ready_at=None,
-        end_time=now,
-        updated=now,
-    ):
-        return
-    close_downstream(run, step.name, step.downstream, now)
-    give_up(run, step.name, now)
+    unstarted = StepRun.objects.unfinished().filter(pk=step.id)
+    if fail_unstarted(unstarted, "Undecidable", sentence, now):
+        close_downstream(run, step.name, step.downstream, now)
+        give_up(run, step.name, now)

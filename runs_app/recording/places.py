@@ -24,21 +24,17 @@ def make_room(template_id: uuid.UUID) -> None:
     newest_first = list(open_runs.order_by("-index").only("name"))
     for run in newest_first[limit.most :]:
         reason = f"Run {newest_first[0].name} took its place: {limit.stored_words}."
-        ask_to_stop(run, reason, "It was not started, because a newer run took the place of this one.")
+        ask_to_stop(run, reason, ", because a newer run took the place of this one.")
 
 
 def skip(run: PipelineRun, reason: str) -> None:
     """End a run that was accepted only to be told that it does not run; its template's row is held."""
     now = timezone.now()
-    run.status, run.status_reason, run.stop_requested_at, run.end_time = (
-        ExecutionStatus.STOPPED,
-        reason,
-        now,
-        now,
-    )
+    run.status, run.status_reason = ExecutionStatus.STOPPED, reason
+    run.stop_requested_at = run.end_time = now
     PipelineRun.objects.filter(pk=run.pk).update(stop_requested_at=now, status_reason=reason)
     RunEvent.objects.note(run.pk, reason)
-    close_unstarted(StepRun.objects.filter(run=run), "It was not started, because the run was not.", now)
+    close_unstarted(StepRun.objects.filter(run=run), ", because the run was not.", now)
     close_if_over(run.pk, now, may_admit=False)
 
 

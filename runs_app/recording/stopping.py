@@ -14,16 +14,12 @@ from zenweb.enums import HELD_STATUSES, ExecutionStatus
 
 def request_stop(run: PipelineRun, by: str) -> bool:
     """Close what has not started, and have workers end what runs; False when it had ended, or was to stop anyway."""
-    return ask_to_stop(
-        run, f"{by} asked to stop the run.", "It was not started, because the run was stopped."
-    )
+    return ask_to_stop(run, f"{by} asked to stop the run.", ", because the run was stopped.")
 
 
 def time_out(run: PipelineRun) -> None:
     """Stop a run whose time is up; it ends as failed."""
-    ask_to_stop(
-        run, overdue(run.timeout), "It was not started, because the run's time was up.", has_timed_out=True
-    )
+    ask_to_stop(run, overdue(run.timeout), ", because the run's time was up.", has_timed_out=True)
 
 
 def stop_unwanted() -> None:
@@ -40,11 +36,11 @@ def stop_unwanted() -> None:
         wanted = waiting.filter(status__in=HELD_STATUSES, run__stop_requested_at=None)
         if waiting.exists() and not wanted.exists():
             sentence = "It was stopped together with the run that waited for it."
-            ask_to_stop(child, sentence, "It was not started, because the run was stopped.")
+            ask_to_stop(child, sentence, ", because the run was stopped.")
 
 
 @transaction.atomic
-def ask_to_stop(run: PipelineRun, sentence: str, unstarted: str, has_timed_out: bool = False) -> bool:
+def ask_to_stop(run: PipelineRun, sentence: str, why: str, has_timed_out: bool = False) -> bool:
     now = timezone.now()
     locked = (
         PipelineRun.objects.select_for_update(of=("self",), no_key=True)
@@ -62,7 +58,7 @@ def ask_to_stop(run: PipelineRun, sentence: str, unstarted: str, has_timed_out: 
     )
     RunEvent.objects.note(run.pk, sentence)
     steps = StepRun.objects.filter(run=run)
-    close_unstarted(steps, unstarted, now)
+    close_unstarted(steps, why, now)
     steps.filter(status=ExecutionStatus.RUNNING).update(status=ExecutionStatus.STOPPING, updated=now)
     close_if_over(run.pk, now)
     # After this transaction: whoever holds a run holds no other.

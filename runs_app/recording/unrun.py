@@ -11,7 +11,7 @@ from django.db.models.functions import Cast
 from runs_app import deciding, statements
 from runs_app.models import PipelineRun, RunEvent, StepRun
 from runs_app.plans import plan_of
-from runs_app.recording.closing import close_open
+from runs_app.recording.closing import close_skipped
 from runs_app.statements import ReadyStep
 from zenweb.entity import JSONField
 from zenweb.enums import ExecutionStatus
@@ -96,15 +96,9 @@ def skip_step(run: PipelineRun, step: ReadyStep, reason: str, now: datetime) -> 
                 reasons[after] = f"Skipped, because {name} was skipped."
                 following.append(after)
     for index, sentence in reasons.items():
-        unstarted = steps.filter(index=index)
-        close_open(unstarted, sentence, now)
-        unstarted.filter(status_reason=sentence).update(is_skipped=True)
+        close_skipped(steps.filter(index=index), sentence, now)
     note_ended(run, "Skipped", [plan.step(index).name for index in reasons], now)
     return release(run, released, now)
-
-
-def note_cached(run: PipelineRun, names: Sequence[str], now: datetime) -> None:
-    note_ended(run, "Taken from the cache", names, now)
 
 
 def note_ended(run: PipelineRun, how: str, names: Sequence[str], now: datetime) -> None:

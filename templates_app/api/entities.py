@@ -1,6 +1,7 @@
 """How what can be run looks on the wire."""
 
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
@@ -14,6 +15,7 @@ from templates_app.models import (
     RunTemplateVersion,
     Stack,
 )
+from zenweb.accounts.models import User
 from zenweb.api.envelope import Json, entity, owned, user_entity, wire_time
 
 TAG_COLOR = "grey"
@@ -24,11 +26,19 @@ def describe_pipeline(pipeline: Pipeline, hydrate: bool) -> Json:
         "metadata": {"description": pipeline.description or None} if hydrate else None,
         "resources": {
             "user": user_entity(pipeline.user),
-            "latest_run_user": None,
+            "latest_run_user": user_entity(getattr(pipeline, "latest_run_user", None)),
             **latest_run(pipeline),
             "tags": [],
         },
     }
+
+
+def tell_latest_users(pipelines: Sequence[Pipeline]) -> None:
+    """Who started the newest run of each, from a queryset's `with_latest_run()`."""
+    ids = {pipeline: getattr(pipeline, "latest_run_user_id", None) for pipeline in pipelines}
+    users = User.objects.in_bulk({pk for pk in ids.values() if pk is not None})
+    for pipeline, pk in ids.items():
+        vars(pipeline)["latest_run_user"] = users.get(pk)
 
 
 def pipeline_reference(pipeline: Pipeline) -> Json:
@@ -213,6 +223,7 @@ def describe_run_template(template: RunTemplate, hydrate: bool) -> Json:
     resources = {
         "user": user_entity(template.user),
         "source_deployment": deployment_reference(deployment),
+        "source_snapshot": snapshot_reference(deployment),  # what newer clients call it
         "pipeline": pipeline_reference(deployment.pipeline),
         "build": build_reference(deployment),
         "code_reference": None,

@@ -76,7 +76,7 @@ class PipelineMetadata(TypedDict):
 
 class PipelineResources(LatestRun):
     user: User | None
-    latest_run_user: None
+    latest_run_user: User | None
     tags: list[Tag]
 
 
@@ -256,6 +256,7 @@ class RunTemplateMetadata(TypedDict):
 class RunTemplateResources(LatestRun):
     user: User | None
     source_deployment: NamelessReference
+    source_snapshot: SnapshotReference
     pipeline: Reference
     build: NamelessReference | None
     code_reference: None

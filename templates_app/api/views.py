@@ -18,6 +18,7 @@ from templates_app.api.entities import (
     describe_pipeline,
     describe_run_template,
     describe_stack,
+    tell_latest_users,
 )
 from templates_app.models import CodeArchive, Pipeline, PipelineDeployment, RunTemplate, Stack
 from templates_app.permissions import role_on
@@ -71,6 +72,7 @@ PIPELINES = Listing(
     },
     sortable={**SORT_TIMES, "name": "name"},
     describe=describe_pipeline,
+    prepare=tell_latest_users,
 )
 STACKS = Listing(columns=NAMED, sortable={**SORT_TIMES, "name": "name"}, describe=describe_stack)
 DEPLOYMENTS = Listing(
@@ -201,7 +203,7 @@ def project_for(request: Request, named: str | None) -> Project:
 
 
 def pipeline_again(request: Request, made: str, **names: str) -> Json:
-    return describe_pipeline(find(visible_pipelines(request), made, "pipeline"), True)
+    return describe_pipeline(find_pipeline(request, made), True)
 
 
 def code_archive_again(request: Request, made: str, **names: str) -> Json:
@@ -456,7 +458,11 @@ def visible_run_templates(request: Request) -> QuerySet[Any]:
 
 
 def find_pipeline(request: Request, name_or_id: str) -> Pipeline:
-    return cast(Pipeline, find(in_named_project(visible_pipelines(request), request), name_or_id, "pipeline"))
+    found = cast(
+        Pipeline, find(in_named_project(visible_pipelines(request), request), name_or_id, "pipeline")
+    )
+    tell_latest_users([found])
+    return found
 
 
 def find_run_template(request: Request, name_or_id: str) -> RunTemplate:

@@ -59,6 +59,7 @@ def test_it_waits_until_the_code_is_confirmed_and_gets_a_key_once(browser: Clien
     started = start()
     waiting = poll(started)
     assert (waiting.status_code, waiting.json()["error"]) == (400, "authorization_pending")
+    assert set(waiting.json()) == {"error", "error_description"}  # ZenML's clients die of any other key
     page = browser.get(started["verification_uri_complete"])
     assert all(word in page.text for word in (started["user_code"], "laptop", "ZenML/0.84.3", "127.0.0.1"))
     assert "is connected" in decide(browser, started["user_code"], "confirm").text

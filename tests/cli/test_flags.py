@@ -34,6 +34,8 @@ def parameters() -> dict[str, Any]:
         (["--steps.trainer.parameters.learning_rate", "0.5"], {"learning_rate": 0.5}),
         (["--trainer.epochs", "12345678901234567890"], {"epochs": 12345678901234567890}),
         (["--trainer.epochs", "null"], {"epochs": None}),
+        (["--trainer.epochs", "1e23"], {"epochs": 10**23}),
+        (["--trainer.epochs", "9007199254740993.0"], {"epochs": 9007199254740993}),
         (["--trainer.kind", "rf"], {"kind": "rf"}),
         (["--trainer.size", "Large"], {"size": 9}),
         (["--trainer.size", "9"], {"size": 9}),

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import redis
 
-from runs_app.models import PipelineRun, StepAttempt
+from runs_app.models import PipelineRun, Schedule, StepAttempt
 from templates_app.models import RunTemplate
 from tests.faults.conftest import Launch
 from tests.faults.machine import IS_LONG, SEED, Machine, Witness, figures, trigger, wait_for
@@ -146,7 +146,7 @@ def test_short_steps_do_not_wait_behind_a_long_one(machine: Machine, witness: Wi
         assert max(witness.moments("end")) - asked < 0.5
 
 
-def test_one_key_makes_one_run_however_many_ask_at_once(
+def test_one_key_makes_one_run_or_anything_else_however_many_ask_at_once(
     machine: Machine, witness: Witness, site: httpx.Client
 ) -> None:
     template = RunTemplate.objects.get(name="single")
@@ -161,3 +161,14 @@ def test_one_key_makes_one_run_however_many_ask_at_once(
     other = trigger(site, template.id, witness.parameters(["only"], seconds=1), **{"Idempotency-Key": "k"})
     assert other.status_code == 422
     assert PipelineRun.objects.count() == 1
+    schedule = {"name": "nightly", "template": str(template.id), "cron_expression": "0 0 * * *"}
+    with ThreadPoolExecutor(50) as crowd:
+        told = list(
+            crowd.map(
+                lambda _: site.post("/api/v1/schedules", json=schedule, headers={"Idempotency-Key": "k"}),
+                range(50),
+            )
+        )
+    assert {answer.status_code for answer in told} == {200}
+    assert {answer.json()["id"] for answer in told} == {str(Schedule.objects.get().pk)}
+    assert sum("Idempotent-Replayed" not in answer.headers for answer in told) == 1

@@ -59,6 +59,11 @@ def literal_pipeline() -> None:
 
 
 @pipeline
+def paired_pipeline() -> None:
+    check.map(model=train.map(region=["north", "south"], weight=[1, 2]), all_regions=unmapped(["north"]))
+
+
+@pipeline
 def secret_pipeline() -> None:
     tell.map(region=regions())
 

@@ -171,9 +171,9 @@ def test_a_dry_run_tells_and_makes_nothing(
     assert answer.status_code == 200
     told = answer.json()
     assert told["steps"] == [
-        {"name": "first", "from_cache": True},
-        {"name": "second", "from_cache": False},
-        {"name": "last", "from_cache": False},
+        {"name": "first", "from_cache": True, "elements": None, "note": ""},
+        {"name": "second", "from_cache": False, "elements": None, "note": ""},
+        {"name": "last", "from_cache": False, "elements": None, "note": ""},
     ]
     assert told["configuration"]["steps"]["second"]["parameters"]["factor"] == 5
     assert told["warnings"] == ["/enable_heartbeat: accepted, no effect"]
@@ -248,3 +248,64 @@ def test_that_a_provider_failed_is_told_before_a_run_waits_for_it(
     preparations.record_failure(claimed, "The warehouse is down.", "a traceback")
     [told] = look(tables, alice, CHOSEN).unchecked
     assert told.message.endswith("that failed: The warehouse is down.")
+
+
+# -- what is decided while it runs -------------------------------------------------------------------------------------
+
+
+def notes(template: RunTemplate, actor: User, configuration: Any = None) -> dict[str, tuple[int | None, str]]:
+    ahead = look(template, actor, configuration)
+    return {each.name: (each.elements, each.sentence) for each in ahead.foretold if each.sentence}
+
+
+@pytest.mark.parametrize(
+    ("regions", "told"),
+    [
+        (["a", "b", "c"], (3, "It runs 3 times, once for each element of region.")),
+        (["a"], (1, "It runs 1 time, for the one element of region.")),
+        ([], (0, "It does not run: region is empty.")),
+    ],
+)
+def test_how_often_a_step_runs_over_a_list_that_is_given_is_known(
+    stacks: dict[str, Stack], alice: User, regions: list[str], told: Any
+) -> None:
+    template = make_template(freeze("mapped.literal_pipeline", alice, stacks["celery"]), alice, "literal")
+    given = {"steps": {"train": {"parameters": {"region": regions}}}}
+    assert notes(template, alice, given) == {"train": told}
+
+
+def test_what_other_steps_give_out_decides_how_often_one_runs(stacks: dict[str, Stack], alice: User) -> None:
+    template = make_template(freeze("mapped.chained_pipeline", alice, stacks["celery"]), alice, "chained")
+    words = "How often it runs is decided while it runs: once for each element of what {} gives out."
+    told = {"train": (None, words.format("regions")), "check": (None, words.format("train"))}
+    assert notes(template, alice) == told
+
+
+def test_what_decides_whether_a_step_runs_is_told(
+    stacks: dict[str, Stack], alice: User, rest: Client, client: Client
+) -> None:
+    template = make_template(
+        freeze("conditional.deploying_pipeline", alice, stacks["celery"]), alice, "deploying"
+    )
+    assert {name: sentence for name, (_, sentence) in notes(template, alice).items()} == {
+        "deploy": "It runs only if is_better returns True.",
+        "keep": "It runs only if is_better returns anything but True.",
+        "announce": "It runs only if deploy runs.",
+    }
+    told = {step["name"]: step["note"] for step in dry_run(rest, template, {}).json()["steps"]}
+    assert (told["deploy"], told["score"]) == ("It runs only if is_better returns True.", "")
+    client.force_login(alice)
+    page = client.post(template.get_absolute_url(), {"do": "look-ahead"}).text
+    assert "“Deploy”: It runs only if is_better returns True." in page
+
+
+def test_lists_side_by_side_are_held_against_each_other(
+    stacks: dict[str, Stack], alice: User, settings: Any
+) -> None:
+    template = make_template(freeze("mapped.paired_pipeline", alice, stacks["celery"]), alice, "paired")
+    assert notes(template, alice)["check"] == (2, "It runs 2 times, once for each element of model.")
+    short = {"steps": {"train": {"parameters": {"weight": [1]}}}}
+    [told] = [sentence for name, (_, sentence) in notes(template, alice, short).items() if name == "train"]
+    assert told.endswith("are not equally long (region: 2, weight: 1).")
+    settings.MAX_ELEMENTS = 1
+    assert "a step may 1 times at most" in notes(template, alice)["train"][1]

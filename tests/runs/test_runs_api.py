@@ -1,12 +1,16 @@
 """Launching and following runs over REST."""
 
 import json
+from importlib import import_module
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.test import Client
 
-from runs_app.models import IdempotencyRecord, LogChunk, PipelineRun, StepRun
+from runs_app import recording
+from runs_app.models import IdempotencyRecord, LogChunk, PipelineRun, StepAttempt, StepRun
+from runs_app.recording import LogPiece
 from templates_app.models import PipelineDeployment, RunTemplate, Stack
 from tests.factories import freeze
 from zenweb.accounts.models import User
@@ -199,6 +203,34 @@ def test_what_a_caller_tells_of_a_running_step_is_shown_once_and_stays(
     late = rest.post(f"{step}/progress", first | {"piece": 2}, content_type="application/json")
     assert late.json() == {"goes_on": True}  # the run does; the piece is not kept
     assert LogChunk.objects.count() == 2
+
+
+def test_the_next_piece_of_a_log_costs_the_same_however_many_there_are(
+    rest: Client, alice: User, stacks: dict[str, Stack], django_assert_num_queries: Any
+) -> None:
+    local = freeze("training.training_pipeline", alice, stacks["default"])
+    run = trigger_deployment(rest, local)
+    assignment = rest.post(f"{API}/runs/{run['id']}/steps/trainer/start").json()
+    attempt = StepAttempt.objects.get(step=assignment["step_run_id"])
+    for number in range(3):
+        with django_assert_num_queries(3) as statements:
+            recording.append_piece(attempt, LogPiece(number, "epoch\n"))
+        assert [each["sql"][:6] for each in statements if "logchunk" in each["sql"]] == ["INSERT"]
+
+
+def test_a_log_that_was_told_in_part_to_a_version_that_counted_goes_on(
+    rest: Client, alice: User, stacks: dict[str, Stack]
+) -> None:
+    run = trigger_deployment(rest, freeze("training.training_pipeline", alice, stacks["default"]))
+    rest.post(f"{API}/runs/{run['id']}/steps/trainer/start")
+    attempt = StepAttempt.objects.get()
+    for number in range(2):
+        recording.append_piece(attempt, LogPiece(number, f"epoch {number}\n"))
+    StepAttempt.objects.update(log_pieces=None, log_length=None)
+    import_module("runs_app.migrations.0014_log_pieces").count_pieces(apps, None)
+    recording.append_piece(attempt, LogPiece(2, "epoch 2\n"))
+    attempt.refresh_from_db()
+    assert (attempt.log_pieces, attempt.log_length, LogChunk.objects.count()) == (3, 24, 3)
 
 
 def test_a_caller_is_told_while_its_step_runs_that_the_run_is_to_stop(

@@ -369,8 +369,18 @@ def test_a_stop_between_two_attempts_leaves_the_failure_told(
     recording.record_end(attempt, StepOutcome(exception=lost))
     stop_run(actor=alice, run=run)
     told = StepRun.objects.get(pk=attempt.step_id).status_reason
-    assert "ValueError: no luck" in told
-    assert told.endswith("; no further attempt follows")
+    assert told == "Attempt 1 failed (ValueError: no luck); no further attempt follows"
+
+
+def test_a_stop_after_a_lost_attempt_leaves_the_loss_told(
+    settled: RunTemplate, alice: User, worker: Worker
+) -> None:
+    run = launch(settled, alice, ONE_QUEUE)
+    attempt = claim(worker)
+    recording.bury_worker(worker, "died; attempt this", most_deaths=3)
+    stop_run(actor=alice, run=run)
+    told = StepRun.objects.get(pk=attempt.step_id).status_reason
+    assert told == "worker w1 died; attempt this; no further attempt follows"
 
 
 def test_the_time_that_a_run_takes_is_counted_from_its_first_step(

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import pytest
 
-from runs_app.models import PipelineRun
+from runs_app.models import PipelineRun, Schedule
 from templates_app.models import CodeArchive, PipelineDeployment, RunTemplate
 from tests.in_process import LosingAnswers, TimingOut, network
 from zenweb import (
@@ -381,6 +381,19 @@ def test_a_run_whose_answer_is_lost_is_started_once(monkeypatch):
     assert (PipelineRun.objects.get().id, len(losing.requests)) == (run.id, 3)
 
 
+def test_what_a_client_changes_is_done_once_though_its_answers_are_lost(monkeypatch):
+    my_pipeline.create_run_template(name="daily")
+    for times in (1, 2):
+        losing = losing_answers(monkeypatch, times)
+        made = Client().create_schedule(f"nightly {times}", "daily", "0 3 * * *")
+        assert len(losing.requests) > times
+        losing_answers(monkeypatch, times)
+        assert Client().update_schedule(made.name, name="hourly").id == made.id
+        losing_answers(monkeypatch, times)
+        Client().delete_schedule("hourly")
+    assert not Schedule.objects.exists()
+
+
 def test_a_repair_whose_answer_is_lost_is_started_once(monkeypatch):
     original = my_pipeline()
     original.stop()
@@ -409,13 +422,12 @@ def test_two_calls_start_two_runs_unless_they_carry_one_key():
     assert (len(free), len(bound), PipelineRun.objects.count()) == (2, 1, 3)
 
 
-def test_a_template_whose_answer_is_lost_is_not_asked_for_again(monkeypatch):
+def test_a_template_whose_answer_is_lost_is_made_once(monkeypatch):
     my_pipeline()
     deployment = PipelineDeployment.objects.get().id
     losing = losing_answers(monkeypatch, 1)
-    with pytest.raises(ServerUnreachable, match=r"POST /api/v1/run_templates\) is not known: look before"):
-        Client().create_run_template("daily", deployment)
-    assert (RunTemplate.objects.get().name, len(losing.requests)) == ("daily", 1)
+    made = Client().create_run_template("daily", deployment)
+    assert (RunTemplate.objects.get().id, made.version, len(losing.requests)) == (made.id, 1, 2)
 
 
 def test_templates_are_listed_changed_and_deleted():

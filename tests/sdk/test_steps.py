@@ -1,9 +1,11 @@
 """What calling a step does, inside of a pipeline function and outside."""
 
+import logging
 import pickle
 from typing import Annotated
 
 import pytest
+import rich
 
 from zenweb import pipeline, step
 from zenweb.config.draft import NoOutput, StepOutput
@@ -65,8 +67,11 @@ def test_inside_of_a_pipeline_a_step_returns_what_stands_for_its_outputs():
         bool,
         list,
         len,
-        str,
-        "{}".format,
+        "{:.2f}".format,
+        lambda x: str(x) == "1",
+        lambda x: str(x).lower(),
+        lambda x: f"{x}"[:3],
+        lambda x: "1" in str(x),
         lambda x: x + 1,
         lambda x: x == 1,
         lambda x: x.shape,
@@ -77,6 +82,18 @@ def test_working_with_an_output_before_it_has_a_value_is_explained(use):
     look_at_results.compile()
     with pytest.raises(AuthoringError, match="What step 'double' returns has no value yet"):
         use(seen["one"])
+
+
+def test_an_output_is_printed_and_logged_as_what_it_is(capsys, caplog):
+    look_at_results.compile()
+    one, text = seen["one"], "<output 'output' of step 'double'>"
+    print(one, f"{one} and {one}", str(one) + "!", [one])  # noqa: T201  # what is tested
+    assert capsys.readouterr().out == f"{text} {text} and {text} {text}! [{text}]\n"
+    rich.print(one)
+    assert capsys.readouterr().out == f"{text}\n"
+    logging.getLogger("x").warning("got %s", one)
+    logging.getLogger("x").warning(one)
+    assert [str(message) for message in caplog.messages] == [f"got {text}", text]
 
 
 def test_options_change_in_a_copy_or_in_place():

@@ -64,11 +64,30 @@ LOST = [httpx.ReadError("reset"), httpx.RemoteProtocolError("Server disconnected
 
 
 @pytest.mark.parametrize("lost", LOST)
-def test_what_could_act_twice_is_not_sent_again_once_it_was_sent(answering, lost):
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_what_could_act_twice_is_sent_again_with_a_key_of_its_own(answering, lost, method):
+    transport, requests = answering(lost, *[httpx.Response(200, json=1)] * 2)
+    for _ in range(2):
+        assert transport.request(method, "/schedules", is_repeatable=False) == 1
+    first, again, other = (request.headers["Idempotency-Key"] for request in requests)
+    assert first == again != other
+
+
+@pytest.mark.parametrize("lost", LOST)
+def test_what_is_soon_told_anew_is_not_sent_again_once_it_was_sent(answering, lost):
     transport, requests = answering(lost)
     with pytest.raises(exceptions.ServerUnreachable):
+        transport.post("/progress", {}, gives_up=True)
+    [request] = requests
+    assert "Idempotency-Key" not in request.headers
+
+
+def test_a_key_that_its_sender_does_not_know_is_not_told(answering):
+    transport, _ = answering(httpx.ReadTimeout("slow"))
+    with pytest.raises(exceptions.ServerUnreachable) as lost:
         transport.post("/schedules", {})
-    assert len(requests) == 1
+    assert str(lost.value).endswith("(POST /api/v1/schedules) is not known: look before you ask again.")
+    assert lost.value.idempotency_key is None
 
 
 @pytest.mark.parametrize("lost", LOST)
@@ -77,6 +96,7 @@ def test_what_cannot_act_twice_is_sent_again(answering, lost, method):
     transport, requests = answering(lost, httpx.Response(200, json=1))
     assert transport.request(method, "/x", is_repeatable=True if method == "POST" else None) == 1
     assert len(requests) == 2
+    assert not any("Idempotency-Key" in request.headers for request in requests)
 
 
 def test_what_never_got_there_is_sent_again_whatever_it_is(answering):

@@ -231,6 +231,18 @@ def test_a_switched_off_template_is_made_with_its_presets(rest: Client, document
     assert put(rest, document).json()["changes"] == [{"pointer": "/enabled", "before": False, "now": True}]
 
 
+def test_presets_of_a_template_that_is_switched_off_are_judged_and_kept(
+    rest: Client, document: Json, template: RunTemplate
+) -> None:
+    RunTemplate.objects.update(is_enabled=False)
+    asked = {"format": 1, "name": template.name}
+    wrong = put(rest, asked | {"presets": {"bold": {"steps": {"trainr": {"parameters": {"epochs": 1}}}}}})
+    assert [error["pointer"] for error in wrong.json()["errors"]] == ["/presets/bold/steps/trainr"]
+    kept = put(rest, asked | {"presets": {"careful": CAREFUL, "bold": CAREFUL}})
+    assert (kept.status_code, rest.get(PATH).json()["enabled"]) == (200, False)
+    assert Preset.objects.filter(name="bold").exists()
+
+
 def test_the_set_of_files_is_kept(rest: Client, document: Json) -> None:
     answer = put(rest, document, "?managed_by=ml-team").json()
     assert answer["changes"] == [{"pointer": "/managed_by", "before": "", "now": "ml-team"}]

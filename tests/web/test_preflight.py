@@ -101,8 +101,8 @@ def test_what_is_asked_about_first_is_told_in_the_words_of_the_form(
 def test_what_has_no_effect_is_told_in_the_words_of_the_form_before_and_after(
     pages: Client, template: RunTemplate, alice: User, worker: Worker
 ) -> None:
-    said = "steps: {trainer: {settings: {docker: {parent_image: x}}}}"
-    assert "Trainer, settings, docker: accepted" in look(pages, template, {"view": "yaml", "yaml": said})
-    run = launch(template, alice, {"steps": {"trainer": {"settings": {"docker": {"parent_image": "x"}}}}})
-    assert run.warnings == ["/steps/trainer/settings/docker: accepted, no effect"]
-    assert "Trainer, settings, docker: accepted" in pages.get(run.get_absolute_url()).text
+    said = "steps: {trainer: {settings: {kubernetes: {pod: x}}}}"
+    assert "Trainer, settings, kubernetes: accepted" in look(pages, template, {"view": "yaml", "yaml": said})
+    run = launch(template, alice, {"steps": {"trainer": {"settings": {"kubernetes": {"pod": "x"}}}}})
+    assert run.warnings == ["/steps/trainer/settings/kubernetes: accepted, no effect"]
+    assert "Trainer, settings, kubernetes: accepted" in pages.get(run.get_absolute_url()).text

@@ -5,10 +5,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.test import Client
 
 from runs_app.models import PipelineRun
 from templates_app.models import RunTemplate
+from tests.factories import launch
 from tests.wire.conftest import Get
+from zenweb.accounts.models import Project, RoleGrant, User
+from zenweb.enums import Role
 
 RUN_BODY = {"created", "updated", "user_id", "project_id", "status", "stack", "pipeline", "build", "schedule"}
 RUN_BODY |= {
@@ -159,3 +163,34 @@ def test_a_run_is_refreshed_and_tells_its_configuration(get: Get, rest: Any, end
 @pytest.mark.parametrize("path", ["/health", "/ready"])
 def test_whether_the_server_lives_is_told_to_anybody(client: Any, db: None, path: str) -> None:
     assert client.get(path).status_code == 200
+
+
+def test_of_several_projects_a_client_opens_the_default_one(rest: Client, get: Get, alice: User) -> None:
+    RoleGrant.objects.create(
+        user=alice, project=Project.objects.create(name="another", display_name="Another"), role=Role.EDITOR
+    )
+    [default] = [item["id"] for item in get("/projects")["items"] if item["name"] == "default"]
+    assert get("/current-user")["body"]["default_project_id"] == default
+
+
+def test_a_pipeline_tells_who_ran_it_last(template: RunTemplate, get: Get, alice: User, bob: User) -> None:
+    assert get("/pipelines")["items"][0]["resources"]["latest_run_user"] is None
+    for user in (alice, bob):
+        launch(template, user)
+    for pipeline in (get("/pipelines")["items"][0], get("/pipelines/training_pipeline")):
+        assert pipeline["resources"]["latest_run_user"]["name"] == "bob"
+
+
+def test_a_template_tells_its_source_in_both_words(template: RunTemplate, get: Get) -> None:
+    resources = get(f"/run_templates/{template.id}")["resources"]
+    assert resources["source_snapshot"]["id"] == resources["source_deployment"]["id"]
+    assert resources["source_snapshot"]["body"]["runnable"] is True
+
+
+def test_a_run_tells_what_stood_for_the_placeholders_of_its_name(
+    template: RunTemplate, get: Get, alice: User
+) -> None:
+    run = launch(template, alice, {"run_name": "of {who} at {date}", "substitutions": {"who": "ada"}})
+    told = get(f"/runs/{run.pk}")["metadata"]["config"]["substitutions"]
+    assert set(told) == {"date", "time", "who"}
+    assert run.name == f"of ada at {told['date']}"

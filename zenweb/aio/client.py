@@ -588,7 +588,8 @@ class AsyncClient:
 
     async def report_progress(self, run_id: UUID, step_name: str, progress: Mapping[str, Any]) -> bool:
         """Tell what an attempt has printed and noted so far, and that the caller lives. False: as of `renew_lease`."""
-        answer = await self.transport.post(f"/runs/{run_id}/steps/{_quoted(step_name)}/progress", progress)
+        path = f"/runs/{run_id}/steps/{_quoted(step_name)}/progress"
+        answer = await self.transport.post(path, progress, gives_up=True)
         return bool(answer["goes_on"])
 
     async def renew_lease(self, run_id: UUID) -> bool:

@@ -86,11 +86,13 @@ def not_found(request: HttpRequest, path: str = "") -> JsonResponse:
 
 
 def _answer_ours(error: ZenWebError) -> Response:
+    if isinstance(error, DeviceLoginUnfinished):
+        # As OAuth's clients read it, and nothing else: ZenML's die of a key that they do not know.
+        told = {"error": error.reason.value, "error_description": str(error)}
+        return Response(told, error.http_status)
     answer: dict[str, Any] = {"detail": [error.wire_class, str(error)]}
     if isinstance(error, ValidationFailed):
         answer["errors"] = [{"pointer": entry.pointer, "message": entry.message} for entry in error.errors]
-    if isinstance(error, DeviceLoginUnfinished):  # as OAuth's clients read it
-        answer |= {"error": error.reason.value, "error_description": str(error)}
     headers = dict(BEARER) if isinstance(error, CredentialsNotValid) else {}
     headers |= _times(error)
     if isinstance(error, RangeNotSatisfiable):

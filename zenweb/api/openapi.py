@@ -37,7 +37,10 @@ STATUSES = {
     401: ("Who asks is not known: log in, or send another key.", "CredentialsNotValid"),
     403: ("Not yours to do, or not now.", "IllegalOperationError"),
     404: ("Not there, or not for you to see.", "KeyError"),
-    409: ("The name is taken, or somebody did the same at this moment.", "EntityExistsError"),
+    409: (
+        "The name is taken, somebody did the same at this moment, or what is told once was told before.",
+        "EntityExistsError",
+    ),
     411: ("The body has to say beforehand how long it is.", "ValueError"),
     413: ("The body is larger than the server takes.", "ValueError"),
     416: ("The file has none of the bytes that were asked for.", "ValueError"),

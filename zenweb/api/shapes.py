@@ -90,7 +90,7 @@ class UserFields(Times):
     email_opted_in: Literal[False]
     is_service_account: bool
     is_admin: bool
-    default_project_id: None
+    default_project_id: UUID | None
     avatar_url: None
 
 

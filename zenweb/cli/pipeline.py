@@ -1,34 +1,26 @@
 """`zenweb pipeline`: pipelines, and templates made of them."""
 
 import json
-import sys
-import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeVar
 
 import click
 
 from zenweb.cli.display import counted, show_table
 from zenweb.cli.following import Waiting, may_wait
+from zenweb.cli.named_pipeline import imported, ready_with, telling_what_it_raises
 from zenweb.cli.names import STACKS
 from zenweb.cli.output import Output, output_option, show_json
 from zenweb.cli.run import report_end, tell_of_started
 from zenweb.cli.run_template import form_address
 from zenweb.cli.template_files import tell_of_applied
-from zenweb.cli.template_flags import flags_of, own_spelt_out, spelt_out
 from zenweb.cli.values import GivenValues, takes_values
 from zenweb.client import Client
 from zenweb.config.code_archive import CodeArchive, shown_size
-from zenweb.config.importing import importing_for_execution
-from zenweb.config.signatures import declared_parameters
-from zenweb.config.source import import_source
-from zenweb.deployment import ReadyRun, StartedRun, preview_run_template, ready_for_template, ready_to_run
-from zenweb.exceptions import RunStopped, ZenWebError
+from zenweb.deployment import StartedRun, preview_run_template, ready_for_template
+from zenweb.exceptions import RunStopped
 from zenweb.execution.runner import describe
 from zenweb.pipelines import Pipeline
 from zenweb.responses import Judgement
@@ -44,10 +36,6 @@ def stack_option(help_: str) -> Callable[[Decorated], Decorated]:
 @click.group("pipeline")
 def command() -> None:
     """List pipelines and make run templates of them."""
-
-
-class FunctionRaised(ZenWebError):
-    """A pipeline's function raised an error of its author's."""
 
 
 @command.command("list")
@@ -100,7 +88,7 @@ def create_run_template(
 
     SOURCE is module.attribute, found from the current folder: run.my_pipeline is my_pipeline in run.py.
     """
-    pipeline = _imported(source)
+    pipeline = imported(source)
     if config_path:
         pipeline = pipeline.with_options(config_path=config_path)
     with telling_what_it_raises(pipeline):
@@ -157,9 +145,9 @@ def run(
 
     On a local stack the steps run here, and the command returns when the run has ended.
     """
-    pipeline = _imported(source)
+    pipeline = imported(source)
     with telling_what_it_raises(pipeline):
-        ready = _ready(pipeline, given, stack)
+        ready = ready_with(pipeline, given, stack)
     judgement = ready.check()
     if dry_run:
         _show_judgement(judgement, output)
@@ -171,49 +159,6 @@ def run(
         tell_of_started(started.run, output, waiting)
     else:
         _run_here(started, output)
-
-
-def _ready(pipeline: Pipeline[..., Any], given: GivenValues, stack: str | None) -> ReadyRun:
-    """Put together with its own parameters, among which its flags are known then."""
-    given = given.spelt_out(partial(own_spelt_out, list(declared_parameters(pipeline.entrypoint))))
-    ready = ready_to_run(
-        pipeline, pipeline.arguments(), parameters=given.read().get("parameters"), stack=stack
-    )
-    return ready.given(given.spelt_out(partial(spelt_out, flags_of(ready.config_schema))).read())
-
-
-def _imported(source: str) -> Pipeline[..., Any]:
-    # A console script's path starts with its own folder; a user means the one they are in.
-    sys.path.insert(0, str(Path.cwd()))
-    with importing_for_execution():  # what stands at the module's top level must not act
-        return import_source(source, Pipeline)
-
-
-@contextmanager
-def telling_what_it_raises(pipeline: Pipeline[..., Any]) -> Iterator[None]:
-    """While it is put together: what its function raises ends this program with a sentence and the author's frames."""
-    try:
-        yield
-    except (ZenWebError, click.exceptions.Exit, click.ClickException, click.Abort):
-        raise
-    except (Exception, SystemExit) as error:
-        own = _from_function(pipeline, error.__traceback__)
-        if own is None:
-            raise
-        told = "".join(traceback.format_exception(type(error), error, own)).rstrip("\n")
-        click.secho(told, dim=True, err=True)
-        place = traceback.extract_tb(own)[-1]
-        raise FunctionRaised(
-            f"{pipeline.label} cannot be put together: its function raised {type(error).__name__} "
-            f"({place.filename}, line {place.lineno}). Nothing was stored or started."
-        ) from error
-
-
-def _from_function(pipeline: Pipeline[..., Any], trace: TracebackType | None) -> TracebackType | None:
-    """The traceback from the pipeline's function on; None: it was not called."""
-    while trace is not None and trace.tb_frame.f_code is not pipeline.entrypoint.__code__:
-        trace = trace.tb_next
-    return trace
 
 
 def _run_here(started: StartedRun, output: Output) -> None:

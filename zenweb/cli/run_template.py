@@ -250,6 +250,8 @@ def show_preflight(ahead: Preflight, output: Output) -> None:
         (name, "from the cache" if name in ahead.cached else "runs") for name in ahead.configuration["steps"]
     ]
     show_table(("STEP", "WOULD"), rows, empty="It has no steps.")
+    for name, sentence in ahead.notes.items():
+        click.echo(f"{name}: {sentence}")
     click.echo()
     show_facts(
         [

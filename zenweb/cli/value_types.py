@@ -4,8 +4,10 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
+from math import isfinite
 from typing import Any
 from uuid import UUID
 
@@ -208,7 +210,11 @@ class ValueType:
             return int(text)
         if text == "null" and self.is_nullable:
             return None
-        return number_of(text) if DECIMAL_NUMBER.fullmatch(text) else text
+        if not DECIMAL_NUMBER.fullmatch(text):
+            return text
+        if self.types == {"integer"} and isfinite(float(text)) and _is_whole(Decimal(text)):
+            return int(Decimal(text))  # of `1e23`, the float has other digits
+        return number_of(text)
 
     def _file(self, text: str) -> Any:
         takes_text = "string" in self.types
@@ -222,6 +228,10 @@ class ValueType:
             return FileReference(str(UUID(text))).as_json()
         except ValueError:
             return text if takes_text else LocalFile.at(text).path
+
+
+def _is_whole(number: Decimal) -> bool:
+    return number == number.to_integral_value()
 
 
 def _json(text: str) -> Any:

@@ -14,6 +14,7 @@ from datetime import timedelta
 from enum import Enum
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
+from pathlib import PurePath
 from types import UnionType
 from typing import Any
 from uuid import UUID
@@ -377,7 +378,9 @@ def _input(
             f"{owner}, parameter {name!r}: outputs of steps cannot be collected in a {type(value).__name__}. "
             "Give each a parameter of its own."
         )
-    if any(isinstance(part, str) and IN_TEXT.search(part) for part in (value, *_parts(value))):
+    if any(
+        isinstance(part, str | PurePath) and IN_TEXT.search(str(part)) for part in (value, *_parts(value))
+    ):
         raise AuthoringError(
             f"{owner}, parameter {name!r}: its text names an output that has no value yet. Hand the output itself to "
             "the step, and make the text there."
@@ -420,6 +423,10 @@ def _condition(owner: str, wish: Wish, draft: PipelineDraft) -> Condition:
     value = wish.value.value if isinstance(wish.value, Enum) else wish.value
     if not isinstance(value, bool | int | float | str):
         raise AuthoringError(f"{owner}: {value!r} is no bool, number or text.")
+    if isinstance(value, str) and IN_TEXT.search(value):
+        raise AuthoringError(
+            f"{owner}: {value} has no value yet. Let a step compare both and return the decision."
+        )
     if isinstance(value, float) and not math.isfinite(value):
         raise AuthoringError(f"{owner}: {value} cannot be compared with. Let the step return a bool.")
     allowed = _choices_of(hint)
@@ -461,7 +468,7 @@ def _can_be(hint: Any, value: bool | int | float | str) -> bool:
 
 def _parts(value: Any) -> Iterator[Any]:
     """What is inside of lists and dicts, at any depth."""
-    members = value.values() if isinstance(value, dict) else value
+    members = (*value, *value.values()) if isinstance(value, dict) else value
     if isinstance(value, dict | tuple | list | set):
         for member in members:
             yield member

@@ -14,7 +14,7 @@ from zenweb.config.signatures import declared_outputs, declared_parameters
 from zenweb.config.suggestions import suggestion
 from zenweb.exceptions import AuthoringError
 
-# What a text holds that `{output!r}` or a list of outputs was written into.
+# What a text holds that an output or a list of outputs was written into.
 IN_TEXT = re.compile(r"<output '[^']*' of step '[^']*'>|<what step '[^']*' will return>")
 
 
@@ -38,10 +38,13 @@ class Placeholder:
             "deploy(model, when=output), or when=(output, value)."
         )
 
-    def _refuse_to_be_text(self, *_: object) -> NoReturn:
-        raise AuthoringError(
-            f"{self._no_value} Texts are made of values inside of steps. To see what stands for it, say repr(output)."
-        )
+    def __str__(self) -> str:
+        return OutputText(repr(self), self._no_value)
+
+    def __format__(self, layout: str) -> str:
+        if layout:  # as of a number, say
+            self._refuse()
+        return str(self)
 
     def _refuse_to_unfold(self, *_: object) -> NoReturn:
         raise AuthoringError(
@@ -59,12 +62,39 @@ class Placeholder:
 
     # Without these, `if output:` and `output == 3` would quietly take one branch for every run.
     __bool__ = __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __contains__ = _refuse_to_decide
-    # A text that is made of it would be frozen as it is, or compared with another for every run.
-    __str__ = __format__ = _refuse_to_be_text
     __iter__ = __len__ = __getitem__ = _refuse_to_unfold
     __call__ = __int__ = __float__ = __index__ = _refuse
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse
     __hash__ = object.__hash__
+
+
+class OutputText(str):
+    """What is seen where an output is printed or logged. To decide by it would decide the same for every run.
+
+    Longer texts that it is written into are known by `IN_TEXT`, and refused where they would be values.
+    """
+
+    _no_value: str
+
+    def __new__(cls, text: str, no_value: str) -> "OutputText":
+        made = super().__new__(cls, text)
+        made._no_value = no_value
+        return made
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise AuthoringError(
+            f"{self._no_value} Its text can be printed, and nothing else: work with values inside of steps."
+        )
+
+    def __contains__(self, part: object) -> bool:
+        if any(character.isalnum() for character in str(part)):
+            self._refuse()
+        return super().__contains__(str(part))  # line ends and brackets, for which loggers look
+
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __getitem__ = __iter__ = _refuse
+    startswith = endswith = find = rfind = index = rindex = count = split = rsplit = partition = _refuse
+    rpartition = replace = lower = upper = casefold = title = capitalize = swapcase = _refuse
+    __hash__ = str.__hash__
 
 
 class StepOutput(Placeholder):

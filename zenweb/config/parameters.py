@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
@@ -17,8 +18,12 @@ from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
 from zenweb.config.defaults import check_places
 from zenweb.config.files import with_files
 from zenweb.config.json_schema import DYNAMIC_DEFAULT, FILE_RULES
+from zenweb.config.likeness import is_like
 from zenweb.config.signatures import EMPTY, DeclaredParameter, declared_parameters
-from zenweb.exceptions import AuthoringError
+from zenweb.exceptions import AuthoringError, ZenWebError
+
+logger = logging.getLogger(__name__)
+LONGEST_SHOWN = 200  # characters of a value in a warning
 
 
 @dataclass(frozen=True)
@@ -186,7 +191,31 @@ def _json_value(owner: str, adapter: TypeAdapter[Any], value: Any) -> Any:
         raise AuthoringError(
             f"{owner}: {value!r} cannot be written as JSON. Use plain values, or make it in a step and connect it."
         ) from error
+    _warn_of_change(owner, adapter, valid, frozen)
     return frozen
+
+
+def _warn_of_change(owner: str, adapter: TypeAdapter[Any], value: Any, frozen: Any) -> None:
+    """The step gets what its type makes of the JSON. Only a warning: templates were frozen before there was one."""
+    try:
+        arrives = adapter.validate_python(frozen)
+    except (ValidationError, ZenWebError):  # a file, say, that is there only in a step
+        return
+    is_undeclared = adapter.core_schema["type"] == "any"
+    if not is_like(value, arrives, tells_lists=is_undeclared):
+        advice = "Declare its type" if is_undeclared else "Declare the type that it has"
+        logger.warning(
+            "%s: %s arrives in the step as %s, which is what its type makes of the JSON. %s, or make it in a step and "
+            "connect it.",
+            owner,
+            _cut(value),
+            _cut(arrives),
+            advice,
+        )
+
+
+def _cut(value: Any) -> str:
+    return repr(value)[:LONGEST_SHOWN]
 
 
 def _is_input_left_out(declared: DeclaredParameter, given: Mapping[str, Any]) -> bool:

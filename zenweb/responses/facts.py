@@ -51,6 +51,8 @@ class Preflight:
     cached: list[str]
     """The steps that would not run: their results are there already."""
     running: list[str]
+    notes: dict[str, str]
+    """By step, how often it runs or what decides whether it does, in a sentence; nothing of those that simply run."""
     expected_seconds: float | None
     """From how long the steps took before; None: they have not completed so far."""
     obstacles: list[str]
@@ -68,6 +70,7 @@ class Preflight:
             configuration=answer["configuration"],
             cached=[step["name"] for step in answer["steps"] if step["from_cache"]],
             running=[step["name"] for step in answer["steps"] if not step["from_cache"]],
+            notes={step["name"]: step["note"] for step in answer["steps"] if step.get("note")},
             expected_seconds=expected["typical"] if expected else None,
             obstacles=[*answer["obstacles"], *environment],
             runs_ahead=answer["runs_ahead"],

@@ -8,6 +8,7 @@ from typing import cast
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import Case, When
 from django.http import HttpResponse
 from django.urls import reverse
 from pydantic import Field
@@ -26,7 +27,7 @@ from zenweb.accounts.device_login import (
     shown_code,
     start_device_login,
 )
-from zenweb.accounts.models import ApiKey, User
+from zenweb.accounts.models import ApiKey, Project, User
 from zenweb.accounts.services import sign_in
 from zenweb.accounts.tokens import Credentials, issue_token
 from zenweb.api.bodies import Body
@@ -144,9 +145,10 @@ class CurrentUser(APIView):
     @operation("Tell who one is.", answer=UserShape)
     def get(self, request: Request) -> Response:
         user = cast(User, request.user)
-        return Response(
-            user_entity(user, {"email": user.email or None, "external_user_id": None, "user_metadata": {}})
-        )
+        metadata = {"email": user.email or None, "external_user_id": None, "user_metadata": {}}
+        told = cast(Json, user_entity(user, metadata))
+        told["body"]["default_project_id"] = _id_of_first_project(user)
+        return Response(told)
 
 
 class ApiToken(APIView):
@@ -175,6 +177,15 @@ class ApiToken(APIView):
         credentials = Credentials(cast(User, request.user), cast(ApiKey | None, request.auth))
         token = issue_token(credentials, timedelta(seconds=int(seconds)), is_temporary=True)
         return Response(token, headers=NO_STORE)
+
+
+def _id_of_first_project(user: User) -> str | None:
+    """The one that ZenML's clients open where they are told none, of several that are seen: `default` if it is."""
+    first = Project.objects.visible_to(user).order_by(
+        Case(When(name=Project.DEFAULT, then=0), default=1), "name"
+    )
+    found = first.values_list("pk", flat=True).first()
+    return str(found) if found else None
 
 
 def server_info() -> Json:
