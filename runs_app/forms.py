@@ -6,11 +6,13 @@ import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from html import escape
 from typing import Any, TypeVar
 
 from django import forms
-from django.forms.utils import ErrorDict
+from django.forms.utils import ErrorDict, flatatt
 from django.http import QueryDict
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext, gettext_lazy
 
 from runs_app.differences import Difference, differences
@@ -29,7 +31,7 @@ from runs_app.querysets import PipelineRunQuerySet, RunCountQuerySet
 from runs_app.repair import Repair, has_value, left_over, path_of, without_left_over
 from runs_app.run_configuration import validate
 from runs_app.wording import STATUSES
-from templates_app.models import RunTemplate, RunTemplateVersion
+from templates_app.models import RunTemplateVersion
 from templates_app.querysets import RunTemplateQuerySet
 from templates_app.schema_forms import ConfigurationForm, FileSource, describe_changes
 from templates_app.schema_forms.controls import ControlField
@@ -383,10 +385,22 @@ class RepairForm(StartingForm):
         return without_left_over(configuration, self._given.start, self._given.known)
 
 
-class LongSelect(forms.Select):
-    """Its options have no templates of their own: those of 200 would take as long as the rest of a page."""
+SELECTED = " selected"
 
-    template_name = "runs_app/long_select.html"
+
+class LongSelect(forms.Select):
+    """Its options are put together here: with templates, those of 200 take as long as the rest of a page."""
+
+    def render(
+        self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None
+    ) -> SafeString:
+        chosen = value or ""
+        options = "\n".join(
+            f'<option value="{escape(str(key))}"{SELECTED if str(key) == chosen else ""}>{escape(str(label))}</option>'
+            for key, label in self.choices
+        )
+        attributes = flatatt(self.build_attrs(self.attrs, {**(attrs or {}), "name": name}))
+        return SafeString(f"<select{attributes}>{options}</select>")
 
 
 class RunFilterForm(forms.Form):
@@ -396,13 +410,12 @@ class RunFilterForm(forms.Form):
     status = forms.ChoiceField(
         required=False, choices=[("", gettext_lazy("All")), *((s.value, STATUSES[s]) for s in RUN_STATUSES)]
     )
-    template = forms.ModelChoiceField(
-        RunTemplate.objects.none(), required=False, empty_label=gettext_lazy("All"), widget=LongSelect
-    )
+    template = forms.ChoiceField(required=False, widget=LongSelect)
 
     def __init__(self, data: Mapping[str, Any], templates: RunTemplateQuerySet) -> None:
         super().__init__(data)
-        self.fields["template"].queryset = templates.only("name")  # type: ignore[attr-defined]
+        names = templates.values_list("pk", "name")
+        self.fields["template"].choices = lambda: [("", gettext("All")), *names]  # type: ignore[attr-defined]
 
     def apply(self, runs: Runs) -> Runs:
         """Those of the runs, or of the counts of runs, that are meant."""

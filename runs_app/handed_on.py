@@ -1,6 +1,6 @@
 """What the pipeline makes of its own parameters for its steps keeps to what the template's owner bounded and fixed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django.utils.translation import gettext
@@ -12,9 +12,10 @@ from templates_app.schema_places import is_same
 from templates_app.schema_validation import accepts, find_errors, standalone
 from zenweb.config.spec import StepSpec
 from zenweb.exceptions import FieldError
-from zenweb.pointers import pointer_to
+from zenweb.pointers import from_pointer, pointer_to
 
 MOST_NAMED = 5
+PARAMETER = 4  # parts of the path of one of a step's
 
 
 def find_handed_on(rules: Rules, configuration: Any) -> list[FieldError]:
@@ -25,20 +26,57 @@ def find_handed_on(rules: Rules, configuration: Any) -> list[FieldError]:
     """
     if rules.frozen is None or not rules.restricted:
         return []
-    steps = configuration.get("steps") if isinstance(configuration, Mapping) else None
-    own = configuration.get("parameters") if isinstance(configuration, Mapping) else None
-    errors = []
+    own, errors = _object(configuration, "parameters"), []
     for spec in rules.plan.spec.steps:
-        section = steps.get(spec.name) if isinstance(steps, Mapping) else None
-        given = section.get("parameters") if isinstance(section, Mapping) else None
+        given = _given_to(configuration, spec.name)
         for name in rules.restricted.get(spec.name, ()):
-            if isinstance(given, Mapping) and name in given:
+            if name in given:
                 continue
             value = rules.defaults.get(spec.name, {}).get(name, spec.parameters.get(name))
-            moved = _moved(rules, own if isinstance(own, Mapping) else {}, value)
+            moved = _moved(rules, own, value)
             pointer = pointer_to(["parameters", *moved[:1]])
             errors += [FieldError(pointer, told) for told in _wrong(rules, spec, name, value, moved)]
     return errors
+
+
+def with_their_source(rules: Rules, configuration: Any, errors: Sequence[FieldError]) -> Iterator[FieldError]:
+    """The errors; those of values that are given as the pipeline hands them on, as forms do, with what made them so."""
+    for error in errors:
+        path = from_pointer(error.pointer)
+        if (moved := _sources_of(rules, configuration, path)) is None:
+            yield error
+        else:
+            words = gettext("%(sentence)s It is what the pipeline makes of %(own)s.")
+            told = words % {"sentence": error.message, "own": ", ".join(moved[:MOST_NAMED])}
+            yield FieldError(error.pointer, told)
+
+
+def _sources_of(rules: Rules, configuration: Any, path: Sequence[str]) -> list[str] | None:
+    """The pipeline's parameters that made a step's value what it is, if they did."""
+    if rules.frozen is None or len(path) < PARAMETER or (path[0], path[2]) != ("steps", "parameters"):
+        return None
+    _, step, _, name = path[:PARAMETER]
+    if name not in rules.restricted.get(step, ()):
+        return None
+    given, handed_on = _given_to(configuration, step), _handed_on_to(rules, step)
+    if name not in given or name not in handed_on or not is_same(given[name], handed_on[name]):
+        return None
+    return _moved(rules, _object(configuration, "parameters"), handed_on[name]) or None
+
+
+def _given_to(configuration: Any, step: str) -> Mapping[str, Any]:
+    return _object(_object(_object(configuration, "steps"), step), "parameters")
+
+
+def _handed_on_to(rules: Rules, step: str) -> Mapping[str, Any]:
+    index = rules.plan.index_of.get(step)
+    return {} if index is None else rules.plan.step(index).parameters
+
+
+def _object(value: Any, key: str) -> Mapping[str, Any]:
+    """What stands there, however unfinished it is."""
+    found = value.get(key) if isinstance(value, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
 
 
 def _wrong(rules: Rules, spec: StepSpec, name: str, value: Any, moved: list[str]) -> Iterator[str]:

@@ -215,9 +215,8 @@ def report_local_progress(
     check_metadata(noted or {})
     mask = mask_of(attempt.step.parameters, run.pk)
     with transaction.atomic():
-        goes_on = renew_lease(
-            actor=actor, run=run
-        )  # first: whoever ends the step holds the run before its rows
+        # First: whoever ends the step holds the run before its rows.
+        goes_on = renew_lease(actor=actor, run=run)
         if recording.holds_its_step(attempt):
             recording.append_piece(attempt, printed.masked(mask))
             if noted is not None:

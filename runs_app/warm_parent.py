@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from runs_app.captured_output import LOG_INTERVAL, CutLog, LogTail
+from runs_app.waiting_programs import WaitingPrograms
 from zenweb.enums import StepProcess
 from zenweb.execution import processes
 from zenweb.execution.masking import Mask
@@ -322,6 +323,7 @@ class AttemptProcess:
         on_log: Callable[[str], None],
         on_metadata: Callable[[Noted], None],
         on_waiting: Callable[[Waiting], None] = lambda _: None,
+        programs: WaitingPrograms | None = None,
         on_look: Callable[[], None] = lambda: None,
         mask: Mask | None = None,
         log_limit: int,
@@ -344,6 +346,8 @@ class AttemptProcess:
             self._begin()
             self._is_time_up(timeout)  # from here on it counts
             self._register(selector)
+            if programs is not None:
+                programs.register(selector, on_waiting)
             while not self._is_over:
                 for key, _ in selector.select(LOG_INTERVAL):
                     key.data()

@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -36,6 +36,7 @@ from runs_app.recording import StepOutcome
 from runs_app.slots import Slots, Waits
 from runs_app.step_tokens import server_access
 from runs_app.step_users import isolate_steps
+from runs_app.waiting_programs import WaitingPrograms
 from runs_app.warm_parent import (
     AttemptProcess,
     Bounds,
@@ -285,8 +286,9 @@ class StepWorker:
     def _watch(
         self, attempt: StepAttempt, key: ParentKey, lease: Lease, mask: Mask, server: ServerAccess | None
     ) -> ChildEnd:
-        with self._folder_for_outputs(attempt):
-            return self._watch_process(attempt, key, lease, mask, server)
+        user = self.user.uid if self.user else os.geteuid()
+        with self._folder_for_outputs(attempt), closing(WaitingPrograms(user)) as programs:
+            return self._watch_process(attempt, key, lease, mask, server, programs)
 
     @contextmanager
     def _folder_for_outputs(self, attempt: StepAttempt) -> Iterator[None]:
@@ -307,9 +309,17 @@ class StepWorker:
                 seal(folder)
 
     def _watch_process(
-        self, attempt: StepAttempt, key: ParentKey, lease: Lease, mask: Mask, server: ServerAccess | None
+        self,
+        attempt: StepAttempt,
+        key: ParentKey,
+        lease: Lease,
+        mask: Mask,
+        server: ServerAccess | None,
+        programs: WaitingPrograms,
     ) -> ChildEnd:
         is_wanted = partial(self._is_wanted, attempt)
+        if server is not None:
+            server = server.model_copy(update={"waits": programs.name})
         process = self.parents.fork(key, attempt.id, assignment_for(attempt, server), lease, is_wanted)
         self.running[attempt.id] = process
         waits = Waits(self._places, partial(self._note_waiting, attempt))
@@ -323,6 +333,7 @@ class StepWorker:
                 on_log=lambda text: _show(attempt, recording.append_log, text),
                 on_metadata=lambda noted: _show(attempt, recording.show_metadata, mask.value(noted)),
                 on_waiting=waits.hear,
+                programs=programs,
                 on_look=waits.tell_again,
                 mask=mask,
                 log_limit=settings.LOG_LIMIT,

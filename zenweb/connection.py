@@ -58,9 +58,17 @@ def cut_off() -> Iterator[None]:
         _is_cut_off = False
 
 
-def use(server_url: str, api_key: str) -> None:
-    """From now on this process, and what it starts, speaks with this server; nothing is stored."""
-    os.environ.update(ZENWEB_SERVER_URL=server_url, ZENWEB_API_KEY=api_key)
+def use(server_url: str, api_key: str, waits: str = "") -> None:
+    """From now on this process, and what it starts, speaks with this server; nothing is stored.
+
+    `waits`: where they tell that they wait for a run, if somebody is there to hear it.
+    """
+    os.environ.update(ZENWEB_SERVER_URL=server_url, ZENWEB_API_KEY=api_key, ZENWEB_STEP_WAITS=waits)
+
+
+def where_waits_are_told() -> str:
+    """Empty where nobody hears it."""
+    return os.environ.get("ZENWEB_STEP_WAITS", "")
 
 
 def save(

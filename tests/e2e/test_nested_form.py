@@ -10,9 +10,17 @@ from tests.e2e.conftest import Site, Visit, sign_in
 from tests.e2e.test_first_run import wait_for_end
 from tests.e2e.test_sdk import run_script
 
+# What takes its colour from another begins to turn once that one has.
+COLOURS_HAVE_TURNED = """async () => {
+    for (let turn = 0; turn < 4; turn++) {
+        const turning = document.getAnimations().filter(each => each instanceof CSSTransition);
+        await Promise.allSettled(turning.map(each => each.finished));
+    }
+}"""
 AXE = Path(__file__).parent.parent.parent / "node_modules" / "axe-core" / "axe.min.js"
 CODE = '''
-from datetime import timedelta
+from datetime import date, timedelta
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
@@ -51,10 +59,22 @@ def build(
     return f"{source.text} {[layer.units for layer in layers]} {bounds} {sorted(metrics)} {limit}"
 
 
+@step
+def read(names: list[str], since: date, table: Path, layers: list[Layer] = [Layer(units=8), Layer(units=9)]) -> str:
+    return f"{names} {since} {table.read_text()} {[layer.units for layer in layers]}"
+
+
 @pipeline
 def nested():
     build()
 
+
+@pipeline
+def by_keyboard():
+    read()
+
+
+by_keyboard.create_run_template(name="by keyboard", update=True)
 
 nested.create_run_template(name="nested", update=True)
 '''
@@ -261,7 +281,8 @@ def test_axe_finds_nothing(visit: Visit, template: str) -> None:
     expect(page.get_by_role("alert")).to_contain_text("1 thing to correct")
     form = page.url.removeprefix(visit.site.url)
     found = violations(page)
-    for path in ("/templates/", "/runs/", "/pipelines/", form):
+    lists = ("/templates/", "/runs/", "/pipelines/", "/account/", "/account/password/", "/device/")
+    for path in (*lists, f"{form}form/", f"{form}access/", f"{form}usage", f"{form}?view=yaml", form):
         visit.go(path)
         found += violations(page)
     page.get_by_label("Source: kind").select_option("Query")
@@ -274,6 +295,55 @@ def test_axe_finds_nothing(visit: Visit, template: str) -> None:
 
 
 def violations(page: Page) -> list[str]:
+    """In both colour schemes."""
     page.evaluate(AXE.read_text())
-    found = page.evaluate("axe.run()")["violations"]
-    return [f"{page.url}: {one['id']} at {one['nodes'][0]['html'][:200]}" for one in found]
+    told = []
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        page.evaluate(COLOURS_HAVE_TURNED)
+        found = page.evaluate("axe.run()")["violations"]
+        told += [f"{page.url} {scheme}: {one['id']} at {one['nodes'][0]['html'][:200]}" for one in found]
+    return told
+
+
+def test_a_form_is_filled_in_and_sent_by_the_keyboard_alone(
+    visit: Visit, template: str, tmp_path: Path
+) -> None:
+    page, keys = visit.page, visit.page.keyboard
+    page.reload()
+    (tmp_path / "table.csv").write_text("a,b")
+
+    def go_to(words: str, back: bool = False) -> None:
+        """With the tabulator, as far as the form reaches."""
+        for _ in range(60):
+            keys.press("Shift+Tab" if back else "Tab")
+            told = "(e => [e.labels?.[0], e].map(each => each?.textContent.trim() ?? ''))(document.activeElement)"
+            if any(text.startswith(words) for text in page.evaluate(told)):
+                return
+        pytest.fail(f"{words} is not reached.")
+
+    go_to("by keyboard")
+    keys.press("Enter")
+    page.wait_for_url(re.compile(r"/templates/[0-9a-f-]+/"))
+    go_to("Names")
+    keys.type("Ada\nBob")
+    go_to("Since")
+    keys.type("02032026")
+    go_to("A file from this computer")
+    with page.expect_file_chooser() as choosing:
+        keys.press("Enter")
+    choosing.value.set_files(tmp_path / "table.csv")
+    go_to("Add layer")
+    keys.press("Enter")
+    expect(page.get_by_label("Units")).to_have_count(3)
+    expect(page.get_by_label("Units").last).to_be_focused()
+    keys.press("Control+a")
+    keys.type("7")
+    go_to("Remove layer 1", back=True)
+    keys.press("Enter")
+    expect(page.get_by_label("Units")).to_have_count(2)
+    go_to("Run")
+    keys.press("Enter")
+    page.wait_for_url(re.compile("/runs/"))
+    wait_for_end(page)
+    expect(page.locator("main")).to_contain_text("['Ada', 'Bob'] 2026-02-03 a,b [9, 7]")

@@ -1,6 +1,7 @@
 """Pipelines that start others, as the tests run them."""
 
 import os
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -96,3 +97,23 @@ def leaves(folder: str) -> None:
 @pipeline
 def leaving_pipeline() -> None:
     leaves()
+
+
+@step(enable_cache=False, timeout=90)
+def starts_programs(programs: list[list[str]], folder: str = "") -> None:
+    """Runs programs at once, which have to end well; with a folder it kills them when there is a file `kill`."""
+    started = [subprocess.Popen(program) for program in programs]
+    while folder and not Path(folder, "kill").exists():
+        time.sleep(0.02)
+    for program in started if folder else []:
+        program.kill()
+    codes = [program.wait() for program in started]
+    if not folder and any(codes):
+        raise RuntimeError(f"They ended with {codes}.")
+    while folder and not Path(folder, "go").exists():
+        time.sleep(0.02)
+
+
+@pipeline
+def programs_pipeline() -> None:
+    starts_programs()

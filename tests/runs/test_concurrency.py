@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,12 +14,23 @@ from django.db import connection, connections, transaction
 from django.db.models import Max
 
 from runs_app import recording
-from runs_app.models import Artifact, ArtifactVersion, PipelineRun, StepAttempt, StepOutput, StepRun, Worker
-from runs_app.recording import StepOutcome
+from runs_app.models import (
+    Artifact,
+    ArtifactVersion,
+    LogChunk,
+    PipelineRun,
+    StepAttempt,
+    StepOutput,
+    StepRun,
+    Worker,
+)
+from runs_app.recording import LogPiece, StepOutcome
+from runs_app.services import Trigger, launch_run, report_local_progress, start_local_step
+from runs_app.statements import lock_run
 from templates_app.models import RunTemplate, Stack
 from tests.factories import freeze, launch, make_template
 from zenweb.accounts.models import User
-from zenweb.enums import ExecutionStatus
+from zenweb.enums import ExecutionStatus, TriggerChannel
 from zenweb.execution.protocol import StepException, StoredArtifact
 
 pytestmark = [
@@ -146,8 +158,28 @@ def test_of_the_last_two_steps_one_ends_the_run(stacks: dict[str, Stack], alice:
     assert PipelineRun.objects.get(pk=run.pk).status == ExecutionStatus.FAILED
 
 
-def overlap(first: Callable[[], Any], second: Callable[[], Any]) -> None:
-    """Commit the first only when the second, begun meanwhile, has ended or waits for it."""
+def test_a_report_of_a_local_step_holds_nothing_that_whoever_ends_it_needs(
+    stacks: dict[str, Stack], alice: User
+) -> None:
+    local = freeze("training.training_pipeline", alice, stacks["default"])
+    run = launch_run(deployment=local, configuration=None, trigger=Trigger(alice, TriggerChannel.SDK)).run
+    attempt = start_local_step(actor=alice, run=run, step_name="trainer")
+    assert attempt is not None
+    printed = LogPiece(0, "epoch 1\n")
+    report = partial(report_local_progress, step_name="trainer", number=1, printed=printed, noted=None)
+    overlap(
+        lambda: lock_run(run.pk),
+        lambda: report(actor=alice, run=run),
+        lambda: recording.record_end(attempt, StepOutcome(was_stopped=True)),
+    )
+    assert StepRun.objects.get(name="trainer").status == ExecutionStatus.STOPPED
+    assert not LogChunk.objects.exists()
+
+
+def overlap(
+    first: Callable[[], Any], second: Callable[[], Any], then: Callable[[], Any] = lambda: None
+) -> None:
+    """Go on after the first, and commit it, only when the second, begun meanwhile, has ended or waits for it."""
 
     def run() -> None:
         try:
@@ -163,6 +195,7 @@ def overlap(first: Callable[[], Any], second: Callable[[], Any]) -> None:
         while thread.is_alive() and not is_anybody_waiting():
             assert time.monotonic() < deadline
             time.sleep(0.01)
+        then()
     thread.join(LIMIT)
 
 

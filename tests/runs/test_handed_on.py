@@ -199,6 +199,9 @@ def test_a_form_that_shows_what_is_handed_on_says_so_there(
     assert shown["steps.train.parameters.rate"] == "0.6"
     refused = page.post(address, shown)
     assert (refused.status_code, 'id="id_steps.train.parameters.rate_error"' in refused.text) == (422, True)
+    assert "This must be at most 0.5. It is what the pipeline makes of rate." in refused.text
+    typed = page.post(address, {**shown, "steps.train.parameters.rate": "0.7"})
+    assert "It is what the pipeline makes of" not in typed.text
     taken = page.post(address, {**shown, "steps.train.parameters.rate": "0.5"})
     assert taken.status_code == 302
 
@@ -223,6 +226,17 @@ def test_a_repair_keeps_to_a_bound_that_came_later(
     changed = Repair(run, configuration={"steps": {"train": {"parameters": {"rate": 0.7}}}})
     with pytest.raises(ValidationFailed, match="at most 0"):
         preview_repair(changed, actor=bob)
+
+
+@pytest.mark.parametrize(
+    "steps", [None, [], {"train": None}, {"train": []}, {"train": {"parameters": []}}, {"gone": {}}]
+)
+def test_what_is_malformed_is_refused_beside_it(
+    bounded: RunTemplate, alice: User, bob: User, hand: Worker, steps: Any
+) -> None:
+    known(bounded, alice, hand, rate=0.6)
+    told = ask(rest_of(bob), "POST", f"{THEIRS}/validate", BEYOND | {"steps": steps})
+    assert (told.status_code, "for train.rate is nothing" in told.text) == (200, True)
 
 
 def test_what_was_frozen_asks_for_nothing(bounded: RunTemplate, bob: User) -> None:

@@ -1,7 +1,12 @@
 """A step that waits for a run never keeps that from running: its slot and its place are there for others meanwhile."""
 
+import os
+import socket
+import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from selectors import DefaultSelector
 from typing import Any
 
 import pytest
@@ -11,6 +16,7 @@ from runs_app import recording
 from runs_app.models import PipelineRun, StepRun, Worker
 from runs_app.services import stop_run
 from runs_app.slots import Slots, Waits
+from runs_app.waiting_programs import WaitingPrograms
 from runs_app.worker import StepWorker
 from templates_app.models import RunTemplate, Stack
 from tests.factories import freeze, launch, make_template
@@ -18,9 +24,17 @@ from tests.runs.test_worker import in_background, wait_for
 from zenweb.accounts.models import User
 from zenweb.enums import ConcurrencyPolicy, ExecutionStatus
 from zenweb.execution.protocol import GoesOn, Waiting, WaitsForRun
+from zenweb.execution.told_waits import address_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Descend = Callable[..., PipelineRun]
+PROGRAM = """
+import sys
+from zenweb.client import Client
+body = {"steps": {"descends": {"parameters": {"folder": sys.argv[1]}}}}
+run = Client().trigger_pipeline(template_id="descending", run_configuration=body)
+run.wait(timeout=60)
+"""
 
 
 @pytest.fixture
@@ -229,3 +243,98 @@ def test_a_step_that_dies_while_it_waits_keeps_no_slot(
     wait_for(lambda: statuses() == ["completed"] * 2, 30)
     assert (worker._places.lent, PipelineRun.objects.count()) == (0, 2)
     assert Worker.objects.get().is_alive
+
+
+@pytest.fixture
+def start_programs(descending: RunTemplate, stacks: dict[str, Stack], alice: User) -> Descend:
+    template = make_template(freeze("nested.programs_pipeline", alice, stacks["celery"]), alice, "programs")
+
+    def start(*programs: list[str], folder: str = "") -> PipelineRun:
+        started = [[sys.executable, *program] for program in programs]
+        return launch(
+            template,
+            alice,
+            {"steps": {"starts_programs": {"parameters": {"programs": started, "folder": folder}}}},
+        )
+
+    return start
+
+
+def test_programs_that_a_step_starts_wait_without_its_slot(
+    start_programs: Descend, worker: StepWorker
+) -> None:
+    command = ["-m", "zenweb.cli", "run-template", "run", "descending", "--wait", "--timeout", "60"]
+    start_programs(command, ["-c", PROGRAM, ""])
+    worker.run_ready_steps("default")
+    wait_for(lambda: not PipelineRun.objects.unfinished().exists(), 60)
+    assert statuses() == ["completed"] * 3
+    assert (worker._places.free, worker._places.lent) == (1, 0)
+
+
+def test_a_program_that_is_killed_while_it_waits_gives_the_slot_back(
+    start_programs: Descend, worker: StepWorker, tmp_path: Path
+) -> None:
+    run = start_programs(["-c", PROGRAM, str(tmp_path)], folder=str(tmp_path))
+    thread = in_background(lambda: worker.run_ready_steps("default"))
+    wait_for((tmp_path / "begun-0-1").exists, 30)
+    assert worker._places.lent == 1
+    (tmp_path / "kill").touch()
+    wait_for(lambda: worker._places.lent == 0)
+    wait_for(lambda: run.steps.get().waiting_since is None)
+    assert worker._places.is_overdrawn  # until the run has ended that took the slot meanwhile
+    (tmp_path / "go").touch()
+    thread.join(20)
+    wait_for(lambda: statuses() == ["completed"] * 2)
+
+
+class Ear:
+    """Programs that wait, and what is heard of them."""
+
+    def __init__(self, user: int) -> None:
+        self.told: list[str] = []
+        self.programs, self.selector = WaitingPrograms(user), DefaultSelector()
+        self.programs.register(self.selector, lambda event: self.told.append(event.event))
+
+    def call(self, said: bytes) -> socket.socket:
+        line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        line.connect(address_of(self.programs.name))
+        line.send(said)
+        self.listen()
+        return line
+
+    def listen(self) -> None:
+        while ready := self.selector.select(0):
+            for key, _ in ready:
+                key.data()
+
+    def close(self) -> None:
+        self.programs.close()
+        self.selector.close()
+
+
+def is_refused(line: socket.socket) -> bool:
+    with line, pytest.raises(ConnectionError):
+        line.send(b"heard?")
+    return True
+
+
+def test_a_program_is_heard_until_it_goes_on_or_is_gone() -> None:
+    with closing(Ear(os.geteuid())) as ear:
+        one, other = ear.call(bytes(16)), ear.call(bytes(16))
+        assert is_refused(ear.call(b"nonsense"))
+        one.shutdown(socket.SHUT_RDWR)  # though something else has it, too
+        other.close()
+        ear.listen()
+        one.close()
+    assert ear.told == ["waits_for_run"] * 2 + ["goes_on"] * 2
+
+
+def test_no_more_programs_are_heard_than_are_allowed_and_no_other_users(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("runs_app.waiting_programs.MOST_PROGRAMS", 1)
+    with closing(Ear(os.geteuid())) as ear, ear.call(bytes(16)):
+        assert is_refused(ear.call(bytes(16)))
+    with closing(Ear(os.geteuid() + 1)) as deaf:
+        assert is_refused(deaf.call(bytes(16)))
+    assert (ear.told, deaf.told) == (["waits_for_run"], [])

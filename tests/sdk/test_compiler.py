@@ -10,6 +10,7 @@ from pydantic import Field, Secret, SecretStr
 from zenweb import pipeline, step
 from zenweb.artifacts.references import ArtifactReference
 from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
+from zenweb.config.requirements import requirements_of
 from zenweb.config.spec import InputSpec, PipelineSpec
 from zenweb.exceptions import AuthoringError, ValidationFailed
 
@@ -239,6 +240,21 @@ def test_a_configuration_file_is_used_where_the_code_says_nothing(tmp_path, capl
     assert trainer.parameters == {"learning_rate": 1, "trees": 9}
     assert (trainer.settings.queue, trainer.settings.retry.max_retries) == ("gpu", 4)
     assert caplog.messages == ["/model: accepted, no effect"]
+
+
+def test_of_dockers_settings_in_a_file_the_requirements_have_an_effect_and_the_others_are_named(
+    tmp_path, caplog
+):
+    path = tmp_path / "run.yaml"
+    path.write_text(
+        "settings: {docker: {requirements: [polars], apt_packages: [git]}}\nsteps: {load: {settings: {docker: {}}}}\n"
+    )
+    spec = training.with_options(config_path=path, parameters={"path": "x"}).compile()
+    assert requirements_of({}, spec.settings, tmp_path) == ["polars"]
+    assert caplog.messages == [
+        "/steps/load/settings/docker: accepted, no effect",
+        "/settings/docker/apt_packages: accepted, no effect",
+    ]
 
 
 current = {}

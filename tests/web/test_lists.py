@@ -50,6 +50,21 @@ def test_a_list_of_templates_takes_the_same_queries_however_long(
         pages.get(reverse("run-template-list"))
 
 
+def test_runs_are_narrowed_to_a_template_whatever_it_is_called(
+    pages: Client, template: RunTemplate, alice: User
+) -> None:
+    RunTemplate.objects.filter(pk=template.pk).update(name='a "b" <i>&')
+    run, option = (
+        launch(template, alice),
+        f'<option value="{template.pk}"{{}}>a &quot;b&quot; &lt;i&gt;&amp;</option>',
+    )
+    assert option.format("") in pages.get(reverse("run-list")).text
+    chosen = pages.get(reverse("run-list"), {"template": str(template.pk)}).text
+    assert option.format(" selected") in chosen
+    assert run.name in chosen
+    assert run.name in pages.get(reverse("run-list"), {"template": "nonsense"}).text
+
+
 def test_runs_are_narrowed_by_status_template_and_words(
     pages: Client, template: RunTemplate, alice: User
 ) -> None:

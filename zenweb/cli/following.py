@@ -17,6 +17,7 @@ from zenweb.cli.log_lines import LogLines
 from zenweb.cli.output import Output
 from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import ZenWebError
+from zenweb.execution.triggers import waiting_for
 from zenweb.patience import Away, Patience
 from zenweb.responses import LogPiece, PipelineRunResponse, StepRunResponse
 
@@ -48,7 +49,8 @@ def follow(
     is_stopping = False
     while True:
         try:
-            return following.to_the_end()
+            with waiting_for(run.id):
+                return following.to_the_end()
         except KeyboardInterrupt:
             following.pause()
             if is_stopping or not _is_to_be_stopped(run, output):

@@ -52,7 +52,7 @@ from zenweb.config.parameters import (
     takes_file,
     typed_parameters,
 )
-from zenweb.config.resources import Resources, ineffective, with_checked_resources
+from zenweb.config.resources import Resources, ineffective, ineffective_of_pipeline, with_checked_resources
 from zenweb.config.run_configuration import (
     PipelineRunConfiguration,
     StepRunConfiguration,
@@ -230,7 +230,7 @@ def _warn_of_what_has_no_effect(configuration: PipelineRunConfiguration) -> None
     for name, step in wire.get("steps", {}).items():
         pointers += [f"/steps/{name}/{key}" for key in step if key not in FROZEN_STEP_KEYS]
         pointers += [f"/steps/{name}/settings/{key}" for key in ineffective(step.get("settings"))]
-    pointers += [f"/settings/{key}" for key in ineffective(wire.get("settings"))]
+    pointers += [f"/settings/{key}" for key in ineffective_of_pipeline(wire.get("settings"))]
     for pointer in pointers:
         logger.warning("%s: accepted, no effect", pointer)
 

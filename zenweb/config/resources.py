@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ValidationError, WithJsonSchema
 
 from zenweb.config.spec import StepResources
 
+DOCKER, REQUIREMENTS = "docker", "requirements"
 RESOURCES = "resources"
 NO_QUEUE = (
     "gpu_count: no queue is named, so it may run where there is no GPU. "
@@ -90,3 +91,15 @@ class Resources:
 def ineffective(settings: Any) -> list[str]:
     """The keys of settings that nothing comes of."""
     return [str(key) for key in settings if key != RESOURCES] if isinstance(settings, Mapping) else []
+
+
+def ineffective_of_pipeline(settings: Any) -> list[str]:
+    """The same of a pipeline's, whose requirements are installed wherever its steps run."""
+    found = []
+    for key in ineffective(settings):
+        docker = settings[key] if key == DOCKER else None
+        if isinstance(docker, Mapping):
+            found += [f"{key}/{name}" for name in docker if name != REQUIREMENTS]
+        else:
+            found.append(key)
+    return found

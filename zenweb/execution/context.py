@@ -1,5 +1,6 @@
 """What user code may ask and note about the step it runs in."""
 
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -47,6 +48,8 @@ class StepContext:
     emit: Callable[[Event], None]
     notes: Notes = field(default_factory=Notes)
     calls: Counter[str] = field(default_factory=Counter)
+    process: int = field(default_factory=os.getpid)
+    """The one that runs it; what it has forked has the same context."""
 
     @property
     def attempt(self) -> int:

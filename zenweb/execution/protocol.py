@@ -86,6 +86,8 @@ class ServerAccess(BaseModel):
 
     url: str
     token: str = Field(repr=False)
+    waits: str = ""
+    """Where programs that the step starts tell that they wait for a run; empty where nobody listens."""
 
 
 class Assignment(Message):

@@ -1,6 +1,7 @@
 """Runs that a step asks for: another attempt at the step gets the runs that an earlier one has started."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,7 @@ from uuid import UUID, uuid4, uuid5
 
 from zenweb.enums import ExecutionStatus
 from zenweb.execution.current_step import current_step
+from zenweb.execution.told_waits import telling_worker
 
 if TYPE_CHECKING:
     from zenweb.execution.context import StepContext
@@ -41,10 +43,14 @@ def is_to_repeat(answer: Mapping[str, Any]) -> bool:
 
 @contextmanager
 def waiting_for(run_id: UUID) -> Iterator[None]:
-    """Inside a step that a worker runs, its slot is free for others meanwhile: for the run that is waited for, say."""
+    """Inside a step that a worker runs, its slot is free for others meanwhile: for the run that is waited for, say.
+
+    So it is in all programs that such a step has started.
+    """
     step = current_step()
-    if step is None or step.assignment.server is None:
-        yield
+    if step is None or step.assignment.server is None or step.process != os.getpid():
+        with telling_worker(run_id):
+            yield
         return
     # Only a step needs it: every client imports this module, and pydantic takes long to load.
     from zenweb.execution.protocol import GoesOn, WaitsForRun  # noqa: PLC0415

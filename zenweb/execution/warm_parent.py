@@ -471,7 +471,7 @@ def _work_for(order: Order, emit: Callable[[Event], None]) -> Callable[[], objec
                 return partial(compile_pipeline_again, import_source(order.source, Pipeline), order, emit)
             case Assignment():
                 if order.server is not None:
-                    connection.use(order.server.url, order.server.token)
+                    connection.use(order.server.url, order.server.token, order.server.waits)
                 return partial(run_attempt, import_source(order.source, Step), order, emit)
 
 
