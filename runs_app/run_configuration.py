@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from django.utils.translation import gettext, gettext_lazy
@@ -13,7 +14,7 @@ from runs_app.dynamic_defaults import find_defaults, missing_defaults
 from runs_app.handed_on import find_handed_on, with_their_source
 from runs_app.plans import Rules, Runnable, rules_of
 from templates_app.names import is_one_line, wrong_tags
-from templates_app.schema_places import stand_ins_in, step_sections
+from templates_app.schema_places import schemas_at, stand_ins_in, step_sections, undeclared_in
 from templates_app.schema_validation import Validator, find_boundless, find_errors, first_of
 from templates_app.suggestions import did_you_mean
 from zenweb.config.config_schema import step_keys
@@ -33,6 +34,7 @@ Configuration = dict[str, Any]
 USER_VALUES = frozenset({"parameters", "extra", "settings", "substitutions", "environment"})
 # Whatever one likes to say of a run or a step: each list with the details of runs carries it.
 FREE = ("extra", "settings", "substitutions")
+MOST_DROPPED = 20  # that a run is told of
 LARGEST_FREE = 64_000  # characters
 # What a run acts on. Every other known key is stored and answered with a warning.
 RUN_WIDE = ("enable_cache", "retry", "queue", "priority", FAILURE, SUCCESS)
@@ -232,7 +234,11 @@ def _resolved(
         execution_mode=ExecutionMode(
             cleaned.get("execution_mode") or spec.execution_mode or ExecutionMode.CONTINUE_ON_FAILURE
         ),
-        warnings=[*_warnings(cleaned), *_resource_notes(steps)],
+        warnings=[
+            *_warnings(cleaned),
+            *islice(_dropped(rules.config_schema, cleaned), MOST_DROPPED),
+            *_resource_notes(steps),
+        ],
     )
 
 
@@ -357,6 +363,17 @@ def _warnings(configuration: Configuration) -> list[str]:
         for key in ineffective(step.get("settings"))
     ]
     return [f"{pointer}: accepted, no effect" for pointer in found]
+
+
+def _dropped(config_schema: dict[str, Any], configuration: Configuration) -> Iterator[str]:
+    """Of models and the like, what they have no field for; a model that forbids others has refused it."""
+    for path, step in _whole_and_steps(configuration):
+        given = step.get("parameters") if path else None
+        for parameter, value in given.items() if isinstance(given, dict) else ():
+            if isinstance(value, dict | list):
+                at = (*path, "parameters", parameter)
+                for place in undeclared_in(config_schema, schemas_at(config_schema, at), value, at):
+                    yield f"{pointer_to(place)}: its type has no such field, so that the step may not get it"
 
 
 def _resource_notes(steps: Iterable[ResolvedStep]) -> Iterator[str]:

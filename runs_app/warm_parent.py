@@ -104,9 +104,9 @@ class Upbringing:
 
     @property
     def environment_of_user(self) -> Mapping[str, str]:
-        if self.user is None:
-            return self.environment
-        return self.user.environment(self.environment, self.scratch / "home")
+        # Whoever has signed in as the worker's user has done so for themselves, not for the steps of others.
+        given = {**self.environment, "ZENWEB_CONFIG_DIR": str(self.scratch / "zenweb")}
+        return given if self.user is None else self.user.environment(given, self.scratch / "home")
 
     def popen_options(self) -> dict[str, Any]:
         return {} if self.user is None else self.user.popen_options()

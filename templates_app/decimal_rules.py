@@ -5,7 +5,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from zenweb.config.json_schema import BOUNDS, DIGITS
 
@@ -19,6 +19,10 @@ _BREAKS: Mapping[str, tuple[Callable[[Decimal, Decimal], bool], str | Promise]] 
         gettext_lazy("This must be a multiple of %(limit)s."),
     ),
 }
+
+# What was typed with up to so many digits can be told from the float that it was read as; and below such a number,
+# which digits it had after the point.
+EXACT_DIGITS, EXACT_LIMIT = 15, 2**53
 
 
 class DecimalRules:
@@ -44,21 +48,56 @@ class DecimalRules:
             breaks, sentence = _BREAKS[name]
             if breaks(number, limit):
                 raise ValueError(str(sentence) % {"limit": limit})
-        digits, places = _size(number)
-        if self.places is not None and places > self.places:
-            words = ngettext(
-                "This must have at most %(number)s digit after the point.",
-                "This must have at most %(number)s digits after the point.",
-                self.places,
+        _check_digits(number, self.digits, self.places)
+
+
+class DigitRules:
+    """`{"max_digits": 5}`, of a decimal number that comes as a number, whose bounds JSON Schema's own words tell."""
+
+    def __init__(self, parent: Any, rules: Any, path: Any) -> None:
+        if not isinstance(rules, dict) or set(rules) - {*DIGITS}:
+            raise ValueError(f"{rules!r} are no rules for the digits of numbers")
+        try:
+            self.digits, self.places = (int(rules[name]) if name in rules else None for name in DIGITS)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{rules!r} are no rules for the digits of numbers") from error
+
+    def validate(self, instance: Any) -> None:
+        if isinstance(instance, bool) or not isinstance(instance, int | float):
+            return
+        number = Decimal(repr(instance))  # as pydantic reads it
+        if isinstance(instance, float) and (
+            len(_significant(number)) > EXACT_DIGITS or abs(number) >= EXACT_LIMIT
+        ):
+            raise ValueError(
+                gettext("A number of so many digits gets rounded: write it as a text, in quotes.")
             )
-            raise ValueError(words % {"number": self.places})
-        if self.digits is not None and digits > self.digits:
-            words = ngettext(
-                "This must have at most %(number)s digit.",
-                "This must have at most %(number)s digits.",
-                self.digits,
-            )
-            raise ValueError(words % {"number": self.digits})
+        _check_digits(number, self.digits, self.places)
+
+
+def _check_digits(number: Decimal, most: int | None, most_places: int | None) -> None:
+    digits, places = _size(number)
+    if most_places is not None and places > most_places:
+        words = ngettext(
+            "This must have at most %(number)s digit after the point.",
+            "This must have at most %(number)s digits after the point.",
+            most_places,
+        )
+        raise ValueError(words % {"number": most_places})
+    if most is not None and most_places is not None and digits - places > most - most_places:
+        words = ngettext(
+            "This must have at most %(number)s digit before the point.",
+            "This must have at most %(number)s digits before the point.",
+            most - most_places,
+        )
+        raise ValueError(words % {"number": most - most_places})
+    if most is not None and digits > most:
+        words = ngettext(
+            "This must have at most %(number)s digit.",
+            "This must have at most %(number)s digits.",
+            most,
+        )
+        raise ValueError(words % {"number": most})
 
 
 def _is_multiple(number: Decimal, step: Decimal) -> bool:
@@ -76,3 +115,7 @@ def _size(number: Decimal) -> tuple[int, int]:
     exponent = int(exponent) + len(text) - len(significant) if significant else 0
     places = max(0, -exponent)
     return max(len(significant) + max(0, exponent), places), places
+
+
+def _significant(number: Decimal) -> str:
+    return "".join(map(str, number.as_tuple().digits)).strip("0")

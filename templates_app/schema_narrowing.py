@@ -19,6 +19,7 @@ from templates_app.suggestions import some_of
 from zenweb.config.json_schema import (
     CHOICE_RULES,
     DECIMAL_RULES,
+    DIGIT_RULES,
     DYNAMIC_DEFAULT,
     FORM_HINTS,
     LABELS,
@@ -393,6 +394,9 @@ class _Comparison:
             return any(_is_multiple(each, said) for each in former)
         if word == DECIMAL_RULES:
             return any(_are_tighter(each, said) for each in former)
+        if word == DIGIT_RULES:
+            # What is only told apart, since it would be rounded, is no less than was taken before.
+            return not said or any(_are_tighter(each, said) for each in former)
         if word == CHOICE_RULES:
             return bool(former)  # what may be chosen was asked for before, too
         text = json.dumps(said, sort_keys=True)

@@ -166,6 +166,27 @@ def stand_ins_in(root: Schema, value: Json) -> list[Path]:
     )
 
 
+def undeclared_in(root: Schema, here: Sequence[Schema], value: Json, path: Path = ()) -> Iterator[Path]:
+    """Members of objects that no type there declares, though it declares some: models drop what they do not forbid."""
+    if isinstance(value, list):
+        for index, member in enumerate(value):
+            yield from undeclared_in(root, schemas_below(root, here, index), member, (*path, str(index)))
+    elif isinstance(value, dict):
+        declared = {name for schema in here for name in _dict(schema.get("properties"))}
+        is_closed = bool(declared) and not any(map(_takes_any_name, here))
+        for name, member in value.items():
+            if is_closed and name not in declared:
+                yield (*path, name)
+            else:
+                yield from undeclared_in(root, schemas_below(root, here, name), member, (*path, name))
+
+
+def _takes_any_name(schema: Schema) -> bool:
+    if schema.get("additionalProperties", False) is not False or "patternProperties" in schema:
+        return True
+    return schema.get("type") == "object" and "properties" not in schema
+
+
 def _mentions(value: Json) -> bool:
     """Whether it is there anywhere: hardly ever, and looking for secrets takes longer."""
     if isinstance(value, dict | list):

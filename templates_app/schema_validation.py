@@ -3,10 +3,10 @@
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, time, timedelta
 from functools import lru_cache, partial
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 from typing import Any
+from uuid import UUID
 
 import jsonschema_rs
 from django.utils.functional import Promise
@@ -17,21 +17,27 @@ from pydantic.networks import IPvAnyAddress, IPvAnyInterface, IPvAnyNetwork
 
 from templates_app.address_rules import AddressRules
 from templates_app.choice_rules import ChoiceRules
-from templates_app.decimal_rules import DecimalRules
+from templates_app.decimal_rules import DecimalRules, DigitRules
 from templates_app.file_rules import FileRules, expected_words
-from templates_app.moment_rules import MomentRules
+from templates_app.moment_rules import OF_FORMAT, MomentRules
 from templates_app.schema_circles import find_circle
 from templates_app.suggestions import MOST_NAMED, did_you_mean, some_of, suggestion
+from templates_app.text_rules import (
+    PATTERN_WORDS,
+    ContentRules,
+    MediaRules,
+    PatternRules,
+    StrippedRules,
+)
 from zenweb.config.json_schema import (
     ADDRESS_SCHEMES,
     CHOICE_RULES,
-    DECIMAL_OR_NOT_FINITE,
-    DECIMAL_PATTERN,
     DECIMAL_RULES,
+    DIGIT_RULES,
     FILE_RULES,
     FORM_HINTS,
     MOMENT_RULES,
-    WHOLE_NUMBER_PATTERN,
+    STRIPPED_RULES,
 )
 from zenweb.exceptions import FieldError, ValidationFailed
 from zenweb.pointers import pointer_to
@@ -43,10 +49,11 @@ MOST_ERRORS = 200  # of one document: to word each takes time, and nobody reads 
 Validator = jsonschema_rs.Draft202012Validator
 MOST_SHOWN = 100  # characters
 PARAMETER_DEPTH = 4  # steps, trainer, parameters, learning_rate
-DURATION, DATE_TIME, TIME = TypeAdapter(timedelta), TypeAdapter(datetime), TypeAdapter(time)
-# What JSON Schema has no word for, or a narrower one than pydantic: `https://müller.de` is an address to people.
+# What JSON Schema has no word for, or another one than pydantic: `https://müller.de` is an address to people,
+# and a moment may lack the offset that RFC 3339 asks for. Whoever takes the value in the end says what it may be.
 PYDANTIC_FORMATS: dict[str, TypeAdapter[Any]] = {
     "uri": TypeAdapter(AnyUrl),
+    "uuid": TypeAdapter(UUID),
     "ipvanyaddress": TypeAdapter(IPvAnyAddress),
     "ipvanyinterface": TypeAdapter(IPvAnyInterface),
     "ipvanynetwork": TypeAdapter(IPvAnyNetwork),
@@ -59,6 +66,8 @@ PYDANTIC_FORMATS: dict[str, TypeAdapter[Any]] = {
     "uuid4": TypeAdapter(UUID4),
     "uuid5": TypeAdapter(UUID5),
 }
+# To pydantic `20260101` is a moment of 1970, which nobody means who types it.
+BARE_NUMBER = re.compile(r"[+-]?[0-9.]+")
 # Digits, a function such as rgb(…), or one word, which may be the name of a colour.
 COLOUR = re.compile(
     r"#(?:[0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})|(?:rgb|hsl)a?\([0-9a-z.,%/ ]{1,60}\)|[a-z]{3,30}"
@@ -229,28 +238,6 @@ def _compiled(text: str) -> Validator:
     return compile_schema(json.loads(text))
 
 
-def _is_date_time(text: str) -> bool:
-    # Python's and pydantic's date-times may lack the offset that RFC 3339 asks for; so may their defaults.
-    try:
-        is_one = "T" in text.upper().replace(" ", "T") and bool(datetime.fromisoformat(text))
-    except ValueError:
-        return False
-    return is_one and _is_of(DATE_TIME, text)  # Python takes `+05` too, which the step would not
-
-
-def _is_time(text: str) -> bool:
-    try:
-        is_one = ":" in text and time.fromisoformat(text) is not None
-    except ValueError:
-        return False
-    return is_one and _is_of(TIME, text)
-
-
-def _is_duration(text: str) -> bool:
-    # pydantic writes 366 days as P1Y1D, which RFC 3339 does not know.
-    return text.lstrip("+-")[:1] in {"P", "p"} and _is_of(DURATION, text)
-
-
 def _is_of(adapter: TypeAdapter[Any], text: str) -> bool:
     try:
         adapter.validate_python(text)
@@ -259,23 +246,30 @@ def _is_of(adapter: TypeAdapter[Any], text: str) -> bool:
     return True
 
 
+def _is_moment(adapter: TypeAdapter[Any], text: str) -> bool:
+    return not BARE_NUMBER.fullmatch(text) and _is_of(adapter, text)
+
+
 def _is_colour(text: str) -> bool:
     return bool(COLOUR.fullmatch(text.strip().lower()))
 
 
 FORMATS: dict[str, Callable[[str], bool]] = {
-    "date-time": _is_date_time,
-    "time": _is_time,
-    "duration": _is_duration,
     "color": _is_colour,
     **{name: partial(_is_of, adapter) for name, adapter in PYDANTIC_FORMATS.items()},
+    **{name: partial(_is_moment, adapter) for name, adapter in OF_FORMAT.items()},
 }
 KEYWORDS: dict[str, Any] = {
     ADDRESS_SCHEMES: AddressRules,
     CHOICE_RULES: ChoiceRules,
     DECIMAL_RULES: DecimalRules,
+    DIGIT_RULES: DigitRules,
     FILE_RULES: FileRules,
     MOMENT_RULES: MomentRules,
+    STRIPPED_RULES: StrippedRules,
+    "pattern": PatternRules,
+    "contentMediaType": MediaRules,
+    "contentSchema": ContentRules,
 }
 
 
@@ -348,7 +342,7 @@ def _explain_choice(
         word
         for branch in branches
         for inner in branch
-        if (word := _expected_file(inner, schema) or _expected(inner))
+        if (word := _expected_file(inner, schema) or _expected_form(inner, schema) or _expected(inner))
     ]
     expected = gettext(" or ").join(dict.fromkeys(words)) or gettext("of one of the allowed forms")
     yield FieldError(pointer_to(list(error.instance_path)), _must_be(expected))
@@ -360,6 +354,12 @@ def _expected_file(error: jsonschema_rs.ValidationError, schema: dict[str, Any])
         return ""
     part = _at(schema, list(error.schema_path)[:-1])
     return expected_words(part[FILE_RULES]) if FILE_RULES in part else ""
+
+
+def _expected_form(error: jsonschema_rs.ValidationError, schema: dict[str, Any]) -> str:
+    *place, keyword = error.schema_path
+    pattern = _at(schema, place).get("pattern") if keyword == "pattern" else None
+    return str(PATTERN_WORDS.get(pattern, "")) if isinstance(pattern, str) else ""
 
 
 def _is_wrong_kind(inner: jsonschema_rs.ValidationError, outer: jsonschema_rs.ValidationError) -> bool:
@@ -376,16 +376,9 @@ def _expected(error: jsonschema_rs.ValidationError) -> str:
         return gettext(" or ").join(str(TYPE_WORDS.get(name, name)) for name in kind.types)
     if isinstance(kind, Kind.Format):
         return str(FORMAT_WORDS.get(kind.format, kind.format))
-    if isinstance(kind, Kind.Pattern):
-        return str(_PATTERN_WORDS.get(kind.pattern, ""))
     return ""
 
 
-_PATTERN_WORDS: dict[str, str | Promise] = {
-    DECIMAL_PATTERN: gettext_lazy("a number, such as 12.50"),
-    DECIMAL_OR_NOT_FINITE: gettext_lazy("a number, such as 12.50, or NaN or Infinity"),
-    WHOLE_NUMBER_PATTERN: gettext_lazy("a whole number"),
-}
 _SENTENCES: dict[type[Any], Callable[[Any], str]] = {
     Kind.Minimum: lambda kind: gettext("This must be at least %(limit)s.") % {"limit": kind.limit},
     Kind.Maximum: lambda kind: gettext("This must be at most %(limit)s.") % {"limit": kind.limit},
@@ -427,9 +420,6 @@ _SENTENCES: dict[type[Any], Callable[[Any], str]] = {
         % {"number": kind.limit}
     ),
     Kind.UniqueItems: lambda _: gettext("Every entry may occur only once."),
-    Kind.Pattern: lambda kind: (
-        gettext("This does not have the expected form (%(pattern)s).") % {"pattern": kind.pattern}
-    ),
     Kind.Constant: lambda kind: _must_be(some_of([_shown(kind.expected_value)])),
 }
 

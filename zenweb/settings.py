@@ -11,7 +11,7 @@ import dj_database_url
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from zenweb import __version__
+from zenweb import __version__, patience
 from zenweb.enums import StepProcess
 
 
@@ -322,7 +322,8 @@ WORKER_LEASE = timedelta(seconds=env_int("ZENWEB_WORKER_LEASE", 8))
 # Warm parents end everything below them well before others may count their worker as dead.
 PARENT_LEASE = WORKER_LEASE * 0.6
 SHUTDOWN_LIMIT = timedelta(seconds=env_int("ZENWEB_SHUTDOWN_LIMIT", 8))
-LOCAL_RUN_LEASE = timedelta(seconds=env_int("ZENWEB_LOCAL_RUN_LEASE", 90))
+# Longer than a run's own process bears that it does not reach this server.
+LOCAL_RUN_LEASE = timedelta(seconds=env_int("ZENWEB_LOCAL_RUN_LEASE", int(1.5 * patience.SECONDS)))
 STOP_GRACE = timedelta(seconds=env_int("ZENWEB_STOP_GRACE", 10))
 # How many steps of a queue may run at once, over all workers: each of them must be told the same.
 QUEUE_LIMITS = env_numbers("ZENWEB_QUEUE_LIMITS")

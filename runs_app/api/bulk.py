@@ -84,7 +84,7 @@ class BulkRuns(APIView):
             )
         except Exception as error:  # noqa: BLE001  # of those before it the caller has to be told
             return self._refusal(error)
-        described = describe_preflight(ahead, template.version)
+        described = describe_preflight(ahead)
         return {"status": 200, "run": None, "is_replay": False, "preflight": described}
 
     def _launch(self, template: RunTemplate, asked: RunBody, trigger: Trigger) -> Json:

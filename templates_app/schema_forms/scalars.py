@@ -499,7 +499,8 @@ class DateControl(SingleControl):
         return self._day(text.strip()).isoformat()
 
     def to_text(self, value: Json) -> str:
-        return "" if value is None else label_of(value)
+        """The browser's input drops a day that is written with its midnight."""
+        return "" if value is None else re.sub(r"[T ][0:]+Z?$", "", label_of(value))
 
     def _day(self, text: str) -> date:
         try:

@@ -12,6 +12,7 @@ from django.utils.translation import gettext
 from templates_app.schema_places import referred
 from zenweb.config.defaults import Source
 from zenweb.config.json_schema import DYNAMIC_DEFAULT, FORM_HINTS, LABELS, MADE_DEFAULT, SECTIONS
+from zenweb.written_numbers import number_of
 
 Json: TypeAlias = Any
 """A value that came from JSON: dict, list, str, int, float, bool or None."""
@@ -451,8 +452,8 @@ def _refuse_number(text: str) -> NoReturn:
     raise ValueError(gettext("%(text)s is not a number that JSON can hold.") % {"text": text})
 
 
-def _finite(text: str) -> float:
-    return number if abs(number := float(text)) != float("inf") else _refuse_number(text)
+def _finite(text: str) -> int | float:
+    return number if abs(number := number_of(text)) != float("inf") else _refuse_number(text)
 
 
 def _once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:

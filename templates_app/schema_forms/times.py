@@ -9,9 +9,11 @@ from django.core.exceptions import ValidationError
 from django.utils.dateparse import parse_time
 from django.utils.translation import gettext, gettext_lazy
 
+from templates_app.durations import length_words
+from templates_app.moment_rules import DURATION
 from templates_app.schema_forms.controls import SingleControl
 from templates_app.schema_forms.schemas import Json, Parameter, label_of
-from templates_app.schema_validation import DURATION
+from templates_app.schema_forms.wording import moment_bounds
 
 UNITS = {
     **dict.fromkeys(("d", "day", "days"), 86_400),
@@ -21,7 +23,6 @@ UNITS = {
     **dict.fromkeys(("ms",), 0.001),
 }
 PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]+)")
-SHOWN = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
 class ClockInput(forms.TextInput):
@@ -77,7 +78,8 @@ class DurationControl(SingleControl):
         return forms.TextInput()
 
     def hint(self) -> str:
-        return gettext("Such as 1 h 30 min")
+        limits = [limit[:1].lower() + limit[1:] for limit in moment_bounds(self.parameter.schema)]
+        return ", ".join([gettext("Such as 1 h 30 min"), *limits])
 
     def parse(self, text: str) -> Json:
         text = text.strip()
@@ -95,13 +97,14 @@ class DurationControl(SingleControl):
 def duration_words(text: str) -> str:
     """A duration as people write it; "" for a text that is none."""
     length = _length(text)
-    return "" if length is None else _words(length) or "0 s"
+    return "" if length is None else length_words(length)
 
 
 def _length(text: str) -> timedelta | None:
     try:
-        if text.upper().lstrip("-+").startswith("P"):
-            return DURATION.validate_python(text)
+        if text.upper().lstrip("-+").startswith("P") or ":" in text:
+            length: timedelta = DURATION.validate_python(text)
+            return length
         sign = -1 if text.startswith("-") else 1
         rest = text.lstrip("-+").lower()
         parts = PART.findall(rest)
@@ -118,14 +121,3 @@ def _iso(length: timedelta) -> str:
     text = f"{seconds:f}".rstrip("0").rstrip(".")
     days = f"{length.days}D" if length.days else ""
     return f"{sign}P{days}" + (f"T{text}S" if seconds or not days else "")
-
-
-def _words(length: timedelta) -> str:
-    sign, length = ("-", -length) if length < timedelta(0) else ("", length)
-    rest, words = length // timedelta(seconds=1), list[str]()
-    for size, unit in SHOWN:
-        count, rest = divmod(rest, size)
-        words += [f"{count} {unit}"] if count else []
-    seconds = f"{rest + length.microseconds / 1e6:f}".rstrip("0").rstrip(".")
-    words += [f"{seconds} s"] if seconds != "0" else []
-    return sign + " ".join(words)

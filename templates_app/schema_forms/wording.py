@@ -8,7 +8,9 @@ from datetime import timedelta
 from django.utils.functional import Promise
 from django.utils.translation import gettext, gettext_lazy, ngettext
 
-from templates_app.schema_forms.schemas import Parameter, Schema, Step, humanise, label_of
+from templates_app.durations import length_words
+from templates_app.moment_rules import DURATION, read_moment
+from templates_app.schema_forms.schemas import Json, Parameter, Schema, Step, humanise, label_of
 from templates_app.schema_places import schemas_below
 from templates_app.schema_validation import place_words
 from zenweb.config.defaults import Source, SourceName, yesterday
@@ -95,7 +97,7 @@ def describe_bounds(schema: Schema) -> str:
     """One short phrase, such as "More than 0, at most 1", or "" where everything goes."""
     parts = [
         *_number_bounds(schema),
-        *_moment_bounds(schema),
+        *moment_bounds(schema),
         *_count("minLength", "maxLength", schema, _characters),
         *_items_bounds(schema),
     ]
@@ -155,7 +157,7 @@ def _number_bounds(schema: Schema) -> list[str]:
     return parts
 
 
-def _moment_bounds(schema: Schema) -> list[str]:
+def moment_bounds(schema: Schema) -> list[str]:
     said = schema.keywords.get(MOMENT_RULES)
     if not isinstance(said, Mapping):
         return []
@@ -166,8 +168,20 @@ def _moment_bounds(schema: Schema) -> list[str]:
         (gettext("Before %(limit)s"), said.get("lt")),
         (gettext("Not after %(limit)s"), said.get("le")),
     ]
+    if schema.format == "duration":
+        bounds = [
+            (gettext("More than %(limit)s"), _length_words(said.get("gt"))),
+            (gettext("At least %(limit)s"), _length_words(said.get("ge"))),
+            (gettext("Less than %(limit)s"), _length_words(said.get("lt"))),
+            (gettext("At most %(limit)s"), _length_words(said.get("le"))),
+        ]
     limits = [words % {"limit": str(bound).replace("T", " ")} for words, bound in bounds if bound]
     return [moment, *limits] if moment else limits
+
+
+def _length_words(said: Json) -> str:
+    length = read_moment(said, [DURATION]) if isinstance(said, str) else None
+    return length_words(length) if isinstance(length, timedelta) else ""
 
 
 def _items_bounds(schema: Schema) -> list[str]:

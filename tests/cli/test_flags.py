@@ -10,7 +10,9 @@ from templates_app.models import RunTemplate
 from templates_app.services import curate_run_template
 from tests.composing import compiled, own
 from tests.factories import freeze, make_template
+from zenweb.cli.template_command import bounds_of
 from zenweb.cli.template_flags import flags_of
+from zenweb.cli.value_types import ValueType
 
 RUN = ("run-template", "run", "typed", "--trainer.name", "x")
 
@@ -214,6 +216,17 @@ def test_help_shows_the_parameters_by_step(alices, typed):
     assert "--trainer.kind [svm|rf]" in steps
     assert "--final-report.title TEXT" in rest
     assert "--dry-run" in rest
+
+
+@pytest.mark.parametrize(
+    ("form", "rules", "words"),
+    [
+        ("duration", {"gt": "PT0S", "le": "PT1H"}, ["more than PT0S", "at most PT1H"]),
+        ("date", {"ge": "2026-01-01", "now": "past"}, ["not before 2026-01-01"]),
+    ],
+)
+def test_help_says_the_limits_of_moments_and_durations(form, rules, words):
+    assert bounds_of(ValueType({"type": "string", "format": form, "zenweb-moment": rules}, {})) == words
 
 
 def test_help_follows_the_form_that_the_owner_has_shaped(alices, typed, alice):

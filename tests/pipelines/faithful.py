@@ -178,6 +178,9 @@ def judges(
     maybe: int | None = 7,
     number_or_text: int | str = 0,
     key: SecretStr | None = None,
+    price: Decimal = Decimal(1),
+    moment: datetime | None = None,
+    city: Annotated[str, Field(pattern=r"^\w+$")] = "Zürich",
 ) -> None:
     kept.clear()
     kept.update(locals())

@@ -1,5 +1,6 @@
 """Pipelines that start others, as the tests run them."""
 
+import multiprocessing
 import os
 import subprocess
 import time
@@ -117,3 +118,19 @@ def starts_programs(programs: list[list[str]], folder: str = "") -> None:
 @pipeline
 def programs_pipeline() -> None:
     starts_programs()
+
+
+@step(enable_cache=False, timeout=90)
+def forks() -> None:
+    """A copy of its process starts a run and waits for it."""
+    asked = {"template_id": "descending", "synchronous": True}
+    copy = multiprocessing.get_context("fork").Process(target=Client().trigger_pipeline, kwargs=asked)
+    copy.start()
+    copy.join()
+    if copy.exitcode:
+        raise RuntimeError(f"It ended with {copy.exitcode}.")
+
+
+@pipeline
+def forking_pipeline() -> None:
+    forks()

@@ -343,6 +343,10 @@ def test_every_value_arrives_in_a_process_of_its_own_and_comes_back_as_an_artifa
     [
         ("number", "1.0", 1),  # in JSON that is a whole number, too
         ("number", "1e3", 1000),
+        ("number", "1e19", 10**19),
+        ("number", "1e23", 10**23),  # which is no float
+        ("number", "9007199254740993.0", 2**53 + 1),
+        ("share", "9007199254740993.0", 2.0**53),
         ("number", "1.5", None),
         ("number", "true", None),
         ("number", '"5"', None),
@@ -363,6 +367,16 @@ def test_every_value_arrives_in_a_process_of_its_own_and_comes_back_as_an_artifa
         ("number_or_text", '"5"', "5"),
         ("number_or_text", "5", 5),
         ("key", '" hush\\n"', SecretStr(" hush\n")),
+        ("price", "12.50", Decimal("12.5")),
+        ("price", "12345678901234567890", Decimal(12345678901234567890)),
+        ("price", '"12345678901234567890.12"', Decimal("12345678901234567890.12")),
+        ("price", "12345678901234567890.12", None),  # a float would have lost its cents
+        ("price", "100000000000000000000.01", None),
+        ("price", "0.1234567890123456789", None),
+        ("moment", '"2026-01-01 10:00:00 +05:30"', None),
+        ("moment", '"2026-01-01"', datetime(2026, 1, 1)),  # noqa: DTZ001  # as the type reads it
+        ("city", '"Zürich"', "Zürich"),
+        ("city", '"St. Gallen"', None),
     ],
 )
 def test_what_fits_a_type_only_nearly_is_refused_or_becomes_that_type(

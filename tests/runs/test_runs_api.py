@@ -13,7 +13,9 @@ from runs_app.models import IdempotencyRecord, LogChunk, PipelineRun, StepAttemp
 from runs_app.recording import LogPiece
 from templates_app.models import PipelineDeployment, RunTemplate, Stack
 from tests.factories import freeze
+from zenweb import patience
 from zenweb.accounts.models import User
+from zenweb.execution.live_report import LEASE_INTERVAL
 
 API = "/api/v1"
 
@@ -203,6 +205,11 @@ def test_what_a_caller_tells_of_a_running_step_is_shown_once_and_stays(
     late = rest.post(f"{step}/progress", first | {"piece": 2}, content_type="application/json")
     assert late.json() == {"goes_on": True}  # the run does; the piece is not kept
     assert LogChunk.objects.count() == 2
+
+
+def test_a_run_is_not_given_up_while_its_own_process_bears_a_server_that_is_away(settings: Any) -> None:
+    unheard_of = patience.SECONDS + 2 * LEASE_INTERVAL
+    assert settings.LOCAL_RUN_LEASE.total_seconds() > unheard_of
 
 
 def test_the_next_piece_of_a_log_costs_the_same_however_many_there_are(

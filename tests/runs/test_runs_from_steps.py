@@ -1,5 +1,6 @@
 """Steps that start runs, really: in a forked process that asks a real server."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +81,15 @@ def test_another_attempt_starts_anew_what_has_failed(
 
 
 def test_without_an_address_a_step_is_told_what_is_missing(
-    asking: RunTemplate, bob: User, worker: StepWorker, settings: Any
+    asking: RunTemplate, bob: User, worker: StepWorker, settings: Any, tmp_path: Path
 ) -> None:
+    """Also where the worker's user has signed in: that is somebody else."""
+    stored = tmp_path / ".config" / "zenweb" / "connection.json"
+    stored.parent.mkdir(parents=True)
+    stored.write_text('{"server_url": "http://127.0.0.1:9", "api_key": "mine"}')
+    worker.parents.upbringing = replace(
+        worker.parents.upbringing, environment={**settings.STEP_ENVIRONMENT, "HOME": str(tmp_path)}
+    )
     settings.STEP_SERVER_URL = ""
     assert "ZENWEB_STEP_SERVER_URL" in ask(asking, bob, worker).status_reason
 

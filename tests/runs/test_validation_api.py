@@ -8,8 +8,8 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from runs_app.models import IdempotencyRecord, PipelineRun
-from templates_app.models import CodeArchive, Pipeline, PipelineDeployment, RunTemplate
-from tests.factories import launch, make_editor
+from templates_app.models import CodeArchive, Pipeline, PipelineDeployment, RunTemplate, Stack
+from tests.factories import freeze, launch, make_editor, make_template
 from tests.web.test_secrets import describe
 from zenweb.accounts.models import AuditEvent, User
 from zenweb.accounts.services import create_api_key
@@ -43,6 +43,17 @@ def test_what_would_run_is_told_and_nothing_is_made(rest: Client, template: RunT
     assert resolved["tags"] == ["ci"]
     assert not PipelineRun.objects.exists()
     assert not IdempotencyRecord.objects.exists()
+
+
+def test_a_field_that_a_model_does_not_have_is_told(
+    rest: Client, stacks: dict[str, Stack], alice: User
+) -> None:
+    typed = make_template(freeze("typed.typed_pipeline", alice, stacks["celery"]), alice, "typed")
+    given = {"name": "x", "optimizer": {"lr": 1, "extra": 9}, "weights": {"any": 1}}
+    judged = ask(rest, typed, {"steps": {"trainer": {"parameters": given}}}).json()
+    assert judged["warnings"] == [
+        "/steps/trainer/parameters/optimizer/extra: its type has no such field, so that the step may not get it"
+    ]
 
 
 @pytest.mark.parametrize("body", ["", "null", {}, {"steps": None}])

@@ -118,3 +118,23 @@ def test_who_is_one_too_many_is_answered_at_once(rest: Client, template: RunTemp
         assert start(rest, template, "?wait=600").json()["summary"]["is_finished"] is False
         assert time.monotonic() - began < 10
     assert endings.WAITING.taken == 0
+
+
+def test_who_has_waited_longest_makes_room_for_others_of_the_account(
+    rest: Client, template: RunTemplate, alice: User, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be gone: a server with threads does not see that."""
+    settings.WEB_THREADS = 2  # and so one place to wait
+    start(rest, template, "")
+    run_id = PipelineRun.objects.get().pk
+    first = threading.Thread(target=endings.wait_for_end, args=[run_id, 60, alice.pk])
+    first.start()
+    wait_for(lambda: endings.WAITING.taken == 1)
+    endings.wait_for_end(run_id, 60, alice.pk)  # the first has only just come: this one is answered at once
+    monkeypatch.setattr(endings, "FAIR_SHARE", 0)
+    endings.wait_for_end(run_id, 60, "another account")
+    assert first.is_alive()
+    endings.wait_for_end(run_id, 0.01, alice.pk)
+    first.join(10)
+    assert not first.is_alive()
+    assert (endings.WAITING.taken, endings._turns._turns) == (0, {})

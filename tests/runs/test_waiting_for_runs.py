@@ -271,6 +271,16 @@ def test_programs_that_a_step_starts_wait_without_its_slot(
     assert (worker._places.free, worker._places.lent) == (1, 0)
 
 
+def test_so_does_what_a_step_has_forked(
+    descending: RunTemplate, stacks: dict[str, Stack], alice: User, worker: StepWorker
+) -> None:
+    launch(make_template(freeze("nested.forking_pipeline", alice, stacks["celery"]), alice, "forking"), alice)
+    worker.run_ready_steps("default")
+    wait_for(lambda: not PipelineRun.objects.unfinished().exists(), 60)
+    assert statuses() == ["completed"] * 2
+    assert worker._places.lent == 0
+
+
 def test_a_program_that_is_killed_while_it_waits_gives_the_slot_back(
     start_programs: Descend, worker: StepWorker, tmp_path: Path
 ) -> None:

@@ -165,4 +165,4 @@ def test_a_hundred_waits_hold_no_thread_and_take_no_longer_than_one():
     ended, threads = asyncio.run(story())
     assert {run.status for run in ended} == {"completed"}
     assert threads == before
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 30  # one after the other they would take 50

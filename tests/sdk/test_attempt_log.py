@@ -128,10 +128,11 @@ def test_runs_in_threads_of_one_process_keep_what_each_prints(capfd: pytest.Capt
             sys.stdout.write(f"of {number}\n")
             sys.stdout.buffer.write(f"bytes of {number}\n".encode())
             both.wait(60)
-            threading.Thread(target=print, args=["of a thread"]).start()
+            stray = threading.Thread(target=print, args=["of a thread"])
             copied = threading.Thread(target=copy_context().run, args=(print, f"of a thread of {number}"))
-            copied.start()
-            copied.join()
+            for thread in (stray, copied):
+                thread.start()
+                thread.join()
             both.wait(60)
 
     with ThreadPoolExecutor(2) as pool:

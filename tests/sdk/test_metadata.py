@@ -93,7 +93,7 @@ def test_what_was_stored_is_not_spoken_over_by_a_step(step, name):
         (np.str_("x"), "x"),
         (np.longdouble(0.5), 0.5),
         (np.datetime64("2024-01-01T00:00:00.000001"), datetime(2024, 1, 1, microsecond=1)),  # noqa: DTZ001
-        (np.datetime64("NaT"), None),
+        (np.datetime64("NaT", "s"), None),
         (np.timedelta64(3, "s"), timedelta(seconds=3)),
         (pd.Timestamp("2024-01-01", tz="UTC"), datetime(2024, 1, 1, tzinfo=UTC)),
         (pd.NaT, None),

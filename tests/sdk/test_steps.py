@@ -115,6 +115,15 @@ def test_an_unknown_option_is_refused_with_the_one_meant():
         look_at_results.with_options(nmae="x")
 
 
+def test_a_function_that_is_async_is_told_what_to_do():
+    async def fetch(): ...
+
+    with pytest.raises(
+        AuthoringError, match=r"and fetch\(\) is async: have a plain one call it with asyncio.run\(\)"
+    ):
+        step(fetch)
+
+
 def test_only_plain_functions_become_steps():
     async def later() -> None: ...
 

@@ -22,6 +22,7 @@ def pay(
     rates: list[Decimal] = [],  # noqa: B006  # what users write
     exact: Decimal = Decimal("0.1"),
     factor: Annotated[Decimal, Field(multiple_of=Decimal("0.05"))] = Decimal("0.5"),
+    fee: Annotated[Decimal, Field(max_digits=5, decimal_places=2)] = Decimal(0),
     loose: Annotated[Decimal, Field(allow_inf_nan=True)] = Decimal("NaN"),
 ) -> None: ...
 
@@ -50,6 +51,7 @@ def form_of(schema: dict[str, Any], name: str, typed: str) -> ConfigurationForm:
         *(("price", value) for value in ("0.10", "100", "1e1", 5, 0.25, "1.500", ".5")),
         *(("discount", value) for value in (None, "-3", "1e-30")),
         *(("rates", value) for value in ([], ["0.10", 2])),
+        *(("fee", value) for value in ("999.99", 999.99, 999, "0.01")),
         *(("factor", value) for value in ("1.15", "1e5")),
         *(("loose", value) for value in ("NaN", "-Infinity", "1.5")),
         ("exact", "123456789012345678901234567890.123456789"),
@@ -70,6 +72,11 @@ def test_what_the_schema_accepts_the_type_accepts_too(schema, name, value):
         ("price", -0.01, "This must be at least 0"),
         ("price", "100.01", "This must be at most 100."),
         ("price", "1.005", "This must have at most 2 digits after the point."),
+        ("price", 1.005, "This must have at most 2 digits after the point."),
+        ("fee", "1000", "This must have at most 3 digits before the point."),
+        ("fee", 99999, "This must have at most 3 digits before the point."),
+        ("exact", 12345678901234567890.12, "A number of so many digits gets rounded: write it as a text"),
+        ("rates", [0.1 + 0.2], "A number of so many digits gets rounded: write it as a text"),
         ("factor", "1.01", "This must be a multiple of 0.05."),
         ("factor", "1e999999", "This must be a multiple of 0.05."),
         ("exact", True, "This must be a number or a text."),
@@ -77,7 +84,8 @@ def test_what_the_schema_accepts_the_type_accepts_too(schema, name, value):
 )
 def test_what_is_no_such_number_is_refused_at_its_place(schema, name, value, sentence):
     [error] = validate(schema, sent(name, value))
-    assert (error.pointer, error.message[: len(sentence)]) == (f"/steps/pay/parameters/{name}", sentence)
+    place = f"/steps/pay/parameters/{name}" + ("/0" if isinstance(value, list) else "")
+    assert (error.pointer, error.message[: len(sentence)]) == (place, sentence)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import dataclasses
 import enum
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from ipaddress import IPv4Network
 from typing import Annotated, Any
@@ -19,6 +19,7 @@ from pydantic import (
     FutureDate,
     HttpUrl,
     IPvAnyAddress,
+    Json,
     NaiveDatetime,
     PastDate,
     PastDatetime,
@@ -40,6 +41,7 @@ from zenweb.config.json_schema import ParameterSchema
 from zenweb.exceptions import ValidationFailed
 
 P = "steps.trainer.parameters.p"
+BLANKLESS = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 WALL_CLOCK = datetime(2026, 1, 1)  # noqa: DTZ001  # what users write
 
 
@@ -128,6 +130,19 @@ def is_accepted_by_pydantic(hint: Any, value: Any) -> bool:
             "2026-01-01T00:30:00+01:00",
             "This must be after 2026-01-01T00:00:00+00:00.",
         ),
+        (
+            datetime,
+            "2026-01-01 10:00:00 +05:30",
+            "This must be a date and time, such as 2026-03-01T12:30:00+00:00.",
+        ),
+        (time, "T12:30", "This must be a time, such as 12:30:00."),
+        (Annotated[time, Field(le=time(12))], "12:30", "This must not be after 12:00:00."),
+        (Annotated[timedelta, Field(le=timedelta(hours=1))], "PT2H", "This must be at most 1 h."),
+        (Annotated[timedelta, Field(gt=timedelta(0))] | None, "PT0S", "This must be more than 0 s."),
+        (Annotated[str, Field(pattern=r"^\w+$")], "a b", r"This does not have the expected form (^\w+$)."),
+        (BLANKLESS, "  ", "Without the blanks at its ends, this must have at least 1 character."),
+        (Json, "x", "This must be JSON, such as [1, 2]."),
+        (Json[list[int]], '["x"]', "In the JSON of this text: "),
         (dict[int, bool], {"abc": True}, "The name “abc”: This must be a whole number."),
         (dict[float, bool], {"abc": True}, "The name “abc”: This must be a number"),
         (dict[date, bool], {"abc": True}, "The name “abc”: This must be a date"),
@@ -201,6 +216,11 @@ def test_a_default_without_a_time_zone_is_shown_and_sent_as_it_is() -> None:
         (
             Annotated[date, Field(ge=date(2026, 1, 1), lt=date(2027, 1, 1))],
             "Not before 2026-01-01, before 2027",
+        ),
+        (Annotated[time, Field(le=time(12))], "not after 12:00:00"),
+        (
+            Annotated[timedelta, Field(gt=timedelta(0), le=timedelta(hours=1))],
+            "Such as 1 h 30 min, more than 0 s, at most 1 h",
         ),
         (Annotated[float, Field(ge=0, json_schema_extra={"unit": "kg"})], "In kg, at least 0"),
         (Annotated[Decimal, Field(max_digits=5, json_schema_extra={"unit": "€"})], "In €, at most 5 digits"),

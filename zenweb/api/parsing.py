@@ -10,6 +10,7 @@ from django.conf import settings
 from rest_framework.parsers import BaseParser, FormParser
 
 from zenweb.exceptions import BodyTooLarge, MalformedRequest
+from zenweb.written_numbers import number_of
 
 LONGEST_NUMBER = 4_300  # digits; Python reads no longer ones
 MOST_LEVELS = 200
@@ -119,8 +120,8 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _finite(text: str) -> float:
-    number = float(text)
+def _finite(text: str) -> int | float:
+    number = number_of(text)
     if math.isinf(number):
         raise ValueError(f"{text} is too large for a number")
     return number

@@ -27,7 +27,7 @@ from zenweb.cli.value_types import Kind, ValueType
 from zenweb.cli.values import GivenValues
 from zenweb.client import Client
 from zenweb.config.defaults import Source
-from zenweb.config.json_schema import DYNAMIC_DEFAULT
+from zenweb.config.json_schema import DYNAMIC_DEFAULT, MOMENT_RULES
 from zenweb.config.suggestions import closest
 from zenweb.exceptions import ValidationFailed
 from zenweb.responses import RunTemplateResponse
@@ -430,12 +430,17 @@ def bounds_of(value: ValueType) -> list[str]:
         for words, key in _BOUNDS:
             if part.get(key) is not None:
                 found.append(words.format(part[key]))
+        limits = part.get(MOMENT_RULES, {})
+        words_of = _LIMITS_OF_LENGTH if part.get("format") == "duration" else _LIMITS
+        found += [words.format(limits[key]) for key, words in words_of.items() if key in limits]
     for key, words in (("minItems", "at least {} of them"), ("maxItems", "at most {} of them")):
         if value.kind is Kind.LIST and value.parts[0].get(key):
             found.append(words.format(value.parts[0][key]))
     return list(dict.fromkeys(found))
 
 
+_LIMITS = {"gt": "after {}", "ge": "not before {}", "lt": "before {}", "le": "not after {}"}
+_LIMITS_OF_LENGTH = {"gt": "more than {}", "ge": "at least {}", "lt": "less than {}", "le": "at most {}"}
 _BOUNDS = (
     ("more than {}", "exclusiveMinimum"),
     ("at least {}", "minimum"),

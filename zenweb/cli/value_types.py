@@ -14,6 +14,7 @@ from uuid import UUID
 from zenweb.config.file_references import FileReference
 from zenweb.config.json_schema import DECIMAL_RULES, FILE_RULES, LABELS
 from zenweb.local_files import LocalFile
+from zenweb.written_numbers import number_of
 
 Schema = Mapping[str, Any]
 MOST_REFERENCES = 50  # that lead to each other
@@ -211,10 +212,9 @@ class ValueType:
             return None
         if not DECIMAL_NUMBER.fullmatch(text):
             return text
-        number = float(text)
-        if self.types == {"integer"} and isfinite(number) and _is_whole(Decimal(text)):
+        if self.types == {"integer"} and isfinite(float(text)) and _is_whole(Decimal(text)):
             return int(Decimal(text))  # of `1e23`, the float has other digits
-        return number
+        return number_of(text)
 
     def _file(self, text: str) -> Any:
         takes_text = "string" in self.types
@@ -237,7 +237,7 @@ def _is_whole(number: Decimal) -> bool:
 def _json(text: str) -> Any:
     """None where it is none, or where JSON proper has no such value."""
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=_no_constant, parse_float=number_of)
     except (ValueError, RecursionError):
         return None
 

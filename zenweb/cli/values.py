@@ -12,6 +12,7 @@ import click
 
 from zenweb.cli.names import PRESETS
 from zenweb.exceptions import ValidationFailed
+from zenweb.written_numbers import number_of
 
 # Reading YAML takes a third of the time that a command takes to start: those that read none do without.
 
@@ -135,7 +136,7 @@ def _value(text: str) -> Any:
 
         return LocalFile.at(text[1:]).path
     try:
-        return json.loads(text)
+        return json.loads(text, parse_float=number_of)
     except ValueError:
         return text
 

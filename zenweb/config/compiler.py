@@ -41,6 +41,7 @@ from zenweb.config.draft import (
     drafting,
 )
 from zenweb.config.hooks import FAILURE, HOOK_OPTIONS, SUCCESS, check_hook, hook_path
+from zenweb.config.json_values import typed_value
 from zenweb.config.options import PROCESS_OPTIONS
 from zenweb.config.parameters import (
     Parameter,
@@ -123,7 +124,7 @@ def compile_again(
     adapters = parameter_adapters(pipeline.entrypoint)
     for parameter, value in parameters.items():
         try:
-            adapters[parameter].validate_python(value)
+            typed_value(adapters[parameter], value)
         except ValidationError as error:
             found = error.errors(include_url=False)
             reasons = "; ".join(each["msg"].removeprefix("Value error, ") for each in found)
@@ -255,7 +256,7 @@ def _pipeline_parameters(pipeline: Definition[..., Any], given: Mapping[str, Any
 def _draft(pipeline: Definition[..., Any], parameters: list[Parameter]) -> PipelineDraft:
     adapters = {parameter.name: parameter.adapter for parameter in parameters}
     # Through JSON and back: what the function gets now is what it gets when a worker compiles it again.
-    values = {name: adapters[name].validate_python(value) for name, value in _values(parameters).items()}
+    values = {name: typed_value(adapters[name], value) for name, value in _values(parameters).items()}
     with drafting() as draft:
         pipeline.entrypoint(**values)
     return draft

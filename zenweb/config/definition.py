@@ -60,5 +60,10 @@ class Definition(Generic[P, R]):
 
 
 def _check_is_plain_function(kind: str, candidate: object) -> None:
-    if not inspect.isfunction(candidate) or inspect.iscoroutinefunction(candidate):
+    if not inspect.isfunction(candidate):
         raise AuthoringError(f"@{kind} wants a plain function, not {candidate!r}.")
+    if inspect.iscoroutinefunction(candidate):
+        raise AuthoringError(
+            f"@{kind} wants a plain function, and {candidate.__name__}() is async: have a plain one call it with "
+            "asyncio.run()."
+        )

@@ -20,11 +20,16 @@ DECIMAL_PATTERN = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 DECIMAL_OR_NOT_FINITE = DECIMAL_PATTERN.replace("^", "^([+-]?(Infinity|NaN)|").replace("$", ")$")
 # JSON Schema has bounds for numbers only, and a Decimal that keeps its digits is a text.
 DECIMAL_RULES = "zenweb-decimal"
+# Of a Decimal that comes as a number: {"max_digits": 5}; the float it is read as keeps only so many digits.
+DIGIT_RULES = "zenweb-digits"
 BOUNDS = ("gt", "ge", "lt", "le", "multiple_of")
 DIGITS = ("max_digits", "decimal_places")
-# JSON Schema knows no moments: {"zone": "naive" or "aware", "now": "past" or "future", "ge": "2026-01-01"}.
+# JSON Schema knows no moments: {"zone": "naive" or "aware", "now": "past" or "future", "ge": "2026-01-01"}; of times of
+# day and lengths of time the limits alone: {"le": "PT1H"}.
 MOMENT_RULES = "zenweb-moment"
 LIMITS = ("gt", "ge", "lt", "le")
+# Of a text that is looked at without the blanks at its ends: {"minLength": 1}.
+STRIPPED_RULES = "zenweb-stripped"
 # How an address may start: ["http", "https"].
 ADDRESS_SCHEMES = "zenweb-schemes"
 # Beside `enum`, what values are called that do not say it themselves: [["#800", "Dark red"]].
@@ -61,11 +66,14 @@ class ParameterSchema(GenerateJsonSchema):
                     if isinstance(limit, float) and limit.is_integer()
                 }
             )
+            digits = {name: schema[name] for name in DIGITS if schema.get(name) is not None}  # type: ignore[literal-required]
+            if branch.get("type") == "number":
+                branch[DIGIT_RULES] = digits
             if branch.get("type") == "string":
                 branch["pattern"] = DECIMAL_OR_NOT_FINITE if schema.get("allow_inf_nan") else DECIMAL_PATTERN
                 branch[DECIMAL_RULES] = {
                     **{name: str(schema[name]) for name in BOUNDS if schema.get(name) is not None},  # type: ignore[literal-required]
-                    **{name: schema[name] for name in DIGITS if schema.get(name) is not None},  # type: ignore[literal-required]
+                    **digits,
                 }
         return described
 
@@ -74,6 +82,18 @@ class ParameterSchema(GenerateJsonSchema):
 
     def datetime_schema(self, schema: core_schema.DatetimeSchema) -> dict[str, Any]:
         return _with_moment_rules(super().datetime_schema(schema), schema)
+
+    def time_schema(self, schema: core_schema.TimeSchema) -> dict[str, Any]:
+        return _with_moment_rules(super().time_schema(schema), schema)
+
+    def timedelta_schema(self, schema: core_schema.TimedeltaSchema) -> dict[str, Any]:
+        return _with_moment_rules(super().timedelta_schema(schema), schema)
+
+    def str_schema(self, schema: core_schema.StringSchema) -> dict[str, Any]:
+        described = super().str_schema(schema)
+        if schema.get("strip_whitespace") and schema.get("min_length"):
+            return {**described, STRIPPED_RULES: {"minLength": schema["min_length"]}}
+        return described
 
     def url_schema(self, schema: core_schema.UrlSchema) -> dict[str, Any]:
         return _with_schemes(super().url_schema(schema), schema)
@@ -89,6 +109,9 @@ class ParameterSchema(GenerateJsonSchema):
     def dict_schema(self, schema: core_schema.DictSchema) -> dict[str, Any]:
         described = super().dict_schema(schema)
         names = self._names(schema.get("keys_schema", {}), described)
+        if patterns := described.pop("patternProperties", None):
+            # The names tell the pattern: what does not match it by JavaScript's rules would have any value else.
+            [described["additionalProperties"]] = patterns.values()
         return {**described, "propertyNames": names} if names else described
 
     def dataclass_schema(self, schema: core_schema.DataclassSchema) -> dict[str, Any]:
@@ -116,7 +139,7 @@ class ParameterSchema(GenerateJsonSchema):
         if pattern := KEY_PATTERNS.get(keys.get("type")):
             return {"pattern": pattern}
         if patterns := described.get("patternProperties"):
-            return {"pattern": next(iter(patterns))}  # else names that do not match it could have any value
+            return {"pattern": next(iter(patterns))}
         names = described.get("propertyNames", {})
         found = self.get_schema_from_definitions(names["$ref"]) if "$ref" in names else names
         values = (found or {}).get("enum", [])
@@ -131,10 +154,14 @@ def _with_moment_rules(described: dict[str, Any], schema: Mapping[str, Any]) -> 
     rules = {
         "zone": schema.get("tz_constraint"),
         "now": schema.get("now_op"),
-        **{name: limit.isoformat() for name in LIMITS if (limit := schema.get(name)) is not None},
+        **{name: _limit(limit) for name in LIMITS if (limit := schema.get(name)) is not None},
     }
     said = {name: rule for name, rule in rules.items() if isinstance(rule, str)}
     return {**described, MOMENT_RULES: said} if said else described
+
+
+def _limit(limit: Any) -> Any:
+    return to_jsonable_python(limit) if isinstance(limit, timedelta) else limit.isoformat()
 
 
 def _with_schemes(described: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarStri
 
 from zenweb.exceptions import ValidationFailed
 from zenweb.pointers import pointer_to
+from zenweb.written_numbers import LARGEST_EXACT, number_of
 
 MOST_LEVELS = 100
 # Aliases write a thing once and mean it often, and may do so inside each other.
@@ -207,6 +208,8 @@ class Reader:
             value = self._constructor.construct_object(node)
             if isinstance(value, float) and not math.isfinite(value):
                 raise YamlRefused(f"JSON has no number {value}; use null or a text.", line)
+            if isinstance(value, float) and abs(value) >= LARGEST_EXACT:
+                return number_of(str(node.value))
             if isinstance(value, int) and value.bit_length() > LONGEST_NUMBER:
                 raise YamlRefused("This number has too many digits.", line)
             return to_jsonable_python(value)

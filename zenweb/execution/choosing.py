@@ -18,6 +18,7 @@ from zenweb.config.choices import (
     dependency_of,
     explain_refused,
 )
+from zenweb.config.json_values import typed_value
 from zenweb.config.parameters import parameter_adapters
 from zenweb.config.signatures import declared_parameters
 from zenweb.config.source import import_source, importing_for_execution
@@ -102,7 +103,7 @@ def _typed(given: Argument) -> Any:
     """The value as the type that its parameter declares."""
     with importing_for_execution():
         step = import_source(given.source, Step)
-    return parameter_adapters(step.entrypoint)[given.parameter].validate_python(given.value)
+    return typed_value(parameter_adapters(step.entrypoint)[given.parameter], given.value)
 
 
 def _pairs(name: str, given: Any) -> Iterator[tuple[Any, Any]]:

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from zenweb.artifacts import materializers
 from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
 from zenweb.config.files import FILES
+from zenweb.config.json_values import typed_value
 from zenweb.config.parameters import parameter_adapters
 from zenweb.config.script_modules import about_name_error
 from zenweb.config.signatures import declared_outputs, declared_parameters
@@ -36,7 +37,6 @@ from zenweb.execution.protocol import (
 )
 from zenweb.execution.refusals import refusal_of
 from zenweb.execution.saving import store_value
-from zenweb.execution.whole_numbers import with_whole_numbers
 from zenweb.steps import Step
 
 MESSAGE_LIMIT = 2_000
@@ -172,13 +172,7 @@ def _member_of(hint: Any) -> Any:
 
 def _value(name: str, adapter: TypeAdapter[Any], value: Any, given: dict[str, Any]) -> Any:
     try:
-        try:
-            return adapter.validate_python(value, context=given)
-        except ValidationError as error:
-            exact = with_whole_numbers(value, error)
-            if exact is value:
-                raise
-            return adapter.validate_python(exact, context=given)
+        return typed_value(adapter, value, given)
     except FileNotUsable as error:
         raise FileNotUsable(f"Parameter {name!r}: {error}") from error
     except ValidationError as error:
