@@ -2,13 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from runs_app.models import ArtifactVersion, StepOutput, StepRun
-from runs_app.plans import Plan, plan_of
-from runs_app.querysets import heavy_of
+from runs_app.models import StepRun
+from runs_app.plans import Plan
 from runs_app.statements import ReadyStep
-from zenweb.accounts.models import StepPlace
 
 
 @dataclass(frozen=True)
@@ -42,24 +39,6 @@ def sources_of(plan: Plan, step: StepRun | ReadyStep) -> Iterator[Source]:
             yield Source(parameter, run, source.output, mapped_index=index)
         else:
             yield Source(parameter, source.step, source.output, mapped_index=index, is_list=True)
-
-
-def was_made_in_run_of(place: StepPlace, version: ArtifactVersion) -> bool:
-    """Whether a step of the same run gave it out, be it another run's from the cache."""
-    return StepOutput.objects.filter(step__run=place.run_id, artifact_version=version).exists()
-
-
-def was_given_to(place: StepPlace, version: ArtifactVersion) -> bool:
-    """Whether a step gets it from outside of its run: by what it was asked for, or by what its pipeline says."""
-    step = StepRun.objects.select_related("run").defer(*heavy_of("run")).get(pk=place.step_id)
-    handed = plan_of(step.run.deployment_id).step(step.spec_index).artifacts
-    return version.pk in handed.values() or _names(step.parameters, str(version.pk))
-
-
-def _names(value: Any, text: str) -> bool:
-    if isinstance(value, dict):
-        return any(_names(each, text) for each in value.values())
-    return any(_names(each, text) for each in value) if isinstance(value, list) else value == text
 
 
 def element_name(step: str, element: int) -> str:

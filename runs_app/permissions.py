@@ -73,21 +73,21 @@ def check_may_stop(actor: User, run: PipelineRun) -> None:
     _check(Action.MANAGE_RUNS, actor, run)
 
 
-def check_may_note(actor: User, thing: Noteworthy, *, is_input: bool = False) -> None:
+def check_may_note(actor: User, thing: Noteworthy) -> None:
     """By whose it is, and editors of the template; of what no run made (any more), owners of the project.
 
-    `is_input`: of the step that asks. Whoever started its run gave it to that, or the pipeline did.
+    That a step was given something lends it nothing: its code, or a default, may have named it and not its starter.
     """
     check_may_run(actor)
     if (run := _run_of(thing)) is not None:
-        _check(Action.MANAGE_RUNS, actor, run, is_lent=is_input)
+        _check(Action.MANAGE_RUNS, actor, run)
     elif isinstance(thing, ArtifactVersion):
         step = actor.step_in_use
-        if step is not None and not is_input and not (step.owner and _may_note_file(step.owner, thing)):
+        if step is not None and not (step.owner and _may_note_file(step.owner, thing)):
             raise NotAllowed(
                 gettext(
-                    "A step may note something about what its run was given and has made, and about whatever else its "
-                    "starter and the owner of %(origin)s may: this file is none of these."
+                    "A step may note something about what its run has made, and about whatever else its starter and "
+                    "the owner of %(origin)s may: this file is none of these."
                 )
                 % {"origin": step.origin}
             )
@@ -116,10 +116,8 @@ def check_may_manage(actor: User, run: PipelineRun) -> None:
     _check(Action.MANAGE_RUNS, actor, run)
 
 
-def _check(action: Action, actor: User, run: PipelineRun, *, is_lent: bool = False) -> None:
-    """`is_lent`: what its starter may is enough for a step."""
-    step = None if is_lent else actor.step_in_use
-    if step is not None and not _is_for_step(action, step, run):
+def _check(action: Action, actor: User, run: PipelineRun) -> None:
+    if (step := actor.step_in_use) is not None and not _is_for_step(action, step, run):
         raise NotAllowed(
             gettext(
                 "A step may stop and annotate its own run and those that were started from one another with it, and "

@@ -458,10 +458,6 @@ class PreparationQuerySet(models.QuerySet[Any]):
         """Waiting or being asked, and somebody has said that they wait for it."""
         return self.exclude(status__in=ENDED_PREPARATIONS).filter(updated__gt=Now() - TOLD_EVERY)
 
-    def held_in(self, step_id: object, attempt: int) -> Self:
-        """The step, as long as its attempt with this number holds it: that has not ended, and none has followed."""
-        return self.filter(pk=step_id, attempt=attempt, status__in=HELD_STATUSES)
-
     def held_by(self, worker_id: object) -> Self:
         return self.filter(status=PreparationStatus.RUNNING, worker_id=worker_id)
 

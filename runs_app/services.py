@@ -16,7 +16,6 @@ from django.utils.translation import gettext
 from runs_app import metadata, recording, statements
 from runs_app.choices import ask_before, check_choices, note
 from runs_app.compilations import wait_for
-from runs_app.inputs import was_given_to, was_made_in_run_of
 from runs_app.judging import resolve_to_run
 from runs_app.limits import Limit, hold_limit
 from runs_app.lineage import (
@@ -140,7 +139,7 @@ def note_metadata(*, actor: User, things: Sequence[Noteworthy], values: Noted) -
     """
     check_may_run(actor)
     for thing in things:
-        _check_may_note(actor, thing)
+        check_may_note(actor, thing)
     check_metadata(values)
     if any(isinstance(thing, ArtifactVersion) for thing in things):
         check_names_about_artifact(values)
@@ -152,15 +151,6 @@ def note_metadata(*, actor: User, things: Sequence[Noteworthy], values: Noted) -
             )
         metadata.add(thing, values)
         record_audit(actor=actor, verb=AuditVerb.NOTE_METADATA, thing=thing, after={"names": list(values)})
-
-
-def _check_may_note(actor: User, thing: Noteworthy) -> None:
-    """What a step was given is at its hands, and so is what its run has made, also where that is another's result."""
-    place = actor.step_in_use.place if actor.step_in_use else None
-    if place is None or not isinstance(thing, ArtifactVersion):
-        check_may_note(actor, thing)
-    elif not was_made_in_run_of(place, thing):
-        check_may_note(actor, thing, is_input=was_given_to(place, thing))
 
 
 # -- runs of the local stack, executed by the process that called the pipeline -----------------------------------------
@@ -265,6 +255,12 @@ def renew_lease(*, actor: User, run: PipelineRun) -> bool:
     """Note that the caller still lives; False when the run is over or shall stop."""
     _check_is_callers(actor, run)
     return recording.renew_lease(run) and not run.stop_requested_at
+
+
+def goes_on(*, actor: User, run: PipelineRun) -> bool:
+    """What `renew_lease` would tell, without a sign of life from the caller."""
+    _check_is_callers(actor, run)
+    return not run.is_finished and not run.stop_requested_at
 
 
 def _check_outputs_are_its_own(attempt: StepAttempt, outcome: StepOutcome) -> None:

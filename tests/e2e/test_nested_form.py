@@ -14,7 +14,8 @@ from tests.e2e.test_sdk import run_script
 COLOURS_HAVE_TURNED = """async () => {
     for (let turn = 0; turn < 4; turn++) {
         const turning = document.getAnimations().filter(each => each instanceof CSSTransition);
-        await Promise.allSettled(turning.map(each => each.finished));
+        const turned = Promise.allSettled(turning.map(each => each.finished));
+        await Promise.race([turned, new Promise(go => setTimeout(go, 500))]);
     }
 }"""
 AXE = Path(__file__).parent.parent.parent / "node_modules" / "axe-core" / "axe.min.js"

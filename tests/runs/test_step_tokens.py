@@ -316,7 +316,7 @@ def test_it_stops_and_annotates_its_own_tree_and_else_what_the_owner_may_too(
     assert ask(step, "POST", "/run-metadata", note).status_code == 200
 
 
-def test_it_annotates_files_that_its_run_was_given_or_made_and_else_what_the_owner_may_too(
+def test_it_annotates_files_that_its_run_made_and_else_what_the_owner_may_too(
     attempt: StepAttempt, other: RunTemplate, bob: User, alice: User
 ) -> None:
     """Its run was started by Bob, of Alice's template."""
@@ -329,19 +329,19 @@ def test_it_annotates_files_that_its_run_was_given_or_made_and_else_what_the_own
         return answer.status_code
 
     bobs, given = (upload(bob, name) for name in ("bobs.csv", "given.csv"))
-    StepRun.objects.filter(pk=attempt.step_id).update(
-        parameters={"files": [{"artifact_version": str(given.pk)}]}
-    )
-    assert (note(bobs), note(given)) == (403, 200)
     stranger = launch(other, bob).steps.get(index=0)  # of no business of Alice's
     made, handed, cached = (give_out(stranger, name) for name in ("made", "handed", "cached"))
+    own = give_out(attempt.step, "own")
     RunTemplate.objects.filter(pk=other.pk).update(user=bob)
     RoleGrant.objects.filter(user=alice).delete()
     StepOutput.objects.create(step=attempt.step, name="cached", artifact_version=cached)
-    StepRun.objects.filter(pk=attempt.step_id).update(parameters={"id": str(handed.pk)})
-    assert [note(version) for version in (made, handed, cached)] == [403, 200, 200]
+    named = {"files": [{"artifact_version": str(given.pk)}], "id": str(handed.pk)}
+    StepRun.objects.filter(pk=attempt.step_id).update(parameters=named)
+    assert note(own) == 200
+    others = (bobs, given, made, handed, cached)
+    assert [note(version) for version in others] == [403] * 5
     RoleGrant.objects.create(project=other.project, user=alice, role=Role.OWNER)
-    assert [note(version) for version in (made, bobs)] == [200, 200]
+    assert [note(version) for version in others] == [200] * 5
 
 
 def upload(owner: User, name: str) -> ArtifactVersion:

@@ -151,3 +151,19 @@ def test_whatever_is_broken_is_read_or_refused(seed: int) -> None:
 @pytest.mark.parametrize("text", ["2024-01-01 10:00:00", "2024-02-30", "2024-01-01", "12:30", "="])
 def test_what_json_has_no_type_for_is_text_as_it_was_written(text: str) -> None:
     assert read(f"value: {text}").value == {"value": text}
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("9007199254740993.0", 9007199254740993),
+        ("-9007199254740993.", -9007199254740993),
+        ("9007199254740992.0", 9007199254740992.0),
+        ("9007199254740993.5", 9007199254740994.0),
+        ("1e+30", 1e30),
+        ("1.0", 1.0),
+    ],
+)
+def test_a_whole_number_keeps_the_digits_that_a_float_would_lose(text: str, number: float) -> None:
+    value = read(f"a: {text}").value["a"]
+    assert (value, type(value)) == (number, type(number))

@@ -64,6 +64,12 @@ def an_object(properties: Schema, *required: str, **more: Any) -> Schema:
             ["Another rule holds for it now (decimal), so it may take less."],
         ),
         ({"type": "string", "zenweb-decimal": {"ge": "1"}}, {"type": "string", "zenweb-decimal": {"ge": "0"}}, []),
+        ({"type": "number"}, {"type": "number", "zenweb-digits": {}}, []),
+        (
+            {"type": "number", "zenweb-digits": {"max_digits": 5}},
+            {"type": "number", "zenweb-digits": {"max_digits": 4}},
+            ["Another rule holds for it now (digits), so it may take less."],
+        ),
     ],
 )  # fmt: skip
 def test_what_is_taken_no_more_is_told(before: Schema, now: Schema, told: list[str]) -> None:

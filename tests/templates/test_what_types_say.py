@@ -210,6 +210,21 @@ def test_a_default_without_a_time_zone_is_shown_and_sent_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
+    ("hint", "default", "shown_as"),
+    [
+        (date, "2026-01-01T00:00:00", "2026-01-01"),
+        (datetime, "2026-01-01", "2026-01-01T00:00:00"),
+        (timedelta, "01:30:00", "1 h 30 min"),
+    ],
+)
+def test_what_pydantic_reads_too_stands_in_the_input_as_people_write_it(hint, default, shown_as) -> None:
+    described = Annotated[hint, Field(json_schema_extra={"default": default})]
+    initial = form_of(described).initial[P]
+    assert initial == shown_as
+    assert form_of(described, initial).is_valid()
+
+
+@pytest.mark.parametrize(
     ("hint", "words"),
     [
         (PastDate, "In the past"),
