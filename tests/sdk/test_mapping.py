@@ -145,12 +145,15 @@ def test_outside_of_a_pipeline_it_maps_the_plain_function() -> None:
         (lambda: train.map(region=count()), "step 'count' returns int, and only lists"),
         (lambda: train.map(region=kind()), "only lists and tuples are mapped over"),
         (lambda: train(region=f"{count()!r} of them"), "its text names an output that has no value yet"),
-        (lambda: train(region=str(count())), "its text names an output that has no value yet"),
-        (lambda: train(region=f"{count()}-{kind()}"), "its text names an output that has no value yet"),
-        (lambda: train(region=[{"a": Path(f"{count()}")}]), "its text names an output that has no value yet"),
-        (lambda: train(region={f"{count()}": 1}), "its text names an output that has no value yet"),
-        (lambda: deploy(when=(kind(), f"{count()}")), "has no value yet. Let a step compare both"),
-        (lambda: deploy(when=(train("a"), str(count()))), "has no value yet. Let a step compare both"),
+        (lambda: train(region=repr(count())), "its text names an output that has no value yet"),
+        (lambda: train(region=f"{count()!r}-{kind()!r}"), "its text names an output that has no value yet"),
+        (
+            lambda: train(region=[{"a": Path(f"{count()!r}")}]),
+            "its text names an output that has no value yet",
+        ),
+        (lambda: train(region={f"{count()!r}": 1}), "its text names an output that has no value yet"),
+        (lambda: deploy(when=(kind(), f"{count()!r}")), "has no value yet. Let a step compare both"),
+        (lambda: deploy(when=(train("a"), repr(count()))), "has no value yet. Let a step compare both"),
     ],
 )
 def test_what_cannot_be_frozen_is_refused_with_what_to_do(put_together: Any, sentence: str) -> None:

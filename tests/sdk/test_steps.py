@@ -2,10 +2,10 @@
 
 import logging
 import pickle
+import re
 from typing import Annotated
 
 import pytest
-import rich
 
 from zenweb import pipeline, step
 from zenweb.config.draft import NoOutput, StepOutput
@@ -68,10 +68,24 @@ def test_inside_of_a_pipeline_a_step_returns_what_stands_for_its_outputs():
         list,
         len,
         "{:.2f}".format,
-        lambda x: str(x) == "1",
-        lambda x: str(x).lower(),
-        lambda x: f"{x}"[:3],
-        lambda x: "1" in str(x),
+        str,
+        "{}".format,
+        lambda x: f"{x}",
+        lambda x: f"{x:>5}",
+        lambda x: "%s" % x,  # noqa: UP031  # what is tested
+        hash,
+        lambda x: x in {"rf", "svm"},
+        lambda x: x in ["rf", "svm"],
+        {"rf": 1}.get,
+        lambda x: str(x) in {"rf", "svm"},
+        lambda x: {"rf": 1}.get(f"{x}"),
+        lambda x: f"{x}-x" == "rf-x",
+        lambda x: bool(str(x)),
+        lambda x: "rf" in f"kind={x}",
+        lambda x: "".join([str(x)]),
+        lambda x: str(x).strip(),
+        lambda x: str(x).encode(),
+        lambda x: re.match("rf", str(x)),
         lambda x: x + 1,
         lambda x: x == 1,
         lambda x: x.shape,
@@ -84,16 +98,22 @@ def test_working_with_an_output_before_it_has_a_value_is_explained(use):
         use(seen["one"])
 
 
-def test_an_output_is_printed_and_logged_as_what_it_is(capsys, caplog):
+def test_an_output_is_shown_by_repr_and_logged_as_what_it_is(capsys, caplog):
     look_at_results.compile()
     one, text = seen["one"], "<output 'output' of step 'double'>"
-    print(one, f"{one} and {one}", str(one) + "!", [one])  # noqa: T201  # what is tested
-    assert capsys.readouterr().out == f"{text} {text} and {text} {text}! [{text}]\n"
-    rich.print(one)
-    assert capsys.readouterr().out == f"{text}\n"
-    logging.getLogger("x").warning("got %s", one)
+    print(repr(one), f"{one!r}", [one])  # noqa: T201  # what is tested
+    assert capsys.readouterr().out == f"{text} {text} [{text}]\n"
+    logging.getLogger("x").warning("got %s, %r", one, one)
     logging.getLogger("x").warning(one)
-    assert [str(message) for message in caplog.messages] == [f"got {text}", text]
+    assert caplog.messages == [f"got {text}, {text}", text]
+
+
+def test_who_prints_an_output_is_told_how():
+    look_at_results.compile()
+    with pytest.raises(
+        AuthoringError, match=r"To see in print what it stands for, say print\(repr\(output\)\)"
+    ):
+        print(seen["one"])  # noqa: T201  # what is tested
 
 
 def test_options_change_in_a_copy_or_in_place():

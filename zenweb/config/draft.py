@@ -1,7 +1,9 @@
 """The pipeline being put together: its function runs, and each step that it calls leaves a note instead of a result."""
 
 import inspect
+import logging
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +16,8 @@ from zenweb.config.signatures import declared_outputs, declared_parameters
 from zenweb.config.suggestions import suggestion
 from zenweb.exceptions import AuthoringError
 
-# What a text holds that an output or a list of outputs was written into.
+LOGGING_IT = logging.LogRecord.getMessage.__code__
+# What a text holds that the `repr` of an output, or of a list of outputs, was written into.
 IN_TEXT = re.compile(r"<output '[^']*' of step '[^']*'>|<what step '[^']*' will return>")
 
 
@@ -39,12 +42,22 @@ class Placeholder:
         )
 
     def __str__(self) -> str:
-        return OutputText(repr(self), self._no_value)
+        # What is made of its text does not show that, and could be decided by, the same for every run.
+        if sys._getframe(1).f_code is LOGGING_IT:
+            return repr(self)
+        raise AuthoringError(
+            f"{self._no_value} Nor has it a text. To see in print what it stands for, say print(repr(output)); make "
+            "texts of values inside of steps."
+        )
 
-    def __format__(self, layout: str) -> str:
-        if layout:  # as of a number, say
-            self._refuse()
-        return str(self)
+    def __format__(self, _: str) -> str:
+        return str(self)  # refused
+
+    def __hash__(self) -> int:
+        raise AuthoringError(
+            f"{self._no_value} It cannot be looked for or kept in a set or dict: several go into a list, as in "
+            "after=[one, other]. What depends on the value is decided inside of steps, or by when=(output, value)."
+        )
 
     def _refuse_to_unfold(self, *_: object) -> NoReturn:
         raise AuthoringError(
@@ -60,41 +73,11 @@ class Placeholder:
             raise AttributeError(name)
         self._refuse()
 
-    # Without these, `if output:` and `output == 3` would quietly take one branch for every run.
+    # Without these, `if output:`, `output == 3` and `output in {3}` would quietly take one branch for every run.
     __bool__ = __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __contains__ = _refuse_to_decide
     __iter__ = __len__ = __getitem__ = _refuse_to_unfold
     __call__ = __int__ = __float__ = __index__ = _refuse
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _refuse
-    __hash__ = object.__hash__
-
-
-class OutputText(str):
-    """What is seen where an output is printed or logged. To decide by it would decide the same for every run.
-
-    Longer texts that it is written into are known by `IN_TEXT`, and refused where they would be values.
-    """
-
-    _no_value: str
-
-    def __new__(cls, text: str, no_value: str) -> "OutputText":
-        made = super().__new__(cls, text)
-        made._no_value = no_value
-        return made
-
-    def _refuse(self, *_: object, **__: object) -> NoReturn:
-        raise AuthoringError(
-            f"{self._no_value} Its text can be printed, and nothing else: work with values inside of steps."
-        )
-
-    def __contains__(self, part: object) -> bool:
-        if any(character.isalnum() for character in str(part)):
-            self._refuse()
-        return super().__contains__(str(part))  # line ends and brackets, for which loggers look
-
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __getitem__ = __iter__ = _refuse
-    startswith = endswith = find = rfind = index = rindex = count = split = rsplit = partition = _refuse
-    rpartition = replace = lower = upper = casefold = title = capitalize = swapcase = _refuse
-    __hash__ = str.__hash__
 
 
 class StepOutput(Placeholder):
