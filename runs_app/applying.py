@@ -78,8 +78,9 @@ class Applied:
     needs_code: bool
     """The server has no such code that the actor may use: it is uploaded first."""
     changes: list[Change] = field(default_factory=list)
+    versions: Versions | None = None
     comparison: Comparison | None = None
-    """Of the version before with the new one."""
+    """Of both versions; of a dry run at once, else `with_comparison` finds it out."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -99,12 +100,22 @@ def apply_template(
     with pointers into the document, DoesNotExist, NotAllowed.
     """
     with transaction.atomic():
-        applied, versions = _apply(_Wanted(actor, project, document, dry_run), managed_by, if_version)
+        applied = _apply(_Wanted(actor, project, document, dry_run), managed_by, if_version)
         if dry_run:
-            applied = _with_comparison(actor, applied, versions)
+            applied = with_comparison(actor, applied)
             transaction.set_rollback(True)
-    # Whom it breaks takes a while to find out: nobody else waits for the template meanwhile.
-    return applied if dry_run else _with_comparison(actor, applied, versions)
+    return applied
+
+
+def with_comparison(actor: User, applied: Applied) -> Applied:
+    """Whom it breaks. That takes a while to find out: after the transaction, so that nobody waits for the template.
+
+    Versions are compared as what everybody uses them: what holds for some roles only is no promise.
+    """
+    if applied.versions is None or applied.comparison is not None:
+        return applied
+    before, now = (version.used_by(Role.NOBODY) for version in applied.versions)
+    return replace(applied, comparison=compare_versions(actor, before, now))
 
 
 @dataclass(frozen=True)
@@ -136,9 +147,7 @@ def _told_of(before: Mapping[str, Any], now: Mapping[str, Any], path: tuple[str 
             yield key
 
 
-def _apply(
-    wanted: _Wanted, managed_by: str | None, if_version: int | None
-) -> tuple[Applied, Versions | None]:
+def _apply(wanted: _Wanted, managed_by: str | None, if_version: int | None) -> Applied:
     actor, document = wanted.actor, wanted.document
     template = _existing(wanted)
     former = template.version if template else None
@@ -161,7 +170,7 @@ def _apply(
     changes = list(changes_between(before, said))
     is_new_version = template.version.number != number
     is_changed = Outcome.UPDATED if changes or is_new_version else Outcome.UNCHANGED
-    applied = Applied(
+    return Applied(
         outcome=is_changed if number else Outcome.CREATED,
         name=template.name,
         version=template.version.number,
@@ -169,16 +178,8 @@ def _apply(
         needs_code=needs_code,
         changes=changes[:MOST_CHANGES] if number else [],
         notes=list(template.version.curation_notes) if is_new_version else [],
+        versions=(former, template.version) if former and is_new_version else None,
     )
-    return applied, (former, template.version) if former and is_new_version else None
-
-
-def _with_comparison(actor: User, applied: Applied, versions: Versions | None) -> Applied:
-    """As what everybody uses them: what holds for some roles only is no promise."""
-    if versions is None:
-        return applied
-    before, now = (version.used_by(Role.NOBODY) for version in versions)
-    return replace(applied, comparison=compare_versions(actor, before, now))
 
 
 def _said_of(actor: User, template: RunTemplate) -> dict[str, Any]:

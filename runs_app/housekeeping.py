@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections, connections
+from django.db import DatabaseError, IntegrityError, close_old_connections, connections
 from django.utils import timezone
 
 from runs_app import choices, compiled_runs, derived_deployments, preparations, recording, run_counts, waiting
@@ -130,11 +130,7 @@ def keep_schedules(over: threading.Event) -> None:
                 run_counts.fold()
             if time.monotonic() >= forget_next:
                 forget_next = time.monotonic() + FORGOTTEN_EVERY
-                forget_old_firings()
-                preparations.forget_old()
-                derived_deployments.forget_unused()
-                forget_old_events()
-                forget_old_requests()
+                _forget()
         except DatabaseError:
             logger.warning("The database does not answer; schedules wait.", exc_info=True)
             connections.close_all()
@@ -142,6 +138,21 @@ def keep_schedules(over: threading.Event) -> None:
             logger.exception("Looking for due schedules failed.")
         close_old_connections()  # a pooled one goes back
     connections.close_all()
+
+
+def _forget() -> None:
+    """Each for itself: what one cannot remove keeps no other from its work."""
+    for forget in (
+        forget_old_firings,
+        preparations.forget_old,
+        derived_deployments.forget_unused,
+        forget_old_events,
+        forget_old_requests,
+    ):
+        try:
+            forget()
+        except IntegrityError:
+            logger.exception("%s failed.", forget.__qualname__)
 
 
 def wake_for_forgotten_steps(queues: Sequence[str]) -> list[str]:

@@ -288,9 +288,10 @@ def _look_ahead(request: HttpRequest, template: RunTemplate, form: RunForm) -> D
     except ValidationFailed as error:
         form.add_field_errors(error.errors)
         return Done(is_look=True)
-    steps = read_steps(template.version.config_schema)
+    schema = template.version.config_schema
+    steps = read_steps(schema)
     unchecked = [worded(each, steps) for each in ahead.unchecked]
-    warnings = [in_words(each, steps) for each in ahead.resolved.warnings]
+    warnings = [in_words(each, steps, schema.get("properties", {})) for each in ahead.resolved.warnings]
     return Done(is_look=True, ahead=ahead, unchecked=unchecked, warnings=warnings)
 
 

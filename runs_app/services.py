@@ -257,6 +257,12 @@ def renew_lease(*, actor: User, run: PipelineRun) -> bool:
     return recording.renew_lease(run) and not run.stop_requested_at
 
 
+def goes_on(*, actor: User, run: PipelineRun) -> bool:
+    """What `renew_lease` would tell, without a sign of life from the caller."""
+    _check_is_callers(actor, run)
+    return not run.is_finished and not run.stop_requested_at
+
+
 def _check_outputs_are_its_own(attempt: StepAttempt, outcome: StepOutcome) -> None:
     """An attempt writes below its own folder, so nobody can have the server show other files as an output.
 

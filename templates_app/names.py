@@ -55,9 +55,9 @@ def check_tags(tags: Any, pointer: str = "/tags") -> None:
 
 def changed_tags(tags: Iterable[str], added: Iterable[str], removed: Iterable[str] = ()) -> list[str]:
     """The tags with some more, each once, and without some. Raises ValidationFailed where that is too many."""
-    gone = set(removed)
-    changed = [tag for tag in dict.fromkeys([*tags, *added]) if tag not in gone]
-    if len(changed) > MOST_TAGS:
+    former, gone = list(tags), set(removed)
+    changed = [tag for tag in dict.fromkeys([*former, *added]) if tag not in gone]
+    if len(changed) > max(MOST_TAGS, len(former)):  # what has more since before can be changed, too
         raise ValidationFailed([_too_many_tags("/add_tags")])
     return changed
 

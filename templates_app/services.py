@@ -122,17 +122,39 @@ class ConcurrencyLimit:
 
 
 def store_code_archive(*, actor: User, sha256: str, content: bytes) -> CodeArchive:
-    """Keep an archive under its hash, after checking every entry; whoever sends one that is there may use it too."""
+    """Keep an archive after checking every entry."""
+    return keep_code_archive(
+        actor=actor, checked=check_code_archive(actor=actor, sha256=sha256, content=content)
+    )
+
+
+@dataclass(frozen=True)
+class CheckedArchive:
+    """Code of which every entry was looked at."""
+
+    sha256: str
+    content: bytes
+    size: int
+
+
+def check_code_archive(*, actor: User, sha256: str, content: bytes) -> CheckedArchive:
+    """Look at every entry, which takes a while: in no transaction."""
     check_may_author_somewhere(actor)
     size = check_archive(content, sha256=sha256, limit=settings.CODE_ARCHIVE_LIMIT)
+    return CheckedArchive(sha256, content, size)
+
+
+@transaction.atomic
+def keep_code_archive(*, actor: User, checked: CheckedArchive) -> CodeArchive:
+    """Keep an archive under its hash; whoever sends one that is there may use it too."""
+    check_may_author_somewhere(actor)
     archive: CodeArchive
-    with transaction.atomic():
-        archive, is_new = CodeArchive.objects.get_or_create(
-            sha256=sha256, defaults={"content": content, "size": size}
-        )
-        if is_new:
-            record_audit(actor=actor, verb=AuditVerb.CREATE, thing=archive, after={"size": size})
-        archive.uploaders.add(actor)
+    archive, is_new = CodeArchive.objects.get_or_create(
+        sha256=checked.sha256, defaults={"content": checked.content, "size": checked.size}
+    )
+    if is_new:
+        record_audit(actor=actor, verb=AuditVerb.CREATE, thing=archive, after={"size": checked.size})
+    archive.uploaders.add(actor)
     return archive
 
 
@@ -203,7 +225,6 @@ def delete_pipeline(*, actor: User, pipeline: Pipeline) -> None:
     pipeline.delete()
 
 
-@transaction.atomic
 def create_deployment(
     *,
     actor: User,
@@ -212,7 +233,33 @@ def create_deployment(
     code_archive: CodeArchive | None,
     request: DeploymentRequest,
 ) -> PipelineDeployment:
-    """Freeze a pipeline; the same pipeline with the same code on the same stack is the deployment that exists."""
+    """Freeze a pipeline after checking it."""
+    checked = check_deployment(
+        actor=actor, project=project, stack=stack, code_archive=code_archive, request=request
+    )
+    return freeze_deployment(actor=actor, checked=checked)
+
+
+@dataclass(frozen=True)
+class CheckedDeployment:
+    """A pipeline that may be frozen as it is."""
+
+    project: Project
+    stack: Stack
+    code_archive: CodeArchive
+    request: DeploymentRequest
+    description: str
+
+
+def check_deployment(
+    *,
+    actor: User,
+    project: Project,
+    stack: Stack,
+    code_archive: CodeArchive | None,
+    request: DeploymentRequest,
+) -> CheckedDeployment:
+    """Look at all that was sent to freeze a pipeline, which may take a while: in no transaction."""
     check_may_in_project(actor, Action.AUTHOR, project)
     if code_archive is None:
         raise ValidationFailed([FieldError("/code_archive", "Upload this code archive first.")])
@@ -220,21 +267,29 @@ def create_deployment(
     _check_config_schema(request.config_schema, spec)
     check_name(request.pipeline)
     request = replace(request, requirements=_checked_requirements(request.requirements))
+    return CheckedDeployment(project, stack, code_archive, request, spec.description or "")
+
+
+@transaction.atomic
+def freeze_deployment(*, actor: User, checked: CheckedDeployment) -> PipelineDeployment:
+    """Freeze a pipeline; the same pipeline with the same code on the same stack is the deployment that exists."""
+    check_may_in_project(actor, Action.AUTHOR, checked.project)
+    request = checked.request
     pipeline, is_new = Pipeline.objects.get_or_create(
-        project=project,
+        project=checked.project,
         name=request.pipeline,
-        defaults={"user": actor, "description": spec.description or ""},
+        defaults={"user": actor, "description": checked.description},
     )
     if is_new:
         record_audit(actor=actor, verb=AuditVerb.CREATE, thing=pipeline, after=facts_of(pipeline))
     deployment, is_new = PipelineDeployment.objects.get_or_create(
         pipeline=pipeline,
-        fingerprint=request.fingerprint(stack, code_archive),
+        fingerprint=request.fingerprint(checked.stack, checked.code_archive),
         defaults={
-            "project": project,
+            "project": checked.project,
             "user": actor,
-            "stack": stack,
-            "code_archive": code_archive,
+            "stack": checked.stack,
+            "code_archive": checked.code_archive,
             "spec": request.spec,
             "config_schema": request.config_schema,
             "config_template": request.config_template,

@@ -19,6 +19,7 @@ from zenweb.accounts.services import create_api_key
 
 E2E = "tests/e2e/"
 WITH_PROCESSES = (E2E, "tests/faults/")
+PROCESSES = {"worker", "site", "machine", "live_server"}  # fixtures with which a test has some
 
 
 class BySharedThings(LoadFileScheduling):
@@ -33,16 +34,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileSche
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test with real processes and deadlines gets a second try: a machine that does something else for a while
-    delays them. What fails twice has failed, and the summary names what failed once."""
+    """A test with real processes and deadlines gets a second try (docs/decisions/0022), no other does."""
     for item in items:
-        if item.nodeid.startswith(WITH_PROCESSES) or _is_transactional(item):
+        if item.nodeid.startswith(WITH_PROCESSES) or PROCESSES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.flaky(reruns=1))
-
-
-def _is_transactional(item: pytest.Item) -> bool:
-    """Others see what it writes: workers, servers."""
-    return any(marker.kwargs.get("transaction") for marker in item.iter_markers("django_db"))
 
 
 @pytest.fixture(autouse=True)

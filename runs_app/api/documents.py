@@ -6,11 +6,17 @@ from rest_framework.views import APIView
 
 from runs_app.api import shapes
 from runs_app.api.comparisons import describe_comparison
-from runs_app.applying import Applied, Outcome, apply_template
-from templates_app.api.views import acting_user, find_run_template, project_for
+from runs_app.applying import Applied, Outcome, apply_template, with_comparison
+from templates_app.api.views import (
+    acting_user,
+    find_run_template,
+    in_project,
+    project_for,
+    visible_run_templates,
+)
 from templates_app.exports import document_of
 from zenweb.api.envelope import Json
-from zenweb.api.listing import flag
+from zenweb.api.listing import find, flag
 from zenweb.api.operations import DRY_RUN, PROJECT, Parameter, operation
 from zenweb.api.parsing import DeploymentParser
 from zenweb.api.repeats import acts_once
@@ -25,16 +31,15 @@ IF_VERSION = Parameter(
 )
 
 
-def outcome_in(answer: Json) -> str:
+def outcome_of(applied: Applied) -> str:
     """What of it is kept, so that it can be told again: `updated 3 new code`."""
-    words = [answer["outcome"], str(answer["version"])]
-    return " ".join(words + ["new"] * answer["is_new_version"] + ["code"] * answer["needs_code"])
+    words = [applied.outcome, str(applied.version)]
+    return " ".join(words + ["new"] * applied.is_new_version + ["code"] * applied.needs_code)
 
 
 def applied_again(request: Request, made: str, name_or_id: str) -> Json:
     """What became of the template then, without what it was before: that is not there any more."""
-    if flag(request.query_params, "dry_run"):
-        return describe_applied(apply_document(request, name_or_id))
+    find(in_project(visible_run_templates(request), request), name_or_id, "run template")
     outcome, version, *more = made.split()
     return describe_applied(
         Applied(
@@ -47,6 +52,18 @@ def applied_again(request: Request, made: str, name_or_id: str) -> Json:
     )
 
 
+def sent_document(request: Request, name_or_id: str) -> TemplateDocument:
+    document = read_document(request.data if request.stream is not None else None)
+    if document.name != name_or_id:
+        sentence = f"This is a document of {document.name!r}, and {name_or_id!r} stands in the address."
+        raise ValidationFailed([FieldError("/name", sentence)])
+    return document
+
+
+def tell_applied(request: Request, applied: Applied) -> Json:
+    return describe_applied(with_comparison(acting_user(request), applied))
+
+
 class TemplateDocumentDetail(APIView):
     parser_classes = (DeploymentParser,)
 
@@ -55,7 +72,7 @@ class TemplateDocumentDetail(APIView):
         template = find_run_template(request, name_or_id)
         return Response(document_of(acting_user(request), template).to_json())
 
-    @acts_once(applied_again, made=outcome_in)
+    @acts_once(applied_again, made=outcome_of, prepare=sent_document, tell=tell_applied)
     @operation(
         "Make a run template what a document says: a new one, or a new version where that is needed.",
         parameters=(DRY_RUN, MANAGED_BY, IF_VERSION, PROJECT),
@@ -64,23 +81,16 @@ class TemplateDocumentDetail(APIView):
         answer=shapes.AppliedTemplate,
         errors=(409,),
     )
-    def put(self, request: Request, name_or_id: str) -> Response:
-        return Response(describe_applied(apply_document(request, name_or_id)))
-
-
-def apply_document(request: Request, name_or_id: str) -> Applied:
-    document = read_document(request.data if request.stream is not None else None)
-    if document.name != name_or_id:
-        sentence = f"This is a document of {document.name!r}, and {name_or_id!r} stands in the address."
-        raise ValidationFailed([FieldError("/name", sentence)])
-    return apply_template(
-        actor=acting_user(request),
-        project=project_for(request, None),
-        document=document,
-        managed_by=request.query_params.get("managed_by") or None,
-        if_version=number(request, "if_version"),
-        dry_run=flag(request.query_params, "dry_run"),
-    )
+    def put(self, request: Request, document: TemplateDocument, name_or_id: str) -> Response:
+        applied = apply_template(
+            actor=acting_user(request),
+            project=project_for(request, None),
+            document=document,
+            managed_by=request.query_params.get("managed_by") or None,
+            if_version=number(request, "if_version"),
+            dry_run=flag(request.query_params, "dry_run"),
+        )
+        return Response(applied)
 
 
 def describe_applied(applied: Applied) -> Json:

@@ -14,6 +14,7 @@ from runs_app.assignments import assignment_for
 from runs_app.recording import LogPiece, StepOutcome
 from runs_app.services import (
     end_local_step,
+    goes_on,
     renew_lease,
     report_local_progress,
     seconds_until_retry,
@@ -24,7 +25,7 @@ from templates_app.api.views import acting_user
 from zenweb.api.bodies import Body, read_body
 from zenweb.api.envelope import Json
 from zenweb.api.operations import operation
-from zenweb.api.repeats import acts_once
+from zenweb.api.repeats import acts_once, no_text
 from zenweb.enums import ExecutionStatus
 from zenweb.exceptions import FieldError, ValidationFailed
 from zenweb.execution.metadata import check_metadata
@@ -99,24 +100,22 @@ def attempt_in(answer: Any) -> str:
 
 
 def assignment_again(request: Request, made: str, name_or_id: str, **names: str) -> Json | None:
+    run = find_run(request, name_or_id)
     if not made:
         return None
     step_id, number = made.split()
     attempt = started_local_attempt(
         actor=acting_user(request),
-        run=find_run(request, name_or_id),
+        run=run,
         step_id=UUID(step_id),
         number=int(number),
     )
     return assignment_for(attempt).model_dump(mode="json")
 
 
-def whether_it_goes_on(answer: Json) -> str:
-    return "goes on" if answer["goes_on"] else ""
-
-
-def lease_again(request: Request, made: str, **names: str) -> Json:
-    return {"goes_on": bool(made)}
+def lease_again(request: Request, made: str, name_or_id: str, **names: str) -> Json:
+    """As it is now: whoever goes on because it was so before works for a run that is over."""
+    return {"goes_on": goes_on(actor=acting_user(request), run=find_run(request, name_or_id))}
 
 
 def whether_recorded(answer: Json) -> str:
@@ -143,7 +142,7 @@ class LocalStepStart(APIView):
 
 
 class LocalStepProgress(APIView):
-    @acts_once(lease_again, made=whether_it_goes_on)
+    @acts_once(lease_again, made=no_text)
     @operation(
         "Tell what a step has printed and noted so far that the caller executes, and that it goes on.",
         body=ProgressBody,
@@ -152,7 +151,7 @@ class LocalStepProgress(APIView):
     )
     def post(self, request: Request, name_or_id: str, step_name: str) -> Response:
         body = read_body(ProgressBody, request)
-        goes_on = report_local_progress(
+        does = report_local_progress(
             actor=acting_user(request),
             run=find_run(request, name_or_id),
             step_name=step_name,
@@ -160,7 +159,7 @@ class LocalStepProgress(APIView):
             printed=_piece(body.piece, body.log),
             noted=body.step_metadata,
         )
-        return Response({"goes_on": goes_on})
+        return Response({"goes_on": does})
 
 
 class LocalStepEnd(APIView):
@@ -190,11 +189,11 @@ class LocalStepEnd(APIView):
 
 
 class LocalLease(APIView):
-    @acts_once(lease_again, made=whether_it_goes_on)
+    @acts_once(lease_again, made=no_text)
     @operation("Tell that the caller still executes a run.", answer=shapes.Lease, errors=(422,))
     def post(self, request: Request, name_or_id: str) -> Response:
-        goes_on = renew_lease(actor=acting_user(request), run=find_run(request, name_or_id))
-        return Response({"goes_on": goes_on})
+        does = renew_lease(actor=acting_user(request), run=find_run(request, name_or_id))
+        return Response({"goes_on": does})
 
 
 def _piece(number: int, text: str) -> LogPiece:

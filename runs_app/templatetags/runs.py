@@ -89,7 +89,12 @@ def channel_word(channel: str) -> str:
 @register.filter
 def for_people(text: str, run: PipelineRun) -> str:
     """A reason or warning of a run, which programs read with JSON pointers, with the words of its form."""
-    return in_words(text, read_steps(rules_of_run(run).config_schema)) if STATED_PLACE.search(text) else text
+    if not STATED_PLACE.search(text):
+        return text
+    schema = rules_of_run(run).config_schema
+    if (steps := getattr(run, "steps_in_words", None)) is None:  # once for all the lines of a page
+        steps = vars(run)["steps_in_words"] = read_steps(schema)
+    return in_words(text, steps, schema.get("properties", {}))
 
 
 @register.filter

@@ -24,14 +24,18 @@ from templates_app.models import CodeArchive, Pipeline, PipelineDeployment, RunT
 from templates_app.permissions import role_on
 from templates_app.querysets import TEMPLATE_DOCUMENTS, PipelineDeploymentQuerySet, documents_of
 from templates_app.services import (
+    CheckedArchive,
+    CheckedDeployment,
     ConcurrencyLimit,
     DeploymentRequest,
-    create_deployment,
+    check_code_archive,
+    check_deployment,
     create_pipeline,
     create_run_template,
     delete_pipeline,
     delete_run_template,
-    store_code_archive,
+    freeze_deployment,
+    keep_code_archive,
     update_pipeline,
     update_run_template,
 )
@@ -294,6 +298,11 @@ class StackDetail(APIView):
         return Response(describe_stack(stack, wants_hydration(request.query_params, default=True)))
 
 
+def sent_archive(request: Request, sha256: str) -> CheckedArchive:
+    content = request.data if isinstance(request.data, bytes) else b""
+    return check_code_archive(actor=acting_user(request), sha256=sha256, content=content)
+
+
 class CodeArchiveDetail(APIView):
     """Source code under the SHA-256 of its uncompressed tar."""
 
@@ -307,17 +316,28 @@ class CodeArchiveDetail(APIView):
             raise DoesNotExist(f"There is no code archive {sha256}.")
         return HttpResponse(bytes(archive.content), content_type="application/gzip")
 
-    @acts_once(code_archive_again)
+    @acts_once(code_archive_again, prepare=sent_archive)
     @operation(
         "Store a pipeline's source code.",
         body_as={"application/gzip": BYTES},
         is_body_required=True,
         answer=shapes.CodeArchive,
     )
-    def put(self, request: Request, sha256: str) -> Response:
-        content = request.data if isinstance(request.data, bytes) else b""
-        archive = store_code_archive(actor=acting_user(request), sha256=sha256, content=content)
+    def put(self, request: Request, checked: CheckedArchive, sha256: str) -> Response:
+        archive = keep_code_archive(actor=acting_user(request), checked=checked)
         return Response(describe_code_archive(archive))
+
+
+def sent_deployment(request: Request) -> CheckedDeployment:
+    body = read_body(DeploymentBody, request)
+    visible = CodeArchive.objects.visible_to(request.user).defer("content")
+    return check_deployment(
+        actor=acting_user(request),
+        project=project_for(request, body.project),
+        stack=find(visible_stacks(request), body.stack, "stack"),
+        code_archive=visible.filter(sha256=body.code_archive).first(),
+        request=body.request(),
+    )
 
 
 class DeploymentList(APIView):
@@ -329,7 +349,7 @@ class DeploymentList(APIView):
             in_project(visible_deployments(request).frozen(), request), request.query_params
         )
 
-    @acts_once(deployment_again)
+    @acts_once(deployment_again, prepare=sent_deployment)
     @operation(
         "Freeze a pipeline: a deployment of it.",
         body=DeploymentBody,
@@ -337,17 +357,8 @@ class DeploymentList(APIView):
         answer=shapes.Deployment,
         errors=(404,),
     )
-    def post(self, request: Request) -> Response:
-        body = read_body(DeploymentBody, request)
-        visible = CodeArchive.objects.visible_to(request.user).defer("content")
-        archive = visible.filter(sha256=body.code_archive).first()
-        deployment = create_deployment(
-            actor=acting_user(request),
-            project=project_for(request, body.project),
-            stack=find(visible_stacks(request), body.stack, "stack"),
-            code_archive=archive,
-            request=body.request(),
-        )
+    def post(self, request: Request, checked: CheckedDeployment) -> Response:
+        deployment = freeze_deployment(actor=acting_user(request), checked=checked)
         return Response(describe_deployment(deployment, True))
 
 

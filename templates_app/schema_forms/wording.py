@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from django.utils.functional import Promise
@@ -70,9 +70,31 @@ def worded(error: FieldError, steps: Iterable[Step]) -> str:
     return f"{place}: {error.message}" if place else error.message
 
 
-def in_words(text: str, steps: Sequence[Step]) -> str:
-    """A text whose sentences were stored behind pointers, with the names that their places have in the form."""
-    return STATED_PLACE.sub(lambda found: worded(FieldError(found[1], ""), steps), text)
+def in_words(text: str, steps: Sequence[Step], keys: Collection[str]) -> str:
+    """A text whose sentences were stored behind pointers, with the names that their places have in the form.
+
+    `keys`: what a configuration has beside its steps. What only looks like a pointer, such as a file in an error of a
+    step's, stays.
+    """
+
+    def named(found: re.Match[str]) -> str:
+        path = from_pointer(found[1])
+        return worded(FieldError(found[1], ""), steps) if _is_place(path, steps, keys) else found[0]
+
+    return STATED_PLACE.sub(named, text)
+
+
+def _is_place(path: Sequence[str], steps: Sequence[Step], keys: Collection[str]) -> bool:
+    match tuple(path):
+        case (key,):
+            return key in keys
+        case ("steps", name, *rest) if rest[:1] != ["parameters"]:
+            return any(step.name == name for step in steps)
+    return any(
+        tuple(path[: len(parameter.path)]) == tuple(parameter.path)
+        for step in steps
+        for parameter in step.parameters
+    )
 
 
 def _names(parameter: Parameter, path: Sequence[str]) -> Iterator[str | int]:

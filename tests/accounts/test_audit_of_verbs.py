@@ -44,6 +44,9 @@ NOT_DEEDS = {
     "runs_app.services.report_local_progress",
     "runs_app.services.end_local_step",
     "runs_app.services.renew_lease",
+    "runs_app.services.goes_on",
+    "templates_app.services.check_code_archive",
+    "templates_app.services.check_deployment",
     "zenweb.accounts.audit.record_audit",
     "zenweb.accounts.audit.record_deletion",
     "zenweb.accounts.device_login.find_device_login",
@@ -159,6 +162,7 @@ DEEDS: dict[str, Callable[[World], object]] = {
         actor=w.actor, project=default_project(), name="a.txt", content=[b"x"]
     ),
     "templates_app.services.store_code_archive": store_code,
+    "templates_app.services.keep_code_archive": store_code,
     "templates_app.services.create_pipeline": lambda w: template_services.create_pipeline(
         actor=w.actor, project=default_project(), name="new"
     ),
@@ -169,6 +173,7 @@ DEEDS: dict[str, Callable[[World], object]] = {
         actor=w.actor, pipeline=freeze_another(w).pipeline
     ),
     "templates_app.services.create_deployment": freeze_another,
+    "templates_app.services.freeze_deployment": freeze_another,
     "templates_app.services.create_run_template": lambda w: make_template(w.deployment, w.actor, "new"),
     "templates_app.services.curate_run_template": lambda w: template_services.curate_run_template(
         actor=w.actor,

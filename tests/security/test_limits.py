@@ -134,3 +134,16 @@ def test_tags_are_no_more_when_they_are_added_one_after_another(rest: Client, te
         assert answer.status_code == status
     template.refresh_from_db()
     assert len(template.tags) == 60
+
+
+def test_what_has_more_tags_since_before_can_still_be_changed(rest: Client, template: RunTemplate) -> None:
+    path = f"/api/v1/run_templates/{template.id}"
+    RunTemplate.objects.update(tags=[f"t{number}" for number in range(120)])
+    for change, status in (
+        ({"description": "x"}, 200),
+        ({"remove_tags": ["t1"]}, 200),
+        ({"add_tags": ["new"]}, 422),
+    ):
+        assert rest.put(path, json.dumps(change), content_type="application/json").status_code == status
+    template.refresh_from_db()
+    assert len(template.tags) == 119

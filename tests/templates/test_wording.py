@@ -17,6 +17,8 @@ PARAMETERS: dict[str, Any] = {
     "by_year": {"type": "object", "additionalProperties": {"type": "array", "items": KIND}},
 }
 
+KEYS = {"steps", "settings", "model"}
+
 
 @pytest.mark.parametrize(
     ("pointer", "words"),
@@ -52,4 +54,17 @@ def test_an_error_has_the_names_of_its_place(pointer: str, words: str) -> None:
     ],
 )
 def test_a_stored_text_is_told_with_the_names_of_the_form(stored: str, words: str) -> None:
-    assert in_words(stored, read_steps(schema_of(PARAMETERS))) == words
+    assert in_words(stored, read_steps(schema_of(PARAMETERS)), KEYS) == words
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "/data: Permission denied",
+        "cannot read /parameters/model.json: missing",
+        "open /settings/prod: denied",
+        "open /steps/9/out: denied",
+    ],
+)
+def test_what_only_looks_like_a_place_stays(told: str) -> None:
+    assert in_words(told, read_steps(schema_of(PARAMETERS)), KEYS) == told

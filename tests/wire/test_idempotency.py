@@ -9,14 +9,17 @@ from typing import Any
 
 import pytest
 from django.apps import apps
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 from django.db.models import BinaryField, Model
 from django.test import Client
+from django.utils import timezone
 
+from runs_app import applying
 from runs_app.models import PipelineRun
 from runs_app.presets import create_preset
 from runs_app.schedules import create_schedule
 from runs_app.services import Trigger, launch_run
+from templates_app import services as template_services
 from templates_app.models import Pipeline, RunTemplate, Stack
 from tests.accounts.conftest import bearer
 from tests.accounts.test_key_scopes import UNSAFE
@@ -119,6 +122,13 @@ WITHOUT = {
     "POST pipeline_deployments/new/validate",
     "POST pipeline_snapshots/{}/validate",
 }
+
+
+SLOW = [
+    (applying, "compare_versions"),
+    (template_services, "check_archive"),
+    (template_services, "check_schema"),
+]
 
 
 def send(client: Client, method: str, address: str, body: Any, key: str = "k") -> Any:
@@ -254,6 +264,40 @@ def told(answer: Any) -> Any:
     return content
 
 
+def test_nothing_slow_is_done_while_others_wait(
+    root: Client, things: Things, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is compared and checked writes nothing, and has its place outside of the key's transaction."""
+    body = document_with(send(root, "GET", "run_templates/daily-retraining/document", None).json(), 0.5)
+    depth = len(connection.savepoint_ids)
+    looked: dict[str, int] = {}
+
+    def noted(name: str, function: Any) -> Any:
+        def look(*given: Any, **named: Any) -> Any:
+            looked[name] = len(connection.savepoint_ids)
+            return function(*given, **named)
+
+        return look
+
+    for module, name in SLOW:
+        monkeypatch.setattr(module, name, noted(name, getattr(module, name)))
+    for method, asked in (
+        ("PUT", ("run_templates/daily-retraining/document", body)),
+        ("PUT", ONCE["PUT code_archives/{}"]),
+        ("POST", ONCE["POST pipeline_deployments"]),
+    ):
+        address, content = filled(asked, things)
+        looked.pop("check_schema", None)  # of a document it is part of what is done
+        assert send(root, method, address, content).status_code == 200, address
+    assert looked == dict.fromkeys((name for _, name in SLOW), depth)
+
+
+def document_with(document: dict[str, Any], rate: float) -> dict[str, Any]:
+    """One that asks for a new version, because of another label."""
+    curation = {"version": 1, "parameters": {"trainer.learning_rate": {"label": f"Rate {rate}"}}}
+    return {**document, "curation": curation}
+
+
 def test_a_secret_is_told_once_and_the_answer_says_what_to_do(root: Client, things: Things) -> None:
     for route, asked in TOLD_ONCE.items():
         method, (address, body) = route.split()[0], filled(asked, things)
@@ -336,6 +380,26 @@ def test_what_was_made_and_is_gone_is_not_made_again(rest: Client, stacks: Any) 
     assert (again.status_code, "not there any more" in again.text) == (404, True)
 
 
+def test_a_template_that_was_applied_and_is_gone_is_not_told_of(rest: Client, template: RunTemplate) -> None:
+    address, body = ONCE["PUT run_templates/{}/document"]
+    assert send(rest, "PUT", address, body).status_code == 200
+    assert send(rest, "DELETE", "run_templates/daily-retraining", None).status_code == 200
+    again = send(rest, "PUT", address, body)
+    assert (again.status_code, "not there any more" in again.text) == (404, True)
+
+
+@pytest.mark.parametrize("route", ["POST runs/{}/lease", "POST runs/{}/steps/{}/progress"])
+@pytest.mark.parametrize("change", [{"status": "failed"}, {"stop_requested_at": timezone.now()}])
+def test_a_run_that_is_over_does_not_go_on_because_it_did_before(
+    root: Client, things: Things, route: str, change: dict[str, Any]
+) -> None:
+    address, body = filled(ONCE[route], things)
+    assert send(root, "POST", address, body).json() == {"goes_on": True}
+    PipelineRun.objects.filter(pk=address.split("/")[1]).update(**change)
+    again = send(root, "POST", address, body)
+    assert (again.headers["Idempotent-Replayed"], again.json()) == ("true", {"goes_on": False})
+
+
 def test_a_key_that_is_too_long_does_nothing(rest: Client, stacks: Any) -> None:
     answer = send(rest, "POST", "pipelines", {"name": "a"}, key="k" * 256)
     assert answer.json()["errors"][0]["pointer"] == "/Idempotency-Key"
@@ -349,6 +413,7 @@ def test_a_dry_run_tells_the_same_again(rest: Client, template: RunTemplate) -> 
     )
     assert first["changes"]
     assert second == first
+    assert not KeyedRequest.objects.exists()
 
 
 def test_bodies_are_kept_only_as_hashes_that_need_a_key(rest: Client, stacks: Any, settings: Any) -> None:

@@ -1,6 +1,7 @@
 """Requests that carry a key of their sender's, so that sending one again is answered and does nothing again."""
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from zenweb.accounts.models import KeyedRequest
@@ -14,7 +15,16 @@ def claim(asked: KeyedRequest) -> KeyedRequest:
     Within the transaction of what is to be done. Whoever sends the same meanwhile waits here until that is over.
     """
     KeyedRequest.objects.bulk_create([asked], ignore_conflicts=True)
-    return KeyedRequest.objects.get(user_id=asked.user_id, route=asked.route, key=asked.key)
+    return _like(asked).get()
+
+
+def kept_of(asked: KeyedRequest) -> KeyedRequest | None:
+    """The row of this caller, route and key, if there is one already: nobody waits for who only looks."""
+    return _like(asked).first()
+
+
+def _like(asked: KeyedRequest) -> QuerySet[KeyedRequest]:
+    return KeyedRequest.objects.filter(user_id=asked.user_id, route=asked.route, key=asked.key)
 
 
 def forget_old_requests() -> int:

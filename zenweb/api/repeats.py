@@ -11,9 +11,10 @@ from django.db import transaction
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from zenweb.accounts.keyed_requests import claim
+from zenweb.accounts.keyed_requests import claim, kept_of
 from zenweb.accounts.models import KeyedRequest
-from zenweb.api.operations import IDEMPOTENCY_KEY, REPLAYED
+from zenweb.api.listing import flag
+from zenweb.api.operations import DRY_RUN, IDEMPOTENCY_KEY, REPLAYED
 from zenweb.exceptions import DoesNotExist, EntityExists, FieldError, ValidationFailed
 from zenweb.sealing import keyed_hash, keyed_hashes
 
@@ -23,6 +24,7 @@ GONE = (
     "This was done before, when it was sent with the same Idempotency-Key, and is not done again; but what it made or "
     "changed is not there any more, or not for you to see."
 )
+ANOTHER_BODY = "This Idempotency-Key was used before with another body. Use a new key."
 REPLAY = {"Idempotent-Replayed": "true"}
 Method = TypeVar("Method", bound=Callable[..., Response])
 
@@ -32,42 +34,63 @@ def id_of(answer: Any) -> str:
     return str(answer["id"]) if answer else ""
 
 
-def acts_once(again: Callable[..., Any], made: Callable[[Any], str] = id_of) -> Callable[[Method], Method]:
+def no_text(answer: Any) -> str:
+    """Nothing is kept of an answer that tells how things are: it is told anew."""
+    return ""
+
+
+def acts_once(
+    again: Callable[..., Any],
+    made: Callable[[Any], str] = id_of,
+    *,
+    prepare: Callable[..., Any] | None = None,
+    tell: Callable[[Request, Any], Any] | None = None,
+) -> Callable[[Method], Method]:
     """Above a view's method that changes something: with an Idempotency-Key it does so once.
 
-    All of it is one transaction, and so are its row and what it does: there are both or neither, also where many send
-    the same at the same moment. What was refused leaves nothing behind, and its key may be used again.
+    All that the method does is one transaction, and so are its row and what it does: there are both or neither, also
+    where many send the same at the same moment. What was refused leaves nothing behind, and its key may be used again.
+    A dry run does nothing, and so nothing is kept of it.
 
     `made`: what is kept of the first answer, a short text. `again(request, made, **names in the path)`: the answer to
     the same request, as its GET would give it; it checks what the caller may see. Answers are not stored: they may hold
     what one may not see any more, or what is told once only.
+
+    What takes a while and writes nothing has its place outside of the transaction, for which others wait:
+    `prepare(request, **names)` before it, whose result the method gets after the request; `tell(request, data)` after
+    it, which makes the answer of what the method gave.
     """
 
     def decorate(method: Method) -> Method:
+        described = method.operation  # type: ignore[attr-defined]  # by `@operation`, below this one
+        may_be_dry = DRY_RUN in described.parameters
+
+        prepared, told = _preparing(prepare), _telling(tell)
+
         @wraps(method)
         def once(view: Any, request: Request, **names: str) -> Response:
-            if not (key := idempotency_key(request)):
-                return method(view, request, **names)
+            key = idempotency_key(request)
+            if not key or (may_be_dry and flag(request.query_params, "dry_run")):
+                return told(request, method(view, request, *prepared(request, names), **names))
             digest = _digest_of(request)  # the body arrives before anybody has to wait for this request
             asked = KeyedRequest(
                 user_id=request.user.pk, route=route_of(request), key=key, body_hash=keyed_hash(digest)
             )
-            with transaction.atomic():
-                kept = claim(asked)
+            if (kept := kept_of(asked)) is None:
+                ready = prepared(request, names)
+                with transaction.atomic():
+                    if (kept := claim(asked)).pk == asked.pk:
+                        answer = method(view, request, *ready, **names)
+                        KeyedRequest.objects.filter(pk=asked.pk).update(made=made(answer.data))
                 if kept.pk == asked.pk:
-                    answer = method(view, request, **names)
-                    KeyedRequest.objects.filter(pk=asked.pk).update(made=made(answer.data))
-                    return answer
+                    return told(request, answer)
             if kept.body_hash not in keyed_hashes(digest):
-                raise ValidationFailed(
-                    "This Idempotency-Key was used before with another body. Use a new key."
-                )
+                raise ValidationFailed(ANOTHER_BODY)
             try:
                 return Response(again(request, kept.made, **names), headers=REPLAY)
             except DoesNotExist as error:
                 raise DoesNotExist(GONE) from error
 
-        described = once.operation  # type: ignore[attr-defined]  # by `@operation`, below this one
         once.operation = replace(  # type: ignore[attr-defined]
             described,
             parameters=(*described.parameters, IDEMPOTENCY_KEY),
@@ -77,6 +100,15 @@ def acts_once(again: Callable[..., Any], made: Callable[[Any], str] = id_of) -> 
         return once  # type: ignore[return-value]
 
     return decorate
+
+
+def _preparing(prepare: Callable[..., Any] | None) -> Callable[[Request, dict[str, str]], list[Any]]:
+    """What a method is given beside its request and the names in the path."""
+    return lambda request, names: [prepare(request, **names)] if prepare else []
+
+
+def _telling(tell: Callable[[Request, Any], Any] | None) -> Callable[[Request, Response], Response]:
+    return lambda request, answer: Response(tell(request, answer.data)) if tell else answer
 
 
 def nothing(request: Request, made: str, **names: str) -> None:
