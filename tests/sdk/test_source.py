@@ -6,12 +6,14 @@ import re
 import subprocess
 import sys
 import textwrap
+from uuid import UUID
 
 import pytest
 
 from zenweb.config.source import import_source, importing_for_execution, is_importing, source_of, source_root
 from zenweb.exceptions import AuthoringError, SourceNotFound
-from zenweb.execution.runner import describe
+from zenweb.execution.protocol import Assignment
+from zenweb.execution.runner import describe, run_attempt
 from zenweb.pipelines import Pipeline
 from zenweb.steps import Step
 
@@ -142,8 +144,7 @@ LOOKING_AT_THE_RUN = {
     "leaves": "raise SystemExit",
     "decides": 'if run.steps["load"].output.load() < 0.5: raise AssertionError',
     "computes": "print(max([each.output.load() for each in run.steps.values()]) + 1)",
-    "writes": 'import json; json.dumps({"score": run.steps["load"].output.load()})',
-    "converts": "from uuid import UUID; UUID(str(run.id))",
+    "computes for each": "scores = [float(each.output.load()) for each in run.steps.values()]",
     "unpacks": "first, second = run.steps",
     "reports what it takes for a failure": "try: assert run\n    except Exception: raise AssertionError",
     "waits for ever": "while True: run = run.refresh()",
@@ -182,6 +183,151 @@ MORE_BELOW = """
     def using() -> None:
         helper()
 """
+
+
+ABOVE = """
+    import json, logging, sys
+    from zenweb import pipeline, step
+
+    CONFIG, FEATURES, THRESHOLD = {"rate": 0.1}, ["a"], 0.5
+
+    @step
+    def load() -> int:
+        return 1
+
+    @pipeline
+    def my_pipeline():
+        load()
+
+    def main():
+        assert my_pipeline().status == "completed"
+        CONFIG["rate"] = 0.9
+
+    run = my_pipeline()
+"""
+MATTERING = {
+    "augments": 'FEATURES += ["b"]',
+    "augments a name of its own": "count = 0\n    count += 1",
+    "changes by a call": "CONFIG.update(rate=0.9)",
+    "changes by a call within another": "print(CONFIG.update(rate=0.9))",
+    "changes what a key holds": 'CONFIG["rate"] = 0.9',
+    "changes what an attribute holds": "load.rate = 0.9",
+    "gives a name again": "THRESHOLD = 0.7",
+    "gives a name again by a walrus": "print(THRESHOLD := 0.7)",
+    "decides": "if True: THRESHOLD = 0.7",
+    "decides what a new name holds": "if CONFIG: RATE = 0.7",
+    "tries": "try: import no_such_thing as fast\n    except ImportError: fast = None",
+    "loops": "for THRESHOLD in (0.7,): pass",
+    "keeps by another name": 'if run.status == "failed":\n        same = CONFIG\n        same["rate"] = 0.9',
+    "gives Python's name": "if run.status: max = min",
+    "deletes": "del THRESHOLD",
+    "runs something": "main()",
+    "goes through others by the name of a run": "print([run.update(rate=0.9) for run in [CONFIG]])",
+    "changes what has a run's name before": "if run.status: last = run\n    last = CONFIG\n    last.update(rate=0.9)",
+    "sorts by something of its own": "print(sorted(FEATURES, key=CONFIG.pop))",
+}
+
+
+@pytest.mark.parametrize("line", MATTERING.values(), ids=MATTERING)
+def test_a_script_is_refused_where_what_is_left_out_may_matter_to_its_steps(write_module, line):
+    write_module("script.py", f"{ABOVE}\n    assert run.status == 'completed'\n    {line}\n")
+    with importing_for_execution(), pytest.raises(SourceNotFound) as refused:
+        import_source("script.load", Step)
+    assert re.fullmatch(
+        r"script\.py cannot be imported for its steps: from line 21 on it is not run, since that line asks for "
+        r"my_pipeline\(\)\.status, which was skipped, but line 2[2-5] \(`.+`\) may change what steps see\. "
+        r'Put that line above the call that was skipped, or under `if __name__ == "__main__":`\.',
+        str(refused.value),
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'if run.status == "completed": THRESHOLD = 0.7',
+        "THRESHOLD = float(run.steps['load'].output.load())",
+        "assert run.status; THRESHOLD = 0.7",
+        "main()",
+        "THRESHOLD = 0.7 if run.status else CONFIG.pop('rate')",
+    ],
+)
+def test_a_line_that_asks_for_what_was_skipped_and_does_more_is_refused(write_module, line):
+    write_module("script.py", f"{ABOVE}\n    {line}\n")
+    with (
+        importing_for_execution(),
+        pytest.raises(SourceNotFound, match=r"line 21 \(`.*may change what steps"),
+    ):
+        import_source("script.load", Step)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'THRESHOLD = float(open("missing").read())',
+        'RATE = json.loads(open("missing").read())["rate"]',
+        "from uuid import UUID; UUID(str(run.id))",
+        'assert run.status == "completed"; RATE = json.loads("{")',
+    ],
+)
+def test_only_asking_for_what_was_skipped_ends_a_script(write_module, line):
+    write_module("script.py", f"{ABOVE}\n    {line}\n")
+    with (
+        importing_for_execution(),
+        pytest.raises(
+            SourceNotFound, match=r"cannot be imported: .*What its steps do not need belongs under"
+        ),
+    ):
+        import_source("script.load", Step)
+
+
+HARMLESS = {
+    "shows": "print(f'{run.status} {len(FEATURES)}'); logging.info('done')",
+    "runs another": "run = my_pipeline.with_options(enable_cache=False)()",
+    "asks another": "assert my_pipeline().status",
+    "loops over it": "for each in run.steps.values(): print(each.output.load())",
+    "decides by it": "if run.status == 'failed': sys.exit(1)",
+    "tries it": "try: assert run.status\n    except AssertionError: raise RuntimeError('no') from None",
+    "is for the script alone": "if __name__ == '__main__': THRESHOLD = 0.7",
+    "sets it": "run.note = 1",
+}
+
+
+@pytest.mark.parametrize("line", HARMLESS.values(), ids=HARMLESS)
+def test_lines_that_only_show_or_look_at_a_run_are_left_out_of_a_script(write_module, line):
+    write_module("script.py", f"{ABOVE}\n    assert run.status == 'completed'\n    {line}\n    NEW = 1\n")
+    with importing_for_execution():
+        assert import_source("script.load", Step)() == import_source("script.NEW") == 1
+
+
+def test_a_steps_log_says_from_which_line_on_its_script_was_not_run(write_module, tmp_path, capsys):
+    write_module("script.py", f"{ABOVE}\n    assert run.status == 'completed'\n")
+    with importing_for_execution():
+        found = import_source("script.load", Step)
+    assignment = Assignment(
+        run_id=UUID(int=1),
+        run_name="r",
+        pipeline_name="p",
+        step_run_id=UUID(int=2),
+        step_name="load",
+        attempt=1,
+        source="script.load",
+        parameters={},
+        inputs={},
+        outputs=[],
+        artifact_uri=str(tmp_path),
+    )
+    capsys.readouterr()
+    assert run_attempt(found, assignment, lambda _: None) is None
+    assert "script.py was not run from line 21 on, but for what it defines there" in capsys.readouterr().err
+
+
+def test_a_script_that_leaves_only_where_it_is_imported_is_refused_if_more_follows(write_module):
+    write_module("script.py", f"{ABOVE}\n    if not sys.argv[5:]: sys.exit(2)\n    THRESHOLD = 0.7\n")
+    with (
+        importing_for_execution(),
+        pytest.raises(SourceNotFound, match=r"ended with SystemExit: 2, but line 22"),
+    ):
+        import_source("script.load", Step)
 
 
 def test_what_a_script_defines_below_the_line_that_looks_at_its_run_is_there(write_module):

@@ -3,13 +3,15 @@
 Scripts run a pipeline at their top level and then look at the run: they compare its status, leave with its exit code,
 compute with what it gave out. Where a module is imported for execution the call is skipped, and so the first
 line after it that cannot do without its result ends the script. Of what follows only what defines something is run.
+Where anything else there might change what steps see, the script is refused: stale values would be wrong results.
 """
 
 import ast
+import linecache
 import logging
+import math
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
@@ -17,6 +19,8 @@ from pathlib import Path
 from types import ModuleType
 
 from zenweb.config.importing import AsksForSkipped, is_importing, noticing_skips
+from zenweb.config.leaving_out import Remains
+from zenweb.exceptions import AuthoringError
 
 logger = logging.getLogger(__name__)
 DEFINING = (
@@ -53,6 +57,19 @@ class LeftOut:
         return f"{self}. Define {name!r} above that line, or put what a worker is not to run {ADVICE}."
 
 
+class RestIsNeeded(AuthoringError):
+    """A script cannot end where it asks for what was skipped, since lines that are left out may matter to its steps."""
+
+    def __init__(self, left_out: LeftOut, needed: ast.AST) -> None:
+        name, line = Path(left_out.file).name, getattr(needed, "lineno", left_out.line)
+        code = linecache.getline(left_out.file, line).strip()
+        super().__init__(
+            f"{name} cannot be imported for its steps: from line {left_out.line} on it is not run, since "
+            f"{left_out.why}, but line {line} (`{code:.100}`) may change what steps see. Put that line above the call "
+            f"that was skipped, or {ADVICE}."
+        )
+
+
 _left_out: dict[str, LeftOut] = {}
 
 
@@ -61,6 +78,11 @@ def watch_scripts() -> None:
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         place = sys.meta_path.index(PathFinder) if PathFinder in sys.meta_path else len(sys.meta_path)
         sys.meta_path.insert(place, _Finder())
+
+
+def told_left_out() -> str:
+    """For a step's log: which modules were not run to their end, a line each."""
+    return "".join(f"{left_out}.\n" for name, left_out in list(_left_out.items()) if name in sys.modules)
 
 
 def about_missing(module: str, name: str) -> str:
@@ -92,38 +114,89 @@ class _Finder(MetaPathFinder):
 
 class _Loader(SourceFileLoader):
     def exec_module(self, module: ModuleType) -> None:
+        _left_out.pop(module.__name__, None)
         with noticing_skips() as skips:
             try:
                 super().exec_module(module)
-            except (Exception, SystemExit, AsksForSkipped) as error:
-                line = _line_in(module, error)
-                if not skips or line is None:
+            except (SystemExit, AsksForSkipped) as error:
+                place = _place_in(module, error)
+                if not skips or place is None:
                     raise
-                left_out = LeftOut(self.path, line, _why(error, skips[-1]))
+                left_out = LeftOut(self.path, place.line, _why(error, skips[-1]))
+                self._leave_out_rest(module, left_out, place, has_left=isinstance(error, SystemExit))
                 _left_out[module.__name__] = left_out
-                self._define_the_rest(module, left_out, has_left=isinstance(error, SystemExit))
                 logger.info("%s", left_out)
 
-    def _define_the_rest(self, module: ModuleType, left_out: LeftOut, has_left: bool) -> None:
-        """Run the definitions below, each for itself: what one lacks that was left out, others may do without."""
+    def _leave_out_rest(
+        self, module: ModuleType, left_out: LeftOut, place: "Place", *, has_left: bool
+    ) -> None:
+        """Of what stands there and below, run what defines something. Raises RestIsNeeded where more may matter."""
         body = ast.parse(self.get_data(self.path)).body
         futures = [each for each in body if isinstance(each, ast.ImportFrom) and each.module == "__future__"]
+        remains = Remains(vars(module))
         for statement in body:
-            if (statement.end_lineno or 0) < left_out.line:
+            if place.is_behind(statement):
                 continue
-            if _first_line(statement) > left_out.line and isinstance(statement, DEFINING) and not has_left:
-                code = compile(ast.Module([*futures, statement], []), self.path, "exec")
-                with suppress(Exception, SystemExit, AsksForSkipped):
-                    exec(code, vars(module))  # noqa: S102  # the module's own code, as Python would run it
-            left_out.names |= set(_names(statement)) - set(vars(module))
+            if has_left or not place.is_before(statement) or not isinstance(statement, DEFINING):
+                _leave_out(statement, remains, left_out)
+            else:
+                _define(statement, futures, module, remains, left_out)
+            if has_left and not place.is_before(statement) and remains.ends_here(statement):
+                break  # no process ever runs what is below
+        left_out.names |= remains.names - set(vars(module))
 
 
-def _line_in(module: ModuleType, error: BaseException) -> int | None:
+@dataclass(frozen=True)
+class Place:
+    """Where in a file something happened; without a column if Python keeps none."""
+
+    line: int
+    column: int | None
+
+    def is_behind(self, statement: ast.stmt) -> bool:
+        return (statement.end_lineno or 0, statement.end_col_offset or 0) <= (self.line, self.column or 0)
+
+    def is_before(self, statement: ast.stmt) -> bool:
+        column = math.inf if self.column is None else self.column
+        return (_first_line(statement), statement.col_offset) > (self.line, column)
+
+
+def _place_in(module: ModuleType, error: BaseException) -> Place | None:
     """Where the module's top level was."""
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_globals is not vars(module):
         trace = trace.tb_next
-    return None if trace is None else trace.tb_lineno
+    if trace is None:
+        return None
+    positions = list(trace.tb_frame.f_code.co_positions())
+    return Place(trace.tb_lineno, positions[trace.tb_lasti // 2][2])
+
+
+def _define(
+    statement: ast.stmt,
+    futures: Sequence[ast.stmt],
+    module: ModuleType,
+    remains: Remains,
+    left_out: LeftOut,
+) -> None:
+    """Run a definition for itself, unless it lacks what was left out."""
+    if isinstance(statement, ast.Assign | ast.AnnAssign) and not remains.may_assign(statement):
+        raise RestIsNeeded(left_out, statement)
+    code = compile(ast.Module([*futures, statement], []), left_out.file, "exec")
+    try:
+        exec(code, vars(module))  # noqa: S102  # the module's own code, as Python would run it
+    except AsksForSkipped:
+        _leave_out(statement, remains, left_out)
+    except NameError as error:
+        if error.name not in remains.names:
+            raise
+        _leave_out(statement, remains, left_out)
+
+
+def _leave_out(statement: ast.stmt, remains: Remains, left_out: LeftOut) -> None:
+    needed = remains.leave_out(statement)
+    if needed is not None:
+        raise RestIsNeeded(left_out, needed)
 
 
 def _first_line(statement: ast.stmt) -> int:
@@ -136,17 +209,3 @@ def _why(error: BaseException, skipped: str) -> str:
         return f"that line asks for {error}, which was skipped"
     said = f"{type(error).__name__}: {error}"
     return f"that line, after {skipped} was skipped, ended with {said:.300}"
-
-
-def _names(statement: ast.stmt) -> Iterator[str]:
-    """What it would have defined."""
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        yield statement.name
-        return
-    for node in ast.walk(statement):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            yield node.id
-        elif isinstance(node, ast.alias):
-            yield (node.asname or node.name).partition(".")[0]
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield node.name

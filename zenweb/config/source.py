@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from zenweb.config import zenml_alias
 from zenweb.config.definition import Definition
 from zenweb.config.importing import AsksForSkipped, importing_for_execution, is_importing
-from zenweb.config.script_modules import ADVICE, about_missing, watch_scripts
+from zenweb.config.script_modules import ADVICE, RestIsNeeded, about_missing, watch_scripts
 from zenweb.config.suggestions import article, did_you_mean, suggestion
 from zenweb.exceptions import AuthoringError, SourceNotFound
 
@@ -121,6 +121,8 @@ def import_named(name: str) -> ModuleType:
         if f"{name}.".startswith(f"{error.name}."):
             raise SourceNotFound(_no_such_module(name)) from error
         raise SourceNotFound(_broken_module(name, error)) from error
+    except RestIsNeeded as error:
+        raise SourceNotFound(str(error)) from error
     except (Exception, SystemExit, AsksForSkipped) as error:
         raise SourceNotFound(_broken_module(name, error)) from error
 

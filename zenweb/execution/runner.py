@@ -17,7 +17,7 @@ from zenweb.artifacts.unmaterialized_artifact import UnmaterializedArtifact
 from zenweb.config.files import FILES
 from zenweb.config.json_values import typed_value
 from zenweb.config.parameters import parameter_adapters
-from zenweb.config.script_modules import about_name_error
+from zenweb.config.script_modules import about_name_error, told_left_out
 from zenweb.config.signatures import declared_outputs, declared_parameters
 from zenweb.exceptions import AuthoringError, FileNotUsable, ParameterError, ZenWebError
 from zenweb.execution import context
@@ -110,6 +110,8 @@ def _run(step: Step[..., Any], assignment: Assignment, emit: Emit) -> dict[str, 
         emit(Loading())
     arguments = _arguments(step, assignment)
     emit(Started())
+    if told := told_left_out():
+        print(told, end="", file=sys.stderr, flush=True)  # noqa: T201  # into the step's log
     result = step.entrypoint(**arguments)
     return {name: _save(assignment, step, name, value) for name, value in _outputs(assignment, result)}
 
