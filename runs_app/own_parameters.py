@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils.translation import gettext
 
 from runs_app.derived_deployments import hold
-from runs_app.plans import Plan, Runnable, deployment_of, plan_of, rules_of
+from runs_app.plans import Plan, Runnable, deployment_of, plan_of, read_rules_of, rules_of
 from runs_app.questions import CompileQuestion
 from runs_app.run_configuration import Configuration, without_unset
 from templates_app.models import PipelineDeployment, RunTemplateVersion
@@ -56,13 +56,16 @@ def asked_of(runnable: Runnable, configuration: Any, among: Answers | None = Non
 
 
 def known_among(asked: Iterable[tuple[Runnable, Any]]) -> Answers:
-    """What is known of all that these configurations ask, in one query."""
-    questions = []
+    """What is known of all that these configurations ask, and what they are judged by, in as many queries as of one."""
+    asked, questions = list(asked), []
+    read_rules_of(runnable for runnable, _ in asked)
     for runnable, configuration in asked:
         with suppress(ValidationFailed):
             if (question := _question_of(runnable, configuration)) is not None:
                 questions.append(question)
-    return known_answers(questions, PipelineDeployment.objects.light())
+    answers = known_answers(questions, PipelineDeployment.objects.light())
+    read_rules_of(answers.values())
+    return answers
 
 
 def known_answers(

@@ -1,7 +1,7 @@
 """What every step asks for again and again and what never changes: read and parsed once."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property, lru_cache
@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db.models import UUIDField
 
+from runs_app.kept import Kept
 from runs_app.models import PipelineRun, StepRun
 from runs_app.querysets import HEAVY
 from templates_app.curated_schema import curate, defaults_of, key_of, parameters_of, path_of_key, restricts
@@ -152,8 +153,7 @@ def rules_by_id(deployment_id: uuid.UUID, version_id: uuid.UUID | None, role: Ro
     plan = plan_of(deployment_id)
     if version_id is None:
         return Rules(plan, plan.config_schema, {})
-    versions = RunTemplateVersion.objects.values_list("curation", "deployment_id")
-    document, frozen_id = versions.get(pk=version_id)
+    document, frozen_id = curated_by_id(version_id)
     if not document:
         return rules_by_id(deployment_id, None)  # one validator for both
     whole = read_curation(document)
@@ -176,13 +176,36 @@ def _restricted(curation: Curation) -> dict[str, list[str]]:
     return found
 
 
-@lru_cache(maxsize=128)
-def plan_of(deployment_id: uuid.UUID) -> Plan:
-    deployments = PipelineDeployment.objects.values(
-        *("spec", "config_schema", "config_template", "requirements"),
+def read_rules_of(runnables: Iterable[Runnable]) -> None:
+    """Have at hand what `rules_of` each of these looks up, in as many queries as for one."""
+    deployments, versions = list[uuid.UUID](), list[uuid.UUID]()
+    for runnable in runnables:
+        deployments.append(deployment_of(runnable).pk)
+        if isinstance(runnable, RunTemplateVersion):
+            versions.append(runnable.pk)
+            deployments.append((runnable.frozen or runnable.deployment).pk)
+    curated_by_id.read(versions)
+    plan_of.read(deployments)
+
+
+Curated = tuple[dict[str, Any], uuid.UUID]
+"""The curation of a template's version, and the deployment that it was made for."""
+
+
+def _curated(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Curated]:
+    versions = RunTemplateVersion.objects.filter(pk__in=ids).values_list("pk", "curation", "deployment_id")
+    return {pk: (curation, deployment_id) for pk, curation, deployment_id in versions}
+
+
+def _plans(ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Plan]:
+    deployments = PipelineDeployment.objects.filter(pk__in=ids).values(
+        *("id", "spec", "config_schema", "config_template", "requirements"),
         *("code_archive_id", "code_archive__sha256", "derived_from"),
     )
-    found = deployments.get(pk=deployment_id)
+    return {found["id"]: _plan(found) for found in deployments}
+
+
+def _plan(found: Mapping[str, Any]) -> Plan:
     return Plan(
         spec=PipelineSpec.model_validate(found["spec"]),
         config_schema=found["config_schema"],
@@ -192,6 +215,10 @@ def plan_of(deployment_id: uuid.UUID) -> Plan:
         requirements=tuple(found["requirements"]),
         is_derived=found["derived_from"] is not None,
     )
+
+
+curated_by_id: Kept[Curated] = Kept(_curated, RunTemplateVersion.DoesNotExist, most=256)
+plan_of: Kept[Plan] = Kept(_plans, PipelineDeployment.DoesNotExist, most=128)
 
 
 def may_retry(step: StepRun) -> bool:

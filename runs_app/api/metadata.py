@@ -17,7 +17,7 @@ from zenweb.api.bodies import Body, read_body
 from zenweb.api.examples import AN_ID
 from zenweb.api.listing import find
 from zenweb.api.operations import operation
-from zenweb.api.repeats import acts_once, nothing
+from zenweb.api.repeats import acts_once
 from zenweb.exceptions import FieldError, ValidationFailed
 
 
@@ -31,10 +31,21 @@ class RunMetadataBody(Body):
     values: dict[str, Any] = Field(min_length=1)
 
 
+def things_of(request: Request, body: RunMetadataBody) -> list[Noteworthy]:
+    return [
+        find_noteworthy(request, resource, f"/resources/{index}/type")
+        for index, resource in enumerate(body.resources)
+    ]
+
+
+def noted_again(request: Request, made: str) -> None:
+    things_of(request, read_body(RunMetadataBody, request))
+
+
 class RunMetadata(APIView):
     """Values about runs, steps and artifacts, as ZenML's `log_metadata` sends them. Its `types` say nothing new."""
 
-    @acts_once(nothing)
+    @acts_once(noted_again)
     @operation(
         "Note values about runs, steps and artifact versions.",
         body=RunMetadataBody,
@@ -43,11 +54,7 @@ class RunMetadata(APIView):
     )
     def post(self, request: Request) -> Response:
         body = read_body(RunMetadataBody, request)
-        things = [
-            find_noteworthy(request, resource, f"/resources/{index}/type")
-            for index, resource in enumerate(body.resources)
-        ]
-        note_metadata(actor=acting_user(request), things=things, values=body.values)
+        note_metadata(actor=acting_user(request), things=things_of(request, body), values=body.values)
         return Response(None)
 
 

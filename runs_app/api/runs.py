@@ -230,8 +230,12 @@ class RunStatus(APIView):
         return Response(find(in_named_project(runs, request), name_or_id, "run").status)
 
 
+def stop_again(request: Request, made: str, name_or_id: str) -> None:
+    find_run(request, name_or_id)
+
+
 class RunStop(APIView):
-    @acts_once(nothing)
+    @acts_once(stop_again)
     @operation("Stop a run.", parameters=(Parameter("graceful", "ZenML's word; it changes nothing."),))
     def post(self, request: Request, name_or_id: str) -> Response:
         stop_run(actor=acting_user(request), run=find_run(request, name_or_id))

@@ -15,18 +15,18 @@ from django.test import Client
 from django.utils import timezone
 
 from runs_app import applying
-from runs_app.models import PipelineRun
+from runs_app.models import PipelineRun, Schedule
 from runs_app.presets import create_preset
 from runs_app.schedules import create_schedule
 from runs_app.services import Trigger, launch_run
 from templates_app import services as template_services
-from templates_app.models import Pipeline, RunTemplate, Stack
+from templates_app.models import CodeArchive, Pipeline, PipelineDeployment, Preset, RunTemplate, Stack
 from tests.accounts.conftest import bearer
 from tests.accounts.test_key_scopes import UNSAFE
 from tests.factories import freeze, launch
 from tests.routes import A_DEPLOYMENT, routes
 from zenweb.accounts.keyed_requests import forget_old_requests
-from zenweb.accounts.models import AuditEvent, KeyedRequest, RoleGrant, User
+from zenweb.accounts.models import ApiKey, AuditEvent, KeyedRequest, Project, RoleGrant, User
 from zenweb.accounts.services import create_api_key, create_service_account
 from zenweb.enums import Role, TriggerChannel
 
@@ -380,14 +380,6 @@ def test_what_was_made_and_is_gone_is_not_made_again(rest: Client, stacks: Any) 
     assert (again.status_code, "not there any more" in again.text) == (404, True)
 
 
-def test_a_template_that_was_applied_and_is_gone_is_not_told_of(rest: Client, template: RunTemplate) -> None:
-    address, body = ONCE["PUT run_templates/{}/document"]
-    assert send(rest, "PUT", address, body).status_code == 200
-    assert send(rest, "DELETE", "run_templates/daily-retraining", None).status_code == 200
-    again = send(rest, "PUT", address, body)
-    assert (again.status_code, "not there any more" in again.text) == (404, True)
-
-
 @pytest.mark.parametrize("route", ["POST runs/{}/lease", "POST runs/{}/steps/{}/progress"])
 @pytest.mark.parametrize("change", [{"status": "failed"}, {"stop_requested_at": timezone.now()}])
 def test_a_run_that_is_over_does_not_go_on_because_it_did_before(
@@ -398,6 +390,78 @@ def test_a_run_that_is_over_does_not_go_on_because_it_did_before(
     PipelineRun.objects.filter(pk=address.split("/")[1]).update(**change)
     again = send(root, "POST", address, body)
     assert (again.headers["Idempotent-Replayed"], again.json()) == ("true", {"goes_on": False})
+
+
+def test_who_may_not_see_it_any_more_is_not_told_again(
+    root: Client, things: Things, alice: User, bob: User
+) -> None:
+    for route, asked in ONCE.items():
+        method, (address, body) = route.split()[0], filled(asked, things)
+        with taken_back():
+            assert send(root, method, address, body).status_code == 200, route
+            take_everything_away(alice, bob)
+            again = send(root, method, address, body)
+            if method == "DELETE":  # which tells nothing
+                assert (again.status_code, again.json()) == (200, None), route
+            else:
+                assert (again.status_code, "not for you to see" in again.text) == (404, True), route
+
+
+def take_everything_away(owner: User, other: User) -> None:
+    """The owner has no role any more, and nothing is theirs but the key in use."""
+    User.objects.filter(pk=owner.pk).update(is_superuser=False)
+    RoleGrant.objects.filter(user=owner).delete()
+    Project.objects.update(default_role=Role.NOBODY)
+    owner.api_keys.exclude(name="root").delete()
+    for archive in CodeArchive.objects.all():
+        archive.uploaders.clear()
+    for model in (RunTemplate, PipelineRun, Pipeline, PipelineDeployment):
+        model.objects.update(user=other)
+    RunTemplate.objects.update(is_restricted=True)
+
+
+@pytest.mark.parametrize(
+    ("route", "model"),
+    [
+        ("POST service_accounts", User),
+        ("PUT service_accounts/{}/api_keys/{}", ApiKey),
+        ("POST pipelines", Pipeline),
+        ("POST run_templates", RunTemplate),
+        ("PUT run_templates/{}", RunTemplate),
+        ("PUT run_templates/{}/curation", RunTemplate),
+        ("PUT run_templates/{}/document", RunTemplate),
+        ("POST run_templates/{}/presets", Preset),
+        ("PUT run_templates/{}/presets/{}", Preset),
+        ("POST run_templates/{}/role_grants", RoleGrant),
+        ("POST projects/{}/role_grants", RoleGrant),
+        ("POST schedules", Schedule),
+        ("PUT schedules/{}", Schedule),
+        ("PUT runs/{}", PipelineRun),
+        ("POST runs/{}/stop", PipelineRun),
+        ("POST runs/{}/lease", PipelineRun),
+        ("POST runs/{}/steps/{}/start", PipelineRun),
+        ("POST runs/{}/steps/{}/progress", PipelineRun),
+        ("POST runs/{}/steps/{}/end", PipelineRun),
+        ("POST run-metadata", PipelineRun),
+    ],
+)
+def test_what_is_gone_is_neither_told_of_nor_done_again(
+    root: Client, things: Things, alice: User, route: str, model: type[Model]
+) -> None:
+    method, (address, body) = route.split()[0], filled(ONCE[route], things)
+    assert send(root, method, address, body).status_code == 200
+    found = model._default_manager.all()
+    if model is User:
+        found = found.exclude(pk=alice.pk)
+    elif model is ApiKey:
+        found = found.exclude(name="root")
+    elif model is Pipeline:
+        found = found.filter(name="new")
+    found.delete()
+    left = everything()
+    again = send(root, method, address, body)
+    assert (again.status_code, "not there any more" in again.text) == (404, True)
+    assert everything() == left
 
 
 def test_a_key_that_is_too_long_does_nothing(rest: Client, stacks: Any) -> None:
