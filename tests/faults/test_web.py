@@ -5,14 +5,16 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import httpx
 import pytest
 
 from runs_app.models import PipelineRun
-from templates_app.models import RunTemplate
+from templates_app.models import Pipeline, RunTemplate
 from tests.faults.machine import Machine, Witness, client_of, trigger, wait_for
 from tests.faults.test_dying_workers import assert_that_each_end_is_recorded_once, wait_until_over
+from zenweb.accounts.models import AuditEvent
 from zenweb.client import Client
 from zenweb.enums import ExecutionStatus
 from zenweb.transport import Transport
@@ -78,6 +80,30 @@ def test_a_run_whose_web_server_was_killed_before_it_could_ring_starts_all_the_s
     assert PipelineRun.objects.get().status == ExecutionStatus.COMPLETED
     assert witness.count("start") == 1
     assert_that_each_end_is_recorded_once(witness)
+
+
+def test_what_a_killed_web_server_had_done_but_not_answered_is_done_once(machine: Machine, key: str) -> None:
+    """Between its commit and its answer it waits, so that it is killed there."""
+    body, headers = {"name": "new"}, {"Idempotency-Key": "once"}
+    machine.settings |= {
+        "DJANGO_SETTINGS_MODULE": "tests.faults.late_answers",
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
+    url = machine.start_web()
+    with client_of(url, key) as site, ThreadPoolExecutor(1) as visitor:
+        asked = visitor.submit(site.post, "/api/v1/pipelines", json=body, headers=headers)
+        made = wait_for(Pipeline.objects.filter(name="new").first)
+        machine.kill(machine.web)
+        with pytest.raises(httpx.TransportError):
+            asked.result()
+    machine.settings.clear()
+    told = AuditEvent.objects.count()
+    with client_of(machine.start_web(), key) as site:
+        again = site.post("/api/v1/pipelines", json=body, headers=headers)
+    assert (again.status_code, again.headers.get("Idempotent-Replayed")) == (200, "true"), again.text
+    assert again.json()["id"] == str(made.pk)
+    assert Pipeline.objects.filter(name="new").count() == 1
+    assert AuditEvent.objects.count() == told
 
 
 def test_the_client_asks_until_the_killed_web_server_is_back_and_has_started_one_run(
