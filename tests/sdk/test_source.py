@@ -245,6 +245,8 @@ def test_a_script_is_refused_where_what_is_left_out_may_matter_to_its_steps(writ
     "line",
     [
         'if run.status == "completed": THRESHOLD = 0.7',
+        'if run.status in {"completed"}: THRESHOLD = 0.7',
+        'THRESHOLD = {"completed": 0.7}.get(run.status, 0.1)',
         "THRESHOLD = float(run.steps['load'].output.load())",
         "assert run.status; THRESHOLD = 0.7",
         "main()",
@@ -297,6 +299,17 @@ def test_lines_that_only_show_or_look_at_a_run_are_left_out_of_a_script(write_mo
     write_module("script.py", f"{ABOVE}\n    assert run.status == 'completed'\n    {line}\n    NEW = 1\n")
     with importing_for_execution():
         assert import_source("script.load", Step)() == import_source("script.NEW") == 1
+
+
+@pytest.mark.parametrize("below", ["", "assert run.status", "sys.exit(0)"])
+def test_a_script_that_catches_its_own_end_is_refused(write_module, below):
+    caught = "try: assert run.status\n    except: THRESHOLD = 0.9"
+    write_module("script.py", f"{ABOVE}\n    {caught}\n    {below}\n")
+    with (
+        importing_for_execution(),
+        pytest.raises(SourceNotFound, match=r"it asks for my_pipeline\(\)\.status.* Catch Exception, or put"),
+    ):
+        import_source("script.load", Step)
 
 
 def test_a_steps_log_says_from_which_line_on_its_script_was_not_run(write_module, tmp_path, capsys):

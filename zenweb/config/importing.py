@@ -14,6 +14,7 @@ logger = logging.getLogger(__name__)
 MOST_READS = 1000
 LONGEST_NAME = 100
 _importing: ContextVar[bool] = ContextVar("zenweb_importing", default=False)
+_asks: ContextVar[list[str] | None] = ContextVar("zenweb_asks", default=None)
 _skips: ContextVar[list[str] | None] = ContextVar("zenweb_skips", default=None)
 
 
@@ -47,6 +48,17 @@ def noticing_skips() -> Iterator[list[str]]:
         yield noticed
     finally:
         _skips.reset(token)
+
+
+@contextmanager
+def noticing_asks() -> Iterator[list[str]]:
+    """What one module's top level has asked for in vain so far: twice, if it has caught what was to end it."""
+    noticed: list[str] = []
+    token = _asks.set(noticed)
+    try:
+        yield noticed
+    finally:
+        _asks.reset(token)
 
 
 def skipped(what: str) -> Any:
@@ -104,14 +116,17 @@ class Inert:
     def _ask(self, *_: Any) -> NoReturn:
         what = object.__getattribute__(self, "_what")
         if is_importing():
+            noticed = _asks.get()
+            if noticed is not None:
+                noticed.append(what)
             raise AsksForSkipped(what)
         raise AuthoringError(
             f"Nobody knows {what} here: it stands at the top level of a module that is only imported for its steps, so "
             "that it was skipped. Ask for it in the step."
         )
 
-    __hash__ = object.__hash__
-    __bool__ = __len__ = __iter__ = __contains__ = _ask
+    # `result in {"completed"}` would be false, whatever came of the call.
+    __hash__ = __bool__ = __len__ = __iter__ = __contains__ = _ask
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _ask
     __int__ = __float__ = __index__ = __round__ = _ask
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _ask

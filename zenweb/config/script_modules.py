@@ -18,7 +18,7 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 
-from zenweb.config.importing import AsksForSkipped, is_importing, noticing_skips
+from zenweb.config.importing import AsksForSkipped, is_importing, noticing_asks, noticing_skips
 from zenweb.config.leaving_out import Remains
 from zenweb.exceptions import AuthoringError
 
@@ -59,15 +59,6 @@ class LeftOut:
 
 class RestIsNeeded(AuthoringError):
     """A script cannot end where it asks for what was skipped, since lines that are left out may matter to its steps."""
-
-    def __init__(self, left_out: LeftOut, needed: ast.AST) -> None:
-        name, line = Path(left_out.file).name, getattr(needed, "lineno", left_out.line)
-        code = linecache.getline(left_out.file, line).strip()
-        super().__init__(
-            f"{name} cannot be imported for its steps: from line {left_out.line} on it is not run, since "
-            f"{left_out.why}, but line {line} (`{code:.100}`) may change what steps see. Put that line above the call "
-            f"that was skipped, or {ADVICE}."
-        )
 
 
 _left_out: dict[str, LeftOut] = {}
@@ -115,10 +106,12 @@ class _Finder(MetaPathFinder):
 class _Loader(SourceFileLoader):
     def exec_module(self, module: ModuleType) -> None:
         _left_out.pop(module.__name__, None)
-        with noticing_skips() as skips:
+        with noticing_skips() as skips, noticing_asks() as asks:
             try:
                 super().exec_module(module)
+                _refuse_caught(self.path, asks)
             except (SystemExit, AsksForSkipped) as error:
+                _refuse_caught(self.path, asks[: -1 if isinstance(error, AsksForSkipped) else None])
                 place = _place_in(module, error)
                 if not skips or place is None:
                     raise
@@ -144,6 +137,25 @@ class _Loader(SourceFileLoader):
             if has_left and not place.is_before(statement) and remains.ends_here(statement):
                 break  # no process ever runs what is below
         left_out.names |= remains.names - set(vars(module))
+
+
+def _needed(left_out: LeftOut, code: ast.AST) -> RestIsNeeded:
+    name, line = Path(left_out.file).name, getattr(code, "lineno", left_out.line)
+    written = linecache.getline(left_out.file, line).strip()
+    return RestIsNeeded(
+        f"{name} cannot be imported for its steps: from line {left_out.line} on it is not run, since {left_out.why}, "
+        f"but line {line} (`{written:.100}`) may change what steps see. Put that line above the call that was skipped, "
+        f"or {ADVICE}."
+    )
+
+
+def _refuse_caught(file: str, asks: Sequence[str]) -> None:
+    """Whoever has caught that something is not known has gone on as if it were not so."""
+    if asks:
+        raise RestIsNeeded(
+            f"{Path(file).name} cannot be imported for its steps: it asks for {asks[0]}, which was skipped, and catches "
+            f"by `except:` or `except BaseException:` what ends it there. Catch Exception, or put that {ADVICE}."
+        )
 
 
 @dataclass(frozen=True)
@@ -181,7 +193,7 @@ def _define(
 ) -> None:
     """Run a definition for itself, unless it lacks what was left out."""
     if isinstance(statement, ast.Assign | ast.AnnAssign) and not remains.may_assign(statement):
-        raise RestIsNeeded(left_out, statement)
+        raise _needed(left_out, statement)
     code = compile(ast.Module([*futures, statement], []), left_out.file, "exec")
     try:
         exec(code, vars(module))  # noqa: S102  # the module's own code, as Python would run it
@@ -196,7 +208,7 @@ def _define(
 def _leave_out(statement: ast.stmt, remains: Remains, left_out: LeftOut) -> None:
     needed = remains.leave_out(statement)
     if needed is not None:
-        raise RestIsNeeded(left_out, needed)
+        raise _needed(left_out, needed)
 
 
 def _first_line(statement: ast.stmt) -> int:
