@@ -153,8 +153,8 @@ def _refuse_caught(file: str, asks: Sequence[str]) -> None:
     """Whoever has caught that something is not known has gone on as if it were not so."""
     if asks:
         raise RestIsNeeded(
-            f"{Path(file).name} cannot be imported for its steps: it asks for {asks[0]}, which was skipped, and catches "
-            f"by `except:` or `except BaseException:` what ends it there. Catch Exception, or put that {ADVICE}."
+            f"{Path(file).name} cannot be imported for its steps: it asks for {asks[0]}, which was skipped, and "
+            f"catches by `except:` or `except BaseException:` what ends it. Catch Exception, or put that {ADVICE}."
         )
 
 
