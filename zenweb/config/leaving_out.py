@@ -77,6 +77,8 @@ class Remains:
         match statement:
             case ast.Pass() | ast.Break() | ast.Continue():
                 pass
+            case ast.ImportFrom(module=str(module), level=0) if self._has_from(module, statement.names):
+                pass
             case ast.Expr() | ast.Assert() | ast.Raise():
                 yield from self._effects(*ast.iter_child_nodes(statement))
             case ast.Assign(targets=targets, value=value):
@@ -103,6 +105,14 @@ class Remains:
                 yield from self._compound(statement)
             case _:
                 yield statement
+
+    def _has_from(self, module: str, names: Iterable[ast.alias]) -> bool:
+        """To import them again would change nothing."""
+        found = vars(sys.modules[module]) if module in sys.modules else {}
+        return all(
+            each.name in found and self._values.get(each.asname or each.name) is found[each.name]
+            for each in names
+        )
 
     def _compound(self, statement: Compound) -> Iterator[ast.AST]:
         before = set(self.names)
