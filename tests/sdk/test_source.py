@@ -144,6 +144,9 @@ LOOKING_AT_THE_RUN = {
     "leaves": "raise SystemExit",
     "decides": 'if run.steps["load"].output.load() < 0.5: raise AssertionError',
     "computes": "print(max([each.output.load() for each in run.steps.values()]) + 1)",
+    "shows": "print(f'{run.id}: {run.status}')",
+    "shows in colour": "import rich; rich.print(run.status)",
+    "notes": "import logging; logging.getLogger('x').warning('%s', run.status)",
     "computes for each": "scores = [float(each.output.load()) for each in run.steps.values()]",
     "unpacks": "first, second = run.steps",
     "reports what it takes for a failure": "try: assert run\n    except Exception: raise AssertionError",
@@ -247,6 +250,8 @@ def test_a_script_is_refused_where_what_is_left_out_may_matter_to_its_steps(writ
         'if run.status == "completed": THRESHOLD = 0.7',
         'if run.status in {"completed"}: THRESHOLD = 0.7',
         'THRESHOLD = {"completed": 0.7}.get(run.status, 0.1)',
+        'if str(run.status) == "completed": THRESHOLD = 0.7',
+        'if f"{run.status}" == "completed": THRESHOLD = 0.7',
         "THRESHOLD = float(run.steps['load'].output.load())",
         "assert run.status; THRESHOLD = 0.7",
         "main()",
@@ -267,7 +272,7 @@ def test_a_line_that_asks_for_what_was_skipped_and_does_more_is_refused(write_mo
     [
         'THRESHOLD = float(open("missing").read())',
         'RATE = json.loads(open("missing").read())["rate"]',
-        "from uuid import UUID; UUID(str(run.id))",
+        "json.dumps({'score': run.steps})",
         'assert run.status == "completed"; RATE = json.loads("{")',
     ],
 )

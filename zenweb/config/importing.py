@@ -83,9 +83,6 @@ class Inert:
     def __repr__(self) -> str:
         return f"<{object.__getattribute__(self, '_what')}, skipped>"
 
-    def __format__(self, _: str) -> str:
-        return repr(self)
-
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # what Python and its tools probe for
             raise AttributeError(name)
@@ -125,7 +122,8 @@ class Inert:
             "that it was skipped. Ask for it in the step."
         )
 
-    # `result in {"completed"}` would be false, whatever came of the call.
+    # `result in {"completed"}` and `f"{result}" == "completed"` would be false, whatever came of the call.
+    __str__ = __format__ = _ask
     __hash__ = __bool__ = __len__ = __iter__ = __contains__ = _ask
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _ask
     __int__ = __float__ = __index__ = __round__ = _ask

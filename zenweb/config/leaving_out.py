@@ -21,11 +21,12 @@ from zenweb.config.importing import Inert
 
 LOGGING = frozenset({"debug", "info", "warning", "error", "exception", "critical", "log"})
 CLIENTS = frozenset({"zenweb.client.Client", "zenweb.aio.client.AsyncClient"})
+SHOWING_TOO = frozenset({"rich.print", "click.utils.echo"})
 # They look at what they are given, or show it.
 READING = (all, any, getattr, hasattr, isinstance, issubclass, len, print, repr, str)
 COUNTING = (abs, bool, complex, divmod, float, int, max, min, pow, range, round, sum)
 GATHERING = (bytes, dict, enumerate, format, frozenset, list, reversed, set, sorted, tuple, zip)
-SHOWING = (json.dumps, pprint.pprint, pprint.pp)
+SHOWING = (logging.getLogger, json.dumps, pprint.pprint, pprint.pp)
 WAITING = (time.sleep, time.time, time.perf_counter)
 ENDING = (sys.exit, *(getattr(builtins, name) for name in ("exit", "quit") if hasattr(builtins, name)))
 HARMLESS: tuple[Any, ...] = (*READING, *COUNTING, *GATHERING, *SHOWING, *WAITING, *ENDING)
@@ -196,14 +197,19 @@ class Remains:
             if isinstance(function.value, ast.Constant | ast.JoinedStr):
                 return True
             owner = self._value(function.value)
-            if owner is logging or isinstance(owner, logging.Logger):
-                return function.attr in LOGGING
             if any(owner is module for module in HARMLESS_MODULES):
+                return True
+            if function.attr in LOGGING and (owner is logging or self._is_logger(function.value)):
                 return True
         called = self._value(function)
         if isinstance(called, type) and issubclass(called, BaseException):
             return True
-        return any(called is each for each in HARMLESS)
+        return _full_name(called) in SHOWING_TOO or any(called is each for each in HARMLESS)
+
+    def _is_logger(self, node: ast.expr) -> bool:
+        if isinstance(node, ast.Call):
+            return self._value(node.func) is logging.getLogger
+        return isinstance(self._value(node), logging.Logger)
 
     def _is_skipped(self, node: ast.AST) -> bool:
         """A call that was or would be skipped, or something of its result."""
@@ -220,8 +226,7 @@ class Remains:
         if isinstance(function, ast.Attribute) and function.attr == "create_run_template":
             return self._makes_pipeline(function.value)
         called = self._value(function)
-        name = f"{getattr(called, '__module__', '')}.{getattr(called, '__qualname__', '')}"
-        return self._makes_pipeline(function) or (isinstance(called, type) and name in CLIENTS)
+        return self._makes_pipeline(function) or (isinstance(called, type) and _full_name(called) in CLIENTS)
 
     def _makes_pipeline(self, node: ast.expr) -> bool:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
@@ -241,6 +246,10 @@ class Remains:
     def _is_known(self, name: str) -> bool:
         """Who asks for it gets an older value, or Python's own."""
         return name in self._values or hasattr(builtins, name)
+
+
+def _full_name(value: Any) -> str:
+    return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '')}"
 
 
 def _is_for_others(test: ast.expr) -> bool:
