@@ -560,10 +560,10 @@ def _process_exception(message: str) -> StepException:
 
 
 def _environment_for(python: Path, given: Mapping[str, str], mark: str) -> dict[str, str]:
-    """What user code sees of the environment; the programs of its own virtual environment come first."""
+    """What user code sees of the environment; the programs of its virtual environment, or the worker's, come first."""
     name, _, value = mark.partition("=")
     marked = {**given, name: value}
-    if python == Path(sys.executable):
+    if python == Path(sys.executable) and sys.prefix == sys.base_prefix:
         return marked
     path = os.pathsep.join(filter(None, [str(python.parent), given.get("PATH", "")]))
     return {**marked, "PATH": path, "VIRTUAL_ENV": str(python.parent.parent)}

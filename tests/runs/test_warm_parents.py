@@ -1,5 +1,6 @@
 """The traps of forking, and the bounds of what forks: with real processes."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -227,6 +228,15 @@ def test_what_cannot_be_read_ends_the_process_that_said_it(
     assert "sent its worker what cannot be read, and was ended" in run.status_reason
     pid = told.read_text() if told.exists() else ""  # it may be ended before it gets so far
     assert not pid or not psutil.pid_exists(int(pid))
+
+
+@pytest.mark.skipif(sys.prefix == sys.base_prefix, reason="there is no virtual environment")
+def test_a_step_finds_the_programs_of_the_environment_it_runs_in(
+    write: Any, result: Any, worker: StepWorker
+) -> None:
+    worker.parents.upbringing = replace(worker.parents.upbringing, environment={"PATH": "/usr/bin:/bin"})
+    body = "import shutil\nreturn [shutil.which('zenweb')]"
+    assert result(write("finding", body)) == [str(Path(sys.executable).parent / "zenweb")]
 
 
 def test_a_run_is_stopped_while_its_code_is_imported(write: Any, alice: User, worker: StepWorker) -> None:
