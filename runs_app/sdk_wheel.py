@@ -33,7 +33,7 @@ MODULES = (
         "deployment",
     ),
     *("enums", "exceptions", "execution", "local_files", "metadata", "patience", "pipelines", "pointers"),
-    *("pools", "responses", "steps", "thing", "transport"),
+    *("pools", "responses", "steps", "thing", "transport", "written_numbers"),
 )
 METADATA = """\
 Metadata-Version: 2.1
