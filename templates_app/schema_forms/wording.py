@@ -88,7 +88,9 @@ def _is_place(path: Sequence[str], steps: Sequence[Step], keys: Collection[str])
     match tuple(path):
         case (key,):
             return key in keys
-        case ("steps", name, *rest) if rest[:1] != ["parameters"]:
+        case ("steps", _, "parameters", _, *_):
+            return True  # also of a step that the pipeline has with other parameters of its own only
+        case ("steps", name, *_):
             return any(step.name == name for step in steps)
     return any(
         tuple(path[: len(parameter.path)]) == tuple(parameter.path)

@@ -29,3 +29,4 @@ def test_head_is_get_without_its_content(rest: Client, ended: PipelineRun) -> No
         head, asked = rest.head(f"{API}/{path}"), rest.get(f"{API}/{path}")
         assert (head.status_code, head.get("Content-Type")) == (asked.status_code, asked.get("Content-Type"))
         assert b"".join(head) == b"", route
+        b"".join(asked)  # or a long answer keeps its place
