@@ -206,7 +206,7 @@ PREPARE = """
 from run import training_pipeline
 
 training_pipeline.create_run_template("my-specific-template-name", update=True)
-print(training_pipeline.create_run_template("{newest}").id)
+print(training_pipeline.create_run_template("{newest}", update=True).id)
 """
 RUN_BOTH = """
 from zenweb import pipeline
@@ -216,8 +216,9 @@ from run import load_data, loads_data_and_triggers_training, trigger_specific_te
 def loads_data_and_triggers_specific_templates():
     trigger_specific_template(load_data())
 
-for parent in (loads_data_and_triggers_training, loads_data_and_triggers_specific_templates):
-    print(parent.with_options(enable_cache=False)().id)
+if __name__ == "__main__":
+    for parent in (loads_data_and_triggers_training, loads_data_and_triggers_specific_templates):
+        print(parent.with_options(enable_cache=False)().id)
 """
 
 
