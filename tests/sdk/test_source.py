@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+from zenweb.config.script_modules import about_missing
 from zenweb.config.source import import_source, importing_for_execution, is_importing, source_of, source_root
 from zenweb.exceptions import AuthoringError, SourceNotFound
 from zenweb.execution.protocol import Assignment
@@ -151,6 +152,11 @@ LOOKING_AT_THE_RUN = {
     "unpacks": "first, second = run.steps",
     "reports what it takes for a failure": "try: assert run\n    except Exception: raise AssertionError",
     "waits for ever": "while True: run = run.refresh()",
+    "runs it for each": "for rate in (1, 2):\n        run = my_pipeline()\n        print(run.id)",
+    "shows each": "for name, each in [('first', my_pipeline())]:\n        print(name, each.status)",
+    "goes through pipelines": "for each in (my_pipeline,): print(each().id)",
+    "goes through runs": "runs = [my_pipeline() for _ in range(2)]\n    for each in runs: print(each.wait().status)",
+    "keeps what each gave": "for rate in (1, 2):\n        gave = my_pipeline().outputs\n        print(gave)",
 }
 
 
@@ -463,3 +469,11 @@ def test_what_is_something_else_is_called_by_its_article(write_module):
     write_module("work.py", MODULE + "\n    b3 = 3\n")
     with pytest.raises(SourceNotFound, match=r"'b3' in work is an int, not a pipeline"):
         import_source("work.b3", Pipeline)
+
+
+def test_a_loop_that_was_not_run_to_its_end_leaves_no_first_value_behind(write_module):
+    write_module("script.py", f"{MODULE}\n    for rate in (1, 2):\n        print(my_pipeline().id)\n")
+    with importing_for_execution():
+        import_source("script.load", Step)
+        assert not hasattr(sys.modules["script"], "rate")
+        assert "Define 'rate' above that line" in about_missing("script", "rate")

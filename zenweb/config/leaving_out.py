@@ -12,7 +12,7 @@ import pprint
 import statistics
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, MutableMapping
 from types import ModuleType
 from typing import Any
 
@@ -39,14 +39,16 @@ Compound = ast.If | ast.While | ast.For | ast.Try | ast.With
 class Remains:
     """What a module has so far, while more and more of its lines are left out."""
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
+    def __init__(self, values: MutableMapping[str, Any]) -> None:
         self._values = values
         self._inert: set[str] = set()
+        self._has_begun = False
         self.names: set[str] = set()
         """What was not defined."""
 
-    def leave_out(self, statement: ast.stmt) -> ast.AST | None:
-        """Take it as not run. What of it steps might miss unnoticed, if anything."""
+    def leave_out(self, statement: ast.stmt, *, has_begun: bool = False) -> ast.AST | None:
+        """Take it as not run, or not to its end. What of it steps might miss unnoticed, if anything."""
+        self._has_begun = has_begun
         return next(self._missed(statement), None)
 
     def may_assign(self, statement: ast.Assign | ast.AnnAssign) -> bool:
@@ -115,13 +117,18 @@ class Remains:
         )
 
     def _compound(self, statement: Compound) -> Iterator[ast.AST]:
-        before = set(self.names)
+        before, passed = set(self.names), set[str]()
         heads = list(_heads(statement))
         is_about_skipped = self.is_about_skipped(*heads)
         if not isinstance(statement, ast.Try):
             yield from self._effects(*heads)
         if isinstance(statement, ast.For):
-            yield from self._bound(statement.target, statement.iter)
+            passed = self._pass(statement) if self._has_begun else set()
+            if not passed or any(hasattr(builtins, name) for name in passed):
+                yield from self._bound(statement.target, statement.iter)
+            yield from (
+                part for part in _parts(statement.target) if passed and not isinstance(part, ast.Name)
+            )
         for item in statement.items if isinstance(statement, ast.With) else ():
             if item.optional_vars:
                 yield from self._bound(item.optional_vars, item.context_expr)
@@ -131,8 +138,25 @@ class Remains:
                 yield handler
         for each in _inner(statement):
             yield from self._missed(each)
-        if self.names - before and not is_about_skipped:
+        if self.names - before - passed - self._inert and not is_about_skipped:
             yield statement
+        self._forget(passed)
+
+    def _pass(self, loop: ast.For) -> set[str]:
+        """The names that a loop which has begun goes through its values with. Within it they stand for any of them."""
+        names = {part.id for part in _parts(loop.target) if isinstance(part, ast.Name)}
+        options = loop.iter.elts if isinstance(loop.iter, ast.Tuple | ast.List) else []
+        if not (options and all(self._makes_pipeline(each) for each in options)):
+            self._forget(names)
+        if self._is_skipped(loop.iter):
+            self._inert |= names
+        return names
+
+    def _forget(self, names: set[str]) -> None:
+        """Who asks for one is told that it is not there, and gets no older value."""
+        for name in names:
+            self._values.pop(name, None)
+        self.names |= names
 
     def _function(self, function: Function) -> Iterator[ast.AST]:
         for decorator in function.decorator_list:
@@ -225,7 +249,7 @@ class Remains:
         """A call that was or would be skipped, or something of its result."""
         match node:
             case ast.Name(id=name):
-                return isinstance(self._values[name], Inert) if name in self._values else name in self._inert
+                return _is_of_skipped(self._values[name]) if name in self._values else name in self._inert
             case ast.Attribute(value=value) | ast.Subscript(value=value):
                 return self._is_skipped(value)
             case ast.Call(func=function):
@@ -256,6 +280,13 @@ class Remains:
     def _is_known(self, name: str) -> bool:
         """Who asks for it gets an older value, or Python's own."""
         return name in self._values or hasattr(builtins, name)
+
+
+def _is_of_skipped(value: Any) -> bool:
+    """The result of a skipped call, or several of them."""
+    if isinstance(value, list | tuple):
+        return bool(value) and all(isinstance(each, Inert) for each in value)
+    return isinstance(value, Inert)
 
 
 def _full_name(value: Any) -> str:

@@ -131,7 +131,7 @@ class _Loader(SourceFileLoader):
             if place.is_behind(statement):
                 continue
             if has_left or not place.is_before(statement) or not isinstance(statement, DEFINING):
-                _leave_out(statement, remains, left_out)
+                _leave_out(statement, remains, left_out, has_begun=not place.is_before(statement))
             else:
                 _define(statement, futures, module, remains, left_out)
             if has_left and not place.is_before(statement) and remains.ends_here(statement):
@@ -205,8 +205,8 @@ def _define(
         _leave_out(statement, remains, left_out)
 
 
-def _leave_out(statement: ast.stmt, remains: Remains, left_out: LeftOut) -> None:
-    needed = remains.leave_out(statement)
+def _leave_out(statement: ast.stmt, remains: Remains, left_out: LeftOut, *, has_begun: bool = False) -> None:
+    needed = remains.leave_out(statement, has_begun=has_begun)
     if needed is not None:
         raise _needed(left_out, needed)
 
