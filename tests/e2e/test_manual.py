@@ -216,9 +216,8 @@ from run import load_data, loads_data_and_triggers_training, trigger_specific_te
 def loads_data_and_triggers_specific_templates():
     trigger_specific_template(load_data())
 
-if __name__ == "__main__":
-    for parent in (loads_data_and_triggers_training, loads_data_and_triggers_specific_templates):
-        print(parent.with_options(enable_cache=False)().id)
+for parent in (loads_data_and_triggers_training, loads_data_and_triggers_specific_templates):
+    print(parent.with_options(enable_cache=False)().id)
 """
 
 
